@@ -1,0 +1,1 @@
+"""The sandbox: a faithful AgentCore control plane in memory, for newcomers, tests and people without an account."""

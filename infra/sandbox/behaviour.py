@@ -1,0 +1,66 @@
+"""What can be chosen about the sandbox: durations, quotas, and a position for every unknown of the real service.
+
+Facts come from the service's documentation and model; a member whose comment says "unknown" is a choice that
+nobody outside the service can make, so both positions must work.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Refusal = Literal["ValidationException", "ConflictException"]
+
+
+@dataclass
+class Durations:
+    """Seconds that each operation takes from the call to its terminal status."""
+
+    provider: float = 1.0
+    gateway: float = 2.0
+    target: float = 1.0
+    synchronize: float = 1.0
+    delete: float = 0.5
+    #: Added where a private endpoint is made.
+    private_endpoint: float = 0.0
+    #: From an answered create until reads and lists show the resource.
+    visible_after: float = 0.0
+
+
+@dataclass
+class Behaviour:
+    """The sandbox's settings; every member may be changed while it runs."""
+
+    account: str = "123456789012"
+    region: str = "us-east-1"
+    partition: str = "aws"
+    durations: Durations = field(default_factory=Durations)
+    #: The most that a list returns in one page, whatever maxResults asks for.
+    page_size: int = 1000
+    target_operations_per_gateway: int = 5
+    targets_per_gateway: int = 100
+    gateways: int = 1000
+    providers: int = 50
+    #: Requests per second and operation are limited as documented (with a burst of twice that).
+    limit_rates: bool = True
+    #: Observed for providers; gateways and targets were seen with Conflict.
+    duplicate_provider: Refusal = "ValidationException"
+    duplicate: Refusal = "ConflictException"
+    #: Observed once with Validation, for CreateGatewayTarget on a gateway in CREATING; else unknown.
+    busy: Refusal = "ValidationException"
+    #: Unknown: documented only that a sixth concurrent target operation is refused.
+    too_many_operations: Literal["ServiceQuotaExceededException", "ThrottlingException"] = (
+        "ServiceQuotaExceededException"
+    )
+    #: Unknown: an update or delete of a resource that waits for consent.
+    pending: Refusal = "ConflictException"
+    #: Documented: the consent session lives ten minutes; unknown: what follows (here the failed status).
+    consent_seconds: float = 600.0
+    #: Unknown: whether a target passes through CREATING again once consent was given.
+    consent_hops: bool = True
+    #: Unknown: whether the service shows its default values when a member was left out.
+    fills_defaults: bool = True
+    #: Observed: the service adds a header of its own to metadataConfiguration.allowedRequestHeaders.
+    adds_policy_header: bool = True
+    #: Observed for runtimes: reads leave privateEndpointOverrides out.
+    hides_overrides: bool = False
+    #: Where a person opens consent pages; the HTTP server puts its own address here.
+    consent_base: str = "https://bedrock-agentcore.us-east-1.amazonaws.com/identities/oauth2/authorize"

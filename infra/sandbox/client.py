@@ -1,0 +1,51 @@
+"""The plane in process, with the method surface of aiobotocore clients, so that tests run on virtual time."""
+
+import copy
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from infra import service_model
+from infra.sandbox.faults import ConnectionLost
+from infra.sandbox.plane import Plane
+from infra.sandbox.refusals import Refusal
+
+
+class InProcessClient:
+    """Answers `client.create_gateway(...)` and every other method of one service from a plane."""
+
+    def __init__(self, plane: Plane, service: str, round_trip: float = 0.0) -> None:
+        self._plane = plane
+        self._service = service
+        self._round_trip = round_trip
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+        """Return the coroutine function of an operation; its name is checked when it is called."""
+        operation = "".join(word.capitalize() for word in method.split("_"))
+
+        async def call(**params: Any) -> dict[str, Any]:
+            await anyio.sleep(self._round_trip)
+            return copy.deepcopy(self._answer(operation, params))
+
+        return call
+
+    def _answer(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        try:
+            if self._service == service_model.CONTROL_PLANE:
+                body = self._plane.answer(operation, params)
+            else:
+                body = self._plane.answer_neighbour(self._service, operation, params)
+        except Refusal as refusal:
+            raise _client_error(refusal, operation) from None
+        except ConnectionLost:
+            # Whether the request took effect is what a caller cannot know, so both look alike.
+            raise ReadTimeoutError(endpoint_url=f"https://{self._service}.sandbox") from None
+        return {**body, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+
+def _client_error(refusal: Refusal, operation: str) -> ClientError:
+    error = {"Code": refusal.code, "Message": refusal.message}
+    metadata = {"HTTPStatusCode": refusal.status}
+    return ClientError({"Error": error, "ResponseMetadata": metadata, **refusal.members}, operation)

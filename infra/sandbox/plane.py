@@ -1,0 +1,218 @@
+"""The control plane: takes a named operation with its parameters, answers as the service would.
+
+It validates requests from the same service model as botocore, limits rates as documented, plays faults and
+keeps a journal. It does no I/O and reads no clock but the injected one, so hours pass in milliseconds in tests.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from infra import service_model
+from infra.sandbox import faults
+from infra.sandbox.behaviour import Behaviour
+from infra.sandbox.faults import ConnectionLost, Effect, Faults
+from infra.sandbox.gateways import Gateways
+from infra.sandbox.providers import Providers
+from infra.sandbox.records import Records
+from infra.sandbox.refusals import Refusal, invalid, missing
+from infra.sandbox.secrets_manager import SecretsManager
+from infra.sandbox.targets import Targets
+from infra.sandbox.world import Body, Params, World
+
+#: Requests per second that the service documents for an account and Region.
+RATES = {
+    **dict.fromkeys(("CreateGateway", "UpdateGateway", "DeleteGateway"), 5.0),
+    **dict.fromkeys(("CreateGatewayTarget", "UpdateGatewayTarget", "DeleteGatewayTarget"), 5.0),
+    "SynchronizeGatewayTargets": 5.0,
+    **dict.fromkeys(("GetGateway", "ListGateways", "GetGatewayTarget", "ListGatewayTargets"), 10.0),
+}
+_IDENTITY_RATE = 20.0
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as the journal keeps it. Parameters are left out: they may hold secrets."""
+
+    at: float
+    operation: str
+    name: str
+    refusal: str | None = None
+
+    @property
+    def mutating(self) -> bool:
+        """Whether the operation is one that changes something."""
+        return is_mutating(self.operation)
+
+
+def is_mutating(operation: str) -> bool:
+    """Tell whether an operation changes something, from its name's verb."""
+    return not operation.startswith(("Get", "List", "Describe"))
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    at: float
+
+
+@dataclass
+class Journal:
+    """Every call that arrived, in order."""
+
+    calls: list[Call] = field(default_factory=list)
+
+    def count(self) -> Counter[str]:
+        """Return how often each operation was called."""
+        return Counter(call.operation for call in self.calls)
+
+    def mutating(self) -> list[str]:
+        """Return the operations of all calls that change something, in order."""
+        return [call.operation for call in self.calls if call.mutating]
+
+
+class Plane:
+    """One account and Region of AgentCore, with the Secrets Manager, STS and EventBridge that a run touches."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        behaviour: Behaviour | None = None,
+        epoch: datetime = _EPOCH,
+    ) -> None:
+        self.behaviour = behaviour or Behaviour()
+        secrets = SecretsManager(self.behaviour.account, self.behaviour.region)
+        self.world = World(Records(clock, epoch), self.behaviour, secrets)
+        self.faults = Faults()
+        self.journal = Journal()
+        self.events: list[dict[str, Any]] = []
+        self._buckets: dict[str, _Bucket] = {}
+        self._operations = self._table()
+
+    def answer(self, operation: str, params: Params) -> Body:
+        """Answer one AgentCore call. Raises Refusal, or ConnectionLost when a fault loses the call."""
+        name = str(params.get("name") or params.get("targetId") or params.get("gatewayIdentifier") or "")
+        try:
+            body = self._play(operation, params)
+        except Refusal as refusal:
+            self.journal.calls.append(Call(self.world.now, operation, name, refusal.code))
+            raise
+        self.journal.calls.append(Call(self.world.now, operation, name))
+        return body
+
+    def answer_neighbour(self, service: str, operation: str, params: dict[str, Any]) -> Body:
+        """Answer a call to Secrets Manager, STS, EventBridge or the AgentCore data plane."""
+        self.journal.calls.append(Call(self.world.now, operation, service))
+        faults.before(self.faults.meet(operation))
+        match service, operation:
+            case "secretsmanager", _:
+                return self.world.secrets.call(operation, params, self.world.records.time())
+            case "sts", "GetCallerIdentity":
+                account = self.behaviour.account
+                arn = f"arn:{self.behaviour.partition}:sts::{account}:assumed-role/sandbox/sandbox"
+                return {"Account": account, "Arn": arn, "UserId": "AROASANDBOX:sandbox"}
+            case "events", "PutEvents":
+                self.events += params["Entries"]
+                entries = [{"EventId": str(len(self.events))} for _ in params["Entries"]]
+                return {"FailedEntryCount": 0, "Entries": entries}
+            case "bedrock-agentcore", "CompleteResourceTokenAuth":
+                self.targets.consent.give(params["sessionUri"].rpartition(":")[2])
+                return {}
+        raise Refusal("UnknownOperationException", f"The sandbox does not answer {service} {operation}")
+
+    def tags_of(self, params: Params) -> dict[str, str]:
+        """Return the tags of the resource whose ARN is given."""
+        record = self.world.records.by_arn(params["resourceArn"])
+        if record is None:
+            raise missing(f"Resource {params['resourceArn']}")
+        return record.tags
+
+    def _play(self, operation: str, params: Params) -> Body:
+        fault = self.faults.meet(operation)
+        faults.before(fault)
+        if operation not in self._operations:
+            raise Refusal("UnknownOperationException", f"The sandbox does not answer {operation}")
+        self._limit(operation)
+        _validate(operation, params)
+        body = self._operations[operation](params)
+        _check_answer(operation, body)
+        if fault is not None and fault.effect is Effect.LOST_ANSWER:
+            self.journal.calls.append(Call(self.world.now, operation, str(params.get("name", ""))))
+            raise ConnectionLost(operation)
+        return body
+
+    def _table(self) -> dict[str, Callable[[Params], Body]]:
+        providers, gateways = Providers(self.world), Gateways(self.world)
+        self.targets = targets = Targets(self.world, gateways)
+        return {
+            "CreateOauth2CredentialProvider": providers.create,
+            "GetOauth2CredentialProvider": providers.get,
+            "UpdateOauth2CredentialProvider": providers.update,
+            "DeleteOauth2CredentialProvider": providers.delete,
+            "ListOauth2CredentialProviders": self._paged(providers.list, "credentialProviders"),
+            "CreateGateway": gateways.create,
+            "GetGateway": gateways.get,
+            "UpdateGateway": gateways.update,
+            "DeleteGateway": gateways.delete,
+            "ListGateways": self._paged(gateways.list, "items"),
+            "CreateGatewayTarget": targets.create,
+            "GetGatewayTarget": targets.get,
+            "UpdateGatewayTarget": targets.update,
+            "DeleteGatewayTarget": targets.delete,
+            "ListGatewayTargets": self._paged(targets.list, "items"),
+            "SynchronizeGatewayTargets": targets.synchronize,
+            "ListTagsForResource": lambda params: {"tags": dict(self.tags_of(params))},
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+        }
+
+    def _tag(self, params: Params) -> Body:
+        self.tags_of(params).update(params["tags"])
+        return {}
+
+    def _untag(self, params: Params) -> Body:
+        tags = self.tags_of(params)
+        for key in params["tagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    def _paged(self, listed: Callable[[Params], list[Body]], member: str) -> Callable[[Params], Body]:
+        def page(params: Params) -> Body:
+            start = int(params.get("nextToken", "0"))
+            size = min(int(params.get("maxResults", 100)), self.behaviour.page_size)
+            items = listed(params)
+            more = {"nextToken": str(start + size)} if start + size < len(items) else {}
+            return {member: items[start : start + size], **more}
+
+        return page
+
+    def _limit(self, operation: str) -> None:
+        """Refuse calls beyond the documented rate: a token bucket that holds two seconds' worth."""
+        if not self.behaviour.limit_rates:
+            return
+        rate = RATES.get(operation, _IDENTITY_RATE)
+        bucket = self._buckets.setdefault(operation, _Bucket(2 * rate, self.world.now))
+        bucket.tokens = min(2 * rate, bucket.tokens + (self.world.now - bucket.at) * rate)
+        bucket.at = self.world.now
+        if bucket.tokens < 1:
+            raise Refusal("ThrottlingException", f"Rate exceeded for {operation}")
+        bucket.tokens -= 1
+
+
+def _validate(operation: str, params: Params) -> None:
+    found = service_model.input_type(operation).faults(dict(params))
+    if found:
+        fields = [{"name": ".".join(map(str, one.path)), "message": one.message} for one in found]
+        text = "; ".join(f"{one['name']}: {one['message']}" for one in fields)
+        raise invalid(f"Invalid request: {text}", fieldList=fields)
+
+
+def _check_answer(operation: str, body: Body) -> None:
+    """An answer that the model does not know would teach callers what the service never says."""
+    shape = service_model.operation(operation).output_shape
+    wrong = list(service_model.strangers(shape, body)) if shape is not None else list(body)
+    if wrong:
+        raise AssertionError(f"The sandbox answered {operation} with members that the model does not know: {wrong}")

@@ -1,0 +1,154 @@
+"""OAuth2 credential providers: known by name, without client tokens, their secret kept by Secrets Manager."""
+
+from typing import Any
+
+from infra.sandbox.records import GONE, Record
+from infra.sandbox.refusals import Refusal, busy, duplicate, missing
+from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
+
+KIND = "provider"
+#: What a provider's Get shows of its configuration, per input member.
+_SHOWN = ("oauthDiscovery", "clientId", "privateEndpoint", "privateEndpointOverrides", "clientAuthenticationMethod")
+_SHOWN_TOO = ("onBehalfOfTokenExchangeConfig", "privateKeyJwtConfig")
+
+
+class Providers:
+    """The operations on OAuth2 credential providers."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def create(self, params: Params) -> Body:
+        """CreateOauth2CredentialProvider."""
+        world, name = self._world, params["name"]
+        if world.records.named(KIND, name):
+            message = f"Credential provider with name: {name} already exists"
+            raise duplicate(world.behaviour.duplicate_provider, message)
+        if len(list(world.records.live(KIND))) >= world.behaviour.providers:
+            text = "The number of agent identity Oauth2 credential providers in this account has reached its limit"
+            raise Refusal("ServiceQuotaExceededException", text)
+        record = world.records.add(self._new(name, params))
+        self._keep_secret(record, params)
+        world.settle(record, self._seconds(params), "CREATE", "READY", "CREATE_FAILED")
+        return self._body(record, exclude={"credentialProviderVendor", "createdTime", "lastUpdatedTime"})
+
+    def get(self, params: Params) -> Body:
+        """GetOauth2CredentialProvider."""
+        record = self._find(params, seen=True)
+        body = self._body(record)
+        if record.reasons:
+            body["failureReason"] = record.reasons[0]
+        return body
+
+    def update(self, params: Params) -> Body:
+        """UpdateOauth2CredentialProvider: a full replacement."""
+        record = self._idle("UpdateOauth2CredentialProvider", params)
+        record.request = _without_secret(kept(params))
+        record.go("UPDATING", now=self._world.now)
+        self._keep_secret(record, params)
+        self._world.settle(record, self._seconds(params), "UPDATE", "READY", "UPDATE_FAILED")
+        return self._body(record)
+
+    def delete(self, params: Params) -> Body:
+        """DeleteOauth2CredentialProvider: deletes the managed secret too."""
+        record = self._idle("DeleteOauth2CredentialProvider", params)
+        self._world.secrets.drop(_secret_name(record.name))
+        record.go("DELETING", now=self._world.now)
+        self._world.settle(record, self._world.behaviour.durations.delete, "DELETE", GONE, "DELETE_FAILED")
+        return {}
+
+    def list(self, _params: Params) -> list[Body]:
+        """ListOauth2CredentialProviders, unpaged."""
+        members = ("name", "credentialProviderVendor", "credentialProviderArn", "createdTime", "lastUpdatedTime")
+        bodies = [self._body(record) for record in self._world.records.visible(KIND)]
+        return [{member: body[member] for member in members} for body in bodies]
+
+    def _new(self, name: str, params: Params) -> Record:
+        world = self._world
+        return Record(
+            kind=KIND,
+            id=name,
+            name=name,
+            arn=world.arn(f"token-vault/default/oauth2credentialprovider/{name}"),
+            request=_without_secret(kept(params)),
+            created=world.now,
+            updated=world.now,
+            visible=world.now + world.behaviour.durations.visible_after,
+            tags=dict(params.get("tags", {})),
+            extra={"callback": world.records.new_id(12)},
+        )
+
+    def _seconds(self, params: Params) -> float:
+        durations = self._world.behaviour.durations
+        private = any(waits_for_private_endpoint(arm) for arm in params["oauth2ProviderConfigInput"].values())
+        return durations.provider + (durations.private_endpoint if private else 0)
+
+    def _find(self, params: Params, *, seen: bool = False) -> Record:
+        record = self._world.records.named(KIND, params["name"])
+        if record is None or (seen and record.visible > self._world.now):
+            raise missing(f"Credential provider {params['name']}")
+        return record
+
+    def _idle(self, operation: str, params: Params) -> Record:
+        record = self._find(params)
+        if record.status in ("CREATING", "UPDATING", "DELETING"):
+            raise busy("ConflictException", operation, "credential provider", record.status)
+        return record
+
+    def _keep_secret(self, record: Record, params: Params) -> None:
+        config = next(iter(params["oauth2ProviderConfigInput"].values()))
+        if "clientSecret" in config:
+            self._world.secrets.put(_secret_name(record.name), config["clientSecret"])
+
+    def _secret(self, record: Record, config: Params) -> Body:
+        external = config.get("clientSecretConfig")
+        if external is not None:
+            found = self._world.secrets.find(external["secretId"])
+            arn = found.arn if found else external["secretId"]
+            return {"secretArn": arn, "key": external["jsonKey"], "source": "EXTERNAL"}
+        found = self._world.secrets.find(_secret_name(record.name))
+        return {"secretArn": found.arn if found else record.extra.get("secret", ""), "source": "MANAGED"}
+
+    def _body(self, record: Record, exclude: set[str] = frozenset()) -> Body:  # type: ignore[assignment]
+        world, place = self._world, self._world.behaviour
+        arm, config = next(iter(record.request["oauth2ProviderConfigInput"].items()))
+        secret = self._secret(record, config)
+        body: dict[str, Any] = {
+            "clientSecretArn": {"secretArn": secret["secretArn"]},
+            "clientSecretSource": secret["source"],
+            "name": record.name,
+            "credentialProviderArn": record.arn,
+            "credentialProviderVendor": record.request["credentialProviderVendor"],
+            "callbackUrl": f"https://bedrock-agentcore.{place.region}.amazonaws.com/identities/oauth2/callback/"
+            + record.extra["callback"],
+            "oauth2ProviderConfigOutput": {arm: _shown(config, hide=place.hides_overrides)},
+            "createdTime": world.records.time(record.created),
+            "lastUpdatedTime": world.records.time(record.updated),
+            "status": record.status,
+        }
+        if "key" in secret:
+            body["clientSecretJsonKey"] = secret["key"]
+        return {name: value for name, value in body.items() if name not in exclude}
+
+
+def _shown(config: Params, *, hide: bool) -> Body:
+    shown = {name: config[name] for name in (*_SHOWN, *_SHOWN_TOO) if name in config}
+    if hide:
+        shown.pop("privateEndpointOverrides", None)
+    if "oauthDiscovery" not in shown:
+        server = {name: config.get(name, "https://idp.example.com") for name in _ENDPOINTS}
+        shown["oauthDiscovery"] = {"authorizationServerMetadata": server}
+    return shown
+
+
+_ENDPOINTS = ("issuer", "authorizationEndpoint", "tokenEndpoint")
+
+
+def _without_secret(request: Body) -> Body:
+    for config in request["oauth2ProviderConfigInput"].values():
+        config.pop("clientSecret", None)
+    return request
+
+
+def _secret_name(name: str) -> str:
+    return f"bedrock-agentcore-identity!default/oauth2/{name}"

@@ -1,0 +1,93 @@
+"""The REST-JSON protocol, both ways, driven by the service model: requests to parameters, bodies to JSON."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+
+from infra import service_model
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and path of the service, and the operation behind it."""
+
+    method: str
+    pattern: re.Pattern[str]
+    operation: OperationModel
+
+
+@cache
+def routes() -> list[Route]:
+    """Return every route of the control plane, the most literal first."""
+    model = service_model.service()
+    operations = [model.operation_model(name) for name in model.operation_names]
+    operations.sort(key=lambda operation: operation.http["requestUri"].count("{"))
+    return [Route(one.http["method"], _pattern(one.http["requestUri"]), one) for one in operations]
+
+
+def parse(method: str, raw_path: str, query: Mapping[str, list[str]], body: Any) -> tuple[str, dict[str, Any]] | None:
+    """Return the operation of an HTTP request and its parameters; None where no route fits."""
+    for route in routes():
+        found = route.pattern.fullmatch(raw_path) if route.method == method else None
+        if found is not None:
+            labels = {name: unquote(value) for name, value in found.groupdict().items()}
+            return route.operation.name, _params(route.operation.input_shape, labels, query, body)
+    return None
+
+
+def serialize(operation: str, body: Mapping[str, Any]) -> Any:
+    """Return a response body as JSON values: timestamps as the model wants them, unknown members refused."""
+    shape = service_model.operation(operation).output_shape
+    return _json(shape, body) if shape is not None else None
+
+
+def _pattern(uri: str) -> re.Pattern[str]:
+    """Labels match one path segment, a trailing slash may be missing; an ARN arrives percent-encoded."""
+    parts = re.split(r"\{(\w+)\+?\}", uri.split("?")[0].rstrip("/"))
+    literal = [re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+)" for i, part in enumerate(parts)]
+    return re.compile("".join(literal) + "/?")
+
+
+def _params(
+    shape: StructureShape, labels: Mapping[str, str], query: Mapping[str, list[str]], body: Any
+) -> dict[str, Any]:
+    params = dict(body) if isinstance(body, Mapping) else {}
+    for name, member in shape.members.items():
+        wire = member.serialization.get("name", name)
+        match member.serialization.get("location"):
+            case "uri":
+                params[name] = labels[wire]
+            case "querystring" if wire in query:
+                params[name] = _from_query(member, query[wire])
+    return params
+
+
+def _from_query(shape: Shape, values: list[str]) -> Any:
+    if isinstance(shape, ListShape):
+        return values
+    is_number = shape.type_name == "integer" and values[0].isdigit()
+    return int(values[0]) if is_number else values[0]
+
+
+def _json(shape: Shape, value: Any) -> Any:
+    if isinstance(value, datetime):
+        iso = shape.serialization.get("timestampFormat") == "iso8601"
+        return value.isoformat().replace("+00:00", "Z") if iso else value.timestamp()
+    if isinstance(shape, ListShape):
+        return [_json(shape.member, item) for item in value]
+    if isinstance(shape, MapShape):
+        return {key: _json(shape.value, item) for key, item in value.items()}
+    if isinstance(shape, StructureShape) and not service_model.is_document(shape):
+        return {name: _json(shape.members[name], item) for name, item in value.items()}
+    return value
+
+
+def success(operation: str) -> int:
+    """Return the HTTP status of an operation's success."""
+    return int(service_model.operation(operation).http.get("responseCode", 200))

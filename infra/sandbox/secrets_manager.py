@@ -1,0 +1,86 @@
+"""The part of Secrets Manager that a run needs, and enough to put secrets in: versions and JSON keys included."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from infra.sandbox.refusals import Refusal
+
+
+@dataclass
+class Secret:
+    """One secret: its values by version id, the newest last."""
+
+    name: str
+    arn: str
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def current(self) -> str:
+        """The version id staged AWSCURRENT."""
+        return list(self.versions)[-1]
+
+
+class SecretsManager:
+    """Secrets by name, in memory."""
+
+    def __init__(self, account: str, region: str) -> None:
+        self._place = f"{region}:{account}"
+        self._secrets: dict[str, Secret] = {}
+
+    def put(self, name: str, value: str) -> Secret:
+        """Create a secret or rotate it to a new version."""
+        suffix = hashlib.sha256(name.encode()).hexdigest()[:6]
+        arn = f"arn:aws:secretsmanager:{self._place}:secret:{name}-{suffix}"
+        secret = self._secrets.setdefault(name, Secret(name, arn))
+        serial = f"{name}:{len(secret.versions)}".encode()
+        secret.versions[hashlib.sha256(serial).hexdigest()[:32]] = value
+        return secret
+
+    def drop(self, name: str) -> None:
+        """Delete a secret, if it is there."""
+        self._secrets.pop(name, None)
+
+    def find(self, secret_id: str) -> Secret | None:
+        """Find a secret by name or ARN."""
+        found = (s for s in self._secrets.values() if secret_id in (s.name, s.arn))
+        return next(found, None)
+
+    def call(self, operation: str, params: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """Answer CreateSecret, PutSecretValue, GetSecretValue and DescribeSecret."""
+        match operation:
+            case "CreateSecret":
+                secret = self.put(params["Name"], params["SecretString"])
+                return {"ARN": secret.arn, "Name": secret.name, "VersionId": secret.current}
+            case "PutSecretValue":
+                secret = self.put(self._get(params).name, params["SecretString"])
+                return {"ARN": secret.arn, "Name": secret.name, "VersionId": secret.current}
+            case "GetSecretValue":
+                return self._value(params, now)
+            case "DescribeSecret":
+                secret = self._get(params)
+                stages = {version: ["AWSCURRENT"] for version in [secret.current]}
+                return {"ARN": secret.arn, "Name": secret.name, "VersionIdsToStages": stages}
+        raise Refusal("InvalidRequestException", f"The sandbox does not answer {operation}")
+
+    def _get(self, params: dict[str, Any]) -> Secret:
+        secret = self.find(params["SecretId"])
+        if secret is None:
+            raise Refusal("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+        return secret
+
+    def _value(self, params: dict[str, Any], now: datetime) -> dict[str, Any]:
+        secret = self._get(params)
+        version = params.get("VersionId") or secret.current
+        if version not in secret.versions:
+            message = "Secrets Manager can't find the specified secret value for that version."
+            raise Refusal("ResourceNotFoundException", message)
+        return {
+            "ARN": secret.arn,
+            "Name": secret.name,
+            "VersionId": version,
+            "SecretString": secret.versions[version],
+            "VersionStages": ["AWSCURRENT"] if version == secret.current else [],
+            "CreatedDate": now,
+        }

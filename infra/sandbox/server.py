@@ -1,0 +1,154 @@
+"""The sandbox's HTTP server: any AWS client, in any language, can speak to it through AWS_ENDPOINT_URL.
+
+It binds to loopback only. Beside AgentCore it answers Secrets Manager, STS, EventBridge's PutEvents and the data
+plane's CompleteResourceTokenAuth as far as a run needs them, serves the consent page that an authorization URL
+leads to, and takes settings and faults under /_sandbox.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import fields
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from infra.sandbox import rest_json
+from infra.sandbox.behaviour import Behaviour
+from infra.sandbox.faults import ConnectionLost, Effect, Fault
+from infra.sandbox.plane import Plane, is_mutating
+from infra.sandbox.refusals import Refusal
+from infra.sandbox.seed import sow
+from infra.sandbox.world import Failure
+
+LOOPBACK = "127.0.0.1"
+_TARGETS = {"secretsmanager": "secretsmanager", "AWSEvents": "events"}
+
+
+class SandboxServer:
+    """Serves one plane. `round_trip` seconds are added to every answer."""
+
+    def __init__(self, behaviour: Behaviour | None = None, round_trip: float = 0.0) -> None:
+        start = time.monotonic()
+        self.plane = Plane(lambda: time.monotonic() - start, behaviour, epoch=datetime.now(UTC))
+        sow(self.plane)
+        self._round_trip = round_trip
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int = 0) -> str:
+        """Bind to loopback (port 0: any free one) and return the URL."""
+        app = web.Application(client_max_size=16 * 1024 * 1024)
+        app.router.add_get("/consent", self._consent)
+        app.router.add_route("*", "/_sandbox/{what}", self._control)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, LOOPBACK, port, shutdown_timeout=0.1)
+        await site.start()
+        bound = self._runner.addresses[0][1]
+        self.plane.behaviour.consent_base = f"http://{LOOPBACK}:{bound}/consent"
+        return f"http://{LOOPBACK}:{bound}"
+
+    async def stop(self) -> None:
+        """Close the server and its connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(self._round_trip)
+        raw = await request.read()
+        try:
+            return self._route(request, raw)
+        except Refusal as refusal:
+            return _refused(refusal)
+        except ConnectionLost:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)
+
+    def _route(self, request: web.Request, raw: bytes) -> web.Response:
+        header = request.headers.get("X-Amz-Target", "")
+        if header:
+            service, _, operation = header.partition(".")
+            params = json.loads(raw or b"{}")
+            return _json_1_1(self.plane.answer_neighbour(_TARGETS.get(service, service), operation, params))
+        if request.content_type == "application/x-www-form-urlencoded":
+            return self._query(parse_qs(raw.decode()))
+        body = json.loads(raw) if raw else {}
+        if request.path == "/identities/CompleteResourceTokenAuth":
+            self.plane.answer_neighbour("bedrock-agentcore", "CompleteResourceTokenAuth", body)
+            return web.json_response({})
+        query = {name: request.query.getall(name) for name in request.query}
+        parsed = rest_json.parse(request.method, request.rel_url.raw_path, query, body)
+        if parsed is None:
+            raise Refusal("UnknownOperationException", f"No operation at {request.method} {request.path}")
+        operation, params = parsed
+        answer = rest_json.serialize(operation, self.plane.answer(operation, params))
+        status = rest_json.success(operation)
+        return web.Response(status=status) if answer is None else web.json_response(answer, status=status)
+
+    def _query(self, form: dict[str, list[str]]) -> web.Response:
+        """STS speaks the query protocol: a form in, XML out."""
+        operation = form.get("Action", [""])[0]
+        members = self.plane.answer_neighbour("sts", operation, {})
+        inner = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in members.items())
+        namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
+        xml = f'<{operation}Response xmlns="{namespace}"><{operation}Result>{inner}</{operation}Result></{operation}Response>'
+        return web.Response(text=xml, content_type="text/xml")
+
+    async def _consent(self, request: web.Request) -> web.Response:
+        """What the person sees who follows an authorization URL: opening it is consenting."""
+        session = request.query.get("request_uri", "").rpartition(":")[2]
+        try:
+            record = self.plane.targets.consent.give(session)
+        except Refusal as refusal:
+            return web.Response(text=f"{refusal.message}\n", status=400)
+        return web.Response(text=f"Consent given for target {record.name}. You can close this page.\n")
+
+    async def _control(self, request: web.Request) -> web.Response:
+        """Settings, faults and the journal, for tests and for people who try things."""
+        value = await request.json() if request.can_read_body else None
+        match request.method, request.match_info["what"]:
+            case "GET", "journal":
+                return web.json_response(self._journal())
+            case "DELETE", "journal":
+                self.plane.journal.calls.clear()
+                return web.json_response({})
+            case "GET", "events":
+                return web.json_response(self.plane.events, dumps=lambda value: json.dumps(value, default=str))
+            case "POST", "faults":
+                self.plane.faults.add(Fault(**{**value, "effect": Effect(value["effect"])}))
+                return web.json_response({})
+            case "POST", "failing":
+                self.plane.world.failing[value["name"]] = Failure(value.get("times", -1), value["reason"])
+                return web.json_response({})
+            case "POST", "behaviour":
+                return web.json_response(self._set(value))
+        return web.json_response({"error": "unknown"}, status=404)
+
+    def _journal(self) -> dict[str, Any]:
+        counts = self.plane.journal.count()
+        mutating = {name: count for name, count in counts.items() if is_mutating(name)}
+        return {"calls": dict(counts), "total": sum(counts.values()), "mutating": sum(mutating.values())}
+
+    def _set(self, value: dict[str, Any]) -> dict[str, Any]:
+        known = {field.name for field in fields(Behaviour)}
+        for name, setting in value.items():
+            owner: object = self.plane.behaviour if name in known else self.plane.behaviour.durations
+            if not hasattr(owner, name):
+                raise web.HTTPBadRequest(text=f"unknown setting {name}")
+            setattr(owner, name, setting)
+        return value
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    body = {"__type": refusal.code, "message": refusal.message, **refusal.members}
+    return web.json_response(body, status=refusal.status, headers={"x-amzn-ErrorType": refusal.code})
+
+
+def _json_1_1(body: dict[str, Any]) -> web.Response:
+    text = json.dumps(body, default=lambda value: value.timestamp())
+    return web.Response(text=text, content_type="application/x-amz-json-1.1")

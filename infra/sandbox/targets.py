@@ -1,0 +1,217 @@
+"""Gateway targets: five operations at a time per gateway, consent that parks them, tools that synchronize."""
+
+from collections.abc import Mapping
+
+from infra.sandbox import private_endpoints
+from infra.sandbox.consent import Consent
+from infra.sandbox.gateways import Gateways
+from infra.sandbox.records import GONE, TRANSITIONAL, Record
+from infra.sandbox.refusals import Refusal, busy, duplicate, invalid, missing, quota
+from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
+
+KIND = "target"
+_LISTED = (
+    "targetId name status description createdAt updatedAt lastSynchronizedAt authorizationData "
+    "resourcePriority listingMode targetType"
+).split()
+_TYPES = {
+    ("mcp", "openApiSchema"): "OPEN_API_SCHEMA",
+    ("mcp", "smithyModel"): "SMITHY_MODEL",
+    ("mcp", "lambda"): "LAMBDA",
+    ("mcp", "mcpServer"): "MCP_SERVER",
+    ("mcp", "apiGateway"): "API_GATEWAY",
+    ("mcp", "connector"): "CONNECTOR",
+    ("http", "agentcoreRuntime"): "AGENTCORE_RUNTIME",
+    ("http", "passthrough"): "PASSTHROUGH",
+    ("http", "connector"): "HTTP_CONNECTOR",
+    ("inference", "provider"): "PROVIDER",
+    ("inference", "connector"): "CONNECTOR",
+}
+
+
+class Targets:
+    """The operations on gateway targets."""
+
+    def __init__(self, world: World, gateways: Gateways) -> None:
+        self._world = world
+        self._gateways = gateways
+        self.consent = Consent(world)
+
+    def create(self, params: Params) -> Body:
+        """CreateGatewayTarget: a repeat with the same token answers with the first one's target."""
+        world, request = self._world, kept(params)
+        gateway = self._gateways.find(params)
+        again = world.repeated(KIND, params, request)
+        if again is not None and again.parent == gateway.id:
+            return self._body(again)
+        if gateway.status != "READY":
+            raise busy(world.behaviour.busy, "CreateGatewayTarget", "gateway", gateway.status)
+        if world.records.named(KIND, params["name"], gateway.id):
+            message = f"A target with name {params['name']} already exists in gateway {gateway.id}"
+            raise duplicate(world.behaviour.duplicate, message)
+        if len(list(world.records.live(KIND, gateway.id))) >= world.behaviour.targets_per_gateway:
+            raise quota("The number of targets of this gateway has reached its limit")
+        self._check_providers(params)
+        self._check_room(gateway)
+        record = world.records.add(self._new(gateway, params, request))
+        self._work(record, world.behaviour.durations.target, "CREATE")
+        return self._body(record)
+
+    def get(self, params: Params) -> Body:
+        """GetGatewayTarget."""
+        return self._body(self._find(params, seen=True))
+
+    def update(self, params: Params) -> Body:
+        """UpdateGatewayTarget: a full replacement; consent is asked for again where the grant needs it."""
+        record = self._idle("UpdateGatewayTarget", params)
+        if params.get("name", record.name) != record.name:
+            raise invalid("Target name cannot be changed")
+        self._check_providers(params)
+        self._check_room(self._gateways.find(params))
+        record.request = {"name": record.name, **kept(params)}
+        record.go("UPDATING", now=self._world.now)
+        self._work(record, self._world.behaviour.durations.target, "UPDATE")
+        return self._body(record)
+
+    def delete(self, params: Params) -> Body:
+        """DeleteGatewayTarget."""
+        record = self._idle("DeleteGatewayTarget", params)
+        self._check_room(self._gateways.find(params))
+        record.go("DELETING", now=self._world.now)
+        self._world.settle(record, self._world.behaviour.durations.delete, "DELETE", GONE, "FAILED")
+        gateway_arn = self._gateways.find(params).arn
+        return {"gatewayArn": gateway_arn, "targetId": record.id, "status": "DELETING", "statusReasons": []}
+
+    def list(self, params: Params) -> list[Body]:
+        """ListGatewayTargets, unpaged."""
+        gateway = self._gateways.find(params)
+        return [self._summary(record) for record in self._world.records.visible(KIND, gateway.id)]
+
+    def synchronize(self, params: Params) -> Body:
+        """SynchronizeGatewayTargets: one MCP server target in DEFAULT listing mode, without a static schema."""
+        record = self._idle("SynchronizeGatewayTargets", {**params, "targetId": params["targetIdList"][0]})
+        server = record.request["targetConfiguration"].get("mcp", {}).get("mcpServer")
+        if server is None:
+            raise invalid("Only MCP server targets can be synchronized")
+        if "mcpToolSchema" in server:
+            raise invalid("A target with a static tool schema cannot be synchronized")
+        if server.get("listingMode") == "DYNAMIC":
+            raise invalid("A target with DYNAMIC listing mode cannot be synchronized")
+        record.go("SYNCHRONIZING", now=self._world.now)
+        self._work(record, self._world.behaviour.durations.synchronize, "SYNCHRONIZE")
+        return {"targets": [self._body(record)]}
+
+    def _work(self, record: Record, seconds: float, operation: str) -> None:
+        """Plan the end of an operation: consent first where the grant needs it, else its tools read and READY."""
+        world = self._world
+        if waits_for_private_endpoint(record.request):
+            seconds += world.behaviour.durations.private_endpoint
+        failed = {"CREATE": "FAILED", "UPDATE": "UPDATE_UNSUCCESSFUL", "SYNCHRONIZE": "SYNCHRONIZE_UNSUCCESSFUL"}
+        if self.consent.needed(record):
+            at_pending = self.consent.ask(operation, failed[operation], ready=self._read_tools)
+            pending = f"{operation}_PENDING_AUTH"
+            world.settle(record, seconds, operation, pending, failed[operation], then=at_pending)
+        else:
+            world.settle(record, seconds, operation, "READY", failed[operation], then=self._read_tools)
+
+    def _read_tools(self, record: Record) -> None:
+        """Create, update and synchronize read an MCP server's tools when they end well."""
+        if "mcpServer" in record.request["targetConfiguration"].get("mcp", {}):
+            record.extra["synchronized"] = self._world.now
+
+    def _new(self, gateway: Record, params: Params, request: Body) -> Record:
+        world = self._world
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+        return Record(
+            kind=KIND,
+            id=world.records.new_id(10, letters),
+            name=params["name"],
+            arn="",
+            parent=gateway.id,
+            request=request,
+            created=world.now,
+            updated=world.now,
+            visible=world.now + world.behaviour.durations.visible_after,
+            token=params.get("clientToken"),
+            extra={"created_with": request},
+        )
+
+    def _find(self, params: Params, *, seen: bool = False) -> Record:
+        gateway = self._gateways.find(params)
+        for record in self._world.records.live(KIND, gateway.id):
+            if record.id == params["targetId"] and not (seen and record.visible > self._world.now):
+                return record
+        raise missing(f"Target {params['targetId']}")
+
+    def _idle(self, operation: str, params: Params) -> Record:
+        record, behaviour = self._find(params), self._world.behaviour
+        if record.status.endswith("_PENDING_AUTH"):
+            raise busy(behaviour.pending, operation, "target", record.status)
+        if record.status in TRANSITIONAL:
+            raise busy(behaviour.busy, operation, "target", record.status)
+        return record
+
+    def _check_room(self, gateway: Record) -> None:
+        limit = self._world.behaviour.target_operations_per_gateway
+        moving = [r for r in self._world.records.live(KIND, gateway.id) if r.status in TRANSITIONAL]
+        if len(moving) >= limit:
+            code = self._world.behaviour.too_many_operations
+            raise Refusal(code, f"Too many concurrent target operations on gateway {gateway.id}: at most {limit}")
+
+    def _check_providers(self, params: Params) -> None:
+        for config in params.get("credentialProviderConfigurations", ()):
+            for provider in config.get("credentialProvider", {}).values():
+                arn = provider.get("providerArn")
+                if arn and arn not in self._world.api_keys and self._world.records.by_arn(arn) is None:
+                    raise missing(f"Credential provider {arn}")
+
+    def _summary(self, record: Record) -> Body:
+        body = self._body(record)
+        family, arm = _kind_of(record)
+        body["targetType"] = _TYPES[family, arm]
+        shown = body["targetConfiguration"].get("mcp", {}).get("mcpServer", {})
+        return {name: value for name, value in {**shown, **body}.items() if name in _LISTED}
+
+    def _body(self, record: Record) -> Body:
+        world = self._world
+        gateway_arn = world.arn(f"gateway/{record.parent}")
+        body = {
+            "credentialProviderConfigurations": [],
+            **record.request,
+            "gatewayArn": gateway_arn,
+            "targetId": record.id,
+            "createdAt": world.records.time(record.created),
+            "updatedAt": world.records.time(record.updated),
+            "status": record.status,
+            "statusReasons": list(record.reasons),
+            "protocolType": "MCP" if _kind_of(record)[0] == "mcp" else "HTTP",
+            **self.consent.shown(record),
+        }
+        if "synchronized" in record.extra:
+            body["lastSynchronizedAt"] = world.records.time(record.extra["synchronized"])
+        if "privateEndpoint" in record.request:
+            resources = private_endpoints.managed_resources(world, record)
+            body["privateEndpointManagedResources"] = resources
+        return self._with_defaults(body)
+
+    def _with_defaults(self, body: Body) -> Body:
+        if not self._world.behaviour.fills_defaults:
+            return body
+        mcp = body["targetConfiguration"].get("mcp", {})
+        if "mcpServer" in mcp:
+            server = {"listingMode": "DEFAULT", "resourcePriority": 1000, **mcp["mcpServer"]}
+            body["targetConfiguration"] = {"mcp": {"mcpServer": server}}
+        metadata = body.get("metadataConfiguration")
+        if self._world.behaviour.adds_policy_header and isinstance(metadata, Mapping):
+            headers = [*metadata.get("allowedRequestHeaders", []), _POLICY_HEADER]
+            body["metadataConfiguration"] = {**metadata, "allowedRequestHeaders": headers}
+        return body
+
+
+def _kind_of(record: Record) -> tuple[str, str]:
+    """Return a target's family and kind, such as ("mcp", "lambda")."""
+    ((family, part),) = record.request["targetConfiguration"].items()
+    return family, next(iter(part))
+
+
+_POLICY_HEADER = "x-amzn-bedrock-agentcore-policy-session-id"

@@ -1,0 +1,89 @@
+"""What the rooms of the sandbox share: its records, its settings, its secrets, and small helpers over them."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.sandbox.behaviour import Behaviour
+from infra.sandbox.records import Record, Records
+from infra.sandbox.refusals import invalid
+from infra.sandbox.secrets_manager import SecretsManager
+
+Params = Mapping[str, Any]
+Body = dict[str, Any]
+
+#: What an owner asks for, in the request; the rest of a request addresses the resource or guards the call.
+NOT_KEPT = frozenset({"clientToken", "tags", "gatewayIdentifier", "targetId"})
+
+
+@dataclass
+class Failure:
+    """How often operations on a resource name fail (-1: always), and the reason that the service then gives."""
+
+    times: int
+    reason: str
+    operations: frozenset[str] = frozenset({"CREATE", "UPDATE"})
+
+
+@dataclass
+class World:
+    """The state of one sandbox."""
+
+    records: Records
+    behaviour: Behaviour
+    secrets: SecretsManager
+    api_keys: set[str] = field(default_factory=set)
+    failing: dict[str, Failure] = field(default_factory=dict)
+    #: Names whose status never changes again by itself.
+    stuck: set[str] = field(default_factory=set)
+
+    @property
+    def now(self) -> float:
+        """Seconds on the injected clock."""
+        return self.records.clock()
+
+    def arn(self, resource: str) -> str:
+        """Return an ARN of this account and Region."""
+        place = self.behaviour
+        return f"arn:{place.partition}:bedrock-agentcore:{place.region}:{place.account}:{resource}"
+
+    def settle(  # noqa: PLR0913 - an operation's two ends are told apart best by name
+        self,
+        record: Record,
+        seconds: float,
+        operation: str,
+        status: str,
+        failed: str,
+        then: Callable[[Record], None] | None = None,
+    ) -> None:
+        """Plan the end of an operation: `status`, or `failed` with a reason when this name is set to fail."""
+        if record.name in self.stuck:
+            return
+        at = self.now + seconds
+        failure = self.failing.get(record.name)
+        if failure is not None and failure.times != 0 and operation in failure.operations:
+            failure.times -= 1
+            record.plan(at, failed, reasons=(failure.reason,))
+        else:
+            record.plan(at, status, then)
+
+    def repeated(self, kind: str, params: Params, request: Body) -> Record | None:
+        """Return what an earlier create with this token made; a token with other parameters is refused."""
+        found = self.records.with_token(kind, params.get("clientToken"))
+        if found is not None and (found.extra["created_with"] != request or found.name != params.get("name")):
+            message = "The client token was used before with different parameters"
+            raise invalid(message, reason="IdempotentParameterMismatchException")
+        return found
+
+
+def kept(params: Params) -> Body:
+    """Return the part of a request that the resource keeps: a copy without address, token and tags."""
+    return {name: copy.deepcopy(value) for name, value in params.items() if name not in NOT_KEPT}
+
+
+def waits_for_private_endpoint(value: Any) -> bool:
+    """Tell whether a request asks for a private endpoint anywhere."""
+    if isinstance(value, Mapping):
+        return "privateEndpoint" in value or any(waits_for_private_endpoint(item) for item in value.values())
+    return False

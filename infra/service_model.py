@@ -1,0 +1,226 @@
+"""AWS's own request types, taken from the service model that botocore ships.
+
+Shapes become pydantic-core schemas at run time, so a document is checked against exactly the members,
+enums, patterns and lengths that the installed SDK knows, without a hand-written class per structure.
+Used by the stack document (what may be declared), by the sandbox (what a request may hold) and by tests.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+from botocore.loaders import create_loader
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
+from pydantic_core import CoreSchema, SchemaError, SchemaValidator, ValidationError, core_schema
+
+CONTROL_PLANE = "bedrock-agentcore-control"
+#: Deeper nesting than this is no document that a person meant; it bounds the recursion of every walk.
+MAX_DEPTH = 64
+
+#: Where a value stands in a document: member names, map keys and list indexes.
+Path = tuple[str | int, ...]
+
+
+@cache
+def service(name: str = CONTROL_PLANE) -> ServiceModel:
+    """Return botocore's model of a service, loaded once per process from the installed data files."""
+    return ServiceModel(create_loader().load_service_model(name, "service-2"), name)
+
+
+def operation(name: str) -> OperationModel:
+    """Return the model of one control plane operation; raises botocore's OperationNotFoundError."""
+    return service().operation_model(name)
+
+
+def shape_at(shape: Shape, path: Iterable[str]) -> Shape | None:
+    """Follow member names down a shape; list items and map values are stepped into where met. None if absent."""
+    for name in path:
+        while isinstance(shape, ListShape):
+            shape = shape.member
+        if isinstance(shape, MapShape):
+            shape = shape.value
+        elif isinstance(shape, StructureShape) and name in shape.members:
+            shape = shape.members[name]
+        else:
+            return None
+    return shape
+
+
+def is_union(shape: Shape) -> bool:
+    """Tell whether a structure takes exactly one of its members."""
+    return bool(getattr(shape, "is_tagged_union", False))
+
+
+def is_document(shape: Shape) -> bool:
+    """Tell whether a structure is free-form JSON."""
+    return bool(getattr(shape, "is_document_type", False))
+
+
+class RequestTypes:
+    """Builds one pydantic-core schema from shapes, sharing a definition per structure (so recursion works)."""
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, CoreSchema] = {}
+        self._started: set[str] = set()
+
+    def structure(self, members: Mapping[str, Shape], required: Iterable[str]) -> CoreSchema:
+        """Return the schema of a structure; unknown members are refused."""
+        needed = set(required)
+        fields = {
+            name: core_schema.typed_dict_field(self.of(shape), required=name in needed)
+            for name, shape in members.items()
+        }
+        return core_schema.typed_dict_schema(fields, extra_behavior="forbid", total=False)
+
+    def of(self, shape: Shape) -> CoreSchema:
+        """Return the schema of any shape."""
+        build = {"structure": self._reference, "list": self._list, "map": self._map, "string": _string}
+        return build.get(shape.type_name, _scalar)(shape)
+
+    def finish(self, schema: CoreSchema) -> CoreSchema:
+        """Close a schema over the structures that it met."""
+        return core_schema.definitions_schema(schema, list(self._definitions.values()))
+
+    def _reference(self, shape: StructureShape) -> CoreSchema:
+        if is_document(shape):
+            return core_schema.any_schema()
+        if shape.name not in self._started:
+            self._started.add(shape.name)
+            built = {**self.structure(shape.members, shape.required_members), "ref": shape.name}
+            if is_union(shape):
+                built["metadata"] = {"pydantic_js_updates": {"minProperties": 1, "maxProperties": 1}}
+            self._definitions[shape.name] = cast("CoreSchema", built)
+        return core_schema.definition_reference_schema(shape.name)
+
+    def _list(self, shape: ListShape) -> CoreSchema:
+        return core_schema.list_schema(
+            self.of(shape.member),
+            min_length=shape.metadata.get("min"),
+            max_length=shape.metadata.get("max"),
+            strict=True,
+        )
+
+    def _map(self, shape: MapShape) -> CoreSchema:
+        return core_schema.dict_schema(
+            self.of(shape.key),
+            self.of(shape.value),
+            min_length=shape.metadata.get("min"),
+            max_length=shape.metadata.get("max"),
+            strict=True,
+        )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a value: where, which kind of mistake (pydantic's name for it), and what was expected."""
+
+    path: Path
+    kind: str
+    message: str
+
+
+class RequestType:
+    """The type of a request, or of the part of it that a document declares.
+
+    `members` maps member names to shapes, `required` names those that must be there.
+    """
+
+    def __init__(self, members: Mapping[str, Shape], required: Iterable[str]) -> None:
+        types = RequestTypes()
+        self.members = dict(members)
+        self.schema = types.finish(types.structure(members, required))
+        # Errors never show the input, which may be a secret.
+        self._validator = SchemaValidator(self.schema, core_schema.CoreConfig(hide_input_in_errors=True))
+
+    def faults(self, value: Any) -> list[Fault]:
+        """Return everything that is wrong with a value, the unions' one-of rule included."""
+        return [*self._mistyped(value), *self._unions(value)]
+
+    def walk(self, value: Any) -> Iterator[tuple[Path, Shape, Any]]:
+        """Yield every part of a value that has a shape, with its path, parents first."""
+        for name, shape in self.members.items():
+            if isinstance(value, Mapping) and name in value:
+                yield from walk(shape, value[name], (name,))
+
+    def _mistyped(self, value: Any) -> list[Fault]:
+        try:
+            self._validator.validate_python(value)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+            return [Fault(tuple(one["loc"]), one["type"], one["msg"]) for one in found]
+        return []
+
+    def _unions(self, value: Any) -> Iterator[Fault]:
+        for path, shape, part in self.walk(value):
+            if is_union(shape) and isinstance(part, Mapping) and len(part) != 1:
+                known = ", ".join(shape.members)
+                yield Fault(path, "union", f"takes exactly one of {known}; {len(part)} are given")
+
+
+def walk(shape: Shape, value: Any, path: Path = ()) -> Iterator[tuple[Path, Shape, Any]]:
+    """Yield every part of a value that has a shape, with its path, parents first. Unknown members are passed over."""
+    yield path, shape, value
+    if len(path) >= MAX_DEPTH:
+        return
+    if isinstance(shape, ListShape) and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from walk(shape.member, item, (*path, index))
+    elif isinstance(shape, MapShape) and isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from walk(shape.value, item, (*path, key))
+    elif isinstance(shape, StructureShape) and isinstance(value, Mapping):
+        for name, member in shape.members.items():
+            if name in value:
+                yield from walk(member, value[name], (*path, name))
+
+
+def strangers(shape: Shape, value: Any) -> Iterator[Path]:
+    """Yield the paths of members that a shape does not know, and of required ones that are not there."""
+    for path, part_shape, part in walk(shape, value):
+        if isinstance(part_shape, StructureShape) and isinstance(part, Mapping) and not is_document(part_shape):
+            known, needed = set(part_shape.members), set(part_shape.required_members)
+            yield from ((*path, name) for name in (set(part) - known) | (needed - set(part)))
+
+
+@cache
+def input_type(operation_name: str) -> RequestType:
+    """Return the type of an operation's whole input, as its server would check it."""
+    shape = operation(operation_name).input_shape
+    return RequestType(shape.members, shape.required_members)
+
+
+def _scalar(shape: Shape) -> CoreSchema:
+    limits = {"ge": shape.metadata.get("min"), "le": shape.metadata.get("max"), "strict": True}
+    match shape.type_name:
+        case "integer" | "long":
+            return core_schema.int_schema(**limits)
+        case "float" | "double":
+            return core_schema.float_schema(**{**limits, "strict": False})
+        case "boolean":
+            return core_schema.bool_schema(strict=True)
+        case _:
+            return core_schema.any_schema()
+
+
+def _string(shape: Shape) -> CoreSchema:
+    if shape.enum:
+        return core_schema.literal_schema(list(shape.enum))
+    pattern = shape.metadata.get("pattern")
+    limits = {"min_length": shape.metadata.get("min"), "max_length": shape.metadata.get("max"), "strict": True}
+    if not pattern:
+        return core_schema.str_schema(**limits)
+    return core_schema.str_schema(**limits, **_engine(pattern))
+
+
+@cache
+def _engine(pattern: str) -> dict[str, Any]:
+    """Prefer the linear-time engine; a hostile value cannot make it backtrack. AWS patterns match whole values."""
+    anchored = {"pattern": rf"^(?:{pattern})$", "regex_engine": "rust-regex"}
+    try:
+        SchemaValidator(core_schema.str_schema(**anchored))
+    except SchemaError:
+        re.compile(pattern)
+        return {"pattern": rf"\A(?:{pattern})\Z", "regex_engine": "python-re"}
+    return anchored

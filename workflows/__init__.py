@@ -1,0 +1,1 @@
+"""The rooms: what a stack is and how it is reached."""
