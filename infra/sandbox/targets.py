@@ -189,7 +189,7 @@ class Targets:
         }
         if "synchronized" in record.extra:
             body["lastSynchronizedAt"] = world.records.time(record.extra["synchronized"])
-        if "privateEndpoint" in record.request:
+        if "privateEndpoint" in record.request and record.status != "CREATING":
             resources = private_endpoints.managed_resources(world, record)
             body["privateEndpointManagedResources"] = resources
         return self._with_defaults(body)

@@ -1,0 +1,220 @@
+"""The command line: the same workflows from a terminal, acting with its user's own rights.
+
+People see progress and tables on stderr and stdout; `--json` prints one JSON value on stdout.
+"""
+
+import argparse
+import asyncio
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from handlers import cli_show as show
+from handlers.cli_files import Source, read_source
+from handlers.environment import Environment
+from infra.deadline import Deadline
+from infra.documents import Unreadable, to_json
+from infra.errors import CallFailed
+from infra.settings import SettingsError, read_settings
+from infra.telemetry import set_up_logs
+from workflows.context import Context
+from workflows.decide import Mode
+from workflows.outcome import Outcome, Status
+from workflows.planning import plan
+from workflows.problems import Invalid
+from workflows.provision import fulfil
+from workflows.reading import read_stack
+from workflows.request import NotARequest, Request
+from workflows.schema import document_schema
+from workflows.status import stacks
+
+#: Exit codes; see the README.
+DONE, FAILED, INVALID, CHANGES, CONSENT, UNFINISHED = range(6)
+_EXIT = {
+    Status.READY: DONE,
+    Status.DELETED: DONE,
+    Status.AWAITING_CONSENT: CONSENT,
+    Status.IN_PROGRESS: UNFINISHED,
+    Status.REJECTED: INVALID,
+}
+#: Seconds of one run: a lease left behind by a killed terminal ends soon after.
+_SLICE = 120.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except Invalid as invalid:
+        return _invalid(options, invalid)
+    except (Unreadable, NotARequest, SettingsError, OSError) as error:
+        return _failed(options, INVALID if isinstance(error, Unreadable | NotARequest) else FAILED, str(error))
+    except CallFailed as failed:
+        return _failed(options, FAILED, f"AWS cannot be asked: {failed}")
+    except KeyboardInterrupt:
+        return _failed(options, UNFINISHED, "interrupted; the same command goes on from here")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gatewright", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Callable[[argparse.Namespace], int], text: str, *, file: bool = True) -> Any:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=function)
+        sub.add_argument("--json", action="store_true", help="print one JSON value on stdout")
+        if file:
+            sub.add_argument("file", type=Path, metavar="FILE", help="a stack document or a sample event")
+        return sub
+
+    def working(name: str, function: Callable[[argparse.Namespace], int], text: str) -> Any:
+        sub = command(name, function, text)
+        sub.add_argument("--ledger", default="", metavar="URL", help="sqlite:FILE or :memory: (default: a file in the user's state folder)")
+        sub.add_argument("--timeout", type=float, default=3600.0, metavar="S", help="seconds to go on for (default 3600)")
+        return sub
+
+    command("validate", _validate, "check a document; needs no network and no credentials")
+    planning = working("plan", _plan, "show what apply would do")
+    planning.add_argument("--exit-code", action="store_true", help="exit 3 when changes are pending")
+    applying = working("apply", _apply, "bring a stack to what its document declares")
+    for sub in (planning, applying):
+        sub.add_argument("--allow", action="append", default=[], metavar="ADDRESS", help="allow this resource to be removed")
+    working("destroy", _destroy, "remove a stack")
+    working("sync", _sync, "have the tools of a stack's targets read again")
+    status = command("status", _status, "show what the ledger knows", file=False)
+    status.add_argument("stack", nargs="?", default="", metavar="STACK")
+    status.add_argument("--ledger", default="", metavar="URL")
+    command("schema", _schema, "print the JSON Schema of stack documents", file=False)
+    sandbox = command("sandbox", _sandbox, "serve a local AgentCore control plane on loopback", file=False)
+    sandbox.add_argument("--port", type=int, default=0, metavar="N", help="default: any free one")
+    sandbox.add_argument("--page-size", type=int, default=1000, metavar="N")
+    sandbox.add_argument("--round-trip", type=float, default=0.0, metavar="S", help="seconds added to every answer")
+    return parser
+
+
+def _validate(options: argparse.Namespace) -> int:
+    source = read_source(options.file)
+    stack = read_stack(source.document)
+    shown = {"version": 1, "stack": stack.name, "resources": list(stack.resources), "problems": []}
+    warnings = [warning.shown() for warning in stack.warnings]
+    show.value(options, {**shown, "warnings": warnings}, lambda: show.valid(stack))
+    return DONE
+
+
+def _plan(options: argparse.Namespace) -> int:
+    source = read_source(options.file)
+
+    async def job(context: Context) -> Any:
+        return await plan(context, source.document, Deadline.within(options.timeout), frozenset(options.allow))
+
+    planned = _with_environment(options, job)
+    show.value(options, planned.shown(), lambda: show.plan(planned))
+    return CHANGES if options.exit_code and planned.pending else DONE
+
+
+def _apply(options: argparse.Namespace) -> int:
+    source = read_source(options.file)
+    return _fulfil(options, _request(source, Mode.PROVISION, frozenset(options.allow) | source.allow))
+
+
+def _destroy(options: argparse.Namespace) -> int:
+    return _fulfil(options, _request(read_source(options.file), Mode.REMOVE))
+
+
+def _sync(options: argparse.Namespace) -> int:
+    source = read_source(options.file)
+    request = _request(source, Mode.SYNCHRONIZE).model_copy(update={"document": None})
+    return _fulfil(options, request)
+
+
+def _request(source: Source, mode: Mode, allow: frozenset[str] = frozenset()) -> Request:
+    """Return the request of a terminal: always a new one, the newest of its stack."""
+    stack = read_stack(source.document)
+    request_id = f"terminal-{secrets.token_hex(6)}"
+    return Request(mode=mode, request_id=request_id, stack=stack.name, document=dict(stack.document), allow=allow)
+
+
+def _fulfil(options: argparse.Namespace, request: Request) -> int:
+    """Run again until the request is settled or the time is up."""
+
+    async def job(context: Context) -> Outcome:
+        deadline = Deadline.within(options.timeout)
+        while True:
+            seconds = min(_SLICE, max(1.0, deadline.remaining()))
+            outcome = await fulfil(context, request, Deadline.within(seconds))
+            wait = outcome.retry_after or 1.0
+            if outcome.status is not Status.IN_PROGRESS or deadline.remaining() < wait:
+                return outcome
+            show.waiting(outcome, wait)
+            await deadline.sleep(wait, "the next run")
+
+    outcome = _with_environment(options, job)
+    show.value(options, outcome.shown(), lambda: show.outcome(outcome))
+    return _EXIT.get(outcome.status, FAILED)
+
+
+def _status(options: argparse.Namespace) -> int:
+    async def job(context: Context) -> Any:
+        return await stacks(context.ledger, options.stack)
+
+    found = _with_environment(options, job)
+    show.value(options, found, lambda: show.stacks(found))
+    return DONE if found else FAILED
+
+
+def _schema(options: argparse.Namespace) -> int:
+    del options
+    sys.stdout.write(to_json(document_schema()) + "\n")
+    return DONE
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    from infra.sandbox.behaviour import Behaviour  # noqa: PLC0415 - a development tool: the worker ships without it
+    from infra.sandbox.server import SandboxServer  # noqa: PLC0415 - as above
+
+    async def serve() -> None:
+        server = SandboxServer(Behaviour(page_size=options.page_size), options.round_trip)
+        show.serving(await server.start(options.port), options)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await server.stop()
+
+    try:
+        asyncio.run(serve())
+    except KeyboardInterrupt:
+        return DONE
+    return DONE
+
+
+def _with_environment(options: argparse.Namespace, job: Callable[[Context], Awaitable[Any]]) -> Any:
+    settings = read_settings()
+    if options.ledger:
+        settings = read_settings({"GATEWRIGHT_LEDGER": options.ledger})
+    env = Environment(settings, progress=show.Progress(options))
+    # A terminal shows progress itself; log lines are for those who look for trouble.
+    set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)
+    try:
+        return env.run(job)
+    finally:
+        env.close()
+
+
+def _invalid(options: argparse.Namespace, invalid: Invalid) -> int:
+    shown: Mapping[str, Any] = {"version": 1, "problems": [problem.shown() for problem in invalid.problems]}
+    show.value(options, shown, lambda: show.problems(invalid.problems))
+    return INVALID
+
+
+def _failed(options: argparse.Namespace, code: int, message: str) -> int:
+    if getattr(options, "json", False):
+        sys.stdout.write(to_json({"version": 1, "error": message}) + "\n")
+    print(f"gatewright: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

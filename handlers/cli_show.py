@@ -1,0 +1,137 @@
+"""What a terminal shows: progress as it happens, tables at the end. Plain text where rich is not installed."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from infra.documents import to_json
+from workflows.context import Progress as Line
+from workflows.outcome import Outcome
+from workflows.planning import Plan
+from workflows.problems import Problem
+from workflows.stack import Stack
+
+_COLORS = {
+    "READY": "green", "DELETED": "green", "NONE": "dim", "FAILED": "red", "FAIL": "red", "BLOCKED": "red", "REJECTED": "red",
+    "CREATE": "green", "UPDATE": "yellow", "TAG": "yellow", "REPLACE": "magenta", "DELETE": "red",
+    "SYNCHRONIZE": "cyan", "IN_PROGRESS": "yellow", "AWAITING_CONSENT": "cyan", "RETAINED": "dim", "KEEP": "dim",
+}  # fmt: skip
+
+
+class Progress:
+    """Prints a line per step on stderr, with the seconds since the start."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        del options
+        self._start = time.monotonic()
+
+    def __call__(self, line: Line) -> None:
+        """Show one line."""
+        seconds = time.monotonic() - self._start
+        print(f"{seconds:7.1f}s  {line.address:<44} {line.event:<16} {line.detail[:100]}", file=sys.stderr)
+
+
+def value(options: argparse.Namespace, shown: Any, for_people: Callable[[], None]) -> None:
+    """Print the JSON value, or what people read."""
+    if options.json:
+        sys.stdout.write(to_json(shown) + "\n")
+    else:
+        for_people()
+
+
+def outcome(found: Outcome) -> None:
+    """Print how a run ended."""
+    if found.results:
+        rows = [(r.address, str(r.status), r.action, r.id or "", f"{r.seconds:.1f}") for r in found.results]
+        table(("resource", "status", "action", "id", "seconds"), rows)
+    for result in found.results:
+        for name, output in result.outputs.items():
+            if name.endswith("Url"):
+                print(f"{result.address}.{name}: {output}")
+        if result.consent is not None:
+            print(f"{result.address} awaits consent at {result.consent['authorizationUrl']}")
+    for failure in found.failures:
+        print(f"{failure.resource}: {failure.code}: {failure.message}\n  {failure.actor} must act: {failure.advice}")
+    problems(found.problems)
+    for warning in found.warnings:
+        print(f"warning: {warning.path}: {warning.message}")
+    calls = sum(found.calls.values())
+    print(f"{found.stack}: {found.status}{f' ({found.reason})' if found.reason else ''}, {calls} calls")
+
+
+def plan(found: Plan) -> None:
+    """Print what a run would do."""
+    rows = [
+        (one.address, one.action, ", ".join(one.paths) or one.reason) for one in found.resources if one.action != "NONE"
+    ]
+    if rows:
+        table(("resource", "action", "why"), rows)
+    print(f"{found.stack}: {len(found.pending)} of {len(found.resources)} resources would change")
+
+
+def valid(stack: Stack) -> None:
+    """Print that a document is valid."""
+    for warning in stack.warnings:
+        print(f"warning: {warning.path}: {warning.message}")
+    print(f"{stack.name}: valid, {len(stack.resources)} resources")
+
+
+def problems(found: Iterable[Problem]) -> None:
+    """Print everything that is wrong with a document."""
+    listed = list(found)
+    for problem in listed:
+        print(f"{problem.path or 'document'}: {problem.message} [{problem.rule}]", file=sys.stderr)
+    if listed:
+        print(f"{len(listed)} problems", file=sys.stderr)
+
+
+def waiting(found: Outcome, seconds: float) -> None:
+    """Print that a run ended without being done."""
+    print(f"{found.reason or 'in progress'}; going on in {seconds:.0f} s", file=sys.stderr)
+
+
+def stacks(found: dict[str, Any]) -> None:
+    """Print what the ledger knows of stacks, one of them with its resources."""
+    rows = [
+        (name, str(one["generation"]), str(one["mode"]), str(one["status"] or "-"), one["finishedAt"] or "-")
+        for name, one in found.items()
+    ]
+    table(("stack", "generation", "mode", "status", "finished"), rows)
+    if len(found) == 1:
+        for one in found.values():
+            inner = [(address, r["id"] or "-", r["pending"] or "-") for address, r in one["resources"].items()]
+            table(("resource", "id", "pending"), inner)
+
+
+def serving(url: str, options: argparse.Namespace) -> None:
+    """Print where the sandbox listens."""
+    if options.json:
+        print(to_json({"url": url}), flush=True)
+        return
+    print(f"AgentCore sandbox on {url}\nUse it with: export AWS_ENDPOINT_URL={url}", flush=True)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout: with rich where it is installed."""
+    try:
+        from rich.console import Console  # noqa: PLC0415 - an extra
+        from rich.table import Table  # noqa: PLC0415 - an extra
+        from rich.text import Text  # noqa: PLC0415 - an extra
+    except ImportError:
+        _plain_table(heads, rows)
+        return
+    made = Table(box=None, pad_edge=False)
+    for head in heads:
+        made.add_column(head, overflow="fold")
+    for row in rows:
+        made.add_row(*[Text(cell, style=_COLORS.get(cell, "")) for cell in row])
+    console = Console(soft_wrap=False)
+    console.print(made)
+
+
+def _plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

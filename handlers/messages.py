@@ -1,0 +1,77 @@
+"""Reads what queues and buses bring into requests. What is no request is refused with a reason, never its content."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workflows.problems import Invalid
+from workflows.request import NotARequest, Request, read_request
+
+#: Larger bodies are no messages of SQS or EventBridge (1 MiB is the most that a queue takes).
+_LARGEST = 1_048_576
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a queue: a request, or what is wrong with the detail in it."""
+
+    id: str
+    request: Request | Invalid
+
+    @property
+    def stack(self) -> str:
+        """The stack that it is about; its own id where that cannot be read."""
+        return self.request.stack if isinstance(self.request, Request) else self.id
+
+
+def read_message(record: Mapping[str, Any]) -> Message:
+    """Read an SQS record: its body is a detail with its `detailType`, or a whole EventBridge event."""
+    body = read_json(record.get("body"))
+    message_id = str(record.get("messageId", ""))
+    submitter = ":".join(
+        part for part in (record.get("eventSourceARN"), record.get("attributes", {}).get("SenderId")) if part
+    )
+    if not isinstance(body, Mapping):
+        raise NotARequest("a message's body must be a JSON object")
+    if "detail-type" in body:
+        detail_type, detail, default_id = body["detail-type"], body.get("detail"), str(body.get("id") or message_id)
+    else:
+        detail_type, default_id = body.get("detailType"), message_id
+        detail = {name: value for name, value in body.items() if name != "detailType"}
+    return Message(message_id, _read(detail_type, detail, default_id, submitter))
+
+
+def read_event(event: Mapping[str, Any]) -> Request:
+    """Read an EventBridge event. Raises NotARequest or Invalid."""
+    submitter = f"{event.get('account', '')}:{event.get('source', '')}"
+    detail_type, detail = event.get("detail-type"), event.get("detail")
+    return read_request(detail_type, detail, default_id=str(event.get("id", "")), submitter=submitter)
+
+
+def read_json(text: Any) -> Any:
+    """Read JSON strictly: no duplicate names, no NaN. Raises NotARequest."""
+    if not isinstance(text, str) or len(text) > _LARGEST:
+        raise NotARequest("a message's body must be a JSON text of at most 1 MiB")
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise NotARequest("a message's body must be JSON, without duplicate names") from None
+
+
+def _read(detail_type: Any, detail: Any, default_id: str, submitter: str) -> Request | Invalid:
+    try:
+        return read_request(detail_type, detail, default_id=default_id, submitter=submitter)
+    except Invalid as invalid:
+        return invalid
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("duplicate name")
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)

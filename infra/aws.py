@@ -1,0 +1,130 @@
+"""Calling AWS: one client per service, one retry layer, pacing, and errors that say what to do about them."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import structlog
+from botocore import xform_name
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+
+from infra.deadline import Deadline
+from infra.error_table import classify
+from infra.errors import CallFailed, Verdict
+from infra.pace import Pace
+from infra.redaction import Redaction
+from infra.retry import attempts
+from infra.service_model import CONTROL_PLANE
+
+log = structlog.get_logger()
+
+#: An upper bound of one call's duration in seconds, its read timeout: less time left, and it is not begun.
+CALL_SECONDS = 20.0
+
+#: botocore's own retries are off: there is one retry layer, ours.
+CLIENT_CONFIG: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": CALL_SECONDS,
+    "max_pool_connections": 50,
+    "retries": {"total_max_attempts": 1},
+    "user_agent_extra": "gatewright",
+}
+
+
+def is_mutating(operation: str) -> bool:
+    """Tell whether an operation changes something, from its name's verb."""
+    return not operation.startswith(("Get", "List", "Describe", "PutEvents"))
+
+
+@dataclass(frozen=True)
+class Aws:
+    """The clients of one execution environment. `account` is asked for once, unless the credentials know it."""
+
+    clients: Mapping[str, Any]
+    region: str
+    pace: Pace = field(default_factory=Pace)
+    redaction: Redaction = field(default_factory=Redaction)
+    known: dict[str, str] = field(default_factory=dict)
+
+    def within(self, deadline: Deadline) -> "Calls":
+        """Return the caller of one run."""
+        return Calls(self, deadline)
+
+
+@dataclass
+class Calls:
+    """The calls of one run: each is paced, retried within the run's deadline, and counted."""
+
+    aws: Aws
+    deadline: Deadline
+    count: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def mutating(self) -> int:
+        """How many calls of this run were sent that change something."""
+        return sum(count for operation, count in self.count.items() if is_mutating(operation))
+
+    async def __call__(
+        self, operation: str, params: Mapping[str, Any], *, service: str = CONTROL_PLANE
+    ) -> dict[str, Any]:
+        """Make a call and return its answer. Raises CallFailed, or OutOfTime when the run must end first."""
+        method = getattr(self.aws.clients[service], xform_name(operation))
+        async for attempt in attempts(operation, self.deadline):
+            with attempt:
+                return await self._once(operation, method, params)
+        raise AssertionError("unreachable: attempts end by raising")  # pragma: no cover
+
+    async def account(self) -> str:
+        """Return the account that the credentials belong to."""
+        known = self.aws.known
+        if "account" not in known:
+            known["account"] = (await self("GetCallerIdentity", {}, service="sts"))["Account"]
+        return known["account"]
+
+    async def _once(
+        self, operation: str, method: Callable[..., Awaitable[dict[str, Any]]], params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        await self.aws.pace.wait(operation)
+        if is_mutating(operation):
+            self.deadline.require(CALL_SECONDS, operation)
+        self.count[operation] += 1
+        began = anyio.current_time()
+        try:
+            answer = await method(**params)
+        except (ClientError, BotoCoreError) as error:
+            failed = self._failed(operation, error)
+            log.info("call failed", operation=operation, code=failed.code, verdict=failed.verdict)
+            raise failed from None  # botocore's own text may quote the request
+        log.debug("call", operation=operation, seconds=round(anyio.current_time() - began, 3))
+        self.aws.pace.answered(operation)
+        return answer
+
+    def _failed(self, operation: str, error: ClientError | BotoCoreError) -> CallFailed:
+        if isinstance(error, ClientError):
+            code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+            verdict = classify(operation, code, message, status=status)
+        else:
+            code, message = type(error).__name__, str(error)
+            verdict = _local(error)
+        if verdict is Verdict.THROTTLED:
+            self.aws.pace.throttled(operation)
+        return CallFailed(operation, verdict, code, self.aws.redaction.text(message))
+
+
+def _local(error: BotoCoreError) -> Verdict:
+    """Classify what the client itself raised: before sending, or without an answer."""
+    if isinstance(error, ParamValidationError):
+        return Verdict.INVALID
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | NoRegionError):
+        return Verdict.DENIED
+    return Verdict.UNKNOWN_OUTCOME

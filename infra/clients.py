@@ -1,0 +1,49 @@
+"""The aiobotocore clients of one execution environment: one session, one client per service, one event loop."""
+
+import os
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from infra.aws import CLIENT_CONFIG, Aws
+from infra.pace import Pace
+from infra.redaction import Redaction
+from infra.service_model import CONTROL_PLANE
+from infra.settings import is_loopback
+
+SERVICES = (CONTROL_PLANE, "secretsmanager", "sts", "events")
+#: What a sandbox on this machine takes where nothing else is set; no real endpoint would.
+_SANDBOX_REGION = "us-east-1"
+_SANDBOX_KEY = "sandbox"
+
+
+async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1) -> Aws:
+    """Open the clients; the exit stack closes them. Standard AWS settings apply.
+
+    Against an endpoint on loopback, a missing Region and missing credentials are made up.
+    """
+    session = get_session()
+    local = is_loopback(os.environ.get("AWS_ENDPOINT_URL"))
+    local = local or is_loopback(os.environ.get("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL"))
+    region = session.get_config_variable("region") or (_SANDBOX_REGION if local else None)
+    credentials = await session.get_credentials() if not local or _has_credentials() else None
+    keys: dict[str, Any] = {}
+    if credentials is None and local:
+        keys = {"aws_access_key_id": _SANDBOX_KEY, "aws_secret_access_key": _SANDBOX_KEY}
+    config = AioConfig(**CLIENT_CONFIG)
+    clients = {
+        service: await stack.enter_async_context(
+            session.create_client(service, region_name=region, config=config, **keys)
+        )
+        for service in SERVICES
+    }
+    known = {"account": account} if (account := os.environ.get("AWS_ACCOUNT_ID")) else {}
+    return Aws(clients, str(region), Pace(1.0 / workers), redaction, known)
+
+
+def _has_credentials() -> bool:
+    """Tell whether credentials are set here; on loopback no metadata service is asked for them."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE")
+    return any(os.environ.get(name) for name in names)

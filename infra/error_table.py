@@ -1,0 +1,78 @@
+"""Which error answer means what: one table over (operation, code, message).
+
+The message matters because this service says "already exists", "has targets", "is in CREATING status" and "role
+not visible yet" with ValidationException. The first row that fits decides; what fits none is UNKNOWN and final.
+"""
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from infra.errors import Verdict
+
+#: Codes that mean "slow down" for any AWS service.
+THROTTLES = frozenset({
+    "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestThrottled",
+    "RequestLimitExceeded", "SlowDown", "RequestThrottledException", "ProvisionedThroughputExceededException",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """An operation glob, error codes (empty: any), a pattern found in the message, and what they mean."""
+
+    operation: str
+    codes: frozenset[str]
+    message: str
+    verdict: Verdict
+
+
+def _row(verdict: Verdict, message: str = "", *codes: str, operation: str = "*") -> Row:
+    return Row(operation, frozenset(codes), message, verdict)
+
+
+_REFUSALS = ("ValidationException", "ConflictException")
+_TRANSITION = (
+    r"(in|is|while|currently|being)\W+(in )?(the )?"
+    r"(CREATING|UPDATING|DELETING|SYNCHRONIZING|creat(ed|ing)|updat(ed|ing)|delet(ed|ing)|synchroniz(ed|ing))\b"
+)
+
+#: Read top down. Sources: agentcore-service 1.1, 2.1 to 2.7; peers' issues B2 and B3.
+TABLE: tuple[Row, ...] = (
+    _row(Verdict.THROTTLED, "", *sorted(THROTTLES)),
+    _row(Verdict.TOKEN_MISMATCH, r"client ?token|[Ii]dempotent", "ValidationException", "ConflictException"),
+    _row(Verdict.TOKEN_MISMATCH, "", "IdempotentParameterMismatchException"),
+    _row(Verdict.NOT_YET, r"lacks permission|Role validation failed|Access denied while validating", operation="Create*"),
+    _row(Verdict.NOT_YET, r"lacks permission|Role validation failed|Access denied while validating", operation="Update*"),
+    _row(Verdict.NOT_YET, r"(cannot|unable to|not able to) assume|not authorized to assume", *_REFUSALS),
+    _row(Verdict.EXISTS, r"already exists|already in use|is taken|not unique|duplicate", *_REFUSALS, operation="Create*"),
+    _row(Verdict.IN_USE, r"associated with it|has targets|still (in use|referenced)|is (used|referenced) by", *_REFUSALS),
+    _row(Verdict.BUSY, _TRANSITION, *_REFUSALS),
+    _row(Verdict.BUSY, r"PENDING_AUTH|[Cc]oncurrent|in progress|try again|in (an? )?\w+ (status|state)", *_REFUSALS),
+    _row(Verdict.BUSY, r"[Cc]oncurrent|in flight|operations? (are )?in progress", "ServiceQuotaExceededException"),
+    _row(Verdict.BUSY, "", "ConflictException", operation="Delete*"),
+    _row(Verdict.BUSY, "", "ConflictException", operation="Update*"),
+    _row(Verdict.BUSY, "", "ConflictException", operation="Synchronize*"),
+    # A create that conflicts without saying why: the documented cause is the name (agentcore-service 1.3, 1.4).
+    _row(Verdict.EXISTS, "", "ConflictException", operation="Create*"),
+    _row(Verdict.GONE, "", "ResourceNotFoundException", "NotFoundException"),
+    _row(Verdict.DENIED, "", "AccessDeniedException", "UnauthorizedException", "AccessDenied", "ExpiredTokenException",
+         "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "InvalidSignatureException"),
+    _row(Verdict.DENIED, "", "EncryptionFailure", "DecryptionFailure"),
+    _row(Verdict.QUOTA, "", "ServiceQuotaExceededException", "ResourceLimitExceededException", "LimitExceededException"),
+    _row(Verdict.UNKNOWN_OUTCOME, "", "InternalServerException", "InternalServerError", "ServiceUnavailable",
+         "ServiceUnavailableException", "InternalFailure", "InternalServiceError", "InternalServiceErrorException"),
+    _row(Verdict.INVALID, "", "ValidationException", "InvalidParameterException", "InvalidRequestException",
+         "SerializationException", "ParamValidationError"),
+)  # fmt: skip
+
+
+def classify(operation: str, code: str, message: str, *, status: int = 400) -> Verdict:
+    """Return what an error answer means; any 5xx that the table does not name is an unknown outcome."""
+    for row in TABLE:
+        fits = fnmatchcase(operation, row.operation) and (not row.codes or code in row.codes)
+        if fits and (not row.message or re.search(row.message, message)):
+            return row.verdict
+    if status == 429:
+        return Verdict.THROTTLED
+    return Verdict.UNKNOWN_OUTCOME if status >= 500 else Verdict.UNKNOWN

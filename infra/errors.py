@@ -1,0 +1,39 @@
+"""What the ground raises. Each class says what a caller can do about it; texts hold no secrets."""
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What an error answer of AWS means for the caller."""
+
+    THROTTLED = "THROTTLED"  # slow down, then the same call again
+    UNKNOWN_OUTCOME = "UNKNOWN_OUTCOME"  # no answer, or 5xx: it may have taken effect
+    BUSY = "BUSY"  # something is in transition: the same call again, later
+    NOT_YET = "NOT_YET"  # a permission is not visible yet: again for about two minutes
+    EXISTS = "EXISTS"  # the name is taken, perhaps by us
+    GONE = "GONE"  # what the call names does not exist
+    TOKEN_MISMATCH = "TOKEN_MISMATCH"  # noqa: S105 - the client token was used with other parameters
+    IN_USE = "IN_USE"  # something still refers to it
+    DENIED = "DENIED"  # the caller lacks a permission
+    QUOTA = "QUOTA"  # a limit of the account is reached
+    INVALID = "INVALID"  # the request itself is refused
+    UNKNOWN = "UNKNOWN"  # an error that the table does not know
+
+
+class CallFailed(Exception):  # noqa: N818 - reads better where it is caught
+    """An AWS call failed for good, or its retries are used up."""
+
+    def __init__(self, operation: str, verdict: Verdict, code: str, message: str) -> None:
+        super().__init__(f"{operation}: {code}: {message}")
+        self.operation = operation
+        self.verdict = verdict
+        self.code = code
+        self.message = message
+
+
+class OutOfTime(Exception):  # noqa: N818 - reads better where it is caught
+    """The run must end before this could be done; the next run goes on. `retry_after` is in seconds."""
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after

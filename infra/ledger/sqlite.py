@@ -1,0 +1,91 @@
+"""The embedded ledger: one SQLite file, or memory.
+
+Calls are made inline: they take microseconds, and a worker thread would break virtual time.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key, Put, holds
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS items (
+  partition TEXT NOT NULL, sort TEXT NOT NULL, item TEXT NOT NULL, PRIMARY KEY (partition, sort)
+) WITHOUT ROWID
+"""
+
+
+class SqliteLedger:
+    """A ledger in a file; several processes on one machine may share it."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(str(path or ":memory:"), timeout=10.0, isolation_level=None)
+        if path is not None:
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(_TABLE)
+
+    async def get(self, key: Key) -> Item | None:
+        """Return an item."""
+        return self._read(key)
+
+    async def query(self, partition: str, prefix: str = "") -> dict[str, Item]:
+        """Return the items of a partition whose sort key starts with a prefix."""
+        found = self._db.execute(
+            "SELECT sort, item FROM items WHERE partition = ? AND substr(sort, 1, ?) = ? ORDER BY sort",
+            (partition, len(prefix), prefix),
+        )
+        return {sort: json.loads(item) for sort, item in found}
+
+    async def partitions(self, prefix: str = "") -> list[str]:
+        """Return the partitions that start with a prefix."""
+        found = self._db.execute(
+            "SELECT DISTINCT partition FROM items WHERE substr(partition, 1, ?) = ? ORDER BY partition",
+            (len(prefix), prefix),
+        )
+        return [partition for (partition,) in found]
+
+    async def write(self, *changes: Change) -> None:
+        """Make all changes or none."""
+        with self._transaction():
+            for change in changes:
+                if not holds(self._read(change.key), change.when):
+                    raise ConditionFailed(change.key)
+            for change in changes:
+                self._apply(change)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _read(self, key: Key) -> Item | None:
+        found = self._db.execute(
+            "SELECT item FROM items WHERE partition = ? AND sort = ?", (key.partition, key.sort)
+        ).fetchone()
+        return json.loads(found[0]) if found else None
+
+    def _apply(self, change: Change) -> None:
+        where = (change.key.partition, change.key.sort)
+        match change:
+            case Put(item=item):
+                text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+                self._db.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", (*where, text))
+            case Delete():
+                self._db.execute("DELETE FROM items WHERE partition = ? AND sort = ?", where)
+            case Check():
+                pass
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")

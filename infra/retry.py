@@ -1,0 +1,84 @@
+"""The one retry layer: which verdicts are tried again, how often, and how long in between.
+
+Exponential waits with full jitter, bounded by attempts, by the time that a verdict deserves, and by the run's
+deadline; all on the event loop's clock.
+"""
+
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import anyio
+from tenacity import AsyncRetrying, AttemptManager, RetryCallState, retry_if_exception
+
+from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime, Verdict
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Tries in all, seconds in all, and the first and longest wait in seconds."""
+
+    tries: int
+    seconds: float
+    first: float
+    longest: float
+
+
+#: What is tried again; every other verdict is final for the call.
+BUDGETS = {
+    Verdict.THROTTLED: Budget(tries=40, seconds=900.0, first=0.4, longest=20.0),
+    Verdict.UNKNOWN_OUTCOME: Budget(tries=6, seconds=90.0, first=0.3, longest=10.0),
+    Verdict.BUSY: Budget(tries=6, seconds=60.0, first=1.0, longest=10.0),
+    # IAM changes are visible within about two minutes (agentcore-service 1.1).
+    Verdict.NOT_YET: Budget(tries=30, seconds=120.0, first=2.0, longest=10.0),
+    Verdict.UNKNOWN: Budget(tries=2, seconds=10.0, first=0.5, longest=1.0),
+}
+
+
+def attempts(what: str, deadline: Deadline) -> AsyncIterator[AttemptManager]:
+    """Return the attempts at one call, for `async for attempt in ...: with attempt:`."""
+    pace = _Pace(what, deadline)
+    return AsyncRetrying(
+        sleep=pace.sleep,
+        wait=pace.wait,
+        stop=pace.spent,
+        retry=retry_if_exception(lambda error: isinstance(error, CallFailed) and error.verdict in BUDGETS),
+        reraise=True,
+    ).__aiter__()
+
+
+class _Pace:
+    """The waits of one call. Tries are counted per verdict: a throttled call was no try at what it asks for."""
+
+    def __init__(self, what: str, deadline: Deadline) -> None:
+        self._what = what
+        self._deadline = deadline
+        self._began = anyio.current_time()
+        self._tries: dict[Verdict, int] = {}
+
+    def spent(self, state: RetryCallState) -> bool:
+        """Tell whether the budget of the last failure's verdict is used up."""
+        verdict = _verdict(state)
+        self._tries[verdict] = self._tries.get(verdict, 0) + 1
+        budget = BUDGETS[verdict]
+        return self._tries[verdict] >= budget.tries or anyio.current_time() - self._began >= budget.seconds
+
+    def wait(self, state: RetryCallState) -> float:
+        """Return the seconds until the next try."""
+        verdict = _verdict(state)
+        budget = BUDGETS[verdict]
+        ceiling = min(budget.longest, budget.first * 2.0 ** min(self._tries[verdict] - 1, 20))
+        return random.uniform(0.2 * ceiling, ceiling)  # noqa: S311 - jitter is no secret
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, or leave the call to the next run."""
+        try:
+            await self._deadline.sleep(seconds, self._what)
+        except OutOfTime as late:
+            raise OutOfTime(f"{self._what} was refused for now", late.retry_after) from None
+
+
+def _verdict(state: RetryCallState) -> Verdict:
+    error = state.outcome.exception() if state.outcome is not None else None
+    return error.verdict if isinstance(error, CallFailed) else Verdict.UNKNOWN

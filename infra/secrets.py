@@ -1,0 +1,80 @@
+"""Secrets by reference: CloudFormation's `{{resolve:secretsmanager:...}}`, resolved at the last moment."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from infra.aws import Calls
+from infra.errors import CallFailed, Verdict
+
+_FORM = re.compile(
+    r"\{\{resolve:secretsmanager:"
+    r"(?P<id>arn:[^:{}]*:secretsmanager:[^:{}]*:[^:{}]*:secret:[^:{}]+|[^:{}]+)"
+    r"(?::SecretString(?::(?P<key>[^:{}]*))?(?::(?P<stage>[^:{}]*))?(?::(?P<version>[^:{}]*))?)?\}\}"
+)
+
+
+@dataclass(frozen=True)
+class SecretReference:
+    """Which part of which secret: its id or ARN, a JSON key of its text, a staging label or a version id."""
+
+    secret_id: str
+    key: str = ""
+    stage: str = ""
+    version: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "SecretReference | None":
+        """Read a reference that is the whole text; None where it is none."""
+        found = _FORM.fullmatch(text)
+        if found is None or (found["stage"] and found["version"]):
+            return None
+        return cls(found["id"], found["key"] or "", found["stage"] or "", found["version"] or "")
+
+
+@dataclass(frozen=True, repr=False)
+class Secret:
+    """A resolved value with its version id. Never logged, stored or shown."""
+
+    value: str
+    version: str
+
+    def __repr__(self) -> str:
+        return f"Secret(version={self.version!r})"
+
+
+async def version_of(calls: Calls, reference: SecretReference) -> str:
+    """Return the version id that a reference stands for now, without reading the value."""
+    if reference.version:
+        return reference.version
+    answer = await calls("DescribeSecret", {"SecretId": reference.secret_id}, service="secretsmanager")
+    stage = reference.stage or "AWSCURRENT"
+    stages: dict[str, list[str]] = answer.get("VersionIdsToStages", {})
+    return next((version for version, labels in stages.items() if stage in labels), "")
+
+
+async def resolve(calls: Calls, reference: SecretReference) -> Secret:
+    """Read a secret's value. Raises CallFailed, also where the secret's text is not as the reference says."""
+    wanted = {"SecretId": reference.secret_id, "VersionStage": reference.stage, "VersionId": reference.version}
+    params = {name: value for name, value in wanted.items() if value}
+    answer = await calls("GetSecretValue", params, service="secretsmanager")
+    text = answer.get("SecretString", "")
+    calls.aws.redaction.add(text)
+    value = _member(reference, text) if reference.key else text
+    calls.aws.redaction.add(value)
+    return Secret(value, answer.get("VersionId", ""))
+
+
+def _member(reference: SecretReference, text: str) -> str:
+    try:
+        members: Any = json.loads(text)
+        value = members[reference.key]
+    except (ValueError, KeyError, TypeError):
+        # The chain is cut: the error would quote the secret's text.
+        message = f"the secret {reference.secret_id} is no JSON object with a member {reference.key!r}"
+        raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message) from None
+    if not isinstance(value, str):
+        message = f"the member {reference.key!r} of the secret {reference.secret_id} is no string"
+        raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message)
+    return value

@@ -1,0 +1,43 @@
+"""Fixtures of the whole suite: virtual time, and worlds to provision into."""
+
+import asyncio
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import looptime
+import pytest
+import structlog
+
+from infra.redaction import Redaction
+from infra.telemetry import set_up_logs
+from tests.worlds import SandboxWorld
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real_time: runs on the real clock, for tests with sockets or processes")
+
+
+def pytest_asyncio_loop_factories(config: Any, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
+    """Every asynchronous test runs on virtual time, unless it asks for the real clock."""
+    del config
+    if item.get_closest_marker("real_time"):
+        return {"real": asyncio.new_event_loop}
+    return {"virtual": looptime.new_event_loop}
+
+
+@pytest.fixture
+def world() -> Iterator[SandboxWorld]:
+    made = SandboxWorld()
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[io.StringIO]:
+    """Everything that a test logs, as the deployed worker would write it."""
+    stream = io.StringIO()
+    set_up_logs(Redaction(), level="DEBUG", stream=stream)
+    structlog.contextvars.clear_contextvars()
+    yield stream
+    structlog.contextvars.clear_contextvars()

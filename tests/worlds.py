@@ -1,0 +1,97 @@
+"""A world to provision into: the sandbox plane in process on virtual time, with a ledger, and workers over both."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+
+from infra.aws import Aws
+from infra.deadline import Deadline
+from infra.ledger import Ledger
+from infra.ledger.sqlite import SqliteLedger
+from infra.pace import Pace
+from infra.redaction import Redaction
+from infra.sandbox.behaviour import Behaviour
+from infra.sandbox.client import InProcessClient
+from infra.sandbox.plane import Plane
+from infra.sandbox.seed import sow
+from infra.service_model import CONTROL_PLANE
+from workflows.context import Context, Progress
+from workflows.decide import Mode
+from workflows.outcome import Outcome
+from workflows.provision import fulfil
+from workflows.request import Request
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+SERVICES = (CONTROL_PLANE, "secretsmanager", "sts", "events")
+
+
+@dataclass
+class SandboxWorld:
+    """One account with its ledger. Every call of `run` is a new process on it."""
+
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    ledger: Ledger = field(default_factory=SqliteLedger)
+    round_trip: float = 0.02
+    announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+    _serial: Any = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.plane = Plane(anyio.current_time, self.behaviour, EPOCH)
+        sow(self.plane)
+
+    def context(self) -> Context:
+        clients = {service: InProcessClient(self.plane, service, self.round_trip) for service in SERVICES}
+        return Context(
+            aws=Aws(clients, self.behaviour.region, Pace(), Redaction()),
+            ledger=self.ledger,
+            now=lambda: EPOCH + timedelta(seconds=anyio.current_time()),
+            new_id=lambda: f"run-{next(self._serial)}",
+            announce=self._announce,
+            progress=self.progress.append,
+        )
+
+    async def run(self, request: Request, *, seconds: float = math.inf, patience: float = math.inf) -> Outcome:
+        return await fulfil(self.context(), request, Deadline.within(seconds, patience))
+
+    async def apply(self, document: Mapping[str, Any], request_id: str = "", **more: Any) -> Outcome:
+        return await self.run(provision(document, request_id or f"request-{next(self._serial)}", **more))
+
+    async def destroy(self, document: Mapping[str, Any]) -> Outcome:
+        request_id = f"request-{next(self._serial)}"
+        return await self.run(
+            Request(mode=Mode.REMOVE, request_id=request_id, stack=document["stack"], document=dict(document))
+        )
+
+    async def synchronize(self, stack: str) -> Outcome:
+        return await self.run(Request(mode=Mode.SYNCHRONIZE, request_id=f"request-{next(self._serial)}", stack=stack))
+
+    async def _announce(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        self.announced.append((detail_type, detail))
+
+    def close(self) -> None:
+        if isinstance(self.ledger, SqliteLedger):
+            self.ledger.close()
+
+    @property
+    def live(self) -> dict[str, Any]:
+        """Every resource that exists, by kind and name."""
+        kinds = ("provider", "gateway", "target")
+        return {f"{kind} {r.name}": r for kind in kinds for r in self.plane.world.records.live(kind)}
+
+    def sent(self) -> list[str]:
+        """The operations of all calls so far that changed something, and forget them."""
+        calls = self.plane.journal.mutating()
+        self.plane.journal.calls.clear()
+        return calls
+
+
+def provision(document: Mapping[str, Any], request_id: str, **more: Any) -> Request:
+    return Request(
+        mode=Mode.PROVISION, request_id=request_id, stack=str(document.get("stack", "")), document=dict(document), **more
+    )

@@ -1,0 +1,94 @@
+"""Accepting a request: one conditional write decides which document is in force, and who may work on it.
+
+Newer generations win; a missing one is the last plus one; a request that was seen before keeps its generation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.ledger import ConditionFailed, Item, Ledger, Put
+from workflows.decide import Mode
+from workflows.memory import SCHEMA, stack_key
+from workflows.outcome import FINAL, Status
+from workflows.request import Request
+
+#: How many requests of a stack are remembered, so that one delivered late keeps the generation that it had.
+_REMEMBERED = 100
+#: Seconds by which clocks of workers may differ; a lease is left alone for so much longer.
+LEASE_MARGIN = 15.0
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The request is in force; `item` is the stack's item as it stands now."""
+
+    generation: int
+    document: Mapping[str, Any] | None
+    item: Item
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The request is not run: it is older than what is in force, contradicts it, or was finished before."""
+
+    status: Status
+    reason: str
+    generation: int | None = None
+    outcome: Mapping[str, Any] | None = None
+
+
+def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
+    """Return the stack's item with the request accepted, or why it is not. Pure."""
+    old: Item = item or {"schema": SCHEMA, "generation": 0, "recent": {}, "lease": None}
+    current = int(old["generation"])
+    known = old["recent"].get(request.request_id)
+    generation = request.generation or known or current + 1
+    if generation < current:
+        return Refused(Status.SUPERSEDED, f"generation {current} is in force", generation)
+    # The document of an accepted request is in the ledger; a message delivered again need not repeat it.
+    changed = old.get("digest") != digest or old.get("mode") != request.mode
+    if generation == current and changed:
+        return Refused(Status.REJECTED, f"generation {generation} was accepted with another document", generation)
+    same = generation == current and old.get("requestId") == request.request_id
+    outcome = old.get("outcome")
+    if same and outcome and outcome.get("status") in FINAL:
+        return Refused(Status(outcome["status"]), "this request was finished before", generation, outcome)
+    recent = {**old["recent"], request.request_id: generation}
+    accepted = {
+        **old,
+        "generation": generation,
+        "recent": dict(list(recent.items())[-_REMEMBERED:]),
+        "requestId": request.request_id,
+        "submitter": request.submitter,
+        "mode": str(request.mode),
+        "digest": digest,
+        "allow": sorted(request.allow),
+        "outcome": outcome if same else None,
+    }
+    if request.document is not None:
+        accepted["document"] = request.document
+    return accepted
+
+
+async def accept(ledger: Ledger, partition: str, request: Request, digest: str) -> Accepted | Refused:
+    """Write the acceptance, again from the start when another writer came first."""
+    key = stack_key(partition)
+    while True:
+        item = await ledger.get(key)
+        judged = judge(item, request, digest)
+        if isinstance(judged, Refused):
+            return judged
+        judged["version"] = int((item or {}).get("version", 0)) + 1
+        try:
+            await ledger.write(Put(key, judged, when={"version": (item or {}).get("version")}))
+        except ConditionFailed:
+            continue
+        return Accepted(judged["generation"], judged.get("document"), judged)
+
+
+def synchronization_of(item: Item | None) -> Accepted | None:
+    """Return what a synchronization works on: the document in force. It raises no generation. None: no stack."""
+    if item is None or item.get("document") is None or item.get("mode") == Mode.REMOVE:
+        return None
+    return Accepted(int(item["generation"]), item["document"], item)

@@ -1,0 +1,101 @@
+"""The ledger in the hands of one run: it holds the stack's lease, and every write stands under it.
+
+AWS calls cannot be fenced; marks, tokens and names keep a run that lost its lease from making a second resource.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
+from workflows.acceptance import LEASE_MARGIN
+from workflows.memory import Memory, resource_key, stack_key
+
+
+class LeaseLost(Exception):  # noqa: N818 - it says what happened
+    """Another run holds the stack now, or a newer generation was accepted: this run must stop."""
+
+
+class LeaseHeld(Exception):  # noqa: N818 - it says what is so
+    """Another run holds the stack; `retry_after` seconds from now its lease ends at the latest."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("another run works on this stack")
+        self.retry_after = retry_after
+
+
+@dataclass
+class Book:
+    """What one run remembers, with the right to write it."""
+
+    ledger: Ledger
+    partition: str
+    run_id: str
+    generation: int
+    memories: dict[str, Memory] = field(default_factory=dict)
+
+    @classmethod
+    async def open(cls, ledger: Ledger, partition: str, run_id: str, generation: int, *, now: float, until: float) -> "Book":
+        """Take the stack's lease and read what is remembered. Raises LeaseHeld or LeaseLost."""
+        key = stack_key(partition)
+        item = await ledger.get(key) or {}
+        lease = item.get("lease")
+        if lease is not None and lease["until"] + LEASE_MARGIN > now:
+            raise LeaseHeld(max(1.0, lease["until"] + LEASE_MARGIN - now))
+        if item.get("generation", generation) != generation:
+            raise LeaseLost
+        taken = {**item, "version": int(item.get("version", 0)) + 1, "lease": {"id": run_id, "until": until}}
+        taken["leaseId"] = run_id
+        try:
+            # The version decides who takes over; clocks only say when it is worth trying.
+            await ledger.write(Put(key, taken, when={"version": item.get("version")}))
+        except ConditionFailed:
+            raise LeaseHeld(1.0) from None
+        book = cls(ledger, partition, run_id, generation)
+        for found in (await ledger.query(partition, "resource#")).values():
+            memory = Memory.read(found)
+            book.memories[memory.address] = memory
+        return book
+
+    def of(self, address: str, kind: str, name: str, parent: str | None) -> Memory:
+        """Return what is remembered of a resource; a new memory where there is nothing."""
+        return self.memories.get(address) or Memory(address, kind, name, parent)
+
+    async def remember(self, memory: Memory) -> None:
+        """Write what is remembered of a resource. Raises LeaseLost."""
+        await self._write(Put(resource_key(self.partition, memory.address), memory.item()))
+        self.memories[memory.address] = memory
+
+    async def close(self, members: Mapping[str, Any], history: Item, at: str) -> None:
+        """Give the lease back, with what the run leaves in the stack's item and in its history. Raises LeaseLost."""
+        run = Put(Key(self.partition, f"run#{at}#{self.run_id}"), history)
+        if not await self._give_back(members, run):
+            raise LeaseLost
+
+    async def release(self) -> None:
+        """Give the lease back and nothing else, where it is still held."""
+        await self._give_back({})
+
+    async def _give_back(self, members: Mapping[str, Any], *more: Change) -> bool:
+        """Write the stack's item without the lease; again when a repeated delivery wrote in between."""
+        key = stack_key(self.partition)
+        while True:
+            item = await self.ledger.get(key) or {}
+            if any(item.get(name) != value for name, value in self._mine().items()):
+                return False
+            version = item.get("version")
+            given = {**item, **members, "version": int(version or 0) + 1, "lease": None, "leaseId": None}
+            try:
+                await self.ledger.write(Put(key, given, when={"version": version}), *more)
+            except ConditionFailed:
+                continue
+            return True
+
+    def _mine(self) -> dict[str, Any]:
+        return {"leaseId": self.run_id, "generation": self.generation}
+
+    async def _write(self, change: Change) -> None:
+        try:
+            await self.ledger.write(Check(stack_key(self.partition), when=self._mine()), change)
+        except ConditionFailed:
+            raise LeaseLost from None

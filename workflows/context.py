@@ -1,0 +1,38 @@
+"""What every workflow is handed: the calls, the ledger, the time, and where to announce and to show progress."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from infra.aws import Aws
+from infra.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of progress: what begins, or how it ended, for one resource."""
+
+    address: str
+    event: str
+    detail: str = ""
+
+
+def _unseen(progress: Progress) -> None:
+    del progress
+
+
+async def _unheard(detail_type: str, detail: Mapping[str, Any]) -> None:
+    del detail_type, detail
+
+
+@dataclass(frozen=True)
+class Context:
+    """The one explicit context, made by the composition root."""
+
+    aws: Aws
+    ledger: Ledger
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    announce: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _unheard
+    progress: Callable[[Progress], None] = field(default=_unseen)

@@ -1,0 +1,267 @@
+"""What to do next with one resource: a pure function of what is wanted, what is seen and what is remembered.
+
+It is asked again after every step, so a run holds no plan that the world could make untrue; the plan that people
+see is its first answer for each resource.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from workflows import failures
+from workflows.compare import differences, is_empty
+from workflows.failures import Failure
+from workflows.fingerprint import canonical, fingerprint
+from workflows.kinds import Kind
+from workflows.kinds.gateway_target import refuses_synchronization
+from workflows.kinds.kind import Phase, Remedy
+from workflows.memory import Memory
+from workflows.stack import OWNER_TAG, Deletion, Options
+from workflows.state import Seen, time_text
+
+#: Creates, updates and deletes of one resource in one generation.
+TRIES = 3
+#: After an answered create, reads may not show the resource for this many seconds (reliability R18).
+VISIBLE_WITHIN = 90.0
+
+
+class Action(StrEnum):
+    """What a decision does. The last five change nothing at the service."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    TAG = "TAG"
+    REPLACE = "REPLACE"
+    DELETE = "DELETE"
+    SYNCHRONIZE = "SYNCHRONIZE"
+    LOOK = "LOOK"
+    WAIT = "WAIT"
+    CONSENT = "CONSENT"
+    FAIL = "FAIL"
+    NONE = "NONE"
+    #: Only for what is to go: it is gone, or stays on purpose.
+    GONE = "GONE"
+    KEEP = "KEEP"
+
+
+CHANGES = frozenset({
+    Action.CREATE, Action.UPDATE, Action.TAG, Action.REPLACE, Action.DELETE, Action.SYNCHRONIZE,
+})  # fmt: skip
+
+
+class Mode(StrEnum):
+    """What a request asks for."""
+
+    PROVISION = "PROVISION"
+    REMOVE = "REMOVE"
+    SYNCHRONIZE = "SYNCHRONIZE"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of one resource. `declared` is resolved but for its secrets; None: it shall not exist."""
+
+    address: str
+    kind: Kind
+    name: str
+    declared: Mapping[str, Any] | None
+    options: Options
+    mode: Mode
+    generation: int
+    stack: str = ""
+    #: Whether its removal, when it left the document, needs the request's leave, and whether it has it.
+    needs_allow: bool = False
+    allowed: bool = False
+    #: Whether this resource was synchronized in this run already.
+    synchronized: bool = False
+    secret_versions: Mapping[str, str] | None = None
+    unmanaged: tuple[str, ...] = ()
+    #: Paths that an update of this run left as they were: the service's own form, not a drift.
+    tolerated: tuple[str, ...] = ()
+    now: float = 0.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, why, and for an update the paths that differ."""
+
+    action: Action
+    reason: str
+    paths: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+def decide(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
+    """Return the next step for a resource."""
+    if wish.declared is None:
+        return _leave(wish, seen, memory)
+    if seen is None:
+        return _absent(wish, memory)
+    if not seen.ours and not wish.options.existing and not wish.options.adopt:
+        identity = seen.arn or seen.id or wish.name
+        failure = failures.name_taken(wish.address, wish.kind.noun, wish.name, identity)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if seen.moving:
+        return Decision(Action.WAIT, f"{seen.status}")
+    if seen.meaning.phase is Phase.AWAITING_CONSENT:
+        return _consent(seen)
+    if wish.options.existing:
+        return Decision(Action.NONE, "only looked up")
+    if wish.mode is Mode.SYNCHRONIZE:
+        return _synchronize(wish, seen)
+    if seen.meaning.phase is Phase.FAILED:
+        return _mend(wish, seen, memory)
+    return _settled(wish, seen, memory)
+
+
+def _absent(wish: Wish, memory: Memory) -> Decision:
+    if wish.options.existing or wish.mode is Mode.SYNCHRONIZE:
+        failure = failures.missing(wish.address, wish.kind.noun, wish.name)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN:
+        return Decision(Action.WAIT, "created; reads do not show it yet")
+    if memory.tries(wish.generation) >= TRIES and memory.pending is None:
+        failure = failures.of_status(wish.address, "FAILED", memory.last_reason, TRIES)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    return Decision(Action.CREATE, "it was deleted by others" if memory.id else "it does not exist")
+
+
+def _consent(seen: Seen) -> Decision:
+    if not seen.body.get("authorizationData") and not seen.full:
+        return Decision(Action.LOOK, "for the authorization URL")
+    return Decision(Action.CONSENT, f"{seen.status}: a person must consent")
+
+
+def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+    """Answer a failed status with its remedy, three times in a generation."""
+    if not seen.full:
+        return Decision(Action.LOOK, "for the reason of the failure")
+    tries, remedy = memory.tries(wish.generation), seen.meaning.remedy
+    if tries >= TRIES:
+        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, tries)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    reason = f"{seen.status}: {seen.reasons or 'no reason given'}"
+    if remedy is Remedy.UPDATE_AGAIN:
+        return Decision(Action.UPDATE, reason)
+    if remedy is Remedy.SYNCHRONIZE_AGAIN:
+        refused = refuses_synchronization(wish.declared or {})
+        return Decision(Action.UPDATE if refused else Action.SYNCHRONIZE, reason)
+    if memory.ever_ready and not wish.kind.replaceable and remedy is Remedy.CREATE_AGAIN:
+        failure = failures.was_ready(wish.address, wish.kind.noun, seen.reasons)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    return Decision(Action.REPLACE, reason)
+
+
+def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+    """Compare a settled resource with its declaration."""
+    declared = wish.declared or {}
+    if not seen.ours and wish.kind.tagged:
+        return Decision(Action.TAG, "adopted on purpose", ("tags",))
+    if not _as_last_seen(declared, seen, memory):
+        if not seen.full:
+            return Decision(Action.LOOK, "changed since it was last seen")
+        frozen = _frozen(wish.kind, declared, seen)
+        if frozen and wish.kind.replaceable:
+            return Decision(Action.REPLACE, f"{frozen} cannot be changed in place", (frozen,))
+        if frozen:
+            failure = failures.fixed(wish.address, frozen, wish.kind.noun)
+            return Decision(Action.FAIL, failure.message, (frozen,), failure)
+        paths = [p for p in differences(wish.kind, declared, seen.body, memory.applied) if p not in wish.tolerated]
+        if paths:
+            return Decision(Action.UPDATE, "differs from what is declared", tuple(paths))
+    rotated = rotated_secrets(wish, memory)
+    if rotated:
+        return Decision(Action.UPDATE, "the secret was rotated", rotated) if seen.full else _look_for_update()
+    if _tags_differ(wish, seen, memory):
+        return Decision(Action.TAG, "tags differ", ("tags",))
+    return _synchronized(wish, seen, memory)
+
+
+def _look_for_update() -> Decision:
+    return Decision(Action.LOOK, "for what an update must carry over")
+
+
+def _as_last_seen(declared: Mapping[str, Any], seen: Seen, memory: Memory) -> bool:
+    """Tell whether neither the declaration nor the resource changed since both were last found to agree."""
+    same = memory.applied is not None and canonical(fingerprint(declared)) == canonical(memory.applied)
+    return same and bool(seen.updated) and seen.updated == memory.seen_updated
+
+
+def _frozen(kind: Kind, declared: Mapping[str, Any], seen: Seen) -> str:
+    """Return the member that is declared otherwise than it stands and cannot change; empty where there is none."""
+    for member, read in kind.fixed.items():
+        wanted = read(declared)
+        if wanted and wanted != read(seen.body):
+            return member
+    return ""
+
+
+def rotated_secrets(wish: Wish, memory: Memory) -> tuple[str, ...]:
+    """Return the paths of secrets whose version is another than the one last applied."""
+    now = wish.secret_versions or {}
+    known = memory.secret_versions
+    return tuple(path for path, version in now.items() if version and known.get(path, version) != version)
+
+
+def _tags_differ(wish: Wish, seen: Seen, memory: Memory) -> bool:
+    if not wish.kind.tagged:
+        return False
+    wanted = dict((wish.declared or {}).get("tags") or {})
+    if seen.tags is not None:
+        there = dict(seen.tags)
+        return there.pop(OWNER_TAG, None) != wish.stack or any(there.get(k) != v for k, v in wanted.items())
+    applied = (memory.applied or {}).get("tags")
+    if memory.applied is None or (is_empty(applied) and is_empty(wanted)):
+        return False
+    return canonical(fingerprint(wanted)) != canonical(applied or {})
+
+
+def _synchronized(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+    """Create and update synchronize by themselves; a time that lags behind our last change says that they did not."""
+    operation = wish.kind.operations.synchronize
+    if operation is None or wish.synchronized or refuses_synchronization(wish.declared or {}) is not None:
+        return Decision(Action.NONE, "as declared")
+    last = seen.body.get("lastSynchronizedAt")
+    if last is not None and memory.changed and time_text(last) < memory.changed:
+        return Decision(Action.SYNCHRONIZE, "not synchronized since its last change")
+    return Decision(Action.NONE, "as declared")
+
+
+def _synchronize(wish: Wish, seen: Seen) -> Decision:
+    """Only synchronize; what the service would refuse is skipped with its reason."""
+    if wish.kind.operations.synchronize is None:
+        return Decision(Action.NONE, "nothing to synchronize")
+    if wish.synchronized:
+        return Decision(Action.NONE, "synchronized")
+    refused = refuses_synchronization(wish.declared or {})
+    if refused is not None:
+        return Decision(Action.NONE, f"skipped: {refused}")
+    if seen.meaning.phase is Phase.FAILED and seen.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
+        return Decision(Action.NONE, f"skipped: it is {seen.status}; apply the stack first")
+    return Decision(Action.SYNCHRONIZE, "asked for")
+
+
+def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
+    """Decide about what is not, or no longer, declared."""
+    if seen is None:
+        if memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN:
+            return Decision(Action.WAIT, "created; reads do not show it yet")
+        return Decision(Action.GONE, "it does not exist")
+    if not seen.ours or wish.options.existing:
+        return Decision(Action.KEEP, "not this stack's: left untouched")
+    if wish.options.deletion is Deletion.RETAIN:
+        return Decision(Action.KEEP, "retained as declared")
+    if wish.mode is Mode.PROVISION and wish.needs_allow and not wish.allowed:
+        return Decision(Action.KEEP, "left the document; it is removed only when the request allows its address")
+    if seen.moving:
+        return Decision(Action.WAIT, f"{seen.status}")
+    if seen.meaning.phase is Phase.AWAITING_CONSENT:
+        return _consent(seen)
+    if wish.unmanaged:
+        failure = failures.unmanaged_targets(wish.address, wish.unmanaged)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if memory.tries(wish.generation) >= TRIES:
+        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, TRIES)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    return Decision(Action.DELETE, "not declared any more" if wish.mode is Mode.PROVISION else "asked for")

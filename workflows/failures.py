@@ -1,0 +1,105 @@
+"""What went wrong with a resource, who must act, and how: one table, read by runs, outcomes and docs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from infra.errors import CallFailed, Verdict
+
+
+class Actor(StrEnum):
+    """Who must act."""
+
+    APP_TEAM = "APP_TEAM"
+    PLATFORM = "PLATFORM"
+    END_USER = "END_USER"
+    AWS = "AWS"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure of one resource, as an outcome shows it."""
+
+    resource: str
+    code: str
+    message: str
+    actor: Actor
+    advice: str
+
+    def shown(self) -> dict[str, str]:
+        """Return it as JSON."""
+        return {
+            "resource": self.resource,
+            "code": self.code,
+            "message": self.message,
+            "actor": str(self.actor),
+            "advice": self.advice,
+        }
+
+
+#: For what AWS refused: who must act, and how.
+OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
+    Verdict.THROTTLED: (Actor.PLATFORM, "Lower the deployment's concurrency or ask AWS for a higher rate, then resend."),
+    Verdict.UNKNOWN_OUTCOME: (Actor.AWS, "The service did not answer; resend the request later."),
+    Verdict.BUSY: (Actor.AWS, "Another operation holds the resource; resend the request later."),
+    Verdict.NOT_YET: (
+        Actor.PLATFORM,
+        "A permission was missing for two minutes, which is longer than IAM takes to show a new one. Grant it to "
+        "the role that the message names, then resend.",
+    ),
+    Verdict.EXISTS: (Actor.APP_TEAM, "The name is taken; choose another, or adopt what bears it."),
+    Verdict.GONE: (Actor.APP_TEAM, "Something that the declaration names does not exist; create it or correct the name."),
+    Verdict.TOKEN_MISMATCH: (Actor.AWS, "The service remembers another creation under this token; resend the request."),
+    Verdict.IN_USE: (Actor.APP_TEAM, "Something outside this stack still uses it; remove that first."),
+    Verdict.DENIED: (Actor.PLATFORM, "Grant the worker's role this action, or correct the role that the declaration names."),
+    Verdict.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
+    Verdict.INVALID: (Actor.APP_TEAM, "Correct the declaration and resend."),
+    Verdict.UNKNOWN: (Actor.AWS, "This error is not known to Gatewright; its text says what the service wants."),
+}
+
+
+def of_call(address: str, failed: CallFailed) -> Failure:
+    """Return the failure that a refused call is for a resource."""
+    actor, advice = OF_VERDICTS[failed.verdict]
+    return Failure(address, failed.code, f"{failed.operation}: {failed.message}", actor, advice)
+
+
+def of_status(address: str, status: str, reasons: str, tries: int) -> Failure:
+    """Return the failure of a resource that the service reports as failed."""
+    message = f"{status} after {tries} tries: {reasons or 'the service gives no reason'}"
+    advice = "Correct what the service's reason names, then resend; a new request tries three times again."
+    return Failure(address, status, message, Actor.APP_TEAM, advice)
+
+
+def name_taken(address: str, noun: str, name: str, identity: str) -> Failure:
+    """Return the failure of a resource whose name somebody else's resource bears."""
+    message = f"a {noun} named {name} exists already ({identity}) and is not this stack's"
+    advice = "Choose another name, or declare `gatewright: {adopt: true}` on the resource to take it over."
+    return Failure(address, "NameTaken", message, Actor.APP_TEAM, advice)
+
+
+def fixed(address: str, member: str, noun: str) -> Failure:
+    """Return the failure of a change that the service does not make to an existing resource."""
+    message = f"{member} of an existing {noun} cannot be changed"
+    advice = "Declare the resource under a new name, move what uses it, then remove the old one."
+    return Failure(address, "Immutable", message, Actor.APP_TEAM, advice)
+
+
+def unmanaged_targets(address: str, names: tuple[str, ...]) -> Failure:
+    """Return the failure of a gateway's removal because of targets that are not ours."""
+    message = f"targets that this stack does not manage stand under it: {', '.join(names)}"
+    advice = "Remove or move these targets, then resend."
+    return Failure(address, "UnmanagedTargets", message, Actor.APP_TEAM, advice)
+
+
+def missing(address: str, noun: str, name: str) -> Failure:
+    """Return the failure of a resource that was only to be looked up."""
+    message = f"no {noun} named {name} exists"
+    return Failure(address, "NotFound", message, Actor.APP_TEAM, "Create it, or drop `existing: true`.")
+
+
+def was_ready(address: str, noun: str, reasons: str) -> Failure:
+    """Return the failure of a resource that once was READY and must not be deleted without being asked for."""
+    message = f"this {noun} was READY and is FAILED now: {reasons or 'the service gives no reason'}"
+    advice = "Repair it with AWS, or delete it by hand; the next request then creates it again."
+    return Failure(address, "FAILED", message, Actor.PLATFORM, advice)

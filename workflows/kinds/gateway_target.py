@@ -1,0 +1,68 @@
+"""Gateway targets: five operations at a time per gateway, consent that parks them, tools that synchronize."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workflows.kinds.kind import AWAITING_CONSENT, IN_PROGRESS, SETTLED, Kind, Operations, Remedy, failed
+
+#: Documented: create, update and delete together, in flight per gateway (agentcore-service 2.5).
+OPERATIONS_IN_FLIGHT = 5
+
+
+def configuration_kind(body: Mapping[str, Any]) -> str:
+    """Return what a target is, such as "mcp.lambda"; empty where its configuration is not there."""
+    for family, part in body.get("targetConfiguration", {}).items():
+        for arm in part:
+            return f"{family}.{arm}"
+    return ""
+
+
+def refuses_synchronization(body: Mapping[str, Any]) -> str | None:
+    """Return why the service would refuse to synchronize a target; None where it would not (service 2.9)."""
+    server = body.get("targetConfiguration", {}).get("mcp", {}).get("mcpServer")
+    if server is None:
+        return f"only MCP server targets synchronize; this one is {configuration_kind(body) or 'of another kind'}"
+    if server.get("mcpToolSchema"):
+        return "a target with a static tool schema does not synchronize"
+    if server.get("listingMode") == "DYNAMIC":
+        return "with DYNAMIC listing, tools are read at every request"
+    return None
+
+
+GATEWAY_TARGET = Kind(
+    section="targets",
+    noun="gateway target",
+    parent="gateways",
+    operations=Operations(
+        create="CreateGatewayTarget",
+        get="GetGatewayTarget",
+        update="UpdateGatewayTarget",
+        delete="DeleteGatewayTarget",
+        list="ListGatewayTargets",
+        synchronize="SynchronizeGatewayTargets",
+    ),
+    address_members={"gatewayIdentifier": "parent", "targetId": "id"},
+    id_member="targetId",
+    statuses={
+        "CREATING": IN_PROGRESS,
+        "UPDATING": IN_PROGRESS,
+        "UPDATE_UNSUCCESSFUL": failed(Remedy.UPDATE_AGAIN),
+        "DELETING": IN_PROGRESS,
+        "READY": SETTLED,
+        "FAILED": failed(Remedy.CREATE_AGAIN),
+        "SYNCHRONIZING": IN_PROGRESS,
+        "SYNCHRONIZE_UNSUCCESSFUL": failed(Remedy.SYNCHRONIZE_AGAIN),
+        "CREATE_PENDING_AUTH": AWAITING_CONSENT,
+        "UPDATE_PENDING_AUTH": AWAITING_CONSENT,
+        "SYNCHRONIZE_PENDING_AUTH": AWAITING_CONSENT,
+    },
+    reason_members=("statusReasons",),
+    outputs=("targetId", "gatewayArn", "privateEndpointManagedResources"),
+    list_items="items",
+    created_member="createdAt",
+    updated_member="updatedAt",
+    token=True,
+    opaque=frozenset({"inlinePayload", "parameterValues"}),
+    fixed={"targetConfiguration": configuration_kind},
+    replaceable=True,
+)

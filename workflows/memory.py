@@ -1,0 +1,99 @@
+"""What the ledger remembers of one resource, and of one stack: read tolerantly, written whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from infra.ledger import Item, Key
+
+#: The form of the items. A reader takes this and the one before.
+SCHEMA = 1
+
+
+def stack_key(partition: str) -> Key:
+    """Return the key of a stack's own item."""
+    return Key(partition, "stack")
+
+
+def resource_key(partition: str, address: str) -> Key:
+    """Return the key of a resource's item."""
+    return Key(partition, f"resource#{address}")
+
+
+def partition_of(account: str, region: str, stack: str) -> str:
+    """Return the partition of a stack: one account and Region, one name."""
+    return f"{account}/{region}/{stack}"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One resource. Times are seconds since the epoch; `applied` is a fingerprint, without secrets."""
+
+    address: str
+    kind: str
+    name: str
+    parent: str | None = None
+    parent_id: str | None = None
+    id: str | None = None
+    arn: str | None = None
+    #: Counts the lives of this name; raised before anything is created again.
+    incarnation: int = 0
+    #: The mark of a mutating call that was about to go out: {"action", "token"?, "at"}.
+    pending: Mapping[str, Any] | None = None
+    applied: Mapping[str, Any] | None = None
+    waits_on: tuple[str, ...] = ()
+    secret_versions: Mapping[str, str] = field(default_factory=dict)
+    #: Creates and updates begun in this generation, and what the last failed one said.
+    attempts: int = 0
+    attempts_generation: int = 0
+    last_reason: str = ""
+    created_at: float = 0.0
+    ever_ready: bool = False
+    #: The service's own times, as text: when we last changed it, and its state when we last looked closely.
+    changed: str = ""
+    seen_updated: str = ""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    retain: bool = False
+    #: Members of the stored item that this version of the code does not know.
+    unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def read(cls, item: Item) -> "Memory":
+        """Read an item, keeping what this code does not know."""
+        known = {one.name for one in fields(cls)} - {"unknown"}
+        mine = {name: value for name, value in item.items() if name in known}
+        mine["waits_on"] = tuple(mine.get("waits_on", ()))
+        rest = {name: value for name, value in item.items() if name not in known}
+        return cls(**mine, unknown=rest)
+
+    def item(self) -> Item:
+        """Return the item to store."""
+        mine = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "unknown"}
+        return {**self.unknown, **mine, "waits_on": list(self.waits_on), "schema": SCHEMA}
+
+    @property
+    def exists(self) -> bool:
+        """Whether something of this name may exist that we made."""
+        return self.id is not None or self.pending is not None
+
+    def tries(self, generation: int) -> int:
+        """Return how many creates and updates were begun in a generation."""
+        return self.attempts if self.attempts_generation == generation else 0
+
+    def trying(self, generation: int) -> "Memory":
+        """Return the memory with one more try counted."""
+        return replace(self, attempts=self.tries(generation) + 1, attempts_generation=generation)
+
+    def gone(self) -> "Memory":
+        """Return what is left when the resource is no more: its name and its lives, so that none is taken twice."""
+        return Memory(
+            address=self.address,
+            kind=self.kind,
+            name=self.name,
+            parent=self.parent,
+            incarnation=self.incarnation,
+            attempts=self.attempts,
+            attempts_generation=self.attempts_generation,
+            last_reason=self.last_reason,
+            unknown=self.unknown,
+        )

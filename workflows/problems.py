@@ -1,0 +1,43 @@
+"""What is wrong with a document, and where: all of it at once, never with a value that could be a secret."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from infra.service_model import Path
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake. `rule` names what was broken: R-numbers are AWS's documented rules, words are ours."""
+
+    path: str
+    rule: str
+    message: str
+
+    def shown(self) -> dict[str, str]:
+        """Return it as JSON."""
+        return {"path": self.path, "rule": self.rule, "message": self.message}
+
+
+class Invalid(Exception):  # noqa: N818 - it says what the document is
+    """A document cannot be used; it says everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__(f"{len(self.problems)} problems, the first at {self.problems[0].path or 'the top'}")
+
+
+def path_text(path: Path) -> str:
+    """Write a path as people read it: `gateways.payments.targets[0]`, names with dots in quotes."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif _PLAIN.fullmatch(part):
+            text += f".{part}"
+        else:
+            text += f'["{part}"]'
+    return text.removeprefix(".")

@@ -1,0 +1,198 @@
+"""The main job: bring a stack to what its document declares, remove it, or have its tools read again.
+
+A run accepts the request, observes, lets the planner decide, acts, and remembers what came of it. It assumes
+nothing about earlier runs, so running again is always safe.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from infra.deadline import Deadline
+from workflows.acceptance import Accepted, Refused, accept, synchronization_of
+from workflows.act import act
+from workflows.book import Book, LeaseHeld, LeaseLost
+from workflows.context import Context
+from workflows.decide import Mode
+from workflows.fingerprint import digest
+from workflows.memory import partition_of, stack_key
+from workflows.outcome import Outcome, Result, Status, overall, retry_after
+from workflows.problems import Invalid, Problem
+from workflows.reading import read_stack
+from workflows.request import Request
+from workflows.run import Run, items_of
+from workflows.stack import Stack
+from workflows.survey import survey
+
+log = structlog.get_logger()
+
+
+async def fulfil(context: Context, request: Request, deadline: Deadline) -> Outcome:
+    """Do what a request asks for, as far as this run's time goes, and announce what came of it.
+
+    Raises CallFailed when AWS cannot be asked at all: nothing was decided then, and the request is to come again.
+    """
+    job = _Job(context, request, deadline)
+    try:
+        outcome = await job.do()
+    except Invalid as invalid:
+        outcome = rejected(request, invalid.problems)
+    return await announced(context, outcome)
+
+
+def rejected(request: Request, problems: list[Problem]) -> Outcome:
+    """Return the outcome of a request whose document cannot be used."""
+    return Outcome(request.stack, Status.REJECTED, request.request_id, request.generation, problems=tuple(problems))
+
+
+def rejected_unread(request_id: str, problems: list[Problem]) -> Outcome:
+    """Return the outcome of a request that could not even be read as one."""
+    return Outcome("", Status.REJECTED, request_id, problems=tuple(problems))
+
+
+async def announced(context: Context, outcome: Outcome) -> Outcome:
+    """Announce an outcome, and write the run's one outcome line."""
+    shown = outcome.shown()
+    words = str(outcome.status).replace("_", " ").title()
+    await context.announce(f"Gateway Stack {words}", shown)
+    log.info(
+        "outcome",
+        status=str(outcome.status),
+        reason=outcome.reason,
+        resources={result.address: str(result.status) for result in outcome.results},
+        problems=len(outcome.problems),
+        calls=dict(outcome.calls),
+        retry_after=outcome.retry_after,
+    )
+    return outcome
+
+
+@dataclass
+class _Job:
+    """One request on its way through a run."""
+
+    context: Context
+    request: Request
+    deadline: Deadline
+    stack: Stack | None = None
+
+    async def do(self) -> Outcome:
+        request, context = self.request, self.context
+        self.stack = read_stack(request.document) if request.document is not None else None
+        self.calls = context.aws.within(self.deadline)
+        self.run_id = context.new_id()
+        self.started = context.now()
+        structlog.contextvars.bind_contextvars(stack=request.stack, request=request.request_id, run=self.run_id)
+        self.account = await self.calls.account()
+        self.partition = partition_of(self.account, context.aws.region, request.stack)
+        accepted = await self._accept()
+        if isinstance(accepted, Refused):
+            return self._refused(accepted)
+        structlog.contextvars.bind_contextvars(generation=accepted.generation)
+        try:
+            return await self._run(accepted)
+        except LeaseHeld as held:
+            return self._outcome(accepted, Status.IN_PROGRESS, reason=str(held), retry=held.retry_after)
+        except LeaseLost:
+            return self._outcome(accepted, Status.SUPERSEDED, reason="another run or a newer generation took over")
+
+    async def _accept(self) -> Accepted | Refused:
+        ledger, mode = self.context.ledger, self.request.mode
+        if mode is Mode.SYNCHRONIZE:
+            return self._accept_synchronization(await ledger.get(stack_key(self.partition)))
+        # A removal is the same one whatever document came with it.
+        what = self.stack.digest if self.stack is not None and mode is Mode.PROVISION else digest(["remove"])
+        return await accept(ledger, self.partition, self.request, what)
+
+    def _accept_synchronization(self, item: Mapping[str, Any] | None) -> Accepted | Refused:
+        found = synchronization_of(dict(item) if item is not None else None)
+        if found is None:
+            problem = Problem("stack", "unknown-stack", f"no stack named {self.request.stack} is in force here")
+            raise Invalid([problem])
+        last = found.item.get("synchronization") or {}
+        if last.get("requestId") == self.request.request_id:
+            outcome = last["outcome"]
+            return Refused(Status(outcome["status"]), "this request was finished before", found.generation, outcome)
+        return found
+
+    async def _run(self, accepted: Accepted) -> Outcome:
+        now = self.started.timestamp()
+        # A run without a deadline renews nothing, so its lease must not outlive it by long: doors give deadlines.
+        until = now + min(max(self.deadline.remaining(), 0.0), 3600.0)
+        book = await Book.open(
+            self.context.ledger, self.partition, self.run_id, accepted.generation, now=now, until=until
+        )
+        try:
+            run = self._prepare(accepted, book)
+            await survey(run)
+            results = await act(run)
+            outcome = self._of_results(accepted, run, results)
+            await book.close(_left_in_item(outcome, self.request), outcome.shown(), outcome.finished_at)
+        except Exception:
+            await book.release()
+            raise
+        return outcome
+
+    def _prepare(self, accepted: Accepted, book: Book) -> Run:
+        mode = self.request.mode
+        stack = self.stack
+        if stack is None and accepted.document is not None:
+            stack = read_stack(accepted.document)
+        self.stack = stack
+        allow = self.request.allow | frozenset(accepted.item.get("allow") or ())
+        run = Run(self.context, self.calls, book, mode, self.request.stack, self.account, allow)
+        run.items = items_of(stack, book.memories, mode)
+        run.warnings += stack.warnings if stack is not None else ()
+        return run
+
+    def _of_results(self, accepted: Accepted, run: Run, results: list[Result]) -> Outcome:
+        for address, names in run.unmanaged.items():
+            if names:
+                run.warn(address, "unmanaged", f"targets that this stack does not manage: {', '.join(names)}")
+        status = overall(results, removed=run.mode is Mode.REMOVE)
+        outcome = self._outcome(accepted, status)
+        waits = retry_after(results) if status is Status.IN_PROGRESS else None
+        return replace(outcome, results=tuple(results), warnings=tuple(run.warnings), retry_after=waits)
+
+    def _outcome(
+        self, accepted: Accepted, status: Status, *, reason: str = "", retry: float | None = None
+    ) -> Outcome:
+        return Outcome(
+            stack=self.request.stack,
+            status=status,
+            request_id=self.request.request_id,
+            generation=accepted.generation,
+            run_id=self.run_id,
+            account=self.account,
+            region=self.context.aws.region,
+            digest=str(accepted.item.get("digest") or ""),
+            started_at=_iso(self.started),
+            finished_at=_iso(self.context.now()),
+            retry_after=retry,
+            calls=dict(self.calls.count),
+            reason=reason,
+        )
+
+    def _refused(self, refused: Refused) -> Outcome:
+        accepted = Accepted(refused.generation or 0, None, {})
+        outcome = self._outcome(accepted, refused.status, reason=refused.reason)
+        return replace(outcome, earlier=refused.outcome)
+
+
+def _left_in_item(outcome: Outcome, request: Request) -> dict[str, Any]:
+    """Return what a finished run leaves in the stack's item."""
+    shown = outcome.shown()
+    if request.mode is Mode.SYNCHRONIZE:
+        if outcome.status is Status.IN_PROGRESS:
+            return {}
+        return {"synchronization": {"requestId": request.request_id, "outcome": shown}}
+    left: dict[str, Any] = {"outcome": shown}
+    if outcome.status is Status.READY:
+        left |= {"readyDocument": request.document, "readyGeneration": outcome.generation}
+    return left
+
+
+def _iso(moment: Any) -> str:
+    return str(moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))

@@ -1,0 +1,169 @@
+"""Reads a stack document: shape, types, references, secrets and rules, every mistake at once."""
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from infra import service_model
+from infra.secrets import SecretReference
+from infra.service_model import Path
+from workflows import references, rules
+from workflows.kinds import KINDS, top_level
+from workflows.problems import Invalid, Problem, path_text
+from workflows.references import Reference
+from workflows.stack import OWNER_TAG, RESERVED, Resource, Stack, from_pydantic, resources_in
+
+#: Mistakes that a reference explains: what stands there is not known yet, so its form is checked once it is.
+_UNTIL_RESOLVED = frozenset({"string_pattern_mismatch", "string_too_short", "string_too_long", "literal_error"})
+_SECTIONS = frozenset(kind.section for kind in KINDS if kind.parent is None)
+_SEGMENT = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+
+
+class Head(BaseModel):
+    """The members of a document beside its sections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    version: int = Field(default=1, ge=1, le=1)
+    stack: str = Field(pattern=rf"^{_SEGMENT}(\.{_SEGMENT})*$", max_length=128)
+    on_failure: str = Field(default="HALT", alias="onFailure", pattern="^HALT$")
+
+
+def read_stack(document: Any) -> Stack:
+    """Return the stack of a document (parsed YAML or JSON). Raises Invalid with every problem in it."""
+    if not isinstance(document, Mapping):
+        raise Invalid([Problem("", "type", "a stack document is a mapping with the members stack and sections")])
+    problems: list[Problem] = []
+    if not _shallow_enough(document):
+        raise Invalid([Problem("", "depth", f"nested deeper than {service_model.MAX_DEPTH} levels")])
+    head = _head(document, problems)
+    resources = {r.address: r for r in _resources(document, problems)}
+    for resource in resources.values():
+        problems += _types(resource)
+        problems += _secrets(resource)
+        problems += _dependencies(resource, resources)
+    problems += _cycle(resources)
+    findings = list(rules.check(resources))
+    problems += [found.problem for found in findings if found.refuses]
+    if problems or head is None:
+        raise Invalid(problems)
+    warnings = tuple(found.problem for found in findings if not found.refuses)
+    return Stack(head.stack, resources, document, head.on_failure, warnings)
+
+
+def _shallow_enough(value: Any, depth: int = 0) -> bool:
+    if depth > service_model.MAX_DEPTH:
+        return False
+    if isinstance(value, Mapping):
+        return all(_shallow_enough(item, depth + 1) for item in value.values())
+    return not isinstance(value, list) or all(_shallow_enough(item, depth + 1) for item in value)
+
+
+def _head(document: Mapping[str, Any], problems: list[Problem]) -> Head | None:
+    known = {name: value for name, value in document.items() if name in {"version", "stack", "onFailure"}}
+    for name in document:
+        if name not in known and name not in _SECTIONS:
+            expected = ", ".join(sorted(_SECTIONS))
+            message = f"unknown section; a document has version, stack, onFailure and {expected}"
+            problems.append(Problem(path_text((str(name),)), "unknown-section", message))
+    try:
+        return Head.model_validate(known)
+    except ValidationError as error:
+        problems += from_pydantic(error, ())
+        return None
+
+
+def _resources(document: Mapping[str, Any], problems: list[Problem]) -> Iterator[Resource]:
+    for section, content in document.items():
+        kind = top_level(section)
+        if kind is not None:
+            yield from resources_in(content, kind, (section,), problems)
+
+
+def _types(resource: Resource) -> Iterator[Problem]:
+    """Check a declaration against AWS's type, and the name as the member that it becomes."""
+    kind = resource.kind
+    where = _path(resource)
+    declarable = kind.lookup if resource.options.existing else kind.declarable
+    for fault in declarable.faults(dict(resource.declared)):
+        value = _at(resource.declared, fault.path)
+        waits = isinstance(value, str) and references.has_reference(value)
+        hidden = isinstance(value, str) and fault.path[-1] in kind.secrets
+        if not (waits and fault.kind in _UNTIL_RESOLVED) and not hidden:
+            yield Problem(path_text((*where, *fault.path)), fault.kind, fault.message)
+    for fault in service_model.input_type(kind.operations.create).faults({"name": resource.name}):
+        if fault.path == ("name",):
+            yield Problem(resource.address, "name", fault.message)
+    if OWNER_TAG in resource.declared.get("tags", {}):
+        yield Problem(path_text((*where, "tags", OWNER_TAG)), "tag", "this tag is Gatewright's own")
+
+
+def _secrets(resource: Resource) -> Iterator[Problem]:
+    """A secret member holds a reference and nothing else; a reference to a secret stands nowhere else."""
+    kind, where = resource.kind, _path(resource)
+    for path, text in references.strings(resource.declared, kind.opaque):
+        is_secret = path[-1] in kind.secrets
+        if is_secret and SecretReference.parse(text) is None:
+            message = (
+                "a secret is declared by reference, as {{resolve:secretsmanager:NAME:SecretString:KEY}} and nothing "
+                "else; literal values are refused"
+            )
+            yield Problem(path_text((*where, *path)), "secret", message)
+        elif not is_secret and "{{resolve:" in text:
+            allowed = ", ".join(sorted(kind.secrets)) or "none in this kind"
+            message = f"secret references are only resolved in secret members ({allowed})"
+            yield Problem(path_text((*where, *path)), "secret-reference", message)
+
+
+def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Problem]:
+    for reference in resource.references:
+        message = _wrong(reference, resources)
+        if message:
+            yield Problem(path_text(reference.path), "reference", message)
+    for index, address in enumerate(resource.options.depends_on):
+        if address not in resources:
+            path = (*_path(resource), RESERVED, "dependsOn", index)
+            yield Problem(path_text(path), "reference", f"nothing is declared at {address}")
+
+
+def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:
+    if not reference.address:
+        return f"${{{reference.text}}} cannot be read; a reference is ${{section.name.member}}"
+    target = resources.get(reference.address)
+    if target is None:
+        return f"${{{reference.text}}}: nothing is declared at {reference.address}"
+    if not reference.member:
+        return f"${{{reference.text}}} names no member of {reference.address}"
+    if service_model.shape_at(target.kind.response, reference.member) is None:
+        member = ".".join(reference.member)
+        return f"${{{reference.text}}}: a {target.kind.noun} has no {member} in its response"
+    return ""
+
+
+def _cycle(resources: Mapping[str, Resource]) -> Iterator[Problem]:
+    graph = {address: resource.waits_on & set(resources) for address, resource in resources.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        first = min(cycle)
+        # The sorter names the cycle from what is needed to what needs it; people read it the other way.
+        yield Problem(first, "cycle", "these wait for each other: " + " -> ".join(reversed(cycle)))
+
+
+def _path(resource: Resource) -> Path:
+    names = references.parts(resource.address)
+    return tuple(names or ())
+
+
+def _at(value: Any, path: Path) -> Any:
+    for part in path:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value

@@ -1,0 +1,78 @@
+"""References: `${section.name.member}` names a member of another resource's response.
+
+Names with dots stand in brackets: `${registries["a.b"].registryArn}`. `$${` is a literal `${`.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.service_model import Path
+from workflows.problems import path_text
+
+_TOKEN = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_PART = re.compile(r'\.?([A-Za-z0-9_-]+)|\["([^"\]]+)"\]')
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One reference: where it stands, the address that it names, and the member of that resource's response."""
+
+    path: Path
+    text: str
+    address: str
+    member: tuple[str, ...]
+
+
+def parts(expression: str) -> tuple[str, ...] | None:
+    """Split an expression into its names; None where it cannot be read."""
+    found, at = [], 0
+    while at < len(expression):
+        match = _PART.match(expression, at)
+        if match is None or (at == 0 and expression.startswith(".")):
+            return None
+        found.append(match[1] or match[2])
+        at = match.end()
+    return tuple(found) or None
+
+
+def split(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Divide names into an address and a member path: a fourth name on is a child's when the third is `targets`."""
+    length = 4 if len(names) > 4 and names[2] == "targets" else 2
+    return path_text(names[:length]), names[length:]
+
+
+def has_reference(text: str) -> bool:
+    """Tell whether a text holds a reference."""
+    return any(match[1] is not None for match in _TOKEN.finditer(text))
+
+
+def find(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the path and expression of every reference in a value, payload members passed over."""
+    for where, text in strings(value, opaque, path):
+        yield from ((where, match[1]) for match in _TOKEN.finditer(text) if match[1] is not None)
+
+
+def strings(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the path of every string in a value, payload members passed over."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if name not in opaque:
+                yield from strings(item, opaque, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from strings(item, opaque, (*path, index))
+
+
+def resolve(value: Any, opaque: frozenset[str], look_up: Callable[[str], str]) -> Any:
+    """Return a copy of a value with every reference replaced by what `look_up` says of its expression."""
+    if isinstance(value, str):
+        return _TOKEN.sub(lambda m: "${" if m[1] is None else look_up(m[1]), value)
+    if isinstance(value, Mapping):
+        return {k: v if k in opaque else resolve(v, opaque, look_up) for k, v in value.items()}
+    if isinstance(value, list):
+        return [resolve(item, opaque, look_up) for item in value]
+    return value

@@ -1,0 +1,72 @@
+"""Requests: what asks for something, in the form in which every door hands it over."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workflows.decide import Mode
+from workflows.problems import Invalid, Problem
+from workflows.stack import from_pydantic
+
+#: The detail types that ask for something, and what they ask for.
+DETAIL_TYPES: Mapping[str, Mode] = {
+    "Gateway Stack Requested": Mode.PROVISION,
+    "Gateway Stack Removal Requested": Mode.REMOVE,
+    "Gateway Stack Synchronization Requested": Mode.SYNCHRONIZE,
+}
+
+
+class NotARequest(Exception):  # noqa: N818 - it says what arrived
+    """What arrived is no request at all: the message itself failed, not a document in it."""
+
+
+class Request(BaseModel):
+    """One request. `document` is the declared stack (provision only); `stack` names it (the others, or read from it)."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    mode: Mode
+    request_id: str
+    stack: str
+    document: dict[str, Any] | None = None
+    generation: int | None = None
+    allow: frozenset[str] = frozenset()
+    submitter: str = ""
+
+
+class _Detail(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    request_id: str = Field(default="", alias="requestId", max_length=128)
+    generation: int | None = Field(default=None, ge=1, le=2**53)
+    stack: dict[str, Any] | str
+    allow: list[str] = Field(default_factory=list, max_length=1000)
+
+
+def read_request(detail_type: object, detail: object, *, default_id: str, submitter: str = "") -> Request:
+    """Return the request of an event. Raises NotARequest for an unknown type, Invalid for a detail that is wrong."""
+    mode = DETAIL_TYPES.get(detail_type) if isinstance(detail_type, str) else None
+    if mode is None:
+        known = ", ".join(DETAIL_TYPES)
+        raise NotARequest(f"this detail-type is none of ours; known are: {known}")
+    if not isinstance(detail, Mapping):
+        raise NotARequest("an event's detail must be a JSON object")
+    try:
+        read = _Detail.model_validate(dict(detail))
+    except ValidationError as error:
+        raise Invalid(from_pydantic(error, ())) from None
+    named = isinstance(read.stack, str)
+    if named == (mode is Mode.PROVISION):
+        what = "holds the stack document" if mode is Mode.PROVISION else "names the stack"
+        raise Invalid([Problem("stack", "type", f"in this request, stack {what}")])
+    name = read.stack if isinstance(read.stack, str) else str(read.stack.get("stack", ""))
+    return Request(
+        mode=mode,
+        request_id=read.request_id or default_id,
+        stack=name,
+        document=None if isinstance(read.stack, str) else read.stack,
+        generation=read.generation,
+        allow=frozenset(read.allow),
+        submitter=submitter,
+    )

@@ -1,0 +1,246 @@
+"""The state of one run: what is wanted, seen and remembered of each resource, and who waits for whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import anyio
+
+from infra.aws import Calls
+from infra.deadline import Deadline
+from infra.secrets import SecretReference
+from infra.watch import Slots, Watch
+from workflows import references
+from workflows.book import Book
+from workflows.context import Context, Progress
+from workflows.decide import Mode, Wish
+from workflows.kinds import KINDS, Kind
+from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
+from workflows.memory import Memory
+from workflows.observe import Observer
+from workflows.outcome import Result
+from workflows.problems import Problem, path_text
+from workflows.references import Reference
+from workflows.stack import Deletion, Options, Resource, Stack
+from workflows.state import Seen
+
+_KIND_OF = {kind.section: kind for kind in KINDS}
+
+
+@dataclass
+class Item:
+    """One resource in a run: declared (or only remembered), with the event that says that its work is done."""
+
+    address: str
+    kind: Kind
+    name: str
+    resource: Resource | None
+    options: Options
+    parent: str | None
+    #: What must be done first: its needs when it is to exist, its users when it is to go.
+    after: frozenset[str] = frozenset()
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: Result | None = None
+    first_action: tuple[str, str] | None = None
+    began: float = 0.0
+    synchronized: bool = False
+    tolerated: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it shall exist after this run."""
+        return self.resource is not None
+
+
+@dataclass
+class Run:
+    """One run over one stack."""
+
+    context: Context
+    calls: Calls
+    book: Book
+    mode: Mode
+    stack: str
+    account: str
+    allow: frozenset[str] = frozenset()
+    items: dict[str, Item] = field(default_factory=dict)
+    seen: dict[str, Seen | None] = field(default_factory=dict)
+    unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Gateways whose targets are known: listed, or freshly made and so without any.
+    listed: set[str] = field(default_factory=set)
+    warnings: list[Problem] = field(default_factory=list)
+    secret_versions: dict[SecretReference, str] = field(default_factory=dict)
+    _slots: dict[str, Slots] = field(default_factory=dict)
+    _watches: dict[tuple[str, bool], Watch[Seen]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.observer = Observer(self.calls, self.stack)
+
+    @property
+    def deadline(self) -> Deadline:
+        """When this run must end."""
+        return self.calls.deadline
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return self.context.now().timestamp()
+
+    def tell(self, address: str, event: str, detail: str = "") -> None:
+        """Show progress."""
+        self.context.progress(Progress(address, event, detail))
+
+    def warn(self, address: str, rule: str, message: str) -> None:
+        """Note something that is worth knowing and stops nothing."""
+        self.warnings.append(Problem(address, rule, message))
+
+    def memory(self, address: str) -> Memory:
+        """Return what is remembered of a resource. One of a parent that is no more is forgotten."""
+        item = self.items[address]
+        memory = self.book.of(address, item.kind.section, item.name, item.parent)
+        parent = self.parent_id(address)
+        if memory.parent_id is not None and parent is not None and memory.parent_id != parent:
+            return memory.gone()
+        return memory
+
+    def parent_id(self, address: str) -> str | None:
+        """Return the id of the resource inside which this one stands."""
+        parent = self.items[address].parent
+        if parent is None:
+            return None
+        seen = self.seen.get(parent)
+        return seen.id if seen is not None else self.book.of(parent, "", "", None).id
+
+    def wish(self, address: str) -> Wish:
+        """Return what is wanted of a resource, its references resolved from what is seen of the others."""
+        item = self.items[address]
+        declared = self.resolved(item.resource) if item.resource is not None else None
+        return Wish(
+            address=address,
+            kind=item.kind,
+            name=item.name,
+            declared=declared,
+            options=item.options,
+            mode=self.mode,
+            generation=self.book.generation,
+            stack=self.stack,
+            needs_allow=item.parent is None or not self.items[item.parent].wanted,
+            allowed=bool(self.allow & {address, item.parent}),
+            synchronized=item.synchronized,
+            secret_versions=self.versions_of(item.resource),
+            unmanaged=self.unmanaged.get(address, ()),
+            tolerated=item.tolerated,
+            now=self.now(),
+        )
+
+    def resolved(self, resource: Resource) -> dict[str, Any]:
+        """Return a declaration with every reference that can be resolved now; the others stay as written."""
+        values = {reference.text: self.value_of(reference) for reference in resource.references}
+
+        def look_up(expression: str) -> str:
+            value = values.get(expression)
+            return f"${{{expression}}}" if value is None else str(value)
+
+        resolved: dict[str, Any] = references.resolve(resource.declared, resource.kind.opaque, look_up)
+        return resolved
+
+    def value_of(self, reference: Reference) -> Any:
+        """Return what a reference stands for now; None where that is not known."""
+        seen = self.seen.get(reference.address)
+        value: Any = seen.body if seen is not None else None
+        for name in reference.member:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
+
+    def secrets_of(self, resource: Resource | None) -> dict[str, SecretReference]:
+        """Return the secret references of a declaration by path."""
+        if resource is None or not resource.kind.secrets:
+            return {}
+        found = references.strings(resource.declared, resource.kind.opaque)
+        parsed = {path_text(path): SecretReference.parse(text) for path, text in found if path[-1] in resource.kind.secrets}
+        return {path: reference for path, reference in parsed.items() if reference is not None}
+
+    def versions_of(self, resource: Resource | None) -> dict[str, str]:
+        """Return the current version ids of a declaration's secrets by path, as far as they were asked for."""
+        found = self.secrets_of(resource)
+        return {path: self.secret_versions[ref] for path, ref in found.items() if ref in self.secret_versions}
+
+    def watch(self, address: str) -> Watch[Seen]:
+        """Return the watch that shows a resource: its own, or its parent's for all who stand under it."""
+        item = self.items[address]
+        children, place = item.parent is not None, item.parent or address
+        if (place, children) not in self._watches:
+            poll = self._poll_children if children else self._poll_one
+            on_look = self._counting(place) if children else _ignore
+            self._watches[place, children] = Watch(partial(poll, item.kind, place), self.deadline, on_look)
+        return self._watches[place, children]
+
+    def slots(self, parent: str) -> Slots:
+        """Return the places for operations in flight under a gateway."""
+        return self._slots.setdefault(parent, Slots(OPERATIONS_IN_FLIGHT))
+
+    def own_watch(self, address: str) -> Watch[Seen]:
+        """Return the watch of the things that stand under a resource."""
+        child = next(item.address for item in self.items.values() if item.parent == address)
+        return self.watch(child)
+
+    async def _poll_one(self, kind: Kind, address: str) -> Mapping[str, Seen]:
+        seen = self.seen.get(address)
+        identity = seen.id if seen is not None and seen.id else self.memory(address).id
+        found = await self.observer.look(kind, identity, None) if identity else None
+        return {} if found is None else {self.items[address].name: found}
+
+    async def _poll_children(self, kind: Kind, parent: str) -> Mapping[str, Seen]:
+        seen = self.seen.get(parent)
+        return await self.observer.children(kind, seen.id) if seen is not None and seen.id else {}
+
+    def _counting(self, parent: str) -> Any:
+        def count(seen: Mapping[str, Seen]) -> None:
+            self.slots(parent).seen({name for name, one in seen.items() if one.moving})
+
+        return count
+
+
+def _ignore(seen: Mapping[str, Seen]) -> None:
+    del seen
+
+
+def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) -> dict[str, Item]:
+    """Return a run's items: what is declared, then what is only remembered. Pure."""
+    items: dict[str, Item] = {}
+    for address, resource in (stack.resources if stack else {}).items():
+        if mode is Mode.SYNCHRONIZE and not _concerns_synchronization(resource):
+            continue
+        keep = None if mode is Mode.REMOVE else resource
+        items[address] = Item(address, resource.kind, resource.name, keep, resource.options, resource.parent)
+    for address, memory in memories.items():
+        orphan = memory.parent is not None and memory.parent not in items and memory.parent not in memories
+        if address not in items and memory.exists and mode is not Mode.SYNCHRONIZE and not orphan:
+            deletion = Deletion.RETAIN if memory.retain else Deletion.DELETE
+            options = Options(deletion=deletion)
+            items[address] = Item(address, _KIND_OF[memory.kind], memory.name, None, options, memory.parent)
+    users = _users(stack, memories, items)
+    for item in items.values():
+        needs = item.resource.waits_on if item.resource is not None else users.get(item.address, frozenset())
+        item.after = frozenset(needs) & set(items)
+    return items
+
+
+def _concerns_synchronization(resource: Resource) -> bool:
+    """Tell whether a synchronization is about this resource: what synchronizes, and its parents."""
+    kinds = [resource.kind, *(child for child in KINDS if child.parent == resource.kind.section)]
+    return any(kind.operations.synchronize is not None for kind in kinds)
+
+
+def _users(stack: Stack | None, memories: Mapping[str, Memory], items: Mapping[str, Item]) -> dict[str, frozenset[str]]:
+    """Return for each resource those that were applied with a reference to it, or stand under it."""
+    users: dict[str, set[str]] = {}
+    for address, item in items.items():
+        remembered = memories.get(address)
+        declared = stack.resources[address].waits_on if stack and address in stack.resources else frozenset()
+        before = set(remembered.waits_on) if remembered is not None else set()
+        parent = {item.parent} if item.parent else set()
+        for needed in (declared if not item.wanted else set()) | before | parent:
+            users.setdefault(needed, set()).add(address)
+    return {address: frozenset(found) for address, found in users.items()}
+

@@ -1,0 +1,243 @@
+"""Single steps: each marks in the ledger what it is about to do, does it, and remembers what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from infra import service_model
+from infra.errors import CallFailed, Verdict
+from infra.secrets import Secret, resolve
+from workflows.compare import update_body
+from workflows.decide import Action, Wish
+from workflows.fingerprint import client_token, digest, fingerprint
+from workflows.memory import Memory
+from workflows.observe import address_of
+from workflows.problems import path_text
+from workflows.run import Run
+from workflows.stack import OWNER_TAG, Deletion
+from workflows.state import Seen, time_text
+from workflows.survey import list_children
+
+
+async def create(run: Run, wish: Wish) -> None:
+    """Create a resource under a token that any later run derives again, until it has an answer."""
+    memory = run.memory(wish.address)
+    declared = _declared(wish)
+    identity = digest([declared, run.parent_id(wish.address)])
+    repeats = (memory.pending or {}).get("action") == Action.CREATE and (memory.pending or {}).get("digest") == identity
+    incarnation = memory.incarnation if repeats else memory.incarnation + 1
+    body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
+    mark: dict[str, Any] = {"action": Action.CREATE, "digest": identity}
+    if wish.kind.token:
+        place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
+        body["clientToken"] = mark["token"] = client_token(*place, incarnation, digest(declared))
+    memory = replace(memory.trying(wish.generation), incarnation=incarnation, id=None, applied=None)
+    await _mark(run, memory, mark)
+    answer = await _create(run, wish, body)
+    if answer is None:
+        return
+    needed = set(wish.kind.response.required_members)
+    seen = Seen(wish.kind, answer[wish.kind.id_member], _fresh(answer), full=needed <= set(answer))
+    run.seen[wish.address] = seen
+    memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
+    await run.book.remember(_applied(memory, wish, run, seen, versions))
+
+
+async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Send the create. None: the name is taken or the token worn out, and what is there was looked up instead."""
+    try:
+        return await run.calls(wish.kind.operations.create, body)
+    except CallFailed as failed:
+        if failed.verdict not in (Verdict.EXISTS, Verdict.TOKEN_MISMATCH):
+            raise
+        await look_by_name(run, wish)
+        if run.seen[wish.address] is not None:
+            return None
+        if failed.verdict is Verdict.EXISTS:
+            # Taken, and not shown yet: the next look finds it.
+            raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+        # Nothing bears the name, so the token belongs to an earlier life; the next one gets its own.
+        await run.book.remember(replace(run.memory(wish.address), pending=None))
+        return None
+
+
+async def look_by_name(run: Run, wish: Wish) -> None:
+    """Find out what bears a resource's name now."""
+    item = run.items[wish.address]
+    if item.parent is not None:
+        await list_children(run, item.parent)
+        return
+    run.observer.forget_lists()
+    memory = replace(run.memory(wish.address), id=None)
+    run.seen[wish.address] = await run.observer.resource(wish.kind, wish.name, memory)
+
+
+async def update(run: Run, wish: Wish) -> None:
+    """Replace a resource's settings: what is declared, with what was never declared and stands there."""
+    memory, seen = run.memory(wish.address), _present(run, wish)
+    body = update_body(wish.kind, _declared(wish), seen.body, memory.applied)
+    if "name" in wish.kind.updatable:
+        body["name"] = wish.name
+    body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
+    body, versions = await _with_secrets(run, wish, wish.kind.operations.update, body)
+    await _mark(run, memory.trying(wish.generation), {"action": Action.UPDATE})
+    memory = run.memory(wish.address)
+    answer = await run.calls(wish.kind.operations.update, body)
+    run.seen[wish.address] = seen = replace(seen, body=_fresh(answer))
+    await run.book.remember(_applied(memory, wish, run, seen, versions))
+
+
+async def tag(run: Run, wish: Wish) -> None:
+    """Set our tag and the declared ones; tags that were declared before and are no more go."""
+    memory, seen = run.memory(wish.address), _present(run, wish)
+    wanted = {**(_declared(wish).get("tags") or {}), OWNER_TAG: wish.stack}
+    before = set((memory.applied or {}).get("tags") or {})
+    await _mark(run, memory, {"action": Action.TAG})
+    await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted})
+    stale = sorted(before - set(wanted))
+    if stale:
+        await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale})
+    run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
+    applied = {**(memory.applied or {}), "tags": fingerprint(_declared(wish).get("tags") or {})}
+    known = replace(memory, id=seen.id, arn=seen.arn, pending=None)
+    await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
+
+
+async def delete(run: Run, wish: Wish) -> None:
+    """Delete a resource; that it is gone already is no mistake."""
+    memory, seen = run.memory(wish.address), _present(run, wish)
+    kept = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
+    if wish.declared is None:
+        # A deletion that belongs to a new creation is counted there.
+        kept = kept.trying(wish.generation)
+    await _mark(run, kept, {"action": Action.DELETE})
+    params = address_of(wish.kind, seen.id, run.parent_id(wish.address))
+    try:
+        answer = await run.calls(wish.kind.operations.delete, params)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.GONE:
+            raise
+        run.seen[wish.address] = None
+        return
+    run.seen[wish.address] = seen.showing({**_fresh(answer), "status": answer.get("status") or "DELETING"})
+
+
+async def forget(run: Run, wish: Wish) -> None:
+    """Remember that a resource is gone: its lives are kept, so that the next one gets a token of its own."""
+    known = run.book.memories.get(wish.address)
+    if known is not None and known.exists:
+        await run.book.remember(known.gone())
+    run.seen[wish.address] = None
+
+
+async def synchronize(run: Run, wish: Wish) -> None:
+    """Have a target's tools read again: one id a call."""
+    memory, seen = run.memory(wish.address), _present(run, wish)
+    if seen.meaning.phase != "SETTLED":
+        memory = memory.trying(wish.generation)
+    await _mark(run, memory, {"action": Action.SYNCHRONIZE})
+    params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
+    answer = await run.calls(str(wish.kind.operations.synchronize), params)
+    body = next((one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {})
+    run.items[wish.address].synchronized = True
+    run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **_fresh(body)})
+    await run.book.remember(replace(run.memory(wish.address), pending=None))
+
+
+async def settle(run: Run, wish: Wish) -> None:
+    """Remember that a resource is as declared."""
+    memory, seen = run.memory(wish.address), _present(run, wish)
+    item = run.items[wish.address]
+    if memory.applied is None:
+        message = "taken over as it stands: its secrets and members that are not declared are taken as current"
+        run.warn(wish.address, "adopted", message)
+    known = replace(
+        memory,
+        id=seen.id,
+        arn=seen.arn,
+        parent_id=run.parent_id(wish.address),
+        pending=None,
+        applied=fingerprint(_declared(wish)),
+        waits_on=tuple(sorted(item.resource.waits_on)) if item.resource else (),
+        secret_versions=_versions_in_force(run, wish, memory),
+        ever_ready=True,
+        seen_updated=seen.updated,
+        outputs={**memory.outputs, **seen.outputs},
+        retain=item.options.deletion is Deletion.RETAIN,
+    )
+    if known != memory:
+        await run.book.remember(known)
+
+
+def _versions_in_force(run: Run, wish: Wish, memory: Memory) -> dict[str, str]:
+    """Return the secret versions that are applied; without memory the current ones are taken for them."""
+    return {**dict(wish.secret_versions or {}), **dict(memory.secret_versions)}
+
+
+async def _mark(run: Run, memory: Memory, mark: Mapping[str, Any]) -> None:
+    """Write down what is about to be sent. After this, a run that finds no answer knows that one may exist."""
+    run.deadline.require(0.0, str(mark["action"]))
+    await run.book.remember(replace(memory, pending={**mark, "at": run.now()}))
+
+
+def _applied(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:
+    resource = run.items[wish.address].resource
+    return replace(
+        memory,
+        pending=None,
+        applied=fingerprint(_declared(wish)),
+        waits_on=tuple(sorted(resource.waits_on)) if resource else (),
+        secret_versions={**memory.secret_versions, **versions},
+        changed=time_text(seen.body.get(wish.kind.updated_member)),
+        seen_updated="",
+        retain=wish.options.deletion is Deletion.RETAIN,
+    )
+
+
+def _creatable(run: Run, wish: Wish, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a create's members: what is declared, the name, the parent, our tag."""
+    body = {name: value for name, value in declared.items() if name in wish.kind.creatable}
+    body["name"] = wish.name
+    if wish.kind.parent is not None:
+        body["gatewayIdentifier"] = run.parent_id(wish.address)
+    if wish.kind.tagged:
+        body["tags"] = {**(declared.get("tags") or {}), OWNER_TAG: wish.stack}
+    return body
+
+
+async def _with_secrets(
+    run: Run, wish: Wish, operation: str, body: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Put secrets in at the last moment and check the whole request once more. Returns it and their versions."""
+    secrets: dict[str, Secret] = {}
+    for path, reference in run.secrets_of(run.items[wish.address].resource).items():
+        secrets[path] = await resolve(run.calls, reference)
+    filled = _fill(body, {path: secret.value for path, secret in secrets.items()}, ())
+    wrong = service_model.input_type(operation).faults(filled)
+    if wrong:
+        text = "; ".join(f"{path_text(fault.path)}: {fault.message}" for fault in wrong)
+        raise CallFailed(operation, Verdict.INVALID, "InvalidAfterResolution", text)
+    return filled, {path: secret.version for path, secret in secrets.items()}
+
+
+def _fill(value: Any, secrets: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _fill(item, secrets, (*path, name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, secrets, (*path, index)) for index, item in enumerate(value)]
+    return secrets.get(path_text(path), value) if secrets else value
+
+
+def _declared(wish: Wish) -> Mapping[str, Any]:
+    return wish.declared or {}
+
+
+def _present(run: Run, wish: Wish) -> Seen:
+    seen = run.seen.get(wish.address)
+    if seen is None:
+        raise AssertionError(f"{wish.address} was decided about as if it existed")
+    return seen
+
+
+def _fresh(answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

@@ -1,0 +1,74 @@
+"""Observing everything that a run is about, side by side, before anything is decided."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from infra.secrets import SecretReference, version_of
+from infra.tasks import together
+from workflows.decide import Mode
+from workflows.kinds import children
+from workflows.run import Run
+from workflows.state import Seen
+
+
+async def survey(run: Run) -> None:
+    """Fill in what is seen of every item, and the current versions of the secrets of those that exist."""
+    top = [address for address, item in run.items.items() if item.parent is None]
+    jobs: list[Callable[[], Any]] = [partial(_top, run, address) for address in top]
+    await together(jobs)
+    await together([partial(_secret_version, run, reference) for reference in _secrets_to_compare(run)])
+
+
+async def _top(run: Run, address: str) -> None:
+    """Look a resource up, and what stands under it."""
+    item = run.items[address]
+    run.seen[address] = await run.observer.resource(item.kind, item.name, run.memory(address))
+    if children(item.kind) and run.seen[address] is not None:
+        await list_children(run, address)
+
+
+async def list_children(run: Run, parent: str) -> None:
+    """See what stands under a resource: by the watch that will also wait for it, where anything is declared there."""
+    if not any(item.parent == parent for item in run.items.values()):
+        await _only_unmanaged(run, parent)
+        return
+    take_children(run, parent, dict(await run.own_watch(parent).look()))
+
+
+async def _only_unmanaged(run: Run, parent: str) -> None:
+    seen, item = run.seen[parent], run.items[parent]
+    if seen is not None and seen.id is not None and not item.wanted:
+        for kind in children(item.kind):
+            run.unmanaged[parent] = tuple(sorted(await run.observer.children(kind, seen.id)))
+
+
+def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
+    """Match what stands under a resource with what is declared or remembered there; the rest is not managed."""
+    by_id = {seen.id: seen for seen in found.values()}
+    mine = [item for item in run.items.values() if item.parent == parent]
+    ours = not run.items[parent].options.existing
+    known = set()
+    for item in mine:
+        memory = run.memory(item.address)
+        seen = by_id.get(memory.id) or found.get(item.name)
+        if seen is not None:
+            known.add(seen.id)
+            seen = replace(seen, ours=ours or seen.id == memory.id)
+        run.seen[item.address] = seen
+    run.listed.add(parent)
+    run.unmanaged[parent] = tuple(sorted(name for name, seen in found.items() if seen.id not in known))
+
+
+def _secrets_to_compare(run: Run) -> set[SecretReference]:
+    """Return the secrets of resources that exist and are ours to change."""
+    if run.mode is not Mode.PROVISION:
+        return set()
+    mine = [item for item in run.items.values() if item.wanted and not item.options.existing]
+    there = [item for item in mine if run.seen.get(item.address) is not None]
+    return {reference for item in there for reference in run.secrets_of(item.resource).values()}
+
+
+async def _secret_version(run: Run, reference: SecretReference) -> None:
+    run.secret_versions[reference] = await version_of(run.calls, reference)
