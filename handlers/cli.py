@@ -72,8 +72,15 @@ def _parser() -> argparse.ArgumentParser:
 
     def working(name: str, function: Callable[[argparse.Namespace], int], text: str) -> Any:
         sub = command(name, function, text)
-        sub.add_argument("--ledger", default="", metavar="URL", help="sqlite:FILE or :memory: (default: a file in the user's state folder)")
-        sub.add_argument("--timeout", type=float, default=3600.0, metavar="S", help="seconds to go on for (default 3600)")
+        sub.add_argument(
+            "--ledger",
+            default="",
+            metavar="URL",
+            help="sqlite:FILE or :memory: (default: a file in the user's state folder)",
+        )
+        sub.add_argument(
+            "--timeout", type=float, default=3600.0, metavar="S", help="seconds to go on for (default 3600)"
+        )
         return sub
 
     command("validate", _validate, "check a document; needs no network and no credentials")
@@ -81,7 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     planning.add_argument("--exit-code", action="store_true", help="exit 3 when changes are pending")
     applying = working("apply", _apply, "bring a stack to what its document declares")
     for sub in (planning, applying):
-        sub.add_argument("--allow", action="append", default=[], metavar="ADDRESS", help="allow this resource to be removed")
+        sub.add_argument(
+            "--allow",
+            action="append",
+            default=[],
+            metavar="ADDRESS",
+            help="allow this resource to be removed",
+        )
     working("destroy", _destroy, "remove a stack")
     working("sync", _sync, "have the tools of a stack's targets read again")
     status = command("status", _status, "show what the ledger knows", file=False)

@@ -14,7 +14,8 @@ from workflows.problems import Problem
 from workflows.stack import Stack
 
 _COLORS = {
-    "READY": "green", "DELETED": "green", "NONE": "dim", "FAILED": "red", "FAIL": "red", "BLOCKED": "red", "REJECTED": "red",
+    "READY": "green", "DELETED": "green", "NONE": "dim", "FAILED": "red", "FAIL": "red", "BLOCKED": "red",
+    "REJECTED": "red",
     "CREATE": "green", "UPDATE": "yellow", "TAG": "yellow", "REPLACE": "magenta", "DELETE": "red",
     "SYNCHRONIZE": "cyan", "IN_PROGRESS": "yellow", "AWAITING_CONSENT": "cyan", "RETAINED": "dim", "KEEP": "dim",
 }  # fmt: skip

@@ -35,7 +35,11 @@ def read_message(record: Mapping[str, Any]) -> Message:
     if not isinstance(body, Mapping):
         raise NotARequest("a message's body must be a JSON object")
     if "detail-type" in body:
-        detail_type, detail, default_id = body["detail-type"], body.get("detail"), str(body.get("id") or message_id)
+        detail_type, detail, default_id = (
+            body["detail-type"],
+            body.get("detail"),
+            str(body.get("id") or message_id),
+        )
     else:
         detail_type, default_id = body.get("detailType"), message_id
         detail = {name: value for name, value in body.items() if name != "detailType"}

@@ -110,7 +110,10 @@ class Calls:
 
     def _failed(self, operation: str, error: ClientError | BotoCoreError) -> CallFailed:
         if isinstance(error, ClientError):
-            code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+            code, message = (
+                error.response["Error"].get("Code", ""),
+                error.response["Error"].get("Message", ""),
+            )
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
             verdict = classify(operation, code, message, status=status)
         else:

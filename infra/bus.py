@@ -29,7 +29,12 @@ class Bus:
         if not self._name:
             structlog.get_logger().info("announcement", detail_type=detail_type, request=detail.get("requestId"))
             return
-        entry = {"Source": SOURCE, "DetailType": detail_type, "Detail": _text(detail), "EventBusName": self._name}
+        entry = {
+            "Source": SOURCE,
+            "DetailType": detail_type,
+            "Detail": _text(detail),
+            "EventBusName": self._name,
+        }
         calls = self._aws.within(Deadline.within(_SECONDS))
         answer = await calls("PutEvents", {"Entries": [entry]}, service="events")
         if answer.get("FailedEntryCount"):

@@ -45,5 +45,10 @@ async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: 
 
 def _has_credentials() -> bool:
     """Tell whether credentials are set here; on loopback no metadata service is asked for them."""
-    names = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE")
+    names = (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+    )
     return any(os.environ.get(name) for name in names)

@@ -31,6 +31,7 @@ def _row(verdict: Verdict, message: str = "", *codes: str, operation: str = "*")
     return Row(operation, frozenset(codes), message, verdict)
 
 
+_NOT_VISIBLE = r"lacks permission|Role validation failed|Access denied while validating"
 _REFUSALS = ("ValidationException", "ConflictException")
 _TRANSITION = (
     r"(in|is|while|currently|being)\W+(in )?(the )?"
@@ -42,11 +43,13 @@ TABLE: tuple[Row, ...] = (
     _row(Verdict.THROTTLED, "", *sorted(THROTTLES)),
     _row(Verdict.TOKEN_MISMATCH, r"client ?token|[Ii]dempotent", "ValidationException", "ConflictException"),
     _row(Verdict.TOKEN_MISMATCH, "", "IdempotentParameterMismatchException"),
-    _row(Verdict.NOT_YET, r"lacks permission|Role validation failed|Access denied while validating", operation="Create*"),
-    _row(Verdict.NOT_YET, r"lacks permission|Role validation failed|Access denied while validating", operation="Update*"),
+    _row(Verdict.NOT_YET, _NOT_VISIBLE, operation="Create*"),
+    _row(Verdict.NOT_YET, _NOT_VISIBLE, operation="Update*"),
     _row(Verdict.NOT_YET, r"(cannot|unable to|not able to) assume|not authorized to assume", *_REFUSALS),
-    _row(Verdict.EXISTS, r"already exists|already in use|is taken|not unique|duplicate", *_REFUSALS, operation="Create*"),
-    _row(Verdict.IN_USE, r"associated with it|has targets|still (in use|referenced)|is (used|referenced) by", *_REFUSALS),
+    _row(Verdict.EXISTS, r"already exists|already in use|is taken|not unique|duplicate", *_REFUSALS,
+         operation="Create*"),
+    _row(Verdict.IN_USE, r"associated with it|has targets|still (in use|referenced)|is (used|referenced) by",
+         *_REFUSALS),
     _row(Verdict.BUSY, _TRANSITION, *_REFUSALS),
     _row(Verdict.BUSY, r"PENDING_AUTH|[Cc]oncurrent|in progress|try again|in (an? )?\w+ (status|state)", *_REFUSALS),
     _row(Verdict.BUSY, r"[Cc]oncurrent|in flight|operations? (are )?in progress", "ServiceQuotaExceededException"),
@@ -59,7 +62,8 @@ TABLE: tuple[Row, ...] = (
     _row(Verdict.DENIED, "", "AccessDeniedException", "UnauthorizedException", "AccessDenied", "ExpiredTokenException",
          "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "InvalidSignatureException"),
     _row(Verdict.DENIED, "", "EncryptionFailure", "DecryptionFailure"),
-    _row(Verdict.QUOTA, "", "ServiceQuotaExceededException", "ResourceLimitExceededException", "LimitExceededException"),
+    _row(Verdict.QUOTA, "", "ServiceQuotaExceededException", "ResourceLimitExceededException",
+         "LimitExceededException"),
     _row(Verdict.UNKNOWN_OUTCOME, "", "InternalServerException", "InternalServerError", "ServiceUnavailable",
          "ServiceUnavailableException", "InternalFailure", "InternalServiceError", "InternalServiceErrorException"),
     _row(Verdict.INVALID, "", "ValidationException", "InvalidParameterException", "InvalidRequestException",

@@ -25,7 +25,13 @@ class Redaction:
         """Blot a value out from now on. Values under four characters would blot out innocent text."""
         if len(secret) >= 4:
             encoded = base64.b64encode(secret.encode()).decode()
-            self._spellings |= {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret), encoded}
+            self._spellings |= {
+                secret,
+                json.dumps(secret)[1:-1],
+                quote(secret, safe=""),
+                quote_plus(secret),
+                encoded,
+            }
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""

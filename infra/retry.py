@@ -27,7 +27,7 @@ class Budget:
 
 #: What is tried again; every other verdict is final for the call.
 BUDGETS = {
-    Verdict.THROTTLED: Budget(tries=40, seconds=900.0, first=0.4, longest=20.0),
+    Verdict.THROTTLED: Budget(tries=60, seconds=900.0, first=0.4, longest=20.0),
     Verdict.UNKNOWN_OUTCOME: Budget(tries=6, seconds=90.0, first=0.3, longest=10.0),
     Verdict.BUSY: Budget(tries=6, seconds=60.0, first=1.0, longest=10.0),
     # IAM changes are visible within about two minutes (agentcore-service 1.1).
@@ -60,13 +60,13 @@ class _Pace:
     def spent(self, state: RetryCallState) -> bool:
         """Tell whether the budget of the last failure's verdict is used up."""
         verdict = _verdict(state)
-        self._tries[verdict] = self._tries.get(verdict, 0) + 1
         budget = BUDGETS[verdict]
         return self._tries[verdict] >= budget.tries or anyio.current_time() - self._began >= budget.seconds
 
     def wait(self, state: RetryCallState) -> float:
-        """Return the seconds until the next try."""
+        """Count the failed try and return the seconds until the next. Tenacity asks this before `spent`."""
         verdict = _verdict(state)
+        self._tries[verdict] = self._tries.get(verdict, 0) + 1
         budget = BUDGETS[verdict]
         ceiling = min(budget.longest, budget.first * 2.0 ** min(self._tries[verdict] - 1, 20))
         return random.uniform(0.2 * ceiling, ceiling)  # noqa: S311 - jitter is no secret

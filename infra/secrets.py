@@ -56,7 +56,11 @@ async def version_of(calls: Calls, reference: SecretReference) -> str:
 
 async def resolve(calls: Calls, reference: SecretReference) -> Secret:
     """Read a secret's value. Raises CallFailed, also where the secret's text is not as the reference says."""
-    wanted = {"SecretId": reference.secret_id, "VersionStage": reference.stage, "VersionId": reference.version}
+    wanted = {
+        "SecretId": reference.secret_id,
+        "VersionStage": reference.stage,
+        "VersionId": reference.version,
+    }
     params = {name: value for name, value in wanted.items() if value}
     answer = await calls("GetSecretValue", params, service="secretsmanager")
     text = answer.get("SecretString", "")

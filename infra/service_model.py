@@ -208,7 +208,11 @@ def _string(shape: Shape) -> CoreSchema:
     if shape.enum:
         return core_schema.literal_schema(list(shape.enum))
     pattern = shape.metadata.get("pattern")
-    limits = {"min_length": shape.metadata.get("min"), "max_length": shape.metadata.get("max"), "strict": True}
+    limits = {
+        "min_length": shape.metadata.get("min"),
+        "max_length": shape.metadata.get("max"),
+        "strict": True,
+    }
     if not pattern:
         return core_schema.str_schema(**limits)
     return core_schema.str_schema(**limits, **_engine(pattern))
@@ -217,7 +221,7 @@ def _string(shape: Shape) -> CoreSchema:
 @cache
 def _engine(pattern: str) -> dict[str, Any]:
     """Prefer the linear-time engine; a hostile value cannot make it backtrack. AWS patterns match whole values."""
-    anchored = {"pattern": rf"^(?:{pattern})$", "regex_engine": "rust-regex"}
+    anchored: dict[str, Any] = {"pattern": rf"^(?:{pattern})$", "regex_engine": "rust-regex"}
     try:
         SchemaValidator(core_schema.str_schema(**anchored))
     except SchemaError:

@@ -62,7 +62,7 @@ class Watch(Generic[S]):
 
     poll: Callable[[], Awaitable[Mapping[str, S]]]
     deadline: Deadline
-    on_look: Callable[[Mapping[str, S]], None] = lambda seen: None
+    on_look: Callable[[Mapping[str, S]], None]
     _latest: Look[S] | None = None
     _asking: bool = False
     _news: anyio.Event = field(default_factory=anyio.Event)

@@ -9,7 +9,12 @@ SECRET = "{{resolve:secretsmanager:payments/idp:SecretString:clientSecret}}"
 
 
 def provider(**more: Any) -> dict[str, Any]:
-    config = {"oauthDiscovery": {"discoveryUrl": DISCOVERY}, "clientId": "payments", "clientSecret": SECRET, **more}
+    config = {
+        "oauthDiscovery": {"discoveryUrl": DISCOVERY},
+        "clientId": "payments",
+        "clientSecret": SECRET,
+        **more,
+    }
     return {
         "credentialProviderVendor": "CustomOauth2",
         "oauth2ProviderConfigInput": {"customOauth2ProviderConfig": config},
@@ -40,8 +45,10 @@ def oauth(grant: str = "CLIENT_CREDENTIALS", **more: Any) -> list[dict[str, Any]
 def small_stack(targets: int = 3) -> dict[str, Any]:
     """One provider, one gateway, some MCP targets that use the provider."""
     made = {f"target-{n}": mcp_target(credentialProviderConfigurations=oauth()) for n in range(targets)}
-    return copy.deepcopy({
-        "stack": "payments.tools",
-        "oauth2CredentialProviders": {"idp": provider()},
-        "gateways": {"payments": gateway(made)},
-    })
+    return copy.deepcopy(
+        {
+            "stack": "payments.tools",
+            "oauth2CredentialProviders": {"idp": provider()},
+            "gateways": {"payments": gateway(made)},
+        }
+    )

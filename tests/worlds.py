@@ -93,5 +93,9 @@ class SandboxWorld:
 
 def provision(document: Mapping[str, Any], request_id: str, **more: Any) -> Request:
     return Request(
-        mode=Mode.PROVISION, request_id=request_id, stack=str(document.get("stack", "")), document=dict(document), **more
+        mode=Mode.PROVISION,
+        request_id=request_id,
+        stack=str(document.get("stack", "")),
+        document=dict(document),
+        **more,
     )

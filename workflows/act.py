@@ -90,7 +90,8 @@ async def _reach(run: Run, item: Item) -> Result:
     item.began = item.began or anyio.current_time()
     if item.parent is not None and item.parent not in run.listed and run.parent_id(item.address) is not None:
         await list_children(run, item.parent)
-    await _know_references(run, item)
+    if run.mode is Mode.PROVISION:
+        await _know_references(run, item)
     for _ in range(_MOST_STEPS):
         wish = run.wish(item.address)
         decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
@@ -114,11 +115,6 @@ async def _know_references(run: Run, item: Item) -> None:
 
 async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result | None:
     """Take one step. Returns the result when it was the last."""
-    if decision.action in CHANGES and item.first_action is None:
-        item.first_action = (decision.action, decision.reason)
-    if decision.action in CHANGES:
-        run.tell(item.address, decision.action, ", ".join(decision.paths) or decision.reason)
-        log.info("step", resource=item.address, action=decision.action, paths=list(decision.paths))
     match decision.action:
         case Action.NONE:
             if run.mode is Mode.PROVISION and not item.options.existing:
@@ -136,7 +132,7 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
         case Action.LOOK:
             await look(run, item)
         case Action.WAIT:
-            await _wait(run, item, str(decision.reason))
+            await _wait(run, item, decision.reason)
         case _:
             await _change(run, item, wish, decision)
     return None
@@ -144,6 +140,7 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
 
 async def _change(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
     """Take a step that changes something, holding one of the gateway's places until it has ended."""
+    item.first_action = item.first_action or (decision.action, decision.reason)
     if item.parent is None or decision.action is Action.TAG:
         await _send(run, item, wish, decision)
         return
@@ -162,6 +159,8 @@ async def _change(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
 
 async def _send(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
     """Send what a decision says and wait for the end of it."""
+    run.tell(item.address, decision.action, ", ".join(decision.paths) or decision.reason)
+    log.info("step", resource=item.address, action=decision.action, paths=list(decision.paths))
     if decision.action is Action.REPLACE:
         await _delete(run, item, wish)
         if run.seen.get(item.address) is not None:
@@ -295,9 +294,7 @@ def _of_failed_call(run: Run, item: Item, failed: CallFailed) -> Result:
     return replace(_result(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
 
 
-def _result(
-    run: Run, item: Item, status: ResourceStatus, reason: str, *, retry_after: float | None = None
-) -> Result:
+def _result(run: Run, item: Item, status: ResourceStatus, reason: str, *, retry_after: float | None = None) -> Result:
     seen = run.seen.get(item.address)
     action, why = item.first_action or (Action.NONE, reason)
     seconds = anyio.current_time() - item.began if item.began else 0.0

@@ -35,7 +35,9 @@ class Book:
     memories: dict[str, Memory] = field(default_factory=dict)
 
     @classmethod
-    async def open(cls, ledger: Ledger, partition: str, run_id: str, generation: int, *, now: float, until: float) -> "Book":
+    async def open(
+        cls, ledger: Ledger, partition: str, run_id: str, generation: int, *, now: float, until: float
+    ) -> "Book":
         """Take the stack's lease and read what is remembered. Raises LeaseHeld or LeaseLost."""
         key = stack_key(partition)
         item = await ledger.get(key) or {}

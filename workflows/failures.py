@@ -39,22 +39,36 @@ class Failure:
 
 #: For what AWS refused: who must act, and how.
 OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
-    Verdict.THROTTLED: (Actor.PLATFORM, "Lower the deployment's concurrency or ask AWS for a higher rate, then resend."),
+    Verdict.THROTTLED: (
+        Actor.PLATFORM,
+        "Lower the deployment's concurrency or ask AWS for a higher rate, then resend.",
+    ),
     Verdict.UNKNOWN_OUTCOME: (Actor.AWS, "The service did not answer; resend the request later."),
     Verdict.BUSY: (Actor.AWS, "Another operation holds the resource; resend the request later."),
     Verdict.NOT_YET: (
         Actor.PLATFORM,
-        "A permission was missing for two minutes, which is longer than IAM takes to show a new one. Grant it to "
-        "the role that the message names, then resend.",
+        "A permission was missing for longer than IAM takes to show a new one. Grant it as the message says.",
     ),
     Verdict.EXISTS: (Actor.APP_TEAM, "The name is taken; choose another, or adopt what bears it."),
-    Verdict.GONE: (Actor.APP_TEAM, "Something that the declaration names does not exist; create it or correct the name."),
-    Verdict.TOKEN_MISMATCH: (Actor.AWS, "The service remembers another creation under this token; resend the request."),
+    Verdict.GONE: (
+        Actor.APP_TEAM,
+        "Something that the declaration names does not exist; create it or correct the name.",
+    ),
+    Verdict.TOKEN_MISMATCH: (
+        Actor.AWS,
+        "The service remembers another creation under this token; resend the request.",
+    ),
     Verdict.IN_USE: (Actor.APP_TEAM, "Something outside this stack still uses it; remove that first."),
-    Verdict.DENIED: (Actor.PLATFORM, "Grant the worker's role this action, or correct the role that the declaration names."),
+    Verdict.DENIED: (
+        Actor.PLATFORM,
+        "Grant the worker's role this action, or correct the role that the declaration names.",
+    ),
     Verdict.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
     Verdict.INVALID: (Actor.APP_TEAM, "Correct the declaration and resend."),
-    Verdict.UNKNOWN: (Actor.AWS, "This error is not known to Gatewright; its text says what the service wants."),
+    Verdict.UNKNOWN: (
+        Actor.AWS,
+        "This error is not known to Gatewright; its text says what the service wants.",
+    ),
 }
 
 

@@ -156,9 +156,7 @@ class _Job:
         waits = retry_after(results) if status is Status.IN_PROGRESS else None
         return replace(outcome, results=tuple(results), warnings=tuple(run.warnings), retry_after=waits)
 
-    def _outcome(
-        self, accepted: Accepted, status: Status, *, reason: str = "", retry: float | None = None
-    ) -> Outcome:
+    def _outcome(self, accepted: Accepted, status: Status, *, reason: str = "", retry: float | None = None) -> Outcome:
         return Outcome(
             stack=self.request.stack,
             status=status,

@@ -22,7 +22,7 @@ class NotARequest(Exception):  # noqa: N818 - it says what arrived
 
 
 class Request(BaseModel):
-    """One request. `document` is the declared stack (provision only); `stack` names it (the others, or read from it)."""
+    """One request. `document` is the declared stack, where it came with one; `stack` is its name."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 

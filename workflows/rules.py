@@ -66,7 +66,10 @@ def part(value: Any, *path: str) -> Mapping[str, Any]:
 def custom_jwt_needs_its_authorizer(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """A CUSTOM_JWT gateway needs authorizerConfiguration."""
     if resource.declared.get("authorizerType") == "CUSTOM_JWT" and "authorizerConfiguration" not in resource.declared:
-        yield "authorizerConfiguration", "authorizerType CUSTOM_JWT needs authorizerConfiguration.customJWTAuthorizer"
+        yield (
+            "authorizerConfiguration",
+            "authorizerType CUSTOM_JWT needs authorizerConfiguration.customJWTAuthorizer",
+        )
 
 
 @_rule("R3", "gateways", "schema of AWS's own command line")
@@ -84,7 +87,10 @@ def _oauth(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for index, config in enumerate(configs if isinstance(configs, list) else []):
         provider = part(config, "credentialProvider", "oauthCredentialProvider")
         if provider:
-            yield f"credentialProviderConfigurations[{index}].credentialProvider.oauthCredentialProvider", provider
+            yield (
+                f"credentialProviderConfigurations[{index}].credentialProvider.oauthCredentialProvider",
+                provider,
+            )
 
 
 @_rule("R43", "targets", "developer guide, target authorization")
@@ -120,8 +126,9 @@ _OWN_MEMBER = {
 @_rule("R71", "oauth2CredentialProviders", "developer guide, outbound authorization")
 def vendor_fits_configuration(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """The vendor decides which member of the configuration union is meant."""
-    vendor, config = resource.declared.get("credentialProviderVendor"), part(
-        resource.declared, "oauth2ProviderConfigInput"
+    vendor, config = (
+        resource.declared.get("credentialProviderVendor"),
+        part(resource.declared, "oauth2ProviderConfigInput"),
     )
     wanted = _OWN_MEMBER.get(str(vendor), "includedOauth2ProviderConfig")
     if isinstance(vendor, str) and len(config) == 1 and wanted not in config:

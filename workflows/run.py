@@ -157,7 +157,9 @@ class Run:
         if resource is None or not resource.kind.secrets:
             return {}
         found = references.strings(resource.declared, resource.kind.opaque)
-        parsed = {path_text(path): SecretReference.parse(text) for path, text in found if path[-1] in resource.kind.secrets}
+        parsed = {
+            path_text(path): SecretReference.parse(text) for path, text in found if path[-1] in resource.kind.secrets
+        }
         return {path: reference for path, reference in parsed.items() if reference is not None}
 
     def versions_of(self, resource: Resource | None) -> dict[str, str]:
@@ -243,4 +245,3 @@ def _users(stack: Stack | None, memories: Mapping[str, Memory], items: Mapping[s
         for needed in (declared if not item.wanted else set()) | before | parent:
             users.setdefault(needed, set()).add(address)
     return {address: frozenset(found) for address, found in users.items()}
-

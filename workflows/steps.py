@@ -159,7 +159,7 @@ async def settle(run: Run, wish: Wish) -> None:
         pending=None,
         applied=fingerprint(_declared(wish)),
         waits_on=tuple(sorted(item.resource.waits_on)) if item.resource else (),
-        secret_versions=_versions_in_force(run, wish, memory),
+        secret_versions={**(wish.secret_versions or {}), **memory.secret_versions},
         ever_ready=True,
         seen_updated=seen.updated,
         outputs={**memory.outputs, **seen.outputs},
@@ -167,11 +167,6 @@ async def settle(run: Run, wish: Wish) -> None:
     )
     if known != memory:
         await run.book.remember(known)
-
-
-def _versions_in_force(run: Run, wish: Wish, memory: Memory) -> dict[str, str]:
-    """Return the secret versions that are applied; without memory the current ones are taken for them."""
-    return {**dict(wish.secret_versions or {}), **dict(memory.secret_versions)}
 
 
 async def _mark(run: Run, memory: Memory, mark: Mapping[str, Any]) -> None:

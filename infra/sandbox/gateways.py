@@ -5,7 +5,16 @@ from infra.sandbox.refusals import busy, duplicate, invalid, missing, quota
 from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
 
 KIND = "gateway"
-_LISTED = ("gatewayId", "name", "status", "description", "createdAt", "updatedAt", "authorizerType", "protocolType")
+_LISTED = (
+    "gatewayId",
+    "name",
+    "status",
+    "description",
+    "createdAt",
+    "updatedAt",
+    "authorizerType",
+    "protocolType",
+)
 
 
 class Gateways:
@@ -114,9 +123,7 @@ class Gateways:
             "status": record.status,
             "statusReasons": list(record.reasons),
             "workloadIdentityDetails": {
-                "workloadIdentityArn": world.arn(
-                    f"workload-identity-directory/default/workload-identity/{record.id}"
-                )
+                "workloadIdentityArn": world.arn(f"workload-identity-directory/default/workload-identity/{record.id}")
             },
         }
         return _hide_overrides(body) if world.behaviour.hides_overrides else body

@@ -8,7 +8,13 @@ from infra.sandbox.world import Body, Params, World, kept, waits_for_private_end
 
 KIND = "provider"
 #: What a provider's Get shows of its configuration, per input member.
-_SHOWN = ("oauthDiscovery", "clientId", "privateEndpoint", "privateEndpointOverrides", "clientAuthenticationMethod")
+_SHOWN = (
+    "oauthDiscovery",
+    "clientId",
+    "privateEndpoint",
+    "privateEndpointOverrides",
+    "clientAuthenticationMethod",
+)
 _SHOWN_TOO = ("onBehalfOfTokenExchangeConfig", "privateKeyJwtConfig")
 
 
@@ -59,7 +65,13 @@ class Providers:
 
     def list(self, _params: Params) -> list[Body]:
         """ListOauth2CredentialProviders, unpaged."""
-        members = ("name", "credentialProviderVendor", "credentialProviderArn", "createdTime", "lastUpdatedTime")
+        members = (
+            "name",
+            "credentialProviderVendor",
+            "credentialProviderArn",
+            "createdTime",
+            "lastUpdatedTime",
+        )
         bodies = [self._body(record) for record in self._world.records.visible(KIND)]
         return [{member: body[member] for member in members} for body in bodies]
 

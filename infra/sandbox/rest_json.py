@@ -49,7 +49,7 @@ def serialize(operation: str, body: Mapping[str, Any]) -> Any:
 
 def _pattern(uri: str) -> re.Pattern[str]:
     """Labels match one path segment, a trailing slash may be missing; an ARN arrives percent-encoded."""
-    parts = re.split(r"\{(\w+)\+?\}", uri.split("?")[0].rstrip("/"))
+    parts = re.split(r"\{(\w+)\+?\}", uri.split("?", maxsplit=1)[0].rstrip("/"))
     literal = [re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+)" for i, part in enumerate(parts)]
     return re.compile("".join(literal) + "/?")
 

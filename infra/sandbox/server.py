@@ -96,7 +96,8 @@ class SandboxServer:
         members = self.plane.answer_neighbour("sts", operation, {})
         inner = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in members.items())
         namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
-        xml = f'<{operation}Response xmlns="{namespace}"><{operation}Result>{inner}</{operation}Result></{operation}Response>'
+        result = f"<{operation}Result>{inner}</{operation}Result>"
+        xml = f'<{operation}Response xmlns="{namespace}">{result}</{operation}Response>'
         return web.Response(text=xml, content_type="text/xml")
 
     async def _consent(self, request: web.Request) -> web.Response:
@@ -110,7 +111,7 @@ class SandboxServer:
 
     async def _control(self, request: web.Request) -> web.Response:
         """Settings, faults and the journal, for tests and for people who try things."""
-        value = await request.json() if request.can_read_body else None
+        value: Any = await request.json() if request.can_read_body else {}
         match request.method, request.match_info["what"]:
             case "GET", "journal":
                 return web.json_response(self._journal())

@@ -10,10 +10,19 @@ from infra.sandbox.refusals import Refusal, busy, duplicate, invalid, missing, q
 from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
 
 KIND = "target"
-_LISTED = (
-    "targetId name status description createdAt updatedAt lastSynchronizedAt authorizationData "
-    "resourcePriority listingMode targetType"
-).split()
+_LISTED = [
+    "targetId",
+    "name",
+    "status",
+    "description",
+    "createdAt",
+    "updatedAt",
+    "lastSynchronizedAt",
+    "authorizationData",
+    "resourcePriority",
+    "listingMode",
+    "targetType",
+]
 _TYPES = {
     ("mcp", "openApiSchema"): "OPEN_API_SCHEMA",
     ("mcp", "smithyModel"): "SMITHY_MODEL",
@@ -106,7 +115,11 @@ class Targets:
         world = self._world
         if waits_for_private_endpoint(record.request):
             seconds += world.behaviour.durations.private_endpoint
-        failed = {"CREATE": "FAILED", "UPDATE": "UPDATE_UNSUCCESSFUL", "SYNCHRONIZE": "SYNCHRONIZE_UNSUCCESSFUL"}
+        failed = {
+            "CREATE": "FAILED",
+            "UPDATE": "UPDATE_UNSUCCESSFUL",
+            "SYNCHRONIZE": "SYNCHRONIZE_UNSUCCESSFUL",
+        }
         if self.consent.needed(record):
             at_pending = self.consent.ask(operation, failed[operation], ready=self._read_tools)
             pending = f"{operation}_PENDING_AUTH"

@@ -48,7 +48,7 @@ class World:
         place = self.behaviour
         return f"arn:{place.partition}:bedrock-agentcore:{place.region}:{place.account}:{resource}"
 
-    def settle(  # noqa: PLR0913 - an operation's two ends are told apart best by name
+    def settle(
         self,
         record: Record,
         seconds: float,

@@ -19,4 +19,12 @@ def children(kind: Kind) -> tuple[Kind, ...]:
     return tuple(child for child in KINDS if child.parent == kind.section)
 
 
-__all__ = ["GATEWAY", "GATEWAY_TARGET", "KINDS", "OAUTH2_CREDENTIAL_PROVIDER", "Kind", "children", "top_level"]
+__all__ = [
+    "GATEWAY",
+    "GATEWAY_TARGET",
+    "KINDS",
+    "OAUTH2_CREDENTIAL_PROVIDER",
+    "Kind",
+    "children",
+    "top_level",
+]

@@ -1,0 +1,41 @@
+# Everything a developer runs. A new machine needs a Python of at least 3.11 and nothing else.
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TESTS ?= tests
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with everything in it
+
+$(STAMP): requirements-dev.txt pyproject.toml tools/find-python
+	@python="$$(tools/find-python)" && "$$python" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## Provision the sample stack in the sandbox, twice
+	@$(BIN)/python examples/demo.py
+
+test: $(STAMP) ## Run the tests
+	@$(BIN)/python -m pytest -n auto $(TESTS)
+
+check: $(STAMP) ## Lint, types, imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## Time to READY against the floor, and against a sequential script
+	@$(BIN)/python tests/bench/bench.py
+
+lock: $(STAMP) ## Renew the locked requirements
+	@$(BIN)/python -m pip install --quiet uv
+	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --extra dev --extra terminal pyproject.toml -o requirements-dev.txt
+
+.PHONY: help install demo test check bench lock

@@ -1,0 +1,109 @@
+"""Consent parks a target and nothing else; given, it goes on; never is a pending target touched."""
+
+import anyio
+import pytest
+
+from infra.sandbox.behaviour import Behaviour
+from tests.documents import oauth, small_stack
+from tests.worlds import SandboxWorld
+from workflows.outcome import ResourceStatus, Status
+
+TARGET = "gateways.payments.targets.target-0"
+
+
+def consent_stack() -> dict:
+    document = small_stack(2)
+    document["gateways"]["payments"]["targets"]["target-0"]["credentialProviderConfigurations"] = oauth(
+        "AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/return"
+    )
+    return document
+
+
+def session_of(outcome) -> str:
+    (consent,) = outcome.shown()["consents"]
+    assert consent["resource"] == TARGET
+    return consent["authorizationUrl"].rpartition("%3A")[2]
+
+
+@pytest.fixture(params=[True, False], ids=["hops", "ready-at-once"])
+def world(request):
+    made = SandboxWorld(Behaviour(consent_hops=request.param))
+    yield made
+    made.close()
+
+
+async def test_a_target_awaits_consent_and_its_neighbours_are_ready(world):
+    """The outcome holds the URL and who must consent; everything else is READY."""
+    outcome = await world.apply(consent_stack())
+    assert outcome.status is Status.AWAITING_CONSENT
+    statuses = {result.address: result.status for result in outcome.results}
+    assert statuses.pop(TARGET) is ResourceStatus.AWAITING_CONSENT
+    assert set(statuses.values()) == {ResourceStatus.READY}
+    assert outcome.shown()["consents"][0]["authorizationUrl"].startswith("https://")
+
+
+async def test_nothing_is_sent_to_a_pending_target(world):
+    """Applied again, also with another description, the pending target gets no call."""
+    document = consent_stack()
+    await world.apply(document)
+    world.sent()
+    assert (await world.apply(document)).status is Status.AWAITING_CONSENT
+    document["gateways"]["payments"]["targets"]["target-0"]["description"] = "changed"
+    assert (await world.apply(document)).status is Status.AWAITING_CONSENT
+    assert world.sent() == []
+
+
+async def test_the_same_request_goes_on_after_consent(world):
+    """Consent given, the request delivered again ends READY without a change."""
+    document = consent_stack()
+    outcome = await world.apply(document, "request-a")
+    world.plane.targets.consent.give(session_of(outcome))
+    world.sent()
+    assert (await world.apply(document, "request-a")).status is Status.READY
+    assert world.sent() == []
+
+
+async def test_an_unchanged_document_never_updates_a_consented_target(world):
+    """An update would ask for consent again, so an unchanged document sends none, with the ledger and without."""
+    document = consent_stack()
+    outcome = await world.apply(document)
+    world.plane.targets.consent.give(session_of(outcome))
+    assert (await world.apply(document)).status is Status.READY
+    world.sent()
+    for _ in range(3):
+        assert (await world.apply(document)).status is Status.READY
+    assert world.sent() == []
+
+
+async def test_expired_consent_is_asked_for_again(world):
+    """A session that nobody used fails the target; the next apply makes it anew and hands out a new URL."""
+    document = consent_stack()
+    first = session_of(await world.apply(document))
+    await anyio.sleep(world.behaviour.consent_seconds + 1)
+    outcome = await world.apply(document)
+    assert outcome.status is Status.AWAITING_CONSENT
+    assert session_of(outcome) != first
+
+
+async def test_removal_waits_for_consent_or_its_end(world):
+    """A pending target cannot be removed; the removal says so, and goes on once the session has expired."""
+    document = consent_stack()
+    await world.apply(document)
+    assert (await world.destroy(document)).status is Status.AWAITING_CONSENT
+    await anyio.sleep(world.behaviour.consent_seconds + 1)
+    assert (await world.destroy(document)).status is Status.DELETED
+    assert world.live == {}
+
+
+async def test_a_static_tool_schema_needs_no_consent(world):
+    """With mcpToolSchema the target is READY without a person, and is never synchronized."""
+    document = consent_stack()
+    target = document["gateways"]["payments"]["targets"]["target-0"]
+    target["targetConfiguration"]["mcp"]["mcpServer"]["mcpToolSchema"] = {"inlinePayload": '{"tools": []}'}
+    assert (await world.apply(document)).status is Status.READY
+    world.sent()
+    outcome = await world.synchronize("payments.tools")
+    assert outcome.status is Status.READY
+    assert world.sent() == ["SynchronizeGatewayTargets"]
+    reason = next(result.reason for result in outcome.results if result.address == TARGET)
+    assert reason == "skipped: a target with a static tool schema does not synchronize"
