@@ -8,6 +8,7 @@ Used by the stack document (what may be declared), by the sandbox (what a reques
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, cast
 
@@ -149,8 +150,29 @@ class RequestType:
             self._validator.validate_python(value)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False, include_context=False)
-            return [Fault(tuple(one["loc"]), one["type"], one["msg"]) for one in found]
+            return [Fault(one["loc"], one["type"], self._message(one["loc"], one["type"], one["msg"])) for one in found]
         return []
+
+    def _message(self, path: Path, kind: str, message: str) -> str:
+        """Say in a document's own words what pydantic found, with the name that was probably meant."""
+        if kind == "missing":
+            return "this member is required and missing"
+        if kind != "extra_forbidden":
+            return message.removeprefix("Input ").replace("String should", "should", 1)
+        known = self._siblings(path)
+        close = get_close_matches(str(path[-1]), known, n=1)
+        return f"unknown member; did you mean {close[0]}?" if close else f"unknown member; known are {', '.join(known)}"
+
+    def _siblings(self, path: Path) -> list[str]:
+        """Return the names that may stand where a path's last part stands."""
+        names = [part for part in path[:-1] if isinstance(part, str)]
+        if not names:
+            return sorted(self.members)
+        parent = self.members.get(names[0])
+        shape = shape_at(parent, names[1:]) if parent is not None else None
+        while isinstance(shape, ListShape):
+            shape = shape.member
+        return sorted(getattr(shape, "members", {}))
 
     def _unions(self, value: Any) -> Iterator[Fault]:
         for path, shape, part in self.walk(value):

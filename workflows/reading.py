@@ -44,7 +44,7 @@ def read_stack(document: Any) -> Stack:
         problems += _types(resource)
         problems += _secrets(resource)
         problems += _dependencies(resource, resources)
-    problems += _cycle(resources)
+    problems += _cycles(resources)
     findings = list(rules.check(resources))
     problems += [found.problem for found in findings if found.refuses]
     if problems or head is None:
@@ -142,15 +142,19 @@ def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:
     return ""
 
 
-def _cycle(resources: Mapping[str, Resource]) -> Iterator[Problem]:
+def _cycles(resources: Mapping[str, Resource]) -> Iterator[Problem]:
+    """Name every cycle, setting those aside that are named already."""
     graph = {address: resource.waits_on & set(resources) for address, resource in resources.items()}
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        cycle: list[str] = error.args[1]
-        first = min(cycle)
-        # The sorter names the cycle from what is needed to what needs it; people read it the other way.
-        yield Problem(first, "cycle", "these wait for each other: " + " -> ".join(reversed(cycle)))
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            cycle: list[str] = error.args[1]
+            # The sorter names the cycle from what is needed to what needs it; people read it the other way.
+            yield Problem(min(cycle), "cycle", "these wait for each other: " + " -> ".join(reversed(cycle)))
+            graph = {address: needs - set(cycle) for address, needs in graph.items() if address not in cycle}
+        else:
+            return
 
 
 def _path(resource: Resource) -> Path:

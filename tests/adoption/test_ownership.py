@@ -67,7 +67,10 @@ async def test_many_gateways_do_not_hide_ours(world):
 
 @pytest.mark.parametrize(
     ("section", "resource", "live"),
-    [("gateways", ("payments", gateway()), "gateway payments"), ("oauth2CredentialProviders", ("idp", provider()), "provider idp")],
+    [
+        ("gateways", ("payments", gateway()), "gateway payments"),
+        ("oauth2CredentialProviders", ("idp", provider()), "provider idp"),
+    ],
     ids=["gateway", "provider"],
 )
 async def test_a_foreign_resource_with_our_name_is_left_alone(world, section, resource, live):

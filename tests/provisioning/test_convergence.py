@@ -13,7 +13,13 @@ async def test_everything_declared_exists_and_is_ready(world):
     """One apply on an empty account leaves exactly the declared resources, READY and tagged as ours."""
     outcome = await world.apply(small_stack())
     assert outcome.status is Status.READY
-    assert set(world.live) == {"provider idp", "gateway payments", "target target-0", "target target-1", "target target-2"}
+    assert set(world.live) == {
+        "provider idp",
+        "gateway payments",
+        "target target-0",
+        "target target-1",
+        "target target-2",
+    }
     assert {record.status for record in world.live.values()} == {"READY"}
     assert world.live["gateway payments"].tags == {OWNER_TAG: "payments.tools"}
     assert world.plane.world.records.doubles == []
@@ -203,7 +209,12 @@ async def test_a_target_of_another_kind_is_replaced(world):
     old = world.live["target target-0"].id
     document["gateways"]["payments"]["targets"]["target-0"] = {
         "targetConfiguration": {
-            "mcp": {"lambda": {"lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:x", "toolSchema": {"inlinePayload": []}}}
+            "mcp": {
+                "lambda": {
+                    "lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:x",
+                    "toolSchema": {"inlinePayload": []},
+                }
+            }
         },
         "credentialProviderConfigurations": [{"credentialProviderType": "GATEWAY_IAM_ROLE"}],
     }

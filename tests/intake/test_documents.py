@@ -1,0 +1,168 @@
+"""Bad documents are refused with everything that is wrong in them, each with its path, before anything is called."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.documents import gateway, mcp_target, provider, small_stack
+from workflows.outcome import Status
+from workflows.problems import Invalid
+from workflows.reading import read_stack
+
+EVENTS = Path(__file__).parents[2] / "events"
+_TARGETS = "gateways.payments.targets"
+_OAUTH = "credentialProviderConfigurations[0].credentialProvider.oauthCredentialProvider"
+
+#: Where each of the sample's mistakes stands, and what says so.
+SIXTEEN = {
+    ("notASection", "unknown-section"),
+    (
+        "oauth2CredentialProviders.literal-secret.oauth2ProviderConfigInput.githubOauth2ProviderConfig.clientSecret",
+        "secret",
+    ),
+    ("oauth2CredentialProviders.wrong-vendor.oauth2ProviderConfigInput", "R71"),
+    (
+        "oauth2CredentialProviders.stray-secret.oauth2ProviderConfigInput.githubOauth2ProviderConfig.clientId",
+        "secret-reference",
+    ),
+    ("gateways.no-authorizer.authorizerConfiguration", "R1"),
+    ("gateways.allows-nobody.authorizerConfiguration.customJWTAuthorizer", "R3"),
+    ("gateways.mistyped.rolearn", "extra_forbidden"),
+    ("gateways.mistyped.roleArn", "missing"),
+    ("gateways.mistyped.authorizerType", "literal_error"),
+    ("gateways.mistyped.kmsKeyArn", "string_pattern_mismatch"),
+    (f"{_TARGETS}.two-kinds.targetConfiguration.mcp", "union"),
+    (f"{_TARGETS}.unknown-reference.targetConfiguration.mcp.mcpServer.endpoint", "reference"),
+    (f"{_TARGETS}.one", "cycle"),
+    (f"{_TARGETS}.two-credentials.credentialProviderConfigurations", "too_long"),
+    (f"{_TARGETS}.no-return-url.{_OAUTH}.defaultReturnUrl", "R43"),
+    (f"{_TARGETS}.static-tools.targetConfiguration.mcp.mcpServer.mcpToolSchema", "R93"),
+}
+
+
+def problems_of(document) -> set[tuple[str, str]]:
+    try:
+        read_stack(document)
+    except Invalid as invalid:
+        return {(problem.path, problem.rule) for problem in invalid.problems}
+    return set()
+
+
+async def test_sixteen_mistakes_are_named_at_once(world, logs):
+    """All sixteen, no more; no call is made, and no value of a secret is shown."""
+    document = yaml.safe_load((EVENTS / "sixteen-mistakes.yaml").read_text())
+    outcome = await world.apply(document)
+    assert outcome.status is Status.REJECTED
+    assert {(problem.path, problem.rule) for problem in outcome.problems} == SIXTEEN
+    assert len(outcome.problems) == 16
+    assert world.plane.journal.calls == []
+    assert "hunter2" not in json.dumps(outcome.shown()) + logs.getvalue() + str(world.announced)
+
+
+def test_a_misspelt_member_is_told_the_right_one():
+    """The nearest known name is suggested."""
+    with pytest.raises(Invalid) as caught:
+        read_stack({"stack": "x", "gateways": {"a": {**gateway(), "descripton": "typo"}}})
+    assert caught.value.problems[0].message == "unknown member; did you mean description?"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        "text",
+        1,
+        {},
+        {"stack": 1},
+        {"stack": "a..b"},
+        {"stack": "x", "gateways": []},
+        {"stack": "x", "gateways": {"a": []}},
+    ],
+    ids=repr,
+)
+def test_what_is_no_document_is_refused(document):
+    """Anything that is not a mapping with a stack name and sections is refused with a reason."""
+    assert problems_of(document)
+
+
+def test_every_cycle_is_named():
+    """Two separate cycles are two problems."""
+
+    def waits(on: str) -> dict:
+        return mcp_target(gatewright={"dependsOn": [f"{_TARGETS}.{on}"]})
+
+    document = {
+        "stack": "x",
+        "gateways": {"payments": gateway({"a": waits("b"), "b": waits("a"), "c": waits("d"), "d": waits("c")})},
+    }
+    assert [rule for _, rule in sorted(problems_of(document))] == ["cycle", "cycle"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "rule"),
+    [
+        ("${gateways.payments.gatewayUrl}", None),
+        ("https://${gateways.payments.gatewayId}.example.com", None),
+        ("${gateways.payments.nothing}", "reference"),
+        ("${gateways.payments}", "reference"),
+        ("${nonsense", "string_pattern_mismatch"),
+        ("${}", "reference"),
+        ("https://example.com/$${literal}", None),
+    ],
+    ids=str,
+)
+def test_references_are_checked_for_what_can_exist(endpoint, rule):
+    """A reference names a member that the resource's response has; `$${` is literal."""
+    document = {"stack": "x", "gateways": {"payments": gateway(), "other": gateway({"t": mcp_target(endpoint)})}}
+    assert [found for _, found in problems_of(document)] == ([rule] if rule else [])
+
+
+def test_payloads_are_never_scanned():
+    """`${...}` and `{{resolve:` inside a schema are its own business."""
+    payload = '{"note": "${not.a.reference} {{resolve:secretsmanager:x}}"}'
+    target = {"targetConfiguration": {"mcp": {"openApiSchema": {"inlinePayload": payload}}}}
+    assert problems_of({"stack": "x", "gateways": {"payments": gateway({"t": target})}}) == set()
+
+
+@pytest.mark.parametrize(
+    "secret", ["plain", "", "{{resolve:ssm:x}}", "a{{resolve:secretsmanager:x}}", 5, None, ["x"]], ids=repr
+)
+def test_only_a_whole_reference_is_a_secret(secret):
+    """Whatever else stands where a secret belongs is refused."""
+    found = problems_of({"stack": "x", "oauth2CredentialProviders": {"idp": provider(clientSecret=secret)}})
+    path = "oauth2CredentialProviders.idp.oauth2ProviderConfigInput.customOauth2ProviderConfig.clientSecret"
+    assert {where for where, _ in found} == {path}
+
+
+def test_our_own_tag_cannot_be_declared():
+    """The owner tag is set by Gatewright alone."""
+    document = {"stack": "x", "gateways": {"a": gateway(tags={"gatewright:stack": "y"})}}
+    assert {rule for _, rule in problems_of(document)} == {"tag"}
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_any_json_is_read_or_refused(value):
+    """Reading ends in a stack or in problems, never in another error."""
+    document = copy.deepcopy(small_stack(1))
+    document["gateways"]["payments"]["targets"]["target-0"]["targetConfiguration"] = value
+    problems_of(document)
+    problems_of(value)
+
+
+def test_deep_nesting_is_refused():
+    """A document of a thousand levels is refused, not walked."""
+    value: object = "x"
+    for _ in range(1000):
+        value = {"a": value}
+    assert {rule for _, rule in problems_of({"stack": "x", "gateways": value})} == {"depth"}
