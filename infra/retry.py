@@ -36,16 +36,26 @@ BUDGETS = {
 }
 
 
-def attempts(what: str, deadline: Deadline) -> AsyncIterator[AttemptManager]:
+def attempts(operation: str, deadline: Deadline) -> AsyncIterator[AttemptManager]:
     """Return the attempts at one call, for `async for attempt in ...: with attempt:`."""
-    pace = _Pace(what, deadline)
+    pace = _Pace(operation, deadline)
     return AsyncRetrying(
         sleep=pace.sleep,
         wait=pace.wait,
         stop=pace.spent,
-        retry=retry_if_exception(lambda error: isinstance(error, CallFailed) and error.verdict in BUDGETS),
+        retry=retry_if_exception(lambda error: isinstance(error, CallFailed) and _again(operation, error.verdict)),
         reraise=True,
     ).__aiter__()
+
+
+def _again(operation: str, verdict: Verdict) -> bool:
+    """Tell whether a failed call is sent again.
+
+    An update, delete or synchronize without an answer is not: it may have taken effect, and sent again it would
+    take effect twice, which can undo a person's consent. Its caller looks first.
+    """
+    blind = verdict is Verdict.UNKNOWN_OUTCOME and operation.startswith(("Update", "Delete", "Synchronize"))
+    return verdict in BUDGETS and not blind
 
 
 class _Pace:

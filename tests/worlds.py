@@ -1,13 +1,15 @@
 """A world to provision into: the sandbox plane in process on virtual time, with a ledger, and workers over both."""
 
+import asyncio
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
+import looptime
 
 from infra.aws import Aws
 from infra.deadline import Deadline
@@ -26,6 +28,7 @@ from workflows.outcome import Outcome
 from workflows.provision import fulfil
 from workflows.request import Request
 
+T = TypeVar("T")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SERVICES = (CONTROL_PLANE, "secretsmanager", "sts", "events")
 
@@ -99,3 +102,9 @@ def provision(document: Mapping[str, Any], request_id: str, **more: Any) -> Requ
         document=dict(document),
         **more,
     )
+
+
+def virtually(job: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a job on a loop of its own whose virtual time begins at zero, so that it repeats to the letter."""
+    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        return runner.run(job())

@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 #: More steps than any resource takes; reaching it means that steps undo each other, which is ours to mend.
 _MOST_STEPS = 60
+#: Calls without an answer that one resource may meet in a run before it is left to the next.
+_MOST_UNANSWERED = 5
 #: Seconds after which to come back when AWS refuses for a passing reason.
 _LATER = 15.0
 #: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
@@ -161,6 +163,21 @@ async def _send(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
     """Send what a decision says and wait for the end of it."""
     run.tell(item.address, decision.action, ", ".join(decision.paths) or decision.reason)
     log.info("step", resource=item.address, action=decision.action, paths=list(decision.paths))
+    try:
+        await _carry_out(run, item, wish, decision)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.UNKNOWN_OUTCOME or run.seen.get(item.address) is None:
+            raise
+        item.unanswered += 1
+        if item.unanswered > _MOST_UNANSWERED:
+            raise
+        # It may have taken effect: look, and decide again.
+        await run.deadline.sleep(1.0, f"an answer of {failed.operation}")
+        await look(run, item)
+
+
+async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
+    """Do what a decision says."""
     if decision.action is Action.REPLACE:
         await _delete(run, item, wish)
         if run.seen.get(item.address) is not None:

@@ -45,6 +45,7 @@ class Item:
     first_action: tuple[str, str] | None = None
     began: float = 0.0
     synchronized: bool = False
+    unanswered: int = 0
     tolerated: tuple[str, ...] = ()
 
     @property
