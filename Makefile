@@ -11,9 +11,10 @@ help: ## Show this list
 install: $(STAMP) ## Make .venv with everything in it
 
 $(STAMP): requirements-dev.txt pyproject.toml tools/find-python
+	@echo "Making $(VENV), once; this takes a minute." >&2
 	@python="$$(tools/find-python)" && "$$python" -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(STAMP) ## Provision the sample stack in the sandbox, twice

@@ -207,7 +207,7 @@ def _with_environment(options: argparse.Namespace, job: Callable[[Context], Awai
     settings = read_settings()
     if options.ledger:
         settings = read_settings({"GATEWRIGHT_LEDGER": options.ledger})
-    env = Environment(settings, progress=show.Progress(options))
+    env = Environment(settings, progress=show.Progress())
     # A terminal shows progress itself; log lines are for those who look for trouble.
     set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)
     try:

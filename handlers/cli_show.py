@@ -24,8 +24,7 @@ _COLORS = {
 class Progress:
     """Prints a line per step on stderr, with the seconds since the start."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        del options
+    def __init__(self) -> None:
         self._start = time.monotonic()
 
     def __call__(self, line: Line) -> None:
@@ -115,7 +114,10 @@ def serving(url: str, options: argparse.Namespace) -> None:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout: with rich where it is installed."""
+    """Print a table on stdout: in a terminal with rich, where that is installed."""
+    if not sys.stdout.isatty():
+        _plain_table(heads, rows)
+        return
     try:
         from rich.console import Console  # noqa: PLC0415 - an extra
         from rich.table import Table  # noqa: PLC0415 - an extra

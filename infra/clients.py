@@ -2,6 +2,7 @@
 
 import os
 from contextlib import AsyncExitStack
+from copy import deepcopy
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -32,7 +33,7 @@ async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: 
     keys: dict[str, Any] = {}
     if credentials is None and local:
         keys = {"aws_access_key_id": _SANDBOX_KEY, "aws_secret_access_key": _SANDBOX_KEY}
-    config = AioConfig(**CLIENT_CONFIG)
+    config = AioConfig(**deepcopy(dict(CLIENT_CONFIG)))  # botocore writes into what it is given
     clients = {
         service: await stack.enter_async_context(
             session.create_client(service, region_name=region, config=config, **keys)

@@ -77,7 +77,7 @@ class Watch(Generic[S]):
         not_yet = 0.0
         while True:
             look = self._latest
-            if look is not None and look.at >= began:
+            if look is not None and look.at > began:
                 if done(look.seen.get(key)):
                     known.done(not_yet, look.at - began)
                     return look.seen.get(key)

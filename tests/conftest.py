@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import looptime
@@ -11,7 +11,8 @@ import structlog
 
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
-from tests.worlds import SandboxWorld
+from tests.secrets import secrets_in
+from tests.worlds import OUTPUTS, SandboxWorld
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,6 +25,26 @@ def pytest_asyncio_loop_factories(config: Any, item: pytest.Item) -> Mapping[str
     if item.get_closest_marker("real_time"):
         return {"real": asyncio.new_event_loop}
     return {"virtual": looptime.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def no_secret_gets_out(logs: io.StringIO, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """R19: whatever a test logged, printed, announced or remembered holds no secret, in any spelling."""
+    OUTPUTS.clear()
+    yield
+    printed = capfd.readouterr()
+    found = secrets_in(logs.getvalue(), printed.out, printed.err, *OUTPUTS)
+    assert not found, f"a secret got out: {found}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """A report that quotes a secret is replaced by one that says so."""
+    del item, call
+    report = yield
+    if report.longrepr is not None and secrets_in(str(report.longrepr)):
+        report.outcome, report.longrepr = "failed", "this test's report would have held a secret"
+    return report
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ from workflows.provision import fulfil
 from workflows.request import Request
 
 T = TypeVar("T")
+#: What worlds put out in the current test: announcements, progress, ledgers.
+OUTPUTS: list[str] = []
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SERVICES = (CONTROL_PLANE, "secretsmanager", "sts", "events")
 
@@ -78,7 +80,10 @@ class SandboxWorld:
         self.announced.append((detail_type, detail))
 
     def close(self) -> None:
+        """End the world, leaving what it put out for the search for secrets."""
+        OUTPUTS.extend(str(one) for one in (self.announced, self.progress, self.plane.events))
         if isinstance(self.ledger, SqliteLedger):
+            OUTPUTS.append("\n".join(self.ledger.dump()))
             self.ledger.close()
 
     @property

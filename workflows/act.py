@@ -61,7 +61,8 @@ async def _task(run: Run, address: str) -> None:
         item.result = _of_failed_call(run, item, failed)
     finally:
         item.done.set()
-    run.tell(address, str(item.result.status), item.result.reason)
+    result = item.result
+    run.tell(address, str(result.status), f"{result.seconds:.1f} s" if result.failure is None else result.reason)
 
 
 async def _after_others(run: Run, item: Item) -> Result | None:

@@ -25,10 +25,14 @@ class SqliteLedger:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(str(path or ":memory:"), timeout=10.0, isolation_level=None)
-        if path is not None:
-            path.chmod(0o600)
-            self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute(_TABLE)
+        try:
+            if path is not None:
+                path.chmod(0o600)
+                self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(_TABLE)
+        except sqlite3.Error:
+            self._db.close()
+            raise
 
     async def get(self, key: Key) -> Item | None:
         """Return an item."""
@@ -58,6 +62,10 @@ class SqliteLedger:
                     raise ConditionFailed(change.key)
             for change in changes:
                 self._apply(change)
+
+    def dump(self) -> Iterator[str]:
+        """Yield the whole content as SQL text."""
+        return self._db.iterdump()
 
     def close(self) -> None:
         """Close the file."""

@@ -49,8 +49,8 @@ class Call:
 
 
 def is_mutating(operation: str) -> bool:
-    """Tell whether an operation changes something, from its name's verb."""
-    return not operation.startswith(("Get", "List", "Describe"))
+    """Tell whether an operation changes a resource, from its name; an announcement changes none."""
+    return not operation.startswith(("Get", "List", "Describe", "PutEvents"))
 
 
 @dataclass

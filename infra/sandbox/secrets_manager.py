@@ -8,9 +8,9 @@ from typing import Any
 from infra.sandbox.refusals import Refusal
 
 
-@dataclass
+@dataclass(repr=False)
 class Secret:
-    """One secret: its values by version id, the newest last."""
+    """One secret: its values by version id, the newest last. Its values are in no representation."""
 
     name: str
     arn: str

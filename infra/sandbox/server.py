@@ -44,9 +44,9 @@ class SandboxServer:
         app.router.add_get("/consent", self._consent)
         app.router.add_route("*", "/_sandbox/{what}", self._control)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, LOOPBACK, port, shutdown_timeout=0.1)
+        site = web.TCPSite(self._runner, LOOPBACK, port)
         await site.start()
         bound = self._runner.addresses[0][1]
         self.plane.behaviour.consent_base = f"http://{LOOPBACK}:{bound}/consent"
@@ -132,8 +132,9 @@ class SandboxServer:
 
     def _journal(self) -> dict[str, Any]:
         counts = self.plane.journal.count()
-        mutating = {name: count for name, count in counts.items() if is_mutating(name)}
-        return {"calls": dict(counts), "total": sum(counts.values()), "mutating": sum(mutating.values())}
+        mutating = sum(count for name, count in counts.items() if is_mutating(name))
+        reads = sum(counts.values()) - mutating - counts["PutEvents"]
+        return {"calls": dict(counts), "reads": reads, "mutating": mutating}
 
     def _set(self, value: dict[str, Any]) -> dict[str, Any]:
         known = {field.name for field in fields(Behaviour)}

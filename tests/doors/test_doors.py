@@ -1,0 +1,171 @@
+"""The Lambda handlers: one event loop and one set of clients per execution environment, over real sockets."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from handlers import environment, eventbridge, sqs, step_functions
+from handlers.environment import Environment
+from infra.sandbox.behaviour import Behaviour, Durations
+from infra.sandbox.faults import Effect, Fault
+from infra.sandbox.server import SandboxServer
+from infra.settings import SettingsError, read_settings
+from tests.documents import gateway, mcp_target
+from workflows.request import NotARequest
+
+FAST = Durations(provider=0.05, gateway=0.1, target=0.05, synchronize=0.05, delete=0.05)
+
+
+class LambdaContext:
+    aws_request_id = "invocation-1"
+
+    def __init__(self, seconds: float = 300.0) -> None:
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self._seconds * 1000)
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    made = SandboxServer(Behaviour(durations=FAST))
+    made.url = asyncio.run_coroutine_threadsafe(made.start(), loop).result(10)
+    yield made
+    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+def patience() -> float:
+    """Seconds that the doors wait for the service; a test that tests being left waiting sets nearly none."""
+    return 5.0
+
+
+@pytest.fixture
+def deployed(server, monkeypatch, tmp_path, patience) -> Iterator[Environment]:
+    """The handlers' environment, with a ledger file and a bus, as a deployment would set it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    settings = {
+        "GATEWRIGHT_LEDGER": f"sqlite:{tmp_path}/ledger",
+        "GATEWRIGHT_BUS_NAME": "bus",
+        "GATEWRIGHT_PATIENCE_SECONDS": str(patience),
+    }
+    made = Environment(read_settings(settings))
+    environment.use(made)
+    yield made
+    environment.use(None)
+    made.close()
+
+
+def event(name: str = "team", detail_type: str = "Gateway Stack Requested", **detail) -> dict:
+    document = {"stack": name, "gateways": {name: gateway({"tools": mcp_target()})}}
+    return {
+        "id": f"event-{name}",
+        "detail-type": detail_type,
+        "source": "com.example",
+        "account": "123456789012",
+        "detail": {"stack": document, **detail},
+    }
+
+
+def test_an_event_becomes_a_stack_and_an_announcement(deployed, server):
+    outcome = eventbridge.handler(event(), LambdaContext())
+    assert outcome["status"] == "READY"
+    assert outcome["requestId"] == "event-team"
+    (announcement,) = server.plane.events
+    assert (announcement["Source"], announcement["DetailType"]) == ("gatewright", "Gateway Stack Ready")
+    assert json.loads(announcement["Detail"]) == outcome
+
+
+def test_a_removal_names_the_stack(deployed, server):
+    eventbridge.handler(event(), LambdaContext())
+    removal = {"id": "r", "detail-type": "Gateway Stack Removal Requested", "detail": {"stack": "team"}}
+    assert eventbridge.handler(removal, LambdaContext())["status"] == "DELETED"
+    assert list(server.plane.world.records.live("gateway")) == []
+
+
+def test_a_synchronization_names_the_stack(deployed, server):
+    eventbridge.handler(event(), LambdaContext())
+    request = {"id": "s", "detail-type": "Gateway Stack Synchronization Requested", "detail": {"stack": "team"}}
+    assert eventbridge.handler(request, LambdaContext())["status"] == "READY"
+    eventbridge.handler(request, LambdaContext())
+    assert server.plane.journal.count()["SynchronizeGatewayTargets"] == 1
+
+
+def test_a_synchronization_of_an_unknown_stack_is_rejected(deployed):
+    request = {"id": "s", "detail-type": "Gateway Stack Synchronization Requested", "detail": {"stack": "nobody"}}
+    outcome = eventbridge.handler(request, LambdaContext())
+    assert outcome["status"] == "REJECTED"
+    assert outcome["problems"][0]["rule"] == "unknown-stack"
+
+
+@pytest.mark.parametrize("patience", [0.1])
+def test_what_is_not_settled_is_delivered_again(deployed, server):
+    server.plane.behaviour.durations.gateway = 60.0
+    with pytest.raises(eventbridge.Unsettled):
+        eventbridge.handler(event(), LambdaContext())
+
+
+def test_an_unknown_detail_type_is_an_error(deployed):
+    with pytest.raises(NotARequest):
+        eventbridge.handler(event(detail_type="Order Placed"), LambdaContext())
+
+
+def test_a_wrong_detail_is_rejected_not_raised(deployed):
+    outcome = eventbridge.handler(event(generation="seven", extra=1), LambdaContext())
+    assert outcome["status"] == "REJECTED"
+    assert {problem["path"] for problem in outcome["problems"]} == {"generation", "extra"}
+
+
+@pytest.mark.parametrize("patience", [0.1])
+def test_step_functions_get_unfinished_outcomes_back(deployed, server):
+    """The same input again goes on where the last run ended, until it is READY; nothing is sent twice."""
+    task = {"detailType": "Gateway Stack Requested", "detail": event()["detail"], "requestId": "execution-1"}
+    outcome = step_functions.handler(task, LambdaContext())
+    assert (outcome["status"], outcome["requestId"]) == ("IN_PROGRESS", "execution-1")
+    assert outcome["retryAfterSeconds"] >= 1
+    tries = 0
+    while outcome["status"] == "IN_PROGRESS" and tries < 20:
+        time.sleep(0.2)
+        outcome = step_functions.handler(task, LambdaContext())
+        tries += 1
+    assert outcome["status"] == "READY"
+    assert server.plane.journal.mutating() == ["CreateGateway", "CreateGatewayTarget"]
+
+
+def test_only_our_own_retry_layer_is_active(deployed, server):
+    """What arrives at the server is what our layer counted: the client repeats nothing by itself."""
+    server.plane.faults.add(Fault("ListGateways", Effect.ERROR, times=3))
+    outcome = eventbridge.handler(event(), LambdaContext())
+    assert server.plane.journal.count()["ListGateways"] == outcome["calls"]["ListGateways"] == 4
+
+
+def test_a_batch_goes_through_one_environment(deployed):
+    records = [
+        {"messageId": "good", "body": json.dumps(event("good")), "attributes": {}},
+        {"messageId": "bad", "body": "{", "attributes": {}},
+    ]
+    assert sqs.handler({"Records": records}, LambdaContext()) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    # A second invocation uses the same loop and clients.
+    assert sqs.handler({"Records": records[:1]}, LambdaContext()) == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("GATEWRIGHT_LEDGER", "nonsense"), ("GATEWRIGHT_MAX_CONCURRENCY", "0"), ("LOG_LEVEL", "LOUD")],
+)
+def test_a_malformed_environment_is_one_clear_line(name, value):
+    with pytest.raises(SettingsError) as caught:
+        read_settings({name: value})
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)

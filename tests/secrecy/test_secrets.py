@@ -1,0 +1,94 @@
+"""Secrets are resolved at the last moment, seen to rotate, and get out nowhere."""
+
+import json
+
+import pytest
+import structlog
+
+from infra.redaction import BLOT, Redaction
+from infra.secrets import SecretReference
+from infra.telemetry import set_up_logs
+from tests.documents import provider, small_stack
+from tests.secrets import SENTINELS, secrets_in, spellings
+from workflows.outcome import Status
+
+
+async def test_the_service_gets_the_secret(world):
+    """The resolved value reaches the provider, and nobody else."""
+    await world.apply(small_stack(0))
+    kept = world.plane.world.secrets.find("bedrock-agentcore-identity!default/oauth2/idp")
+    assert kept.versions[kept.current] == SENTINELS[0]
+
+
+async def test_a_rotated_secret_is_applied_once(world):
+    """A new version is seen by its id, applied by one update, and then rests."""
+    await world.apply(small_stack(0))
+    world.plane.world.secrets.put("payments/idp", json.dumps({"clientSecret": SENTINELS[2]}))
+    world.sent()
+    await world.apply(small_stack(0))
+    assert world.sent() == ["UpdateOauth2CredentialProvider"]
+    kept = world.plane.world.secrets.find("bedrock-agentcore-identity!default/oauth2/idp")
+    assert kept.versions[kept.current] == SENTINELS[2]
+    await world.apply(small_stack(0))
+    assert world.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "what"),
+    [
+        ("{{resolve:secretsmanager:nowhere:SecretString:clientSecret}}", "find"),
+        ("{{resolve:secretsmanager:payments/idp:SecretString:nothing}}", "no JSON object with a member 'nothing'"),
+    ],
+)
+async def test_a_secret_that_cannot_be_resolved_fails_its_provider(world, reference, what):
+    """The failure names the secret and what is wrong, and nothing of its text."""
+    document = {"stack": "x", "oauth2CredentialProviders": {"idp": provider(clientSecret=reference)}}
+    outcome = await world.apply(document)
+    assert outcome.status is Status.FAILED
+    assert what in outcome.failures[0].message
+    assert world.live == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{resolve:secretsmanager:a}}", SecretReference("a")),
+        ("{{resolve:secretsmanager:a/b:SecretString:k}}", SecretReference("a/b", "k")),
+        ("{{resolve:secretsmanager:a:SecretString:k:AWSPREVIOUS}}", SecretReference("a", "k", "AWSPREVIOUS")),
+        ("{{resolve:secretsmanager:a:SecretString:k::0123}}", SecretReference("a", "k", "", "0123")),
+        ("{{resolve:secretsmanager:a:SecretString:k:S:0123}}", None),
+        ("{{resolve:secretsmanager:}}", None),
+        (
+            "{{resolve:secretsmanager:arn:aws:secretsmanager:us-east-1:123456789012:secret:a-b1:SecretString:k}}",
+            SecretReference("arn:aws:secretsmanager:us-east-1:123456789012:secret:a-b1", "k"),
+        ),
+    ],
+)
+def test_references_are_cloudformation_s(text, expected):
+    """Name or ARN, JSON key, staging label or version id."""
+    assert SecretReference.parse(text) == expected
+
+
+@pytest.mark.parametrize("secret", SENTINELS)
+def test_redaction_blots_out_every_spelling(secret):
+    """A secret that was seen is blotted out raw, escaped and encoded."""
+    redaction = Redaction()
+    redaction.add(secret)
+    for spelling in spellings(secret):
+        assert not secrets_in(redaction.text(f"before {spelling} after"))
+
+
+def test_without_redaction_the_search_finds_the_secret():
+    """The search bites: what redaction would blot out is found when it is off."""
+    for secret in SENTINELS:
+        for spelling in spellings(secret):
+            assert secrets_in(f"before {spelling} after")
+
+
+def test_logs_hide_consent_urls(logs):
+    """Consent URLs act as bearer tokens: no log shows them, however deep they stand."""
+    set_up_logs(Redaction(), stream=logs)
+    url = "https://example.com/authorize?request_uri=x"
+    structlog.get_logger().info("seen", target={"authorizationData": {"oauth2": {"authorizationUrl": url}}})
+    assert url not in logs.getvalue()
+    assert BLOT in logs.getvalue()

@@ -1,0 +1,186 @@
+"""The command line against a sandbox server: what a person at two shells sees."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "events" / "provision-payments-stack.json"
+
+
+class Shell:
+    """A shell in which AWS_ENDPOINT_URL leads to a sandbox and nothing else of AWS is set."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        self.environment = {**kept, "AWS_ENDPOINT_URL": url, "HOME": str(folder), "XDG_STATE_HOME": str(folder)}
+
+    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "handlers.cli", *map(str, arguments)]
+        return subprocess.run(
+            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def json(self, *arguments: object) -> dict:
+        return json.loads(self(*arguments, "--json").stdout)
+
+    def control(self, what: str, method: str = "GET", body: object = None) -> dict:
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_sandbox/{what}", data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def client(self):
+        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
+        return boto3.client("bedrock-agentcore-control", endpoint_url=self.url, **keys)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    command = [sys.executable, "-m", "handlers.cli", "sandbox", "--json"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = ""
+    while "}" not in lines:
+        lines += process.stdout.readline()
+    made = Shell(json.loads(lines)["url"], tmp_path)
+    fast = {"provider": 0.1, "gateway": 0.2, "target": 0.1, "delete": 0.1}
+    made.control("behaviour", "POST", fast)
+    yield made
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+
+
+def changed_sample(folder: Path) -> Path:
+    event = json.loads(SAMPLE.read_text())
+    event["detail"]["stack"]["gateways"]["payments"]["targets"]["rates"]["description"] = "Rates of today"
+    path = folder / "changed.json"
+    path.write_text(json.dumps(event))
+    return path
+
+
+def test_apply_plan_change_destroy(shell, tmp_path):
+    """Apply; plan finds nothing; one description changes; plan names its path; apply sends one call; destroy empties."""
+    applied = shell("apply", SAMPLE)
+    assert applied.returncode == 0, applied.stderr
+    assert "gateways.payments.gatewayUrl: https://" in applied.stdout
+    assert shell("plan", "--exit-code", SAMPLE).returncode == 0
+
+    client = shell.client()
+    (gateway,) = client.list_gateways()["items"]
+    targets = client.list_gateway_targets(gatewayIdentifier=gateway["gatewayId"])["items"]
+    assert (gateway["name"], gateway["status"], len(targets)) == ("payments", "READY", 7)
+
+    changed = changed_sample(tmp_path)
+    planned = shell("plan", "--exit-code", "--json", changed)
+    assert planned.returncode == 3
+    paths = [path for one in json.loads(planned.stdout)["resources"].values() for path in one["paths"]]
+    assert paths == ["gateways.payments.targets.rates.description"]
+
+    shell.control("journal", "DELETE")
+    assert shell("apply", changed).returncode == 0
+    journal = shell.control("journal")
+    assert journal["mutating"] == journal["calls"]["UpdateGatewayTarget"] == 1
+
+    assert shell("destroy", changed).returncode == 0
+    assert client.list_gateways()["items"] == []
+    assert client.list_oauth2_credential_providers()["credentialProviders"] == []
+
+
+def test_without_its_ledger_apply_changes_nothing(shell):
+    """A deleted ledger is no loss: everything is found by name and tag, ten to a page."""
+    shell.control("behaviour", "POST", {"page_size": 10})
+    assert shell("apply", SAMPLE).returncode == 0
+    shell.control("journal", "DELETE")
+    again = shell("apply", SAMPLE, "--ledger", f"sqlite:{shell.folder}/another")
+    assert again.returncode == 0
+    assert shell.control("journal")["mutating"] == 0
+
+
+def test_json_is_one_value_on_stdout(shell):
+    """With --json, stdout is one JSON value and progress is on stderr."""
+    applied = shell("apply", "--json", SAMPLE)
+    outcome = json.loads(applied.stdout)
+    assert (outcome["version"], outcome["status"]) == (1, "READY")
+    assert "CREATE" in applied.stderr
+    status = shell.json("status")
+    assert next(iter(status.values()))["status"] == "READY"
+
+
+def test_consent_exits_four_and_goes_on_after_it(shell, tmp_path):
+    """A target that awaits consent exits 4 with a URL that a browser can open; after that apply exits 0."""
+    event = json.loads(SAMPLE.read_text())
+    ledger = event["detail"]["stack"]["gateways"]["payments"]["targets"]["ledger"]
+    oauth = ledger["credentialProviderConfigurations"][0]["credentialProvider"]["oauthCredentialProvider"]
+    oauth |= {"grantType": "AUTHORIZATION_CODE", "defaultReturnUrl": "https://app.example.com/return"}
+    path = tmp_path / "consent.json"
+    path.write_text(json.dumps(event))
+    applied = shell("apply", "--json", path)
+    assert applied.returncode == 4
+    (consent,) = json.loads(applied.stdout)["consents"]
+    with urllib.request.urlopen(consent["authorizationUrl"], timeout=10) as page:
+        assert b"Consent given" in page.read()
+    assert shell("apply", path).returncode == 0
+
+
+def test_sync_reads_tools_again(shell):
+    """`sync` sends one call per MCP server target, and says why it skips the others."""
+    assert shell("apply", SAMPLE).returncode == 0
+    shell.control("journal", "DELETE")
+    outcome = shell.json("sync", SAMPLE)
+    assert outcome["status"] == "READY"
+    assert shell.control("journal")["calls"]["SynchronizeGatewayTargets"] == 2
+    assert "only MCP server targets" in outcome["resources"]["gateways.payments.targets.rates"]["reason"]
+
+
+def test_a_broken_document_exits_two_without_a_call(shell):
+    """Sixteen problems at once, exit 2, no call, no secret; also where there is neither network nor credentials."""
+    shell.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    for command in ("validate", "apply", "plan"):
+        done = shell(command, ROOT / "events" / "sixteen-mistakes.yaml")
+        assert done.returncode == 2
+        assert "16 problems" in done.stderr
+        assert "hunter2" not in done.stdout + done.stderr
+    assert shell.control("journal")["calls"] == {}
+
+
+def test_validate_needs_nothing(shell):
+    """A valid sample is valid without an endpoint."""
+    del shell.environment["AWS_ENDPOINT_URL"]
+    assert shell("validate", SAMPLE).returncode == 0
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: 1\na: 2\n", "- 1\n", "&a [*a]", ""], ids=repr)
+def test_unreadable_files_exit_two(shell, tmp_path, text):
+    """What is no document is told so, with its place, without a traceback."""
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    done = shell("validate", path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_an_endpoint_that_is_not_there_is_a_plain_sentence(shell):
+    """No traceback: what was asked and that nobody answered."""
+    shell.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    done = shell("apply", SAMPLE)
+    assert done.returncode == 1
+    assert "AWS cannot be asked" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_schema_takes_the_samples(shell):
+    """The JSON Schema names every section."""
+    schema = shell.json("schema")
+    assert {"stack", "gateways", "oauth2CredentialProviders"} <= set(schema["properties"])
