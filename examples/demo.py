@@ -10,9 +10,9 @@ import sys
 import tempfile
 import threading
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 

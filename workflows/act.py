@@ -14,7 +14,7 @@ import structlog
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.tasks import together
 from workflows import failures, steps
-from workflows.decide import CHANGES, VISIBLE_WITHIN, Action, Decision, Mode, Wish, decide
+from workflows.decide import VISIBLE_WITHIN, Action, Decision, Mode, Wish, decide
 from workflows.kinds.kind import Phase
 from workflows.outcome import ResourceStatus, Result
 from workflows.run import Item, Run

@@ -39,6 +39,8 @@ async def create(run: Run, wish: Wish) -> None:
     needed = set(wish.kind.response.required_members)
     seen = Seen(wish.kind, answer[wish.kind.id_member], _fresh(answer), full=needed <= set(answer))
     run.seen[wish.address] = seen
+    # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
+    run.listed.add(wish.address)
     memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
     await run.book.remember(_applied(memory, wish, run, seen, versions))
 
@@ -138,7 +140,9 @@ async def synchronize(run: Run, wish: Wish) -> None:
     await _mark(run, memory, {"action": Action.SYNCHRONIZE})
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
     answer = await run.calls(str(wish.kind.operations.synchronize), params)
-    body = next((one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {})
+    body: dict[str, Any] = next(
+        (one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {}
+    )
     run.items[wish.address].synchronized = True
     run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **_fresh(body)})
     await run.book.remember(replace(run.memory(wish.address), pending=None))

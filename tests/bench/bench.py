@@ -29,10 +29,10 @@ from infra.settings import read_settings
 from infra.telemetry import set_up_logs
 from tests.documents import DISCOVERY, ROLE, small_stack
 from workflows.context import Context
+from workflows.decide import Mode
 from workflows.outcome import Outcome
 from workflows.provision import fulfil
 from workflows.request import Request
-from workflows.decide import Mode
 
 ROUND_TRIP = 0.02
 PROVIDER, GATEWAY, TARGET = 1.0, 2.0, 1.0

@@ -8,6 +8,7 @@ from infra.errors import Verdict
 from workflows.failures import OF_VERDICTS
 from workflows.kinds import KINDS
 
+_V, _C, _Q = "ValidationException", "ConflictException", "ServiceQuotaExceededException"
 OPERATIONS = sorted(
     {
         getattr(kind.operations, name)
@@ -34,23 +35,23 @@ def test_every_verdict_says_who_must_act():
 @pytest.mark.parametrize(
     ("operation", "code", "message", "verdict"),
     [
-        ("CreateOauth2CredentialProvider", "ValidationException", "Credential provider with name: x already exists", Verdict.EXISTS),
-        ("CreateGateway", "ConflictException", "A gateway with name x already exists", Verdict.EXISTS),
-        ("CreateGatewayTarget", "ValidationException", "Cannot perform operation CreateGatewayTarget when gateway is in CREATING status", Verdict.BUSY),
-        ("UpdateGatewayTarget", "ConflictException", "Target is being updated", Verdict.BUSY),
-        ("DeleteGateway", "ValidationException", "Gateway g has targets associated with it. Delete all targets before deleting the gateway.", Verdict.IN_USE),
-        ("CreateGatewayTarget", "ValidationException", "Gateway execution role lacks permission to invoke Lambda function f. Update the permission and retry", Verdict.NOT_YET),
-        ("CreateGatewayTarget", "ServiceQuotaExceededException", "Too many concurrent target operations", Verdict.BUSY),
-        ("CreateGateway", "ServiceQuotaExceededException", "The number of gateways has reached its limit", Verdict.QUOTA),
-        ("CreateGateway", "ValidationException", "AuthorizerConfiguration is required for CUSTOM_JWT authorizer type", Verdict.INVALID),
-        ("CreateGateway", "ValidationException", "The client token was used before with different parameters", Verdict.TOKEN_MISMATCH),
+        ("CreateOauth2CredentialProvider", _V, "Credential provider with name: x already exists", Verdict.EXISTS),
+        ("CreateGateway", _C, "A gateway with name x already exists", Verdict.EXISTS),
+        ("CreateGatewayTarget", _V, "Cannot perform operation X when gateway is in CREATING status", Verdict.BUSY),
+        ("UpdateGatewayTarget", _C, "Target is being updated", Verdict.BUSY),
+        ("DeleteGateway", _V, "Gateway g has targets associated with it. Delete all targets", Verdict.IN_USE),
+        ("CreateGatewayTarget", _V, "Gateway execution role lacks permission to invoke f", Verdict.NOT_YET),
+        ("CreateGatewayTarget", _Q, "Too many concurrent target operations", Verdict.BUSY),
+        ("CreateGateway", _Q, "The number of gateways has reached its limit", Verdict.QUOTA),
+        ("CreateGateway", _V, "AuthorizerConfiguration is required for CUSTOM_JWT", Verdict.INVALID),
+        ("CreateGateway", _V, "The client token was used before with other parameters", Verdict.TOKEN_MISMATCH),
         ("GetGateway", "ResourceNotFoundException", "Gateway g not found", Verdict.GONE),
         ("GetGateway", "ThrottlingException", "Rate exceeded", Verdict.THROTTLED),
         ("GetGateway", "AccessDeniedException", "not authorized", Verdict.DENIED),
         ("CreateGateway", "SomethingNew", "?", Verdict.UNKNOWN),
     ],
     ids=lambda value: str(value)[:40],
-)  # fmt: skip
+)
 def test_texts_that_were_observed(operation, code, message, verdict):
     """The same code means different things; the message tells them apart."""
     assert classify(operation, code, message) is verdict

@@ -17,7 +17,7 @@ from infra.settings import SettingsError, read_settings
 from tests.documents import gateway, mcp_target
 from workflows.request import NotARequest
 
-FAST = Durations(provider=0.05, gateway=0.1, target=0.05, synchronize=0.05, delete=0.05)
+FAST = {"provider": 0.05, "gateway": 0.1, "target": 0.05, "synchronize": 0.05, "delete": 0.05}
 
 
 class LambdaContext:
@@ -35,7 +35,7 @@ def server() -> Iterator[SandboxServer]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    made = SandboxServer(Behaviour(durations=FAST))
+    made = SandboxServer(Behaviour(durations=Durations(**FAST)))
     made.url = asyncio.run_coroutine_threadsafe(made.start(), loop).result(10)
     yield made
     asyncio.run_coroutine_threadsafe(made.stop(), loop).result(10)

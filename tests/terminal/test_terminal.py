@@ -71,7 +71,7 @@ def changed_sample(folder: Path) -> Path:
 
 
 def test_apply_plan_change_destroy(shell, tmp_path):
-    """Apply; plan finds nothing; one description changes; plan names its path; apply sends one call; destroy empties."""
+    """Apply; plan finds nothing; a description changes: plan names its path, apply sends one call; destroy empties."""
     applied = shell("apply", SAMPLE)
     assert applied.returncode == 0, applied.stderr
     assert "gateways.payments.gatewayUrl: https://" in applied.stdout
