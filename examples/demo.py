@@ -51,6 +51,18 @@ def sandbox() -> Iterator[str]:
         loop.close()
 
 
+def environment(url: str, folder: str) -> Environment:
+    """Put the doors' environment in place, with nothing of the user's own AWS settings in it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
+    settings = {"GATEWRIGHT_LEDGER": f"sqlite:{folder}/ledger.sqlite", "GATEWRIGHT_BUS_NAME": "demo"}
+    env = Environment(read_settings(settings), progress=cli_show.Progress())
+    set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)
+    use(env)
+    return env
+
+
 def control(url: str, what: str, method: str = "GET") -> Any:
     """Ask the sandbox about itself."""
     request = urllib.request.Request(f"{url}/_sandbox/{what}", method=method)
@@ -85,26 +97,20 @@ def main() -> int:
     """Run the demo; 0 when it showed what it promises."""
     event = json.loads(SAMPLE.read_text("utf-8"))
     with sandbox() as url, tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
-        settings = {"GATEWRIGHT_LEDGER": f"sqlite:{folder}/ledger.sqlite", "GATEWRIGHT_BUS_NAME": "demo"}
-        env = Environment(read_settings(settings), progress=cli_show.Progress())
-        set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)
-        use(env)
-        print(
-            f"A sandbox of Amazon Bedrock AgentCore listens on {url}\nAn event asks for {event['detail']['stack']['stack']}:\n"
-        )
+        env = environment(url, folder)
+        print(f"A sandbox of Amazon Bedrock AgentCore listens on {url}")
+        print(f"An event asks for {event['detail']['stack']['stack']}:\n")
         first = deliver(event, url)
         print()
         show(first)
         again = deliver(event, url)
         repeated = control(url, "journal")
-        print(f"\nThe same event again: {again['status']} ({again['reason']}), {repeated['mutating']} changes sent.")
         fresh = deliver({**event, "id": "later", "detail": {**event["detail"], "requestId": "later"}}, url)
         later = control(url, "journal")
-        print(
-            f"The same document in a new request: {fresh['status']}, {later['reads']} reads, {later['mutating']} changes sent."
-        )
         env.close()
+    print(f"\nThe same event again: {again['status']}, {repeated['mutating']} changes sent ({again['reason']}).")
+    counts = f"{later['reads']} reads, {later['mutating']} changes sent"
+    print(f"The same document in a new request: {fresh['status']}, {counts}.")
     good = {first["status"], again["status"], fresh["status"]} == {"READY"}
     return 0 if good and repeated["mutating"] == later["mutating"] == 0 else 1
 
