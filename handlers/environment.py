@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from infra.aws import Aws
 from infra.bus import Bus
 from infra.clients import open_clients
 from infra.deadline import Deadline
 from infra.ledger.sqlite import SqliteLedger
+from infra.metrics import RunMetrics
 from infra.redaction import Redaction
 from infra.settings import Settings, ledger_path, read_settings
 from infra.telemetry import set_up_logs
@@ -30,8 +30,15 @@ MARGIN = 3.0
 class Environment:
     """One execution environment: open it once, then run coroutines on its loop."""
 
-    def __init__(self, settings: Settings, *, progress: Callable[[Progress], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        measure: Callable[[Mapping[str, Any], float], None] | None = None,
+    ) -> None:
         self.settings = settings
+        self._measure = measure or _not_measured
         self.redaction = Redaction()
         self._progress = progress
         self._runner = asyncio.Runner()
@@ -61,16 +68,18 @@ class Environment:
             ledger=ledger,
             now=lambda: datetime.now(UTC),
             new_id=lambda: secrets.token_hex(8),
-            announce=self._announcer(aws),
+            announce=Bus(aws, self.settings.bus).announce,
+            measure=self._measure,
             progress=self._progress or _log_progress,
         )
-
-    def _announcer(self, aws: Aws) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-        return Bus(aws, self.settings.bus).announce
 
 
 def _log_progress(progress: Progress) -> None:
     structlog.get_logger().debug("progress", resource=progress.address, event_=progress.event, detail=progress.detail)
+
+
+def _not_measured(outcome: Mapping[str, Any], seconds: float) -> None:
+    del outcome, seconds
 
 
 _environment: Environment | None = None
@@ -81,7 +90,7 @@ def environment() -> Environment:
     global _environment  # noqa: PLW0603 - the one module state, see above
     if _environment is None:
         settings = read_settings()
-        _environment = Environment(settings)
+        _environment = Environment(settings, measure=RunMetrics().emit)
         set_up_logs(_environment.redaction, level=settings.log_level)
     return _environment
 

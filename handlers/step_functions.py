@@ -1,4 +1,8 @@
-"""The Step Functions door: one task, one run; its outcome is the task's result."""
+"""The Step Functions door: one task, one run; its outcome is the task's result.
+
+A task brings a request, `{"detailType", "detail", "requestId"?}`, or names one that was accepted before,
+`{"stack", "generation", "requestId"}`, whose document is then read from the ledger.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +10,12 @@ from typing import Any
 from handlers.environment import deadline_of, environment
 from workflows.context import Context
 from workflows.problems import Invalid
-from workflows.provision import announced, fulfil, rejected_unread
-from workflows.request import read_request
+from workflows.provision import announced, fulfil, rejected_unread, resume
+from workflows.request import NotARequest, read_request
 
 
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
-    """Fulfil `{"detailType", "detail", "requestId"?}` and return the outcome, IN_PROGRESS included.
+    """Return the outcome of a run, IN_PROGRESS included.
 
     The state machine waits by `retryAfterSeconds` and comes again with the same input. Raises NotARequest.
     """
@@ -19,11 +23,22 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     default_id = str(event.get("requestId") or getattr(lambda_context, "aws_request_id", ""))
 
     async def job(context: Context) -> dict[str, Any]:
+        deadline = deadline_of(lambda_context, env.settings)
+        if "detailType" not in event:
+            stack, generation = accepted_before(event)
+            return (await resume(context, stack, generation, default_id, deadline)).shown()
         try:
             request = read_request(event.get("detailType"), event.get("detail"), default_id=default_id)
         except Invalid as invalid:
             return (await announced(context, rejected_unread(default_id, invalid.problems))).shown()
-        outcome = await fulfil(context, request, deadline_of(lambda_context, env.settings))
-        return outcome.shown()
+        return (await fulfil(context, request, deadline)).shown()
 
     return env.run(job)
+
+
+def accepted_before(event: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the stack and generation that a task names. Raises NotARequest."""
+    stack, generation = event.get("stack"), event.get("generation")
+    if not isinstance(stack, str) or not isinstance(generation, int) or not event.get("requestId"):
+        raise NotARequest("a task holds detailType and detail, or stack, generation and requestId")
+    return stack, generation

@@ -22,6 +22,10 @@ def _unseen(progress: Progress) -> None:
     del progress
 
 
+def _unmeasured(outcome: Mapping[str, Any], seconds: float) -> None:
+    del outcome, seconds
+
+
 async def _unheard(detail_type: str, detail: Mapping[str, Any]) -> None:
     del detail_type, detail
 
@@ -35,4 +39,6 @@ class Context:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     announce: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _unheard
+    #: Told of every run that returned: its outcome and its seconds.
+    measure: Callable[[Mapping[str, Any], float], None] = _unmeasured
     progress: Callable[[Progress], None] = field(default=_unseen)

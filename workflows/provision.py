@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import anyio
 import structlog
 
 from infra.deadline import Deadline
@@ -34,12 +35,31 @@ async def fulfil(context: Context, request: Request, deadline: Deadline) -> Outc
 
     Raises CallFailed when AWS cannot be asked at all: nothing was decided then, and the request is to come again.
     """
-    job = _Job(context, request, deadline)
+    began = anyio.current_time()
     try:
-        outcome = await job.do()
+        outcome = await _Job(context, request, deadline).do()
     except Invalid as invalid:
         outcome = rejected(request, invalid.problems)
-    return await announced(context, outcome)
+    return await announced(context, outcome, anyio.current_time() - began)
+
+
+async def resume(context: Context, stack: str, generation: int, request_id: str, deadline: Deadline) -> Outcome:
+    """Go on with a request that was accepted before; its document is read from the ledger, not from the caller."""
+    account = await context.aws.within(deadline).account()
+    item = await context.ledger.get(stack_key(partition_of(account, context.aws.region, stack)))
+    if item is None:
+        problem = Problem("stack", "unknown-stack", f"no stack named {stack} is known here")
+        return await announced(context, rejected_unread(request_id, [problem]))
+    request = Request(
+        mode=Mode(item["mode"]),
+        request_id=request_id,
+        stack=stack,
+        document=item.get("document"),
+        generation=generation,
+        allow=frozenset(item.get("allow") or ()),
+        submitter=str(item.get("submitter") or ""),
+    )
+    return await fulfil(context, request, deadline)
 
 
 def rejected(request: Request, problems: list[Problem]) -> Outcome:
@@ -52,9 +72,10 @@ def rejected_unread(request_id: str, problems: list[Problem]) -> Outcome:
     return Outcome("", Status.REJECTED, request_id, problems=tuple(problems))
 
 
-async def announced(context: Context, outcome: Outcome) -> Outcome:
-    """Announce an outcome, and write the run's one outcome line."""
+async def announced(context: Context, outcome: Outcome, seconds: float = 0.0) -> Outcome:
+    """Announce an outcome, and write the run's one outcome line and its metrics."""
     shown = outcome.shown()
+    context.measure(shown, seconds)
     words = str(outcome.status).replace("_", " ").title()
     await context.announce(f"Gateway Stack {words}", shown)
     log.info(
@@ -130,8 +151,9 @@ class _Job:
             results = await act(run)
             outcome = self._of_results(accepted, run, results)
             await book.close(_left_in_item(outcome, self.request), outcome.shown(), outcome.finished_at)
-        except Exception:
-            await book.release()
+        except (Exception, anyio.get_cancelled_exc_class()):
+            with anyio.CancelScope(shield=True):
+                await book.release()
             raise
         return outcome
 

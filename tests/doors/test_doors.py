@@ -143,6 +143,18 @@ def test_step_functions_get_unfinished_outcomes_back(deployed, server):
     assert server.plane.journal.mutating() == ["CreateGateway", "CreateGatewayTarget"]
 
 
+def test_step_functions_may_name_an_accepted_request(deployed, server):
+    """A state machine carries the name of a request, and the document comes from the ledger."""
+    accepted = eventbridge.handler(event(), LambdaContext())
+    task = {"stack": "team", "generation": accepted["generation"], "requestId": "execution-1"}
+    server.plane.journal.calls.clear()
+    assert step_functions.handler(task, LambdaContext())["status"] == "READY"
+    assert server.plane.journal.mutating() == []
+    assert step_functions.handler({**task, "stack": "nobody"}, LambdaContext())["status"] == "REJECTED"
+    with pytest.raises(NotARequest):
+        step_functions.handler({"stack": "team"}, LambdaContext())
+
+
 def test_only_our_own_retry_layer_is_active(deployed, server):
     """What arrives at the server is what our layer counted: the client repeats nothing by itself."""
     server.plane.faults.add(Fault("ListGateways", Effect.ERROR, times=3))
@@ -158,6 +170,21 @@ def test_a_batch_goes_through_one_environment(deployed):
     assert sqs.handler({"Records": records}, LambdaContext()) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     # A second invocation uses the same loop and clients.
     assert sqs.handler({"Records": records[:1]}, LambdaContext()) == {"batchItemFailures": []}
+
+
+def test_every_run_writes_one_outcome_line_and_one_metric(server, monkeypatch, tmp_path, capfd):
+    """A deployed environment writes JSON lines: one outcome a run, and one metric blob that CloudWatch reads."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("GATEWRIGHT_LEDGER", f"sqlite:{tmp_path}/ledger")
+    eventbridge.handler(event(), LambdaContext())
+    environment.environment().close()
+    environment.use(None)
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+    (outcome,) = [line for line in lines if line.get("event") == "outcome"]
+    assert (outcome["status"], outcome["stack"], outcome["request"]) == ("READY", "team", "event-team")
+    (metric,) = [line for line in lines if "_aws" in line]
+    assert (metric["Runs"], metric["status"], metric["stack"]) == ([1.0], "READY", "team")
 
 
 @pytest.mark.parametrize(
