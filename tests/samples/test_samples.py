@@ -1,0 +1,71 @@
+"""Every sample in events/ does what its name says, and what comes in and goes out fits its schema."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from handlers.messages import read_event
+from tests.documents import oauth, small_stack
+from workflows.outcome import ResourceStatus, Status
+from workflows.problems import Invalid
+from workflows.reading import read_stack
+
+EVENTS = Path(__file__).parents[2] / "events"
+SAMPLES = sorted(path for path in EVENTS.iterdir() if ".schema." not in path.name)
+REQUEST = json.loads((EVENTS / "request.schema.json").read_text())
+OUTCOME = json.loads((EVENTS / "outcome.schema.json").read_text())
+
+
+def event(name: str) -> dict:
+    return json.loads((EVENTS / name).read_text())
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_every_sample_is_what_it_says(path):
+    """Events are requests that fit the schema, with documents that are valid; the broken sample is broken."""
+    value = yaml.safe_load(path.read_text())
+    if path.name == "sixteen-mistakes.yaml":
+        with pytest.raises(Invalid):
+            read_stack(value)
+        return
+    jsonschema.validate(value, REQUEST)
+    request = read_event(value)
+    if request.document is not None:
+        assert read_stack(request.document).name == "payments.tools"
+
+
+async def test_the_samples_in_their_order(world):
+    """Provision, synchronize, remove: the samples' requests on one account."""
+    outcomes = [
+        await world.run(read_event(event(f"{name}-payments-stack.json")))
+        for name in ("provision", "synchronize", "remove")
+    ]
+    assert [outcome.status for outcome in outcomes] == [Status.READY, Status.READY, Status.DELETED]
+    assert world.live == {}
+    for _, detail in world.announced:
+        jsonschema.validate(detail, OUTCOME)
+
+
+async def test_every_outcome_fits_the_schema(world):
+    """Rejected, awaiting consent, superseded, failed: whatever is announced, its schema holds."""
+    consent = small_stack(1)
+    credential = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/return")
+    consent["gateways"]["payments"]["targets"]["target-0"]["credentialProviderConfigurations"] = credential
+    await world.apply({"stack": "x", "nonsense": 1})
+    await world.apply(consent, generation=5)
+    await world.apply(consent, generation=4)
+    await world.apply({"stack": "other", "gateways": {"payments": consent["gateways"]["payments"] | {"targets": {}}}})
+    kinds = [kind.removeprefix("Gateway Stack ") for kind, _ in world.announced]
+    assert kinds == ["Rejected", "Awaiting Consent", "Superseded", "Failed"]
+    for _, detail in world.announced:
+        jsonschema.validate(detail, OUTCOME)
+
+
+def test_the_schema_knows_every_status():
+    """A status that the code gains is missing from no schema."""
+    assert set(OUTCOME["properties"]["status"]["enum"]) == {str(status) for status in Status}
+    resource = OUTCOME["properties"]["resources"]["additionalProperties"]["properties"]["status"]["enum"]
+    assert set(resource) == {str(status) for status in ResourceStatus}
