@@ -19,7 +19,7 @@ from botocore.exceptions import (
 
 from infra.deadline import Deadline
 from infra.error_table import classify
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.retry import attempts
@@ -99,7 +99,11 @@ class Calls:
         self.count[operation] += 1
         began = anyio.current_time()
         try:
-            answer = await method(**params)
+            # A change is left to its own time-out, for which there is time; a read must not outlive the run.
+            with anyio.fail_after(None if is_mutating(operation) else max(0.0, self.deadline.remaining())):
+                answer = await method(**params)
+        except TimeoutError:
+            raise OutOfTime(f"{operation} took too long", retry_after=0.0) from None
         except (ClientError, BotoCoreError) as error:
             failed = self._failed(operation, error)
             log.info("call failed", operation=operation, code=failed.code, verdict=failed.verdict)

@@ -20,6 +20,10 @@ class Verdict(StrEnum):
     UNKNOWN = "UNKNOWN"  # an error that the table does not know
 
 
+#: What passes by itself: the same call may succeed later.
+PASSING = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNKNOWN_OUTCOME})
+
+
 class CallFailed(Exception):  # noqa: N818 - reads better where it is caught
     """An AWS call failed for good, or its retries are used up."""
 

@@ -11,7 +11,7 @@ from functools import partial
 import anyio
 import structlog
 
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import PASSING, CallFailed, OutOfTime, Verdict
 from infra.tasks import together
 from workflows import failures, steps
 from workflows.decide import VISIBLE_WITHIN, Action, Decision, Mode, Wish, decide
@@ -38,7 +38,6 @@ _STEPS: Mapping[Action, Step] = {
     Action.TAG: steps.tag,
     Action.SYNCHRONIZE: steps.synchronize,
 }
-_PASSING = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNKNOWN_OUTCOME})
 
 
 async def act(run: Run) -> list[Result]:
@@ -91,6 +90,8 @@ def _serves(item: Item, other: Item, result: Result) -> bool:
 async def _reach(run: Run, item: Item) -> Result:
     """Take step after step until there is none left."""
     item.began = item.began or anyio.current_time()
+    if item.address in run.obstacles:
+        raise run.obstacles[item.address]
     if item.parent is not None and item.parent not in run.listed and run.parent_id(item.address) is not None:
         await list_children(run, item.parent)
     if run.mode is Mode.PROVISION:
@@ -305,7 +306,7 @@ def _awaiting_consent(run: Run, item: Item, decision: Decision) -> Result:
 
 
 def _of_failed_call(run: Run, item: Item, failed: CallFailed) -> Result:
-    if failed.verdict in _PASSING:
+    if failed.verdict in PASSING:
         reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
         return _result(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
     failure = failures.of_call(item.address, failed)

@@ -73,8 +73,8 @@ class Wish:
     #: Whether its removal, when it left the document, needs the request's leave, and whether it has it.
     needs_allow: bool = False
     allowed: bool = False
-    #: Whether this resource was synchronized in this run already.
-    synchronized: bool = False
+    #: How often this resource was synchronized in this run already.
+    synchronizations: int = 0
     secret_versions: Mapping[str, str] | None = None
     unmanaged: tuple[str, ...] = ()
     #: Paths that an update of this run left as they were: the service's own form, not a drift.
@@ -220,7 +220,7 @@ def _tags_differ(wish: Wish, seen: Seen, memory: Memory) -> bool:
 def _synchronized(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     """Create and update synchronize by themselves; a time that lags behind our last change says that they did not."""
     operation = wish.kind.operations.synchronize
-    if operation is None or wish.synchronized or refuses_synchronization(wish.declared or {}) is not None:
+    if operation is None or wish.synchronizations or refuses_synchronization(wish.declared or {}) is not None:
         return Decision(Action.NONE, "as declared")
     last = seen.body.get("lastSynchronizedAt")
     if last is not None and memory.changed and time_text(last) < memory.changed:
@@ -232,13 +232,19 @@ def _synchronize(wish: Wish, seen: Seen) -> Decision:
     """Only synchronize; what the service would refuse is skipped with its reason."""
     if wish.kind.operations.synchronize is None:
         return Decision(Action.NONE, "nothing to synchronize")
-    if wish.synchronized:
-        return Decision(Action.NONE, "synchronized")
     refused = refuses_synchronization(wish.declared or {})
     if refused is not None:
         return Decision(Action.NONE, f"skipped: {refused}")
-    if seen.meaning.phase is Phase.FAILED and seen.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
+    failing = seen.meaning.phase is Phase.FAILED
+    if failing and seen.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
         return Decision(Action.NONE, f"skipped: it is {seen.status}; apply the stack first")
+    if failing and wish.synchronizations >= TRIES:
+        if not seen.full:
+            return Decision(Action.LOOK, "for the reason of the failure")
+        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, wish.synchronizations)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if wish.synchronizations and not failing:
+        return Decision(Action.NONE, "synchronized")
     return Decision(Action.SYNCHRONIZE, "asked for")
 
 

@@ -12,6 +12,7 @@ import anyio
 import structlog
 
 from infra.deadline import Deadline
+from infra.errors import OutOfTime
 from workflows.acceptance import Accepted, Refused, accept, synchronization_of
 from workflows.act import act
 from workflows.book import Book, LeaseHeld, LeaseLost
@@ -116,6 +117,9 @@ class _Job:
             return await self._run(accepted)
         except LeaseHeld as held:
             return self._outcome(accepted, Status.IN_PROGRESS, reason=str(held), retry=held.retry_after)
+        except OutOfTime as late:
+            retry = max(1.0, late.retry_after)
+            return self._outcome(accepted, Status.IN_PROGRESS, reason=str(late), retry=retry)
         except LeaseLost:
             return self._outcome(accepted, Status.SUPERSEDED, reason="another run or a newer generation took over")
 
@@ -150,7 +154,7 @@ class _Job:
             await survey(run)
             results = await act(run)
             outcome = self._of_results(accepted, run, results)
-            await book.close(_left_in_item(outcome, self.request), outcome.shown(), outcome.finished_at)
+            await book.close(_left_in_item(outcome, self.request), _kept(outcome), outcome.finished_at)
         except (Exception, anyio.get_cancelled_exc_class()):
             with anyio.CancelScope(shield=True):
                 await book.release()
@@ -203,7 +207,7 @@ class _Job:
 
 def _left_in_item(outcome: Outcome, request: Request) -> dict[str, Any]:
     """Return what a finished run leaves in the stack's item."""
-    shown = outcome.shown()
+    shown = _kept(outcome)
     if request.mode is Mode.SYNCHRONIZE:
         if outcome.status is Status.IN_PROGRESS:
             return {}
@@ -212,6 +216,12 @@ def _left_in_item(outcome: Outcome, request: Request) -> dict[str, Any]:
     if outcome.status is Status.READY:
         left |= {"readyDocument": request.document, "readyGeneration": outcome.generation}
     return left
+
+
+def _kept(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as the ledger keeps it: without consent URLs, which act as bearer tokens."""
+    shown = outcome.shown()
+    return {**shown, "consents": [{**consent, "authorizationUrl": ""} for consent in shown["consents"]]}
 
 
 def _iso(moment: Any) -> str:

@@ -96,7 +96,7 @@ def _types(resource: Resource) -> Iterator[Problem]:
     for fault in service_model.input_type(kind.operations.create).faults({"name": resource.name}):
         if fault.path == ("name",):
             yield Problem(resource.address, "name", fault.message)
-    if OWNER_TAG in resource.declared.get("tags", {}):
+    if OWNER_TAG in rules.part(resource.declared, "tags"):
         yield Problem(path_text((*where, "tags", OWNER_TAG)), "tag", "this tag is Gatewright's own")
 
 

@@ -9,6 +9,7 @@ import anyio
 
 from infra.aws import Calls
 from infra.deadline import Deadline
+from infra.errors import CallFailed
 from infra.secrets import SecretReference
 from infra.watch import Slots, Watch
 from workflows import references
@@ -44,7 +45,8 @@ class Item:
     result: Result | None = None
     first_action: tuple[str, str] | None = None
     began: float = 0.0
-    synchronized: bool = False
+    #: How often it was synchronized in this run.
+    synchronizations: int = 0
     unanswered: int = 0
     tolerated: tuple[str, ...] = ()
 
@@ -70,6 +72,8 @@ class Run:
     unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: Gateways whose targets are known: listed, or freshly made and so without any.
     listed: set[str] = field(default_factory=set)
+    #: What keeps a resource from being seen for good, such as a permission that is missing.
+    obstacles: dict[str, CallFailed] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     secret_versions: dict[SecretReference, str] = field(default_factory=dict)
     _slots: dict[str, Slots] = field(default_factory=dict)
@@ -127,7 +131,7 @@ class Run:
             stack=self.stack,
             needs_allow=item.parent is None or not self.items[item.parent].wanted,
             allowed=bool(self.allow & {address, item.parent}),
-            synchronized=item.synchronized,
+            synchronizations=item.synchronizations,
             secret_versions=self.versions_of(item.resource),
             unmanaged=self.unmanaged.get(address, ()),
             tolerated=item.tolerated,
@@ -218,7 +222,8 @@ def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) ->
         items[address] = Item(address, resource.kind, resource.name, keep, resource.options, resource.parent)
     for address, memory in memories.items():
         orphan = memory.parent is not None and memory.parent not in items and memory.parent not in memories
-        if address not in items and memory.exists and mode is not Mode.SYNCHRONIZE and not orphan:
+        known = memory.kind in _KIND_OF
+        if address not in items and memory.exists and mode is not Mode.SYNCHRONIZE and known and not orphan:
             deletion = Deletion.RETAIN if memory.retain else Deletion.DELETE
             options = Options(deletion=deletion)
             items[address] = Item(address, _KIND_OF[memory.kind], memory.name, None, options, memory.parent)

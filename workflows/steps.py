@@ -8,8 +8,9 @@ from infra import service_model
 from infra.errors import CallFailed, Verdict
 from infra.secrets import Secret, resolve
 from workflows.compare import update_body
-from workflows.decide import Action, Wish
+from workflows.decide import Action, Mode, Wish
 from workflows.fingerprint import client_token, digest, fingerprint
+from workflows.kinds.kind import Phase
 from workflows.memory import Memory
 from workflows.observe import address_of
 from workflows.problems import path_text
@@ -135,7 +136,7 @@ async def forget(run: Run, wish: Wish) -> None:
 async def synchronize(run: Run, wish: Wish) -> None:
     """Have a target's tools read again: one id a call."""
     memory, seen = run.memory(wish.address), _present(run, wish)
-    if seen.meaning.phase != "SETTLED":
+    if wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED:
         memory = memory.trying(wish.generation)
     await _mark(run, memory, {"action": Action.SYNCHRONIZE})
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
@@ -143,9 +144,10 @@ async def synchronize(run: Run, wish: Wish) -> None:
     body: dict[str, Any] = next(
         (one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {}
     )
-    run.items[wish.address].synchronized = True
+    run.items[wish.address].synchronizations += 1
     run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **_fresh(body)})
-    await run.book.remember(replace(run.memory(wish.address), pending=None))
+    # Whatever time the service shows for it, it was synchronized since our last change.
+    await run.book.remember(replace(run.memory(wish.address), pending=None, changed=""))
 
 
 async def settle(run: Run, wish: Wish) -> None:

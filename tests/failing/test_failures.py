@@ -2,9 +2,12 @@
 
 import pytest
 
+from infra.errors import OutOfTime
+from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
+from tests.worlds import provision
 from workflows.outcome import ResourceStatus, Status
 
 REASON = "Failed to connect and fetch tools from the provided MCP target server"
@@ -115,3 +118,28 @@ async def test_the_service_s_words_never_carry_the_secret(world, logs):
     assert outcome.status is Status.FAILED
     assert "bad value ***" in outcome.failures[0].message
     assert secret not in str(outcome.shown()) + logs.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("operation", "failing"),
+    [("ListTagsForResource", "gateways.payments"), ("DescribeSecret", "oauth2CredentialProviders.idp")],
+)
+async def test_a_read_that_is_denied_stops_its_resource_alone(world, operation, failing):
+    """A permission that is missing for a read fails what needs it, and tells the platform; the rest goes on."""
+    document = small_stack(1)
+    await world.apply(document)
+    world.close()
+    world.ledger = SqliteLedger()
+    world.plane.faults.add(Fault(operation, Effect.REFUSE, -1, 0, "AccessDeniedException", "not authorized"))
+    outcome = await world.apply(document)
+    assert outcome.status is Status.FAILED
+    failure = next(failure for failure in outcome.failures if failure.resource == failing)
+    assert (failure.code, failure.actor) == ("AccessDeniedException", "PLATFORM")
+
+
+async def test_an_endless_read_does_not_outlive_the_run(world):
+    """A read that hangs ends with the run's time, and the request comes again."""
+    world.round_trip = 500.0
+    with pytest.raises(OutOfTime):
+        await world.run(provision(small_stack(1), "request-a"), seconds=60)
+    assert world.plane.world.now < 61

@@ -146,18 +146,39 @@ def test_our_own_tag_cannot_be_declared():
     assert {rule for _, rule in problems_of(document)} == {"tag"}
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    )
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["${a.b.c}", "{{resolve:x}}"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
 )
-def test_any_json_is_read_or_refused(value):
-    """Reading ends in a stack or in problems, never in another error."""
-    document = copy.deepcopy(small_stack(1))
-    document["gateways"]["payments"]["targets"]["target-0"]["targetConfiguration"] = value
-    problems_of(document)
-    problems_of(value)
+
+
+def places(value, path=()):
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+def replaced(value, path, new):
+    if not path:
+        return new
+    made = copy.copy(value)
+    made[path[0]] = replaced(value[path[0]], path[1:], new)
+    return made
+
+
+_WHOLE = {**small_stack(1), "version": 1, "onFailure": "HALT"}
+_WHOLE["gateways"]["payments"] |= {
+    "tags": {"team": "x"},
+    "gatewright": {"dependsOn": ["oauth2CredentialProviders.idp"]},
+}
+
+
+@given(st.sampled_from(sorted(places(_WHOLE), key=str)), _JSON)
+def test_any_json_anywhere_is_read_or_refused(path, value):
+    """Whatever stands anywhere in a document, reading ends in a stack or in problems, never in another error."""
+    problems_of(replaced(_WHOLE, path, value))
 
 
 def test_deep_nesting_is_refused():
