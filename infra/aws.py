@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 from infra.deadline import Deadline
 from infra.error_table import classify
@@ -54,6 +55,8 @@ class Aws:
     pace: Pace = field(default_factory=Pace)
     redaction: Redaction = field(default_factory=Redaction)
     known: dict[str, str] = field(default_factory=dict)
+    #: The account where nobody tells it: an endpoint on this machine may not speak STS.
+    default_account: str | None = None
 
     def within(self, deadline: Deadline) -> "Calls":
         """Return the caller of one run."""
@@ -87,7 +90,12 @@ class Calls:
         """Return the account that the credentials belong to."""
         known = self.aws.known
         if "account" not in known:
-            known["account"] = (await self("GetCallerIdentity", {}, service="sts"))["Account"]
+            try:
+                known["account"] = (await self("GetCallerIdentity", {}, service="sts"))["Account"]
+            except CallFailed as failed:
+                if self.aws.default_account is None or failed.verdict is Verdict.UNKNOWN_OUTCOME:
+                    raise
+                known["account"] = self.aws.default_account
         return known["account"]
 
     async def _once(
@@ -104,7 +112,7 @@ class Calls:
                 answer = await method(**params)
         except TimeoutError:
             raise OutOfTime(f"{operation} took too long", retry_after=0.0) from None
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             failed = self._failed(operation, error)
             log.info("call failed", operation=operation, code=failed.code, verdict=failed.verdict)
             raise failed from None  # botocore's own text may quote the request
@@ -112,7 +120,7 @@ class Calls:
         self.aws.pace.answered(operation)
         return answer
 
-    def _failed(self, operation: str, error: ClientError | BotoCoreError) -> CallFailed:
+    def _failed(self, operation: str, error: Exception) -> CallFailed:
         if isinstance(error, ClientError):
             code, message = (
                 error.response["Error"].get("Code", ""),
@@ -122,14 +130,16 @@ class Calls:
             verdict = classify(operation, code, message, status=status)
         else:
             code, message = type(error).__name__, str(error)
-            verdict = _local(error)
+            verdict = _local(operation, error)
         if verdict is Verdict.THROTTLED:
             self.aws.pace.throttled(operation)
         return CallFailed(operation, verdict, code, self.aws.redaction.text(message))
 
 
-def _local(error: BotoCoreError) -> Verdict:
-    """Classify what the client itself raised: before sending, or without an answer."""
+def _local(operation: str, error: Exception) -> Verdict:
+    """Classify what the client itself raised: before sending, or without an answer that can be read."""
+    if isinstance(error, ResponseParserError) and not is_mutating(operation):
+        return Verdict.UNKNOWN
     if isinstance(error, ParamValidationError):
         return Verdict.INVALID
     if isinstance(error, NoCredentialsError | PartialCredentialsError | NoRegionError):

@@ -18,6 +18,7 @@ SERVICES = (CONTROL_PLANE, "secretsmanager", "sts", "events")
 #: What a sandbox on this machine takes where nothing else is set; no real endpoint would.
 _SANDBOX_REGION = "us-east-1"
 _SANDBOX_KEY = "sandbox"
+_SANDBOX_ACCOUNT = "000000000000"
 
 
 async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1) -> Aws:
@@ -41,7 +42,7 @@ async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: 
         for service in SERVICES
     }
     known = {"account": account} if (account := os.environ.get("AWS_ACCOUNT_ID")) else {}
-    return Aws(clients, str(region), Pace(1.0 / workers), redaction, known)
+    return Aws(clients, str(region), Pace(1.0 / workers), redaction, known, _SANDBOX_ACCOUNT if local else None)
 
 
 def _has_credentials() -> bool:

@@ -32,6 +32,8 @@ BUDGETS = {
     Verdict.BUSY: Budget(tries=6, seconds=60.0, first=1.0, longest=10.0),
     # IAM changes are visible within about two minutes (agentcore-service 1.1).
     Verdict.NOT_YET: Budget(tries=30, seconds=120.0, first=2.0, longest=10.0),
+    # Lists forget a deleted child before its parent does (agentcore-service 2.1).
+    Verdict.IN_USE: Budget(tries=8, seconds=60.0, first=1.0, longest=10.0),
     Verdict.UNKNOWN: Budget(tries=2, seconds=10.0, first=0.5, longest=1.0),
 }
 

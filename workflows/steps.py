@@ -214,7 +214,9 @@ async def _with_secrets(
     for path, reference in run.secrets_of(run.items[wish.address].resource).items():
         secrets[path] = await resolve(run.calls, reference)
     filled = _fill(body, {path: secret.value for path, secret in secrets.items()}, ())
-    wrong = service_model.input_type(operation).faults(filled)
+    # Ids are the service's own, in whatever form it gives them; only what is declared is checked.
+    declared = wish.kind.declarable.members
+    wrong = [fault for fault in service_model.input_type(operation).faults(filled) if fault.path[0] in declared]
     if wrong:
         text = "; ".join(f"{path_text(fault.path)}: {fault.message}" for fault in wrong)
         raise CallFailed(operation, Verdict.INVALID, "InvalidAfterResolution", text)

@@ -135,3 +135,19 @@ async def test_other_targets_under_our_gateway_are_reported_and_kept(world):
     assert outcome.status is Status.FAILED
     assert [failure.code for failure in outcome.failures] == ["UnmanagedTargets"]
     assert set(itertools.chain(world.live)) >= {"gateway payments", "target by-hand"}
+
+
+async def test_our_targets_under_a_gateway_that_only_exists(world):
+    """Under `existing: true`, targets are made and removed; the gateway and its other targets stay untouched."""
+    theirs = {**_OTHER, "gateways": {"payments": gateway({"theirs": mcp_target()})}}
+    await world.apply(theirs)
+    body = {"gatewright": {"existing": True}, "targets": {"ours": mcp_target()}}
+    document = {"stack": "payments.tools", "gateways": {"payments": body}}
+    outcome = await world.apply(document)
+    assert outcome.status is Status.READY
+    assert [warning.rule for warning in outcome.warnings] == ["unmanaged"]
+    body["targets"]["theirs"] = mcp_target("https://other.example.com/mcp")
+    outcome = await world.apply(document)
+    assert [failure.code for failure in outcome.failures] == ["NameTaken"]
+    await world.destroy(document)
+    assert set(world.live) == {"gateway payments", "target theirs"}
