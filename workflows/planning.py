@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.deadline import Deadline
-from workflows.act import look
 from workflows.book import Book
 from workflows.context import Context
 from workflows.decide import CHANGES, Action, Decision, Mode, decide
@@ -13,6 +12,7 @@ from workflows.memory import Memory, partition_of, stack_key
 from workflows.reading import read_stack
 from workflows.run import Run, items_of
 from workflows.survey import survey
+from workflows.waiting import look
 
 
 @dataclass(frozen=True)

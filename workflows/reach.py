@@ -1,0 +1,174 @@
+"""Reaching one resource: ask the planner for the next step, take it, and ask again, until there is none left."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+import anyio
+import structlog
+
+from infra.errors import CallFailed, Verdict
+from workflows import steps
+from workflows.decide import Action, Decision, Mode, Wish, decide
+from workflows.outcome import ResourceStatus, Result
+from workflows.results import awaiting_consent, result_of
+from workflows.run import Item, Run
+from workflows.survey import list_children
+from workflows.waiting import look, settle_down, wait
+
+log = structlog.get_logger()
+
+#: More steps than any resource takes; reaching it means that steps undo each other, which is ours to mend.
+_MOST_STEPS = 60
+#: Calls without an answer that one resource may meet in a run before it is left to the next.
+_MOST_UNANSWERED = 5
+
+Step = Callable[[Run, Wish], Awaitable[None]]
+_STEPS: Mapping[Action, Step] = {
+    Action.UPDATE: steps.update,
+    Action.TAG: steps.tag,
+    Action.SYNCHRONIZE: steps.synchronize,
+}
+
+
+async def reach(run: Run, item: Item) -> Result:
+    """Take step after step until there is none left."""
+    item.began = item.began or anyio.current_time()
+    if item.address in run.obstacles:
+        raise run.obstacles[item.address]
+    if item.parent is not None and item.parent not in run.listed and run.parent_id(item.address) is not None:
+        await list_children(run, item.parent)
+    if run.mode is Mode.PROVISION:
+        await _know_references(run, item)
+    for _ in range(_MOST_STEPS):
+        wish = run.wish(item.address)
+        decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
+        result = await _take(run, item, wish, decision)
+        if result is not None:
+            return result
+    raise AssertionError(f"{item.address} took {_MOST_STEPS} steps without coming to rest")
+
+
+async def _know_references(run: Run, item: Item) -> None:
+    """See that every reference can be resolved, reading whole what a list showed in part."""
+    for reference in item.resource.references if item.resource is not None else ():
+        other = run.items[reference.address]
+        seen = run.seen.get(other.address)
+        if run.value_of(reference) is None and seen is not None and not seen.full:
+            await look(run, other)
+        if run.value_of(reference) is None:
+            message = f"${{{reference.text}}} has no value: {other.address} does not show that member"
+            raise CallFailed("reference", Verdict.INVALID, "UnresolvedReference", message)
+
+
+async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result | None:
+    """Take one step. Returns the result when it was the last."""
+    match decision.action:
+        case Action.NONE:
+            if run.mode is Mode.PROVISION and not item.options.existing:
+                await steps.settle(run, wish)
+            return result_of(run, item, ResourceStatus.READY, decision.reason)
+        case Action.GONE:
+            await steps.forget(run, wish)
+            return result_of(run, item, ResourceStatus.DELETED, decision.reason)
+        case Action.KEEP:
+            return await _keep(run, item, wish, decision)
+        case Action.FAIL:
+            return replace(result_of(run, item, ResourceStatus.FAILED, decision.reason), failure=decision.failure)
+        case Action.CONSENT:
+            return awaiting_consent(run, item, decision.reason)
+        case Action.LOOK:
+            await look(run, item)
+        case Action.WAIT:
+            await wait(run, item, decision.reason)
+        case _:
+            await _change(run, item, wish, decision)
+    return None
+
+
+async def _change(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
+    """Take a step that changes something, holding one of the gateway's places until it has ended."""
+    item.first_action = item.first_action or (decision.action, decision.reason)
+    if item.parent is None or decision.action is Action.TAG:
+        await _send(run, item, wish, decision)
+        return
+    slots, watch = run.slots(item.parent), run.watch(item.address)
+
+    async def wait_for_others() -> None:
+        await run.deadline.sleep(1.0, f"a place among the operations of {item.parent}")
+        await watch.look()
+
+    await slots.take(item.name, wait_for_others)
+    try:
+        await _send(run, item, wish, decision)
+    finally:
+        slots.free(item.name)
+
+
+async def _send(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
+    """Send what a decision says and wait for the end of it."""
+    run.tell(item.address, decision.action, ", ".join(decision.paths) or decision.reason)
+    log.info("step", resource=item.address, action=decision.action, paths=list(decision.paths))
+    try:
+        await _carry_out(run, item, wish, decision)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.UNKNOWN_OUTCOME or run.seen.get(item.address) is None:
+            raise
+        item.unanswered += 1
+        if item.unanswered > _MOST_UNANSWERED:
+            raise
+        # It may have taken effect: look, and decide again.
+        await run.deadline.sleep(1.0, f"an answer of {failed.operation}")
+        await look(run, item)
+
+
+async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
+    """Do what a decision says."""
+    if decision.action is Action.REPLACE:
+        await _delete(run, item, wish)
+        if run.seen.get(item.address) is not None:
+            await run.book.remember(run.memory(item.address).trying(wish.generation))
+            return
+        wish = run.wish(item.address)
+    if decision.action is Action.DELETE:
+        await _delete(run, item, wish)
+        return
+    before = run.seen.get(item.address)
+    began = anyio.current_time()
+    step = _STEPS.get(decision.action, steps.create)
+    try:
+        await step(run, wish)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.GONE or before is None:
+            raise
+        await look(run, item)
+        if run.seen.get(item.address) is not None:
+            raise
+    await settle_down(run, item, began)
+    if decision.action is Action.UPDATE:
+        _tolerate(run, item, decision)
+
+
+async def _delete(run: Run, item: Item, wish: Wish) -> None:
+    began = anyio.current_time()
+    await steps.delete(run, wish)
+    await settle_down(run, item, began, sort="DELETE")
+    if run.seen.get(item.address) is None:
+        await steps.forget(run, wish)
+
+
+def _tolerate(run: Run, item: Item, decision: Decision) -> None:
+    """What an update left as it was is the service's own form of it: said once, and not sent again."""
+    wish, seen = run.wish(item.address), run.seen.get(item.address)
+    again = decide(wish, seen, run.memory(item.address))
+    if again.action is Action.UPDATE and again.paths and again.paths == decision.paths:
+        item.tolerated = again.paths
+        message = f"the service shows {', '.join(again.paths)} otherwise than declared, also after an update"
+        run.warn(item.address, "shown-otherwise", message)
+
+
+async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
+    """Leave a resource as it is; one that is retained on purpose is ours no longer."""
+    run.warn(item.address, "kept", decision.reason)
+    if not (wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION):
+        await steps.forget(run, wish)
+    return result_of(run, item, ResourceStatus.RETAINED, decision.reason)

@@ -1,0 +1,54 @@
+"""What a run says of one resource when it is done with it."""
+
+from dataclasses import replace
+
+import anyio
+
+from infra.errors import PASSING, CallFailed
+from workflows import failures
+from workflows.decide import Action
+from workflows.outcome import ResourceStatus, Result
+from workflows.run import Item, Run
+
+#: Seconds after which to come back when AWS refuses for a passing reason.
+_LATER = 15.0
+
+
+def result_of(run: Run, item: Item, status: ResourceStatus, reason: str, *, retry_after: float | None = None) -> Result:
+    """Return a result with what is seen and remembered of a resource now."""
+    seen = run.seen.get(item.address)
+    action, why = item.first_action or (Action.NONE, reason)
+    seconds = anyio.current_time() - item.began if item.began else 0.0
+    return Result(
+        address=item.address,
+        status=status,
+        action=str(action),
+        reason=why if status is ResourceStatus.READY else reason,
+        id=seen.id if seen is not None else None,
+        arn=seen.arn if seen is not None else None,
+        outputs={**run.memory(item.address).outputs, **seen.outputs} if seen is not None else {},
+        retry_after=retry_after,
+        seconds=seconds,
+    )
+
+
+def of_failed_call(run: Run, item: Item, failed: CallFailed) -> Result:
+    """Return the result of a resource whose call was refused: to come again, or for good."""
+    if failed.verdict in PASSING:
+        reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
+        return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
+    failure = failures.of_call(item.address, failed)
+    return replace(result_of(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
+
+
+def awaiting_consent(run: Run, item: Item, reason: str) -> Result:
+    """Return the result of a resource that waits for a person, with where that person must go."""
+    seen = run.seen.get(item.address)
+    oauth = (seen.body.get("authorizationData") or {}).get("oauth2", {}) if seen is not None else {}
+    consent = {
+        "resource": item.address,
+        "authorizationUrl": oauth.get("authorizationUrl", ""),
+        "userId": oauth.get("userId", ""),
+        "expiresAt": None,
+    }
+    return replace(result_of(run, item, ResourceStatus.AWAITING_CONSENT, reason), consent=consent)

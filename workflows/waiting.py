@@ -1,0 +1,76 @@
+"""Waiting for the service: through shared watches, with what a poll shows kept as what is seen."""
+
+from dataclasses import replace
+
+import anyio
+
+from workflows import steps
+from workflows.decide import VISIBLE_WITHIN
+from workflows.kinds.kind import Phase
+from workflows.run import Item, Run
+from workflows.state import Seen
+
+#: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
+_STALE = 10.0
+
+
+async def settle_down(run: Run, item: Item, began: float, sort: str = "") -> None:
+    """Wait while an operation is under way, so that its place is held until then."""
+    seen = run.seen.get(item.address)
+    if seen is not None and seen.moving:
+        run.tell(item.address, str(seen.status))
+        await _wait_for(run, item, sort or str(seen.status), began)
+
+
+async def wait(run: Run, item: Item, why: str) -> None:
+    """Wait for something that this run did not begin, or for reads to show what was made."""
+    run.tell(item.address, "WAIT", why)
+    seen = run.seen.get(item.address)
+    if seen is not None:
+        await _wait_for(run, item, str(seen.status), anyio.current_time())
+        return
+    left = VISIBLE_WITHIN - (run.now() - run.memory(item.address).created_at)
+    give_up = anyio.current_time() + left
+    with anyio.move_on_at(give_up):
+        await _wait_for(run, item, "VISIBLE", anyio.current_time(), appears=True)
+    if run.seen.get(item.address) is None:
+        await steps.forget(run, run.wish(item.address))
+
+
+async def _wait_for(run: Run, item: Item, sort: str, began: float, *, appears: bool = False) -> None:
+    """Wait until a poll shows the end of an operation, and keep what it shows."""
+    before = run.seen.get(item.address)
+    leaving = before is not None and before.status == "DELETING"
+
+    def done(seen: Seen | None) -> bool:
+        if seen is None:
+            # Just created and not shown yet is not gone.
+            fresh = run.now() - run.memory(item.address).created_at < VISIBLE_WITHIN
+            return not appears and (leaving or not fresh)
+        if leaving and anyio.current_time() - began < _STALE:
+            return False
+        stale = before is not None and bool(seen.updated) and seen.updated < before.updated
+        return not seen.moving and not stale
+
+    shown = await run.watch(item.address).until(item.name, f"{item.kind.section} {sort}", began, done)
+    if shown is None or before is None:
+        run.seen[item.address] = shown
+    elif shown.full:
+        run.seen[item.address] = replace(before, body=shown.body, full=True)
+    else:
+        body = {name: value for name, value in before.body.items() if name not in item.kind.reason_members}
+        body.pop("authorizationData", None)
+        # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
+        full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
+        run.seen[item.address] = replace(before, body={**body, **shown.body}, full=full)
+
+
+async def look(run: Run, item: Item) -> None:
+    """Read a resource whole."""
+    seen = run.seen.get(item.address)
+    identity = seen.id if seen is not None else run.memory(item.address).id
+    parent = run.parent_id(item.address)
+    found = await run.observer.look(item.kind, identity, parent) if identity else None
+    if found is not None and seen is not None:
+        found = replace(seen, body=found.body, full=True)
+    run.seen[item.address] = found
