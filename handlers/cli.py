@@ -11,13 +11,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
 from handlers import cli_show as show
 from handlers.cli_files import Source, read_source
 from handlers.environment import Environment
+from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
-from infra.errors import CallFailed
-from infra.settings import SettingsError, read_settings
+from infra.errors import CallFailed, OutOfTime
+from infra.ledger.sqlite import SqliteLedger
+from infra.settings import SettingsError, ledger_path, read_settings
 from infra.telemetry import set_up_logs
 from workflows.context import Context
 from workflows.decide import Mode
@@ -41,6 +45,7 @@ _EXIT = {
 }
 #: Seconds of one run: a lease left behind by a killed terminal ends soon after.
 _SLICE = 120.0
+_LEAST_SECONDS = CALL_SECONDS + 10.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,8 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _invalid(options, invalid)
     except (Unreadable, NotARequest, SettingsError, OSError) as error:
         return _failed(options, INVALID if isinstance(error, Unreadable | NotARequest) else FAILED, str(error))
-    except CallFailed as failed:
+    except (CallFailed, BotoCoreError) as failed:
         return _failed(options, FAILED, f"AWS cannot be asked: {failed}")
+    except OutOfTime as late:
+        return _failed(options, UNFINISHED, f"{late}; the same command goes on from here")
     except KeyboardInterrupt:
         return _failed(options, UNFINISHED, "interrupted; the same command goes on from here")
 
@@ -79,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
             help="sqlite:FILE or :memory: (default: a file in the user's state folder)",
         )
         sub.add_argument(
-            "--timeout", type=float, default=3600.0, metavar="S", help="seconds to go on for (default 3600)"
+            "--timeout", type=_seconds, default=3600.0, metavar="S", help="seconds to go on for (default 3600)"
         )
         return sub
 
@@ -106,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--page-size", type=int, default=1000, metavar="N")
     sandbox.add_argument("--round-trip", type=float, default=0.0, metavar="S", help="seconds added to every answer")
     return parser
+
+
+def _seconds(text: str) -> float:
+    """Read a time-out: less than a call may take is no time to change anything in."""
+    seconds = float(text)
+    if seconds < _LEAST_SECONDS:
+        raise argparse.ArgumentTypeError(f"at least {_LEAST_SECONDS:.0f} seconds; one call may take {CALL_SECONDS:.0f}")
+    return seconds
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -170,10 +185,12 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    async def job(context: Context) -> Any:
-        return await stacks(context.ledger, options.stack)
-
-    found = _with_environment(options, job)
+    settings = read_settings({"GATEWRIGHT_LEDGER": options.ledger}) if options.ledger else read_settings()
+    ledger = SqliteLedger(ledger_path(settings.ledger))
+    try:
+        found = asyncio.run(stacks(ledger, options.stack))
+    finally:
+        ledger.close()
     show.value(options, found, lambda: show.stacks(found))
     return DONE if found else FAILED
 

@@ -27,7 +27,10 @@ def read_source(path: Path) -> Source:
     if isinstance(value, Mapping) and "detail-type" in value and isinstance(value.get("detail"), Mapping):
         value = value["detail"]
     if isinstance(value, Mapping) and isinstance(value.get("stack"), Mapping):
-        return Source(value["stack"], frozenset(value.get("allow", ())))
+        allow = value.get("allow", [])
+        if not isinstance(allow, list) or not all(isinstance(address, str) for address in allow):
+            raise Unreadable(f"{path}: allow is a list of addresses")
+        return Source(value["stack"], frozenset(allow))
     if not isinstance(value, Mapping):
         raise Unreadable(f"{path}: a stack document is a mapping")
     return Source(value)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.environment import deadline_of, environment
-from handlers.messages import read_event
+from handlers.messages import read_event, request_id_of
 from workflows.context import Context
 from workflows.outcome import Status
 from workflows.problems import Invalid
@@ -26,7 +26,8 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         try:
             request = read_event(event)
         except Invalid as invalid:
-            return (await announced(context, rejected_unread(str(event.get("id", "")), invalid.problems))).shown()
+            request_id = request_id_of(event.get("detail"), str(event.get("id", "")))
+            return (await announced(context, rejected_unread(request_id, invalid.problems))).shown()
         outcome = await fulfil(context, request, deadline_of(lambda_context, env.settings))
         if outcome.status is Status.IN_PROGRESS:
             raise Unsettled(f"stack {outcome.stack} is in progress; next useful in {outcome.retry_after} s")

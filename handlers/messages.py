@@ -17,6 +17,7 @@ class Message:
     """One message of a queue: a request, or what is wrong with the detail in it."""
 
     id: str
+    request_id: str
     request: Request | Invalid
 
     @property
@@ -43,7 +44,13 @@ def read_message(record: Mapping[str, Any]) -> Message:
     else:
         detail_type, default_id = body.get("detailType"), message_id
         detail = {name: value for name, value in body.items() if name != "detailType"}
-    return Message(message_id, _read(detail_type, detail, default_id, submitter))
+    return Message(message_id, request_id_of(detail, default_id), _read(detail_type, detail, default_id, submitter))
+
+
+def request_id_of(detail: Any, default_id: str) -> str:
+    """Return the id by which a request is answered, also one whose detail is wrong."""
+    named = detail.get("requestId") if isinstance(detail, Mapping) else None
+    return named if isinstance(named, str) and named else default_id
 
 
 def read_event(event: Mapping[str, Any]) -> Request:

@@ -62,7 +62,7 @@ async def _settled(context: Context, message: Message, deadline: Deadline) -> bo
     structlog.contextvars.clear_contextvars()
     try:
         if isinstance(message.request, Invalid):
-            await announced(context, rejected_unread(message.id, message.request.problems))
+            await announced(context, rejected_unread(message.request_id, message.request.problems))
             return True
         outcome = await fulfil(context, message.request, deadline)
     except CallFailed as failed:

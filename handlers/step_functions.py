@@ -20,13 +20,16 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     The state machine waits by `retryAfterSeconds` and comes again with the same input. Raises NotARequest.
     """
     env = environment()
-    default_id = str(event.get("requestId") or getattr(lambda_context, "aws_request_id", ""))
+    default_id = str(event.get("requestId") or "")
 
     async def job(context: Context) -> dict[str, Any]:
         deadline = deadline_of(lambda_context, env.settings)
         if "detailType" not in event:
             stack, generation = accepted_before(event)
             return (await resume(context, stack, generation, default_id, deadline)).shown()
+        if not default_id and not part_of(event, "requestId"):
+            # The invocation's own id is another one at every turn of the state machine's loop.
+            raise NotARequest("a task needs a requestId that stays the same, such as the execution's name")
         try:
             request = read_request(event.get("detailType"), event.get("detail"), default_id=default_id)
         except Invalid as invalid:
@@ -34,6 +37,12 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         return (await fulfil(context, request, deadline)).shown()
 
     return env.run(job)
+
+
+def part_of(event: Mapping[str, Any], name: str) -> Any:
+    """Return a member of the detail, where there is one."""
+    detail = event.get("detail")
+    return detail.get(name) if isinstance(detail, Mapping) else None
 
 
 def accepted_before(event: Mapping[str, Any]) -> tuple[str, int]:

@@ -101,7 +101,7 @@ class Calls:
     async def _once(
         self, operation: str, method: Callable[..., Awaitable[dict[str, Any]]], params: Mapping[str, Any]
     ) -> dict[str, Any]:
-        await self.aws.pace.wait(operation)
+        await self.aws.pace.wait(operation, self.deadline)
         if is_mutating(operation):
             self.deadline.require(CALL_SECONDS, operation)
         self.count[operation] += 1

@@ -23,6 +23,9 @@ class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  
         self.flatten_mapping(node)
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                message = "names are strings; put this one in quotes"
+                raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
             name = key.value
             if name in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"duplicate name {name!r}", key.start_mark)

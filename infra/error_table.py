@@ -32,6 +32,7 @@ def _row(verdict: Verdict, message: str = "", *codes: str, operation: str = "*")
 
 
 _NOT_VISIBLE = r"lacks permission|Role validation failed|Access denied while validating"
+_TAKEN = r"already|\bexists\b|in use|taken|unique|[Dd]uplicate"
 _REFUSALS = ("ValidationException", "ConflictException")
 _TRANSITION = (
     r"(in|is|while|currently|being)\W+(in )?(the )?"
@@ -46,8 +47,8 @@ TABLE: tuple[Row, ...] = (
     _row(Verdict.NOT_YET, _NOT_VISIBLE, operation="Create*"),
     _row(Verdict.NOT_YET, _NOT_VISIBLE, operation="Update*"),
     _row(Verdict.NOT_YET, r"(cannot|unable to|not able to) assume|not authorized to assume", *_REFUSALS),
-    _row(Verdict.EXISTS, r"already|\bexists\b|in use|is taken|not unique|[Dd]uplicate", *_REFUSALS,
-         operation="Create*"),
+    _row(Verdict.EXISTS, r"already exists", *_REFUSALS, operation="Create*"),
+    _row(Verdict.EXISTS, rf"([Nn]ame|called).*({_TAKEN})|({_TAKEN}).*[Nn]ame", *_REFUSALS, operation="Create*"),
     _row(Verdict.IN_USE, r"associated with it|has targets|still (in use|referenced)|is (used|referenced) by",
          *_REFUSALS),
     _row(Verdict.BUSY, _TRANSITION, *_REFUSALS),

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import anyio
 
+from infra.deadline import Deadline
+from infra.errors import OutOfTime
+
 #: Documented calls per second for an account and Region (agentcore-service 6). Synchronize is not listed there.
 RATES: Mapping[str, float] = {
     **dict.fromkeys(("CreateGateway", "UpdateGateway", "DeleteGateway"), 5.0),
@@ -42,11 +45,16 @@ class Pace:
         self._share = share
         self._buckets: dict[str, _Bucket] = {}
 
-    async def wait(self, operation: str) -> None:
-        """Wait until one more call of this operation fits."""
-        seconds = self._bucket(operation).take(anyio.current_time())
+    async def wait(self, operation: str, deadline: Deadline) -> None:
+        """Wait until one more call of this operation fits. Raises OutOfTime where that is for the next run to do."""
+        bucket = self._bucket(operation)
+        seconds = bucket.take(anyio.current_time())
         if seconds > 0:
-            await anyio.sleep(seconds)
+            try:
+                await deadline.sleep(seconds, f"the rate of {operation}")
+            except OutOfTime:
+                bucket.tokens += 1
+                raise
 
     def throttled(self, operation: str) -> None:
         """Slow down: the service refused a call for its rate."""

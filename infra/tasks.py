@@ -1,7 +1,7 @@
 """Running things side by side without losing the plain exception that one of them raised."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 import anyio
 
@@ -22,6 +22,19 @@ async def together(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     except BaseExceptionGroup as many:
         raise first_of(many) from None
     return [results[index] for index in sorted(results)]
+
+
+async def guarded(work: Callable[[], Awaitable[T]], guard: Callable[[], Coroutine[Any, Any, None]]) -> T:
+    """Return what `work` returns. `guard` runs beside it and may stop it by raising; it ends with it."""
+    results: list[T] = []
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(guard)
+            results.append(await work())
+            group.cancel_scope.cancel()
+    except BaseExceptionGroup as many:
+        raise first_of(many) from None
+    return results[0]
 
 
 def first_of(error: BaseException) -> BaseException:

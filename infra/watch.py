@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 import anyio
 
 from infra.deadline import Deadline
+from infra.errors import OutOfTime
 
 S = TypeVar("S")
 
@@ -139,14 +140,21 @@ class Slots:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._mine: set[str] = set()
-        self._others = 0
+        #: Operations that are under way and that this run no longer waits for, with the time to come back.
+        self._left: dict[str, float] = {}
+        self._others: set[str] = set()
         self._freed = anyio.Event()
 
     async def take(self, key: str, wait_for_others: Callable[[], Awaitable[object]]) -> None:
-        """Take a place. When others hold them all, `wait_for_others` is awaited, again and again."""
-        while len(self._mine) + self._others >= self._limit:
+        """Take a place. When others hold them all, `wait_for_others` is awaited, again and again.
+
+        Raises OutOfTime when operations that this run left to the next one hold the places.
+        """
+        while len(self._mine | self._others | set(self._left)) >= self._limit:
             if self._mine:
                 await self._freed.wait()
+            elif self._left:
+                raise OutOfTime("operations that are under way hold every place", min(self._left.values()))
             else:
                 await wait_for_others()
         self._mine.add(key)
@@ -156,9 +164,14 @@ class Slots:
         self._mine.discard(key)
         self._wake()
 
+    def leave(self, key: str, retry_after: float) -> None:
+        """Stop waiting for an operation that is under way: its place stays taken."""
+        self._left[key] = retry_after
+        self.free(key)
+
     def seen(self, moving: set[str]) -> None:
         """Take note of the operations that are under way now."""
-        self._others = len(moving - self._mine)
+        self._others = moving - self._mine
         self._wake()
 
     def _wake(self) -> None:

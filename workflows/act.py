@@ -5,13 +5,16 @@ from functools import partial
 
 import anyio
 
-from infra.errors import CallFailed, OutOfTime
+from infra.aws import is_mutating
+from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.tasks import together
+from workflows.decide import Action, Mode, decide
 from workflows.kinds.kind import Phase
 from workflows.outcome import ResourceStatus, Result
 from workflows.reach import reach
 from workflows.results import of_failed_call, result_of
 from workflows.run import Item, Run
+from workflows.waiting import look
 
 
 async def act(run: Run) -> list[Result]:
@@ -31,11 +34,20 @@ async def _task(run: Run, address: str) -> None:
     except OutOfTime as late:
         item.result = result_of(run, item, ResourceStatus.IN_PROGRESS, str(late), retry_after=late.retry_after)
     except CallFailed as failed:
+        await _note_refusal(run, item, failed)
         item.result = of_failed_call(run, item, failed)
     finally:
         item.done.set()
     result = item.result
     run.tell(address, str(result.status), f"{result.seconds:.1f} s" if result.failure is None else result.reason)
+
+
+async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
+    """Remember since when a change is refused for a passing reason, so that it does not pass for ever."""
+    memory = run.memory(item.address)
+    refused = failed.verdict in (Verdict.BUSY, Verdict.IN_USE) and is_mutating(failed.operation)
+    if refused and run.mode is not Mode.SYNCHRONIZE and not memory.refused_since:
+        await run.book.remember(replace(memory, refused_since=run.now(), last_reason=failed.message))
 
 
 async def _after_others(run: Run, item: Item) -> Result | None:
@@ -46,6 +58,15 @@ async def _after_others(run: Run, item: Item) -> Result | None:
         result = other.result
         if result is None or _serves(item, other, result):
             continue
+        if result.status is ResourceStatus.RETAINED:
+            if (
+                decide(run.wish(item.address), run.seen.get(item.address), run.memory(item.address)).action
+                is Action.KEEP
+            ):
+                continue
+            reason = f"kept: {address}, which needs it, is retained"
+            run.warn(item.address, "kept", reason)
+            return result_of(run, item, ResourceStatus.RETAINED, reason)
         if result.status is ResourceStatus.IN_PROGRESS:
             reason = f"waits for {address}, which is in progress"
             return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=result.retry_after)
@@ -57,8 +78,8 @@ def _serves(item: Item, other: Item, result: Result) -> bool:
     """Tell whether another's result lets this one begin."""
     if other.wanted:
         return result.status is ResourceStatus.READY
-    kept = result.status is ResourceStatus.RETAINED and not item.wanted
-    return result.status is ResourceStatus.DELETED or kept
+    untouched = result.status is ResourceStatus.RETAINED and other.options.existing and not item.wanted
+    return result.status is ResourceStatus.DELETED or untouched
 
 
 async def _unsteady(run: Run) -> list[str]:
@@ -68,17 +89,25 @@ async def _unsteady(run: Run) -> list[str]:
         for item in run.items.values()
         if item.first_action is not None and item.result is not None and item.result.status is ResourceStatus.READY
     ]
-    places = {item.parent or item.address: item.address for item in changed}
+    # Everything under one gateway is seen by one look, and the gateway itself by another.
+    looks = {(item.parent or item.address, item.parent is not None): run.watch(item.address) for item in changed}
     try:
-        await together([run.watch(address).look for address in places.values()])
+        await together([watch.look for watch in looks.values()])
+        return [item.address for item in changed if not await _rests(run, item)]
     except (CallFailed, OutOfTime):
         return []
-    unsteady = []
-    for item in changed:
-        shown = run.watch(item.address).last.get(item.name)
-        if shown is None or shown.meaning.phase is not Phase.SETTLED:
-            before = run.seen.get(item.address)
-            run.seen[item.address] = replace(shown, ours=before.ours) if shown and before else shown
-            item.done, item.result, item.after = anyio.Event(), None, frozenset()
-            unsteady.append(item.address)
-    return unsteady
+
+
+async def _rests(run: Run, item: Item) -> bool:
+    """Tell whether the last look still shows a resource at rest; else make it ready to be worked on again."""
+    before = run.seen.get(item.address)
+    shown = run.watch(item.address).last.get(item.name)
+    if shown is None:
+        # A list may lag behind; only a read of the thing itself says that it is gone.
+        await look(run, item)
+        shown = run.seen.get(item.address)
+    if shown is not None and shown.meaning.phase is Phase.SETTLED:
+        return True
+    run.seen[item.address] = replace(shown, ours=before.ours) if shown is not None and before is not None else shown
+    item.done, item.result, item.after = anyio.Event(), None, frozenset()
+    return False

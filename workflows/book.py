@@ -76,14 +76,21 @@ class Book:
 
     async def release(self) -> None:
         """Give the lease back and nothing else, where it is still held."""
-        await self._give_back({})
+        await self._give_back({}, held={"leaseId": self.run_id})
 
-    async def _give_back(self, members: Mapping[str, Any], *more: Change) -> bool:
+    async def still_mine(self) -> bool:
+        """Tell whether this run still holds the lease and no newer generation was accepted."""
+        item = await self.ledger.get(stack_key(self.partition)) or {}
+        return all(item.get(name) == value for name, value in self._mine().items())
+
+    async def _give_back(
+        self, members: Mapping[str, Any], *more: Change, held: Mapping[str, Any] | None = None
+    ) -> bool:
         """Write the stack's item without the lease; again when a repeated delivery wrote in between."""
         key = stack_key(self.partition)
         while True:
             item = await self.ledger.get(key) or {}
-            if any(item.get(name) != value for name, value in self._mine().items()):
+            if any(item.get(name) != value for name, value in (held or self._mine()).items()):
                 return False
             version = item.get("version")
             given = {**item, **members, "version": int(version or 0) + 1, "lease": None, "leaseId": None}

@@ -5,6 +5,7 @@ declared is compared; what was declared once and then removed is seen through wh
 """
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
@@ -19,26 +20,33 @@ from workflows.problems import path_text
 _ELSEWHERE = frozenset({"tags"})
 
 
+class _Before(Enum):
+    """What is known of a member's last applied value, beside the value itself."""
+
+    UNKNOWN = "nothing is remembered"
+    ABSENT = "it was not declared"
+
+
 def differences(
     kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
 ) -> list[str]:
     """Return the paths at which a resource is not as declared.
 
-    `declared` is resolved but for its secrets, `seen` is what Get answered, `applied` the fingerprint of the last
-    applied declaration (None when nothing is remembered). Secrets and tags are compared elsewhere.
+    `declared` is resolved but for its secrets, which stand as references; `seen` is what Get answered; `applied` is
+    the fingerprint of the declaration that was last sent (None when nothing is remembered). Tags are compared
+    elsewhere.
     """
     comparison = _Comparison(kind)
-    found: list[Path] = []
-    for name, value in declared.items():
-        if name not in _ELSEWHERE:
-            shown = kind.shown_as.get(name, name)
-            shape = service_model.shape_at(kind.response, [shown])
-            found += comparison.member((name,), value, shape, seen.get(shown), (applied or {}).get(name))
-    for name in set(applied or {}) - set(declared) - _ELSEWHERE:
-        shown = kind.shown_as.get(name, name)
-        if comparison.lingers(service_model.shape_at(kind.response, [shown]), seen.get(shown)):
-            found.append((name,))
-    return sorted(path_text(path) for path in found)
+    shown_as = {name: kind.shown_as.get(name, name) for name in _names(declared, applied)}
+    shapes = {name: service_model.shape_at(kind.response, [other]) for name, other in shown_as.items()}
+    shown = {name: seen.get(other) for name, other in shown_as.items()}
+    wanted = {name: value for name, value in declared.items() if name not in _ELSEWHERE}
+    before = _Before.UNKNOWN if applied is None else {n: v for n, v in applied.items() if n not in _ELSEWHERE}
+    return sorted(path_text(path) for path in comparison.members((), wanted, shapes, shown, before))
+
+
+def _names(declared: Mapping[str, Any], applied: Mapping[str, Any] | None) -> set[str]:
+    return (set(declared) | set(applied or {})) - _ELSEWHERE
 
 
 def is_empty(value: Any) -> bool:
@@ -52,52 +60,59 @@ class _Comparison:
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
 
-    def member(self, path: Path, value: Any, shape: Shape | None, seen: Any, applied: Any) -> Iterator[Path]:
-        """Yield where one declared member is not as it stands there."""
+    def members(
+        self,
+        path: Path,
+        value: Mapping[str, Any],
+        shapes: Mapping[str, Shape | None],
+        seen: Mapping[str, Any],
+        before: Any,
+    ) -> Iterator[Path]:
+        """Yield where declared members are not as they stand there, and where undeclared ones linger."""
+        known = before if isinstance(before, Mapping) else {}
+        otherwise = _Before.UNKNOWN if before is _Before.UNKNOWN else _Before.ABSENT
+        for name, item in value.items():
+            yield from self._member((*path, name), item, shapes.get(name), seen.get(name), known.get(name, otherwise))
+        for name in set(known) - set(value) - self._kind.secrets:
+            # A member that reads do not show may still stand there; one that they leave out does not.
+            if shapes.get(name) is None or not is_empty(seen.get(name)):
+                yield (*path, name)
+
+    def _member(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
         name = path[-1]
-        if name in self._kind.secrets or (is_empty(value) and is_empty(seen)):
-            return
-        unreadable = shape is None or (seen is None and name in self._kind.left_out)
+        says_nothing = is_empty(value) or value is False
+        unreadable = shape is None or name in self._kind.secrets or (seen is None and name in self._kind.left_out)
         if unreadable:
-            if applied is not None and canonical(fingerprint(value)) != canonical(applied):
+            if before is not _Before.UNKNOWN and canonical(fingerprint(value)) != canonical(before):
                 yield path
-        elif seen is None:
-            yield path
+        elif is_empty(seen):
+            if not says_nothing:
+                yield path
         else:
-            yield from self._value(path, value, shape, seen, applied)
+            yield from self._value(path, value, shape, seen, before)
 
-    def lingers(self, shape: Shape | None, seen: Any) -> bool:
-        """Tell whether a member that is no longer declared still stands there, as far as one can see."""
-        return shape is None or not is_empty(seen)
-
-    def _value(self, path: Path, value: Any, shape: Shape | None, seen: Any, applied: Any) -> Iterator[Path]:
+    def _value(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
         if isinstance(shape, StructureShape) and not service_model.is_document(shape):
-            yield from self._structure(path, value, shape, seen, applied)
+            if isinstance(value, Mapping) and isinstance(seen, Mapping):
+                yield from self.members(path, value, shape.members, seen, before)
+            else:
+                yield path
         elif isinstance(shape, ListShape):
-            yield from self._list(path, value, shape, seen)
+            yield from self._list(path, value, shape, seen, before)
         elif canonical(value) != canonical(seen) and not _masked(seen):
             yield path
 
-    def _structure(self, path: Path, value: Any, shape: StructureShape, seen: Any, applied: Any) -> Iterator[Path]:
-        if not isinstance(value, Mapping) or not isinstance(seen, Mapping):
-            yield path
-            return
-        before = applied if isinstance(applied, Mapping) else {}
-        for name, item in value.items():
-            yield from self.member((*path, name), item, shape.members.get(name), seen.get(name), before.get(name))
-        for name in set(before) - set(value) - self._kind.secrets:
-            if self.lingers(shape.members.get(name), seen.get(name)):
-                yield (*path, name)
-
-    def _list(self, path: Path, value: Any, shape: ListShape, seen: Any) -> Iterator[Path]:
+    def _list(self, path: Path, value: Any, shape: ListShape, seen: Any, before: Any) -> Iterator[Path]:
         if path[-1] in SETS:
             if _as_set(value) != _as_set(seen):
                 yield path
         elif not isinstance(value, list) or not isinstance(seen, list) or len(value) != len(seen):
             yield path
         else:
-            for index, (item, other) in enumerate(zip(value, seen, strict=True)):
-                yield from self._value((*path, index), item, shape.member, other, None)
+            aligned = isinstance(before, list) and len(before) == len(value)
+            unknown = [_Before.UNKNOWN] * len(value)
+            for index, (item, other, was) in enumerate(zip(value, seen, before if aligned else unknown, strict=True)):
+                yield from self._value((*path, index), item, shape.member, other, was)
 
 
 def _as_set(items: Any) -> set[str]:

@@ -147,10 +147,16 @@ def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     if remedy is Remedy.SYNCHRONIZE_AGAIN:
         refused = refuses_synchronization(wish.declared or {})
         return Decision(Action.UPDATE if refused else Action.SYNCHRONIZE, reason)
-    if memory.ever_ready and not wish.kind.replaceable and remedy is Remedy.CREATE_AGAIN:
-        failure = failures.was_ready(wish.address, wish.kind.noun, seen.reasons)
+    if not (wish.kind.replaceable or wish.allowed or _just_made(seen, memory)):
+        failure = failures.not_ours_to_delete(wish.address, wish.kind.noun, str(seen.status), seen.reasons)
         return Decision(Action.FAIL, failure.message, failure=failure)
     return Decision(Action.REPLACE, reason)
+
+
+def _just_made(seen: Seen, memory: Memory) -> bool:
+    """Tell whether what failed is a creation of ours that never was READY, so that nobody can depend on it."""
+    mine = memory.id == seen.id or memory.in_doubt_since is not None
+    return mine and memory.incarnation > 0 and not memory.ever_ready and seen.meaning.remedy is Remedy.CREATE_AGAIN
 
 
 def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
@@ -167,7 +173,10 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
         if frozen:
             failure = failures.fixed(wish.address, frozen, wish.kind.noun)
             return Decision(Action.FAIL, failure.message, (frozen,), failure)
-        paths = [p for p in differences(wish.kind, declared, seen.body, memory.applied) if p not in wish.tolerated]
+        paths = differences(wish.kind, declared, seen.body, memory.last_sent)
+        if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
+            paths.append("name")
+        paths = [path for path in paths if path not in wish.tolerated]
         if paths:
             return Decision(Action.UPDATE, "differs from what is declared", tuple(paths))
     rotated = rotated_secrets(wish, memory)
@@ -184,7 +193,8 @@ def _look_for_update() -> Decision:
 
 def _as_last_seen(declared: Mapping[str, Any], seen: Seen, memory: Memory) -> bool:
     """Tell whether neither the declaration nor the resource changed since both were last found to agree."""
-    same = memory.applied is not None and canonical(fingerprint(declared)) == canonical(memory.applied)
+    applied = memory.applied if memory.sent is None else None
+    same = applied is not None and canonical(fingerprint(declared)) == canonical(applied)
     return same and bool(seen.updated) and seen.updated == memory.seen_updated
 
 
@@ -251,7 +261,8 @@ def _synchronize(wish: Wish, seen: Seen) -> Decision:
 def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
     """Decide about what is not, or no longer, declared."""
     if seen is None:
-        if memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN:
+        since = memory.created_at if memory.id is not None else memory.in_doubt_since
+        if since is not None and wish.now - since < VISIBLE_WITHIN:
             return Decision(Action.WAIT, "created; reads do not show it yet")
         return Decision(Action.GONE, "it does not exist")
     if not seen.ours or wish.options.existing:

@@ -112,8 +112,14 @@ def missing(address: str, noun: str, name: str) -> Failure:
     return Failure(address, "NotFound", message, Actor.APP_TEAM, "Create it, or drop `existing: true`.")
 
 
-def was_ready(address: str, noun: str, reasons: str) -> Failure:
-    """Return the failure of a resource that once was READY and must not be deleted without being asked for."""
-    message = f"this {noun} was READY and is FAILED now: {reasons or 'the service gives no reason'}"
-    advice = "Repair it with AWS, or delete it by hand; the next request then creates it again."
-    return Failure(address, "FAILED", message, Actor.PLATFORM, advice)
+def not_ours_to_delete(address: str, noun: str, status: str, reasons: str) -> Failure:
+    """Return the failure of a resource that others may depend on, so that it is not made anew without leave."""
+    message = f"this {noun} is {status}: {reasons or 'the service gives no reason'}"
+    advice = "Repair it with AWS, or resend with its address in `allow`: it is deleted then, and made again."
+    return Failure(address, status, message, Actor.PLATFORM, advice)
+
+
+def restless(address: str, paths: str) -> Failure:
+    """Return the failure of a resource that changes do not bring to rest."""
+    message = f"it differs again after every change, last at {paths or 'no path'}"
+    return Failure(address, "Restless", message, Actor.AWS, "Look for others who change it; then resend.")

@@ -41,12 +41,21 @@ class Memory:
     #: The mark of a mutating call that was about to go out: {"action", "token"?, "at"}.
     pending: Mapping[str, Any] | None = None
     applied: Mapping[str, Any] | None = None
+    #: The fingerprint of an update that the service took and that is not known to be in force yet.
+    sent: Mapping[str, Any] | None = None
     waits_on: tuple[str, ...] = ()
     secret_versions: Mapping[str, str] = field(default_factory=dict)
     #: Creates and updates begun in this generation, and what the last failed one said.
     attempts: int = 0
     attempts_generation: int = 0
     last_reason: str = ""
+    #: Since when the service refuses it for passing reasons; 0 when it does not.
+    refused_since: float = 0.0
+    #: The last request for which it was synchronized, and how often.
+    synchronized_for: str = ""
+    synchronizations: int = 0
+    #: The service's time of creation, for kinds whose id is their name: another one is another resource.
+    created: str = ""
     created_at: float = 0.0
     ever_ready: bool = False
     #: The service's own times, as text: when we last changed it, and its state when we last looked closely.
@@ -75,6 +84,17 @@ class Memory:
     def exists(self) -> bool:
         """Whether something of this name may exist that we made."""
         return self.id is not None or self.pending is not None
+
+    @property
+    def in_doubt_since(self) -> float | None:
+        """When a creation was begun that has no answer yet; None where there is none."""
+        mark = self.pending or {}
+        return float(mark.get("at", 0.0)) if mark.get("action") == "CREATE" and self.id is None else None
+
+    @property
+    def last_sent(self) -> Mapping[str, Any] | None:
+        """The fingerprint of what the service took last."""
+        return self.sent if self.sent is not None else self.applied
 
     def tries(self, generation: int) -> int:
         """Return how many creates and updates were begun in a generation."""

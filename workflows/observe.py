@@ -14,7 +14,7 @@ from infra.tasks import together
 from workflows.kinds import Kind
 from workflows.memory import Memory
 from workflows.stack import OWNER_TAG
-from workflows.state import Seen
+from workflows.state import Seen, time_text
 
 #: Asked for in every list; a service may answer with less and a token for the rest.
 _PAGE = 1000
@@ -32,7 +32,9 @@ class Observer:
         """Find a resource without parent: by the recorded id, else by its name. None: it does not exist."""
         seen = await self.look(kind, memory.id, None) if memory.id else None
         if seen is not None:
-            return seen
+            # Where the name is the id, somebody else's may bear it by now.
+            another = memory.created not in ("", time_text(seen.body.get(kind.created_member)))
+            return await self._owned(seen) if another else seen
         found = await self._id_of(kind, name)
         if found is None:
             return None
@@ -53,7 +55,7 @@ class Observer:
         """Return summaries of everything of a kind under a parent, by name."""
         found = {}
         async for item in self._pages(kind, {"gatewayIdentifier": parent_id}):
-            found[item["name"]] = Seen(kind, item[kind.id_member], item, full=False)
+            found[item.get("name", "")] = Seen(kind, item[kind.id_member], item, full=False)
         return found
 
     async def _id_of(self, kind: Kind, name: str) -> str | None:

@@ -78,7 +78,7 @@ async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline
     for found in (await context.ledger.query(partition, "resource#")).values():
         memory = Memory.read(found)
         book.memories[memory.address] = memory
-    run = Run(context, calls, book, Mode.PROVISION, stack.name, account, allow)
+    run = Run(context, calls, book, Mode.PROVISION, stack.name, account, "plan", allow)
     run.items = items_of(stack, book.memories, Mode.PROVISION)
     await survey(run)
     planned = [await _first_step(run, address) for address in run.items]
@@ -92,9 +92,16 @@ async def _first_step(run: Run, address: str) -> Planned:
 
 
 async def _decide(run: Run, address: str) -> Decision:
-    for _ in range(2):
+    item = run.items[address]
+    obstacle = run.obstacles.get(address) or run.obstacles.get(item.parent or "")
+    if obstacle is not None:
+        return Decision(Action.FAIL, str(obstacle))
+    for reference in item.resource.references if item.resource is not None else ():
+        seen = run.seen.get(reference.address)
+        if run.value_of(reference) is None and seen is not None and not seen.full:
+            await look(run, run.items[reference.address])
+    decision = decide(run.wish(address), run.seen.get(address), run.memory(address))
+    if decision.action is Action.LOOK:
+        await look(run, item)
         decision = decide(run.wish(address), run.seen.get(address), run.memory(address))
-        if decision.action is not Action.LOOK:
-            return decision
-        await look(run, run.items[address])
-    return decide(run.wish(address), run.seen.get(address), run.memory(address))
+    return decision

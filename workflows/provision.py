@@ -6,6 +6,7 @@ nothing about earlier runs, so running again is always safe.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ import structlog
 
 from infra.deadline import Deadline
 from infra.errors import OutOfTime
+from infra.tasks import guarded
 from workflows.acceptance import Accepted, Refused, accept, synchronization_of
 from workflows.act import act
 from workflows.book import Book, LeaseHeld, LeaseLost
@@ -29,6 +31,9 @@ from workflows.stack import Stack
 from workflows.survey import survey
 
 log = structlog.get_logger()
+
+#: Seconds between two looks at whether this run is still the one to work.
+_GUARD_SECONDS = 5.0
 
 
 async def fulfil(context: Context, request: Request, deadline: Deadline) -> Outcome:
@@ -48,8 +53,10 @@ async def resume(context: Context, stack: str, generation: int, request_id: str,
     """Go on with a request that was accepted before; its document is read from the ledger, not from the caller."""
     account = await context.aws.within(deadline).account()
     item = await context.ledger.get(stack_key(partition_of(account, context.aws.region, stack)))
-    if item is None:
-        problem = Problem("stack", "unknown-stack", f"no stack named {stack} is known here")
+    if item is None or generation > int(item["generation"]):
+        problem = Problem(
+            "stack", "unknown-stack", f"generation {generation} of a stack named {stack} is not known here"
+        )
         return await announced(context, rejected_unread(request_id, [problem]))
     request = Request(
         mode=Mode(item["mode"]),
@@ -121,12 +128,19 @@ class _Job:
             retry = max(1.0, late.retry_after)
             return self._outcome(accepted, Status.IN_PROGRESS, reason=str(late), retry=retry)
         except LeaseLost:
-            return self._outcome(accepted, Status.SUPERSEDED, reason="another run or a newer generation took over")
+            # A synchronization is of no generation: it is still to be done, on what is in force then.
+            again = self.request.mode is Mode.SYNCHRONIZE
+            status = Status.IN_PROGRESS if again else Status.SUPERSEDED
+            reason = "another run or a newer generation took over"
+            return self._outcome(accepted, status, reason=reason, retry=5.0 if again else None)
 
     async def _accept(self) -> Accepted | Refused:
         ledger, mode = self.context.ledger, self.request.mode
         if mode is Mode.SYNCHRONIZE:
             return self._accept_synchronization(await ledger.get(stack_key(self.partition)))
+        if mode is Mode.REMOVE and self.stack is None and await ledger.get(stack_key(self.partition)) is None:
+            problem = Problem("stack", "unknown-stack", f"no stack named {self.request.stack} is known here")
+            raise Invalid([problem])
         # A removal is the same one whatever document came with it.
         what = self.stack.digest if self.stack is not None and mode is Mode.PROVISION else digest(["remove"])
         return await accept(ledger, self.partition, self.request, what)
@@ -151,8 +165,7 @@ class _Job:
         )
         try:
             run = self._prepare(accepted, book)
-            await survey(run)
-            results = await act(run)
+            results = await guarded(partial(_work, run), partial(_guard, book))
             outcome = self._of_results(accepted, run, results)
             await book.close(_left_in_item(outcome, self.request), _kept(outcome), outcome.finished_at)
         except (Exception, anyio.get_cancelled_exc_class()):
@@ -168,7 +181,8 @@ class _Job:
             stack = read_stack(accepted.document)
         self.stack = stack
         allow = self.request.allow | frozenset(accepted.item.get("allow") or ())
-        run = Run(self.context, self.calls, book, mode, self.request.stack, self.account, allow)
+        names = (self.request.stack, self.account, self.request.request_id)
+        run = Run(self.context, self.calls, book, mode, *names, allow)
         run.items = items_of(stack, book.memories, mode)
         run.warnings += stack.warnings if stack is not None else ()
         return run
@@ -203,6 +217,19 @@ class _Job:
         accepted = Accepted(refused.generation or 0, None, {})
         outcome = self._outcome(accepted, refused.status, reason=refused.reason)
         return replace(outcome, earlier=refused.outcome)
+
+
+async def _work(run: Run) -> list[Result]:
+    await survey(run)
+    return await act(run)
+
+
+async def _guard(book: Book) -> None:
+    """Stop a run that works for nothing: its lease was taken over, or a newer generation was accepted."""
+    while True:
+        await anyio.sleep(_GUARD_SECONDS)
+        if not await book.still_mine():
+            raise LeaseLost
 
 
 def _left_in_item(outcome: Outcome, request: Request) -> dict[str, Any]:

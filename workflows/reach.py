@@ -6,8 +6,8 @@ from dataclasses import replace
 import anyio
 import structlog
 
-from infra.errors import CallFailed, Verdict
-from workflows import steps
+from infra.errors import CallFailed, OutOfTime, Verdict
+from workflows import failures, steps
 from workflows.decide import Action, Decision, Mode, Wish, decide
 from workflows.outcome import ResourceStatus, Result
 from workflows.results import awaiting_consent, result_of
@@ -17,7 +17,7 @@ from workflows.waiting import look, settle_down, wait
 
 log = structlog.get_logger()
 
-#: More steps than any resource takes; reaching it means that steps undo each other, which is ours to mend.
+#: More steps than any resource takes; one that takes them all does not come to rest.
 _MOST_STEPS = 60
 #: Calls without an answer that one resource may meet in a run before it is left to the next.
 _MOST_UNANSWERED = 5
@@ -33,19 +33,22 @@ _STEPS: Mapping[Action, Step] = {
 async def reach(run: Run, item: Item) -> Result:
     """Take step after step until there is none left."""
     item.began = item.began or anyio.current_time()
-    if item.address in run.obstacles:
-        raise run.obstacles[item.address]
+    obstacle = run.obstacles.get(item.address) or run.obstacles.get(item.parent or "")
+    if obstacle is not None:
+        raise obstacle
     if item.parent is not None and item.parent not in run.listed and run.parent_id(item.address) is not None:
         await list_children(run, item.parent)
     if run.mode is Mode.PROVISION:
         await _know_references(run, item)
+    decision = Decision(Action.NONE, "")
     for _ in range(_MOST_STEPS):
         wish = run.wish(item.address)
         decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
         result = await _take(run, item, wish, decision)
         if result is not None:
             return result
-    raise AssertionError(f"{item.address} took {_MOST_STEPS} steps without coming to rest")
+    failure = failures.restless(item.address, ", ".join(decision.paths))
+    return replace(result_of(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
 
 
 async def _know_references(run: Run, item: Item) -> None:
@@ -100,6 +103,11 @@ async def _change(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
     await slots.take(item.name, wait_for_others)
     try:
         await _send(run, item, wish, decision)
+    except OutOfTime as late:
+        seen = run.seen.get(item.address)
+        if seen is not None and seen.moving:
+            slots.leave(item.name, late.retry_after)
+        raise
     finally:
         slots.free(item.name)
 

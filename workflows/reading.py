@@ -36,6 +36,8 @@ def read_stack(document: Any) -> Stack:
     if not isinstance(document, Mapping):
         raise Invalid([Problem("", "type", "a stack document is a mapping with the members stack and sections")])
     problems: list[Problem] = []
+    if not _named_by_strings(document):
+        raise Invalid([Problem("", "names", "every name in a document must be a string")])
     if not _shallow_enough(document):
         raise Invalid([Problem("", "depth", f"nested deeper than {service_model.MAX_DEPTH} levels")])
     head = _head(document, problems)
@@ -59,6 +61,19 @@ def _shallow_enough(value: Any, depth: int = 0) -> bool:
     if isinstance(value, Mapping):
         return all(_shallow_enough(item, depth + 1) for item in value.values())
     return not isinstance(value, list) or all(_shallow_enough(item, depth + 1) for item in value)
+
+
+def _named_by_strings(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            if not all(isinstance(name, str) for name in one):
+                return False
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return True
 
 
 def _head(document: Mapping[str, Any], problems: list[Problem]) -> Head | None:
@@ -89,7 +104,7 @@ def _types(resource: Resource) -> Iterator[Problem]:
     declarable = kind.lookup if resource.options.existing else kind.declarable
     for fault in declarable.faults(dict(resource.declared)):
         value = _at(resource.declared, fault.path)
-        waits = isinstance(value, str) and references.has_reference(value)
+        waits = isinstance(value, str) and "${" in value
         hidden = isinstance(value, str) and fault.path[-1] in kind.secrets
         if not (waits and fault.kind in _UNTIL_RESOLVED) and not hidden:
             yield Problem(path_text((*where, *fault.path)), fault.kind, fault.message)
@@ -122,6 +137,9 @@ def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iter
         message = _wrong(reference, resources)
         if message:
             yield Problem(path_text(reference.path), "reference", message)
+    for path, text in references.strings(resource.declared, resource.kind.opaque, _path(resource)):
+        if references.is_unclosed(text):
+            yield Problem(path_text(path), "reference", "a reference is opened with ${ and not closed with }")
     for index, address in enumerate(resource.options.depends_on):
         if address not in resources:
             path = (*_path(resource), RESERVED, "dependsOn", index)
@@ -136,9 +154,11 @@ def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:
         return f"${{{reference.text}}}: nothing is declared at {reference.address}"
     if not reference.member:
         return f"${{{reference.text}}} names no member of {reference.address}"
-    if service_model.shape_at(target.kind.response, reference.member) is None:
-        member = ".".join(reference.member)
+    member, shape = ".".join(reference.member), service_model.shape_at(target.kind.response, reference.member)
+    if shape is None:
         return f"${{{reference.text}}}: a {target.kind.noun} has no {member} in its response"
+    if shape.type_name in ("structure", "list", "map"):
+        return f"${{{reference.text}}}: {member} is a {shape.type_name}; name a member of it"
     return ""
 
 

@@ -48,6 +48,11 @@ def has_reference(text: str) -> bool:
     return any(match[1] is not None for match in _TOKEN.finditer(text))
 
 
+def is_unclosed(text: str) -> bool:
+    """Tell whether a `${` stands in a text that is neither a reference nor a literal."""
+    return "${" in _TOKEN.sub("", text)
+
+
 def find(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield the path and expression of every reference in a value, payload members passed over."""
     for where, text in strings(value, opaque, path):

@@ -12,6 +12,8 @@ from workflows.run import Item, Run
 
 #: Seconds after which to come back when AWS refuses for a passing reason.
 _LATER = 15.0
+#: Seconds after which a refusal that looked passing is believed to be for good.
+REFUSED_FOR = 600.0
 
 
 def result_of(run: Run, item: Item, status: ResourceStatus, reason: str, *, retry_after: float | None = None) -> Result:
@@ -34,7 +36,8 @@ def result_of(run: Run, item: Item, status: ResourceStatus, reason: str, *, retr
 
 def of_failed_call(run: Run, item: Item, failed: CallFailed) -> Result:
     """Return the result of a resource whose call was refused: to come again, or for good."""
-    if failed.verdict in PASSING:
+    since = run.memory(item.address).refused_since
+    if failed.verdict in PASSING and not (since and run.now() - since > REFUSED_FOR):
         reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
         return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
     failure = failures.of_call(item.address, failed)
@@ -51,4 +54,8 @@ def awaiting_consent(run: Run, item: Item, reason: str) -> Result:
         "userId": oauth.get("userId", ""),
         "expiresAt": None,
     }
-    return replace(result_of(run, item, ResourceStatus.AWAITING_CONSENT, reason), consent=consent)
+    if item.wanted:
+        return replace(result_of(run, item, ResourceStatus.AWAITING_CONSENT, reason), consent=consent)
+    # What is to go needs nobody's consent, only its end: the session expires by itself.
+    reason = f"{reason}; it cannot be removed until then"
+    return replace(result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=60.0), consent=consent)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -45,8 +47,7 @@ class Item:
     result: Result | None = None
     first_action: tuple[str, str] | None = None
     began: float = 0.0
-    #: How often it was synchronized in this run.
-    synchronizations: int = 0
+    worn_tokens: int = 0
     unanswered: int = 0
     tolerated: tuple[str, ...] = ()
 
@@ -66,6 +67,7 @@ class Run:
     mode: Mode
     stack: str
     account: str
+    request_id: str = ""
     allow: frozenset[str] = frozenset()
     items: dict[str, Item] = field(default_factory=dict)
     seen: dict[str, Seen | None] = field(default_factory=dict)
@@ -120,6 +122,7 @@ class Run:
         """Return what is wanted of a resource, its references resolved from what is seen of the others."""
         item = self.items[address]
         declared = self.resolved(item.resource) if item.resource is not None else None
+        memory = self.memory(address)
         return Wish(
             address=address,
             kind=item.kind,
@@ -131,7 +134,7 @@ class Run:
             stack=self.stack,
             needs_allow=item.parent is None or not self.items[item.parent].wanted,
             allowed=bool(self.allow & {address, item.parent}),
-            synchronizations=item.synchronizations,
+            synchronizations=memory.synchronizations if memory.synchronized_for == self.request_id else 0,
             secret_versions=self.versions_of(item.resource),
             unmanaged=self.unmanaged.get(address, ()),
             tolerated=item.tolerated,
@@ -220,18 +223,45 @@ def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) ->
             continue
         keep = None if mode is Mode.REMOVE else resource
         items[address] = Item(address, resource.kind, resource.name, keep, resource.options, resource.parent)
-    for address, memory in memories.items():
-        orphan = memory.parent is not None and memory.parent not in items and memory.parent not in memories
-        known = memory.kind in _KIND_OF
-        if address not in items and memory.exists and mode is not Mode.SYNCHRONIZE and known and not orphan:
-            deletion = Deletion.RETAIN if memory.retain else Deletion.DELETE
-            options = Options(deletion=deletion)
-            items[address] = Item(address, _KIND_OF[memory.kind], memory.name, None, options, memory.parent)
+    if mode is not Mode.SYNCHRONIZE:
+        items |= _remembered(memories, items)
     users = _users(stack, memories, items)
     for item in items.values():
         needs = item.resource.waits_on if item.resource is not None else users.get(item.address, frozenset())
-        item.after = frozenset(needs) & set(items)
+        item.after = frozenset(needs) & set(items) - {item.address}
+    _break_cycles(items)
     return items
+
+
+def _remembered(memories: Mapping[str, Memory], declared: Mapping[str, Item]) -> dict[str, Item]:
+    """Return items for what is remembered and not declared any more, with the parents that it stands under."""
+    found: dict[str, Item] = {}
+    for address, memory in memories.items():
+        if address in declared or not memory.exists or memory.kind not in _KIND_OF:
+            continue
+        deletion = Deletion.RETAIN if memory.retain else Deletion.DELETE
+        kind = _KIND_OF[memory.kind]
+        found[address] = Item(address, kind, memory.name, None, Options(deletion=deletion), memory.parent)
+    for item in list(found.values()):
+        parent = item.parent
+        if parent is not None and parent not in declared and parent not in found and item.kind.parent is not None:
+            # Its parent was only looked up, and left the document with it.
+            name = (references.parts(parent) or ("",))[-1]
+            found[parent] = Item(parent, _KIND_OF[item.kind.parent], name, None, Options(existing=True), None)
+    return found
+
+
+def _break_cycles(items: Mapping[str, Item]) -> None:
+    """Let go of waits that go round in a circle, as those of two generations together may."""
+    while True:
+        try:
+            TopologicalSorter({address: item.after for address, item in items.items()}).prepare()
+        except CycleError as error:
+            cycle: list[str] = error.args[1]
+            for needed, user in pairwise(cycle):
+                items[user].after -= {needed}
+        else:
+            return
 
 
 def _concerns_synchronization(resource: Resource) -> bool:
@@ -244,10 +274,10 @@ def _users(stack: Stack | None, memories: Mapping[str, Memory], items: Mapping[s
     """Return for each resource those that were applied with a reference to it, or stand under it."""
     users: dict[str, set[str]] = {}
     for address, item in items.items():
-        remembered = memories.get(address)
-        declared = stack.resources[address].waits_on if stack and address in stack.resources else frozenset()
-        before = set(remembered.waits_on) if remembered is not None else set()
-        parent = {item.parent} if item.parent else set()
-        for needed in (declared if not item.wanted else set()) | before | parent:
+        memory = memories.get(address)
+        needs: set[str] = set(memory.waits_on) if memory is not None and memory.waits_on else set()
+        if not needs and not item.wanted and stack is not None and address in stack.resources:
+            needs = set(stack.resources[address].waits_on)
+        for needed in needs | ({item.parent} if item.parent else set()):
             users.setdefault(needed, set()).add(address)
     return {address: frozenset(found) for address, found in users.items()}

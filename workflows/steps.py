@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from infra import service_model
+from infra.aws import CALL_SECONDS
 from infra.errors import CallFailed, Verdict
 from infra.secrets import Secret, resolve
 from workflows.compare import update_body
@@ -19,6 +20,9 @@ from workflows.stack import OWNER_TAG, Deletion
 from workflows.state import Seen, time_text
 from workflows.survey import list_children
 
+#: Earlier lives whose tokens the service still remembers, that one run works its way past.
+_MOST_WORN_TOKENS = 30
+
 
 async def create(run: Run, wish: Wish) -> None:
     """Create a resource under a token that any later run derives again, until it has an answer."""
@@ -32,18 +36,18 @@ async def create(run: Run, wish: Wish) -> None:
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
         body["clientToken"] = mark["token"] = client_token(*place, incarnation, digest(declared))
-    memory = replace(memory.trying(wish.generation), incarnation=incarnation, id=None, applied=None)
+    memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since)
     await _mark(run, memory, mark)
     answer = await _create(run, wish, body)
     if answer is None:
         return
-    needed = set(wish.kind.response.required_members)
-    seen = Seen(wish.kind, answer[wish.kind.id_member], _fresh(answer), full=needed <= set(answer))
+    seen = Seen(wish.kind, answer[wish.kind.id_member], _fresh(answer), full=_whole(wish, answer))
     run.seen[wish.address] = seen
     # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
     run.listed.add(wish.address)
     memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
-    await run.book.remember(_applied(memory, wish, run, seen, versions))
+    memory = replace(memory, applied=fingerprint(declared))
+    await run.book.remember(_taken(memory, wish, run, seen, versions))
 
 
 async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -60,6 +64,10 @@ async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, An
             # Taken, and not shown yet: the next look finds it.
             raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
         # Nothing bears the name, so the token belongs to an earlier life; the next one gets its own.
+        item = run.items[wish.address]
+        item.worn_tokens += 1
+        if item.worn_tokens > _MOST_WORN_TOKENS:
+            raise
         await run.book.remember(replace(run.memory(wish.address), pending=None))
         return None
 
@@ -83,11 +91,12 @@ async def update(run: Run, wish: Wish) -> None:
         body["name"] = wish.name
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
     body, versions = await _with_secrets(run, wish, wish.kind.operations.update, body)
-    await _mark(run, memory.trying(wish.generation), {"action": Action.UPDATE})
-    memory = run.memory(wish.address)
+    await _mark(run, memory, {"action": Action.UPDATE})
     answer = await run.calls(wish.kind.operations.update, body)
-    run.seen[wish.address] = seen = replace(seen, body=_fresh(answer))
-    await run.book.remember(_applied(memory, wish, run, seen, versions))
+    run.seen[wish.address] = seen = replace(seen, body=_fresh(answer), full=_whole(wish, answer))
+    # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
+    memory = replace(memory, sent=fingerprint(_declared(wish)))
+    await run.book.remember(_taken(memory, wish, run, seen, versions))
 
 
 async def tag(run: Run, wish: Wish) -> None:
@@ -109,11 +118,8 @@ async def tag(run: Run, wish: Wish) -> None:
 async def delete(run: Run, wish: Wish) -> None:
     """Delete a resource; that it is gone already is no mistake."""
     memory, seen = run.memory(wish.address), _present(run, wish)
-    kept = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
-    if wish.declared is None:
-        # A deletion that belongs to a new creation is counted there.
-        kept = kept.trying(wish.generation)
-    await _mark(run, kept, {"action": Action.DELETE})
+    memory = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
+    await _mark(run, memory, {"action": Action.DELETE})
     params = address_of(wish.kind, seen.id, run.parent_id(wish.address))
     try:
         answer = await run.calls(wish.kind.operations.delete, params)
@@ -123,6 +129,9 @@ async def delete(run: Run, wish: Wish) -> None:
         run.seen[wish.address] = None
         return
     run.seen[wish.address] = seen.showing({**_fresh(answer), "status": answer.get("status") or "DELETING"})
+    if wish.declared is None:
+        # A deletion that belongs to a new creation is counted there.
+        await run.book.remember(replace(run.memory(wish.address).trying(wish.generation), refused_since=0.0))
 
 
 async def forget(run: Run, wish: Wish) -> None:
@@ -136,18 +145,19 @@ async def forget(run: Run, wish: Wish) -> None:
 async def synchronize(run: Run, wish: Wish) -> None:
     """Have a target's tools read again: one id a call."""
     memory, seen = run.memory(wish.address), _present(run, wish)
-    if wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED:
-        memory = memory.trying(wish.generation)
     await _mark(run, memory, {"action": Action.SYNCHRONIZE})
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
     answer = await run.calls(str(wish.kind.operations.synchronize), params)
     body: dict[str, Any] = next(
         (one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {}
     )
-    run.items[wish.address].synchronizations += 1
+    if wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED:
+        memory = memory.trying(wish.generation)
     run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **_fresh(body)})
     # Whatever time the service shows for it, it was synchronized since our last change.
-    await run.book.remember(replace(run.memory(wish.address), pending=None, changed=""))
+    times = wish.synchronizations + 1
+    memory = replace(memory, pending=None, changed="", synchronized_for=run.request_id, synchronizations=times)
+    await run.book.remember(memory)
 
 
 async def settle(run: Run, wish: Wish) -> None:
@@ -164,6 +174,9 @@ async def settle(run: Run, wish: Wish) -> None:
         parent_id=run.parent_id(wish.address),
         pending=None,
         applied=fingerprint(_declared(wish)),
+        sent=None,
+        refused_since=0.0,
+        created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",
         waits_on=tuple(sorted(item.resource.waits_on)) if item.resource else (),
         secret_versions={**(wish.secret_versions or {}), **memory.secret_versions},
         ever_ready=True,
@@ -177,16 +190,17 @@ async def settle(run: Run, wish: Wish) -> None:
 
 async def _mark(run: Run, memory: Memory, mark: Mapping[str, Any]) -> None:
     """Write down what is about to be sent. After this, a run that finds no answer knows that one may exist."""
-    run.deadline.require(0.0, str(mark["action"]))
+    run.deadline.require(CALL_SECONDS, str(mark["action"]))
     await run.book.remember(replace(memory, pending={**mark, "at": run.now()}))
 
 
-def _applied(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:
+def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:
+    """Return the memory of a create or update that the service took: one more try in this generation."""
     resource = run.items[wish.address].resource
     return replace(
-        memory,
+        memory.trying(wish.generation),
         pending=None,
-        applied=fingerprint(_declared(wish)),
+        refused_since=0.0,
         waits_on=tuple(sorted(resource.waits_on)) if resource else (),
         secret_versions={**memory.secret_versions, **versions},
         changed=time_text(seen.body.get(wish.kind.updated_member)),
@@ -240,6 +254,13 @@ def _present(run: Run, wish: Wish) -> Seen:
     if seen is None:
         raise AssertionError(f"{wish.address} was decided about as if it existed")
     return seen
+
+
+def _whole(wish: Wish, answer: Mapping[str, Any]) -> bool:
+    """Tell whether an answer shows all that a read would show of what is declared."""
+    shown = {wish.kind.shown_as.get(name, name) for name, value in _declared(wish).items() if value}
+    readable = set(getattr(wish.kind.response, "members", {}))
+    return set(wish.kind.response.required_members) | (shown & readable) <= set(answer)
 
 
 def _fresh(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from workflows.state import Seen
 
 #: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
 _STALE = 10.0
+#: Seconds between two looks for something that may have been created and has no id yet.
+_ASK_BY_NAME = 5.0
 
 
 async def settle_down(run: Run, item: Item, began: float, sort: str = "") -> None:
@@ -29,9 +31,13 @@ async def wait(run: Run, item: Item, why: str) -> None:
     if seen is not None:
         await _wait_for(run, item, str(seen.status), anyio.current_time())
         return
-    left = VISIBLE_WITHIN - (run.now() - run.memory(item.address).created_at)
-    give_up = anyio.current_time() + left
-    with anyio.move_on_at(give_up):
+    memory = run.memory(item.address)
+    if memory.id is None:
+        await run.deadline.sleep(_ASK_BY_NAME, f"a creation of {item.address} to show")
+        await steps.look_by_name(run, run.wish(item.address))
+        return
+    left = VISIBLE_WITHIN - (run.now() - memory.created_at)
+    with anyio.move_on_after(max(0.0, left)):
         await _wait_for(run, item, "VISIBLE", anyio.current_time(), appears=True)
     if run.seen.get(item.address) is None:
         await steps.forget(run, run.wish(item.address))
@@ -49,7 +55,8 @@ async def _wait_for(run: Run, item: Item, sort: str, began: float, *, appears: b
             return not appears and (leaving or not fresh)
         if leaving and anyio.current_time() - began < _STALE:
             return False
-        stale = before is not None and bool(seen.updated) and seen.updated < before.updated
+        lagging = before is not None and _earlier(seen.updated, before.updated)
+        stale = lagging and anyio.current_time() - began < VISIBLE_WITHIN
         return not seen.moving and not stale
 
     shown = await run.watch(item.address).until(item.name, f"{item.kind.section} {sort}", began, done)
@@ -63,6 +70,11 @@ async def _wait_for(run: Run, item: Item, sort: str, began: float, *, appears: b
         # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
         full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
         run.seen[item.address] = replace(before, body={**body, **shown.body}, full=full)
+
+
+def _earlier(time: str, other: str) -> bool:
+    """Compare times of the service by whole seconds: lists may show them coarser than answers do."""
+    return bool(time) and time.partition(".")[0] < other.partition(".")[0]
 
 
 async def look(run: Run, item: Item) -> None:

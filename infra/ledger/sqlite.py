@@ -24,15 +24,18 @@ class SqliteLedger:
     def __init__(self, path: Path | None = None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(str(path or ":memory:"), timeout=10.0, isolation_level=None)
+        try:
+            self._db = sqlite3.connect(str(path or ":memory:"), timeout=10.0, isolation_level=None)
+        except sqlite3.Error as error:
+            raise OSError(f"the ledger {path} cannot be opened: {error}") from error
         try:
             if path is not None:
                 path.chmod(0o600)
                 self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(_TABLE)
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             self._db.close()
-            raise
+            raise OSError(f"the ledger {path} cannot be used: {error}") from error
 
     async def get(self, key: Key) -> Item | None:
         """Return an item."""
@@ -93,7 +96,7 @@ class SqliteLedger:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")

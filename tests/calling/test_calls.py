@@ -87,7 +87,7 @@ async def test_pace_spaces_calls_out():
     pace = Pace()
     began = anyio.current_time()
     for _ in range(11):
-        await pace.wait("CreateGateway")
+        await pace.wait("CreateGateway", Deadline())
     assert anyio.current_time() - began == pytest.approx(6 / 5, abs=0.01)
 
 
@@ -95,16 +95,16 @@ async def test_throttling_slows_down_and_success_wins_back():
     """Each refusal halves the rate, each answer wins a little back."""
     pace = Pace()
     for _ in range(5):
-        await pace.wait("CreateGateway")
+        await pace.wait("CreateGateway", Deadline())
     pace.throttled("CreateGateway")
     began = anyio.current_time()
-    await pace.wait("CreateGateway")
+    await pace.wait("CreateGateway", Deadline())
     assert anyio.current_time() - began == pytest.approx(1 / 2.5, abs=0.01)
     for _ in range(50):
         pace.answered("CreateGateway")
     began = anyio.current_time()
     for _ in range(20):
-        await pace.wait("CreateGateway")
+        await pace.wait("CreateGateway", Deadline())
     assert anyio.current_time() - began == pytest.approx(20 / 5, abs=0.5)
 
 

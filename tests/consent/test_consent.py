@@ -86,10 +86,12 @@ async def test_expired_consent_is_asked_for_again(world):
 
 
 async def test_removal_waits_for_consent_or_its_end(world):
-    """A pending target cannot be removed; the removal says so, and goes on once the session has expired."""
+    """A pending target cannot be removed; the removal says when to come back, and goes on once the session expired."""
     document = consent_stack()
     await world.apply(document)
-    assert (await world.destroy(document)).status is Status.AWAITING_CONSENT
+    outcome = await world.destroy(document)
+    assert outcome.status is Status.IN_PROGRESS
+    assert outcome.retry_after > 0
     await anyio.sleep(world.behaviour.consent_seconds + 1)
     assert (await world.destroy(document)).status is Status.DELETED
     assert world.live == {}

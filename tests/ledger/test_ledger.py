@@ -1,6 +1,5 @@
 """The contract of every ledger: whole items, all-or-nothing writes, conditions that decide."""
 
-import sqlite3
 import threading
 
 import pytest
@@ -101,5 +100,5 @@ def test_a_broken_file_is_an_error_not_an_empty_ledger(tmp_path):
     """Garbage is reported; it is not taken for a ledger that knows nothing."""
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"not a database, certainly" * 100)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(OSError, match="cannot be used"):
         SqliteLedger(path)
