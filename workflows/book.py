@@ -11,13 +11,17 @@ from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
 from workflows.acceptance import LEASE_MARGIN
 from workflows.memory import Memory, resource_key, stack_key
 
+#: Seconds after which it is worth asking again for a lease that another run holds.
+_SOON = 60.0
+_VERY_SOON = 10.0
+
 
 class LeaseLost(Exception):  # noqa: N818 - it says what happened
     """Another run holds the stack now, or a newer generation was accepted: this run must stop."""
 
 
 class LeaseHeld(Exception):  # noqa: N818 - it says what is so
-    """Another run holds the stack; `retry_after` seconds from now its lease ends at the latest."""
+    """Another run holds the stack; after `retry_after` seconds it is worth asking again."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__("another run works on this stack")
@@ -43,10 +47,16 @@ class Book:
         item = await ledger.get(key) or {}
         lease = item.get("lease")
         if lease is not None and lease["until"] + LEASE_MARGIN > now:
-            raise LeaseHeld(max(1.0, lease["until"] + LEASE_MARGIN - now))
+            # A run for an older generation notices this one and stops; one for this generation may end any time.
+            soon = _SOON if lease.get("generation") == generation else _VERY_SOON
+            raise LeaseHeld(min(soon, max(1.0, lease["until"] + LEASE_MARGIN - now)))
         if item.get("generation", generation) != generation:
             raise LeaseLost
-        taken = {**item, "version": int(item.get("version", 0)) + 1, "lease": {"id": run_id, "until": until}}
+        taken = {
+            **item,
+            "version": int(item.get("version", 0)) + 1,
+            "lease": {"id": run_id, "until": until, "generation": generation},
+        }
         taken["leaseId"] = run_id
         try:
             # The version decides who takes over; clocks only say when it is worth trying.

@@ -18,7 +18,7 @@ from workflows.kinds.gateway_target import refuses_synchronization
 from workflows.kinds.kind import Phase, Remedy
 from workflows.memory import Memory
 from workflows.stack import OWNER_TAG, Deletion, Options
-from workflows.state import Seen, time_text
+from workflows.state import Seen, earlier, time_text
 
 #: Creates, updates and deletes of one resource in one generation.
 TRIES = 3
@@ -233,7 +233,7 @@ def _synchronized(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     if operation is None or wish.synchronizations or refuses_synchronization(wish.declared or {}) is not None:
         return Decision(Action.NONE, "as declared")
     last = seen.body.get("lastSynchronizedAt")
-    if last is not None and memory.changed and time_text(last) < memory.changed:
+    if last is not None and memory.changed and earlier(time_text(last), memory.changed):
         return Decision(Action.SYNCHRONIZE, "not synchronized since its last change")
     return Decision(Action.NONE, "as declared")
 

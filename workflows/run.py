@@ -11,13 +11,13 @@ import anyio
 
 from infra.aws import Calls
 from infra.deadline import Deadline
-from infra.errors import CallFailed
+from infra.errors import CallFailed, Verdict
 from infra.secrets import SecretReference
 from infra.watch import Slots, Watch
 from workflows import references
 from workflows.book import Book
 from workflows.context import Context, Progress
-from workflows.decide import Mode, Wish
+from workflows.decide import VISIBLE_WITHIN, Mode, Wish
 from workflows.kinds import KINDS, Kind
 from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
 from workflows.memory import Memory
@@ -202,7 +202,17 @@ class Run:
 
     async def _poll_children(self, kind: Kind, parent: str) -> Mapping[str, Seen]:
         seen = self.seen.get(parent)
-        return await self.observer.children(kind, seen.id) if seen is not None and seen.id else {}
+        if seen is None or not seen.id:
+            return {}
+        try:
+            return await self.observer.children(kind, seen.id)
+        except CallFailed as failed:
+            if failed.verdict is not Verdict.GONE:
+                raise
+            if self.now() - self.memory(parent).created_at < VISIBLE_WITHIN:
+                return {}
+            # It was there a moment ago; the next run sees what became of it.
+            raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
 
     def _counting(self, parent: str) -> Any:
         def count(seen: Mapping[str, Seen]) -> None:

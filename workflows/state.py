@@ -64,6 +64,11 @@ class Seen:
         return replace(self, body={**self.body, **body})
 
 
+def earlier(time: str, other: str) -> bool:
+    """Compare times of the service by whole seconds: lists may show them coarser than answers do."""
+    return bool(time) and time.partition(".")[0] < other.partition(".")[0]
+
+
 def time_text(value: Any) -> str:
     """Return a time of the service as text that sorts; empty where there is none."""
     if isinstance(value, datetime):

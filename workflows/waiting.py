@@ -8,7 +8,7 @@ from workflows import steps
 from workflows.decide import VISIBLE_WITHIN
 from workflows.kinds.kind import Phase
 from workflows.run import Item, Run
-from workflows.state import Seen
+from workflows.state import Seen, earlier
 
 #: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
 _STALE = 10.0
@@ -55,7 +55,7 @@ async def _wait_for(run: Run, item: Item, sort: str, began: float, *, appears: b
             return not appears and (leaving or not fresh)
         if leaving and anyio.current_time() - began < _STALE:
             return False
-        lagging = before is not None and _earlier(seen.updated, before.updated)
+        lagging = before is not None and earlier(seen.updated, before.updated)
         stale = lagging and anyio.current_time() - began < VISIBLE_WITHIN
         return not seen.moving and not stale
 
@@ -70,11 +70,6 @@ async def _wait_for(run: Run, item: Item, sort: str, began: float, *, appears: b
         # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
         full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
         run.seen[item.address] = replace(before, body={**body, **shown.body}, full=full)
-
-
-def _earlier(time: str, other: str) -> bool:
-    """Compare times of the service by whole seconds: lists may show them coarser than answers do."""
-    return bool(time) and time.partition(".")[0] < other.partition(".")[0]
 
 
 async def look(run: Run, item: Item) -> None:

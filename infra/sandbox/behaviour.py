@@ -60,6 +60,10 @@ class Behaviour:
     fills_defaults: bool = True
     #: Observed: the service adds a header of its own to metadataConfiguration.allowedRequestHeaders.
     adds_policy_header: bool = True
+    #: Documented for certificates, unknown for the rest: after a failed update the old configuration is in force.
+    failed_update_keeps_old: bool = True
+    #: Unknown: whether lists show times as finely as answers do.
+    lists_whole_seconds: bool = False
     #: Observed for runtimes: reads leave privateEndpointOverrides out.
     hides_overrides: bool = False
     #: Where a person opens consent pages; the HTTP server puts its own address here.

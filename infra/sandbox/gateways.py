@@ -2,7 +2,7 @@
 
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import busy, duplicate, invalid, missing, quota
-from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
+from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
 
 KIND = "gateway"
 _LISTED = (
@@ -51,7 +51,7 @@ class Gateways:
         if params["authorizerType"] != record.request["authorizerType"]:
             raise invalid("Authorizer type cannot be updated for an existing gateway")
         _check(params)
-        record.request = kept(params)
+        replace_request(record, kept(params))
         record.go("UPDATING", now=self._world.now)
         self._world.settle(record, self._seconds(params), "UPDATE", "READY", "UPDATE_UNSUCCESSFUL")
         return self._body(record)

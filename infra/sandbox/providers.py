@@ -4,7 +4,7 @@ from typing import Any
 
 from infra.sandbox.records import GONE, Record
 from infra.sandbox.refusals import Refusal, busy, duplicate, missing
-from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
+from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
 
 KIND = "provider"
 #: What a provider's Get shows of its configuration, per input member.
@@ -49,7 +49,7 @@ class Providers:
     def update(self, params: Params) -> Body:
         """UpdateOauth2CredentialProvider: a full replacement."""
         record = self._idle("UpdateOauth2CredentialProvider", params)
-        record.request = _without_secret(kept(params))
+        replace_request(record, _without_secret(kept(params)))
         record.go("UPDATING", now=self._world.now)
         self._keep_secret(record, params)
         self._world.settle(record, self._seconds(params), "UPDATE", "READY", "UPDATE_FAILED")

@@ -7,7 +7,7 @@ from infra.sandbox.consent import Consent
 from infra.sandbox.gateways import Gateways
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal, busy, duplicate, invalid, missing, quota
-from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
+from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
 
 KIND = "target"
 _LISTED = [
@@ -77,7 +77,7 @@ class Targets:
             raise invalid("Target name cannot be changed")
         self._check_providers(params)
         self._check_room(self._gateways.find(params))
-        record.request = {"name": record.name, **kept(params)}
+        replace_request(record, {"name": record.name, **kept(params)})
         record.go("UPDATING", now=self._world.now)
         self._work(record, self._world.behaviour.durations.target, "UPDATE")
         return self._body(record)
@@ -183,6 +183,8 @@ class Targets:
         family, arm = _kind_of(record)
         body["targetType"] = _TYPES[family, arm]
         shown = body["targetConfiguration"].get("mcp", {}).get("mcpServer", {})
+        if self._world.behaviour.lists_whole_seconds:
+            body["updatedAt"] = body["updatedAt"].replace(microsecond=0)
         return {name: value for name, value in {**shown, **body}.items() if name in _LISTED}
 
     def _body(self, record: Record) -> Body:

@@ -64,7 +64,8 @@ class World:
         failure = self.failing.get(record.name)
         if failure is not None and failure.times != 0 and operation in failure.operations:
             failure.times -= 1
-            record.plan(at, failed, reasons=(failure.reason,))
+            undo = _restore if operation == "UPDATE" and self.behaviour.failed_update_keeps_old else None
+            record.plan(at, failed, undo, (failure.reason,))
         else:
             record.plan(at, status, then)
 
@@ -75,6 +76,15 @@ class World:
             message = "The client token was used before with different parameters"
             raise invalid(message, reason="IdempotentParameterMismatchException")
         return found
+
+
+def replace_request(record: Record, request: Body) -> None:
+    """Put a new request in force, keeping the old one for the case that the update fails."""
+    record.extra["before"], record.request = record.request, request
+
+
+def _restore(record: Record) -> None:
+    record.request = record.extra["before"]
 
 
 def kept(params: Params) -> Body:

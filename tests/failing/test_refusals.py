@@ -1,0 +1,124 @@
+"""Refusals: the passing ones cost no try, those that never pass end, and what was begun is never forgotten."""
+
+import anyio
+import pytest
+
+from infra.sandbox.faults import Effect, Fault
+from infra.sandbox.world import Failure
+from tests.documents import small_stack
+from tests.worlds import provision
+from workflows.decide import Mode
+from workflows.outcome import Status
+
+
+async def until_settled(world, request, seconds=120.0, patience=float("inf"), most=200):
+    for _ in range(most):
+        outcome = await world.run(request, seconds=seconds, patience=patience)
+        if outcome.status is not Status.IN_PROGRESS:
+            return outcome
+        await anyio.sleep(outcome.retry_after or 1)
+    raise AssertionError(f"{most} runs did not settle the request: {outcome.shown()}")
+
+
+async def test_refused_calls_are_no_tries(world):
+    """A target that is busy for several runs still has its three tries when it fails for the first time."""
+    fault = Fault("CreateGatewayTarget", Effect.REFUSE, 24, 0, "ConflictException", "Another operation is in progress")
+    world.plane.faults.add(fault)
+    world.plane.world.failing["target-0"] = Failure(2, "internal")
+    outcome = await until_settled(world, provision(small_stack(1), "request-a"), seconds=100)
+    assert outcome.status is Status.READY
+
+
+async def test_a_change_that_is_not_sent_is_no_try(world):
+    """Runs too short to send anything do not use up the tries."""
+    await world.apply(small_stack(1))
+    document = {**small_stack(1), "gateways": {"payments": {**small_stack(0)["gateways"]["payments"]}}}
+    for _ in range(5):
+        outcome = await world.run(provision(document, "request-b", generation=9), seconds=18)
+        assert outcome.status is Status.IN_PROGRESS
+    outcome = await world.run(provision(document, "request-b", generation=9), seconds=120)
+    assert outcome.status is Status.READY
+    assert "target target-0" not in world.live
+
+
+@pytest.mark.parametrize("operation", ["UpdateGateway", "DeleteOauth2CredentialProvider"])
+async def test_a_refusal_that_never_passes_ends(world, operation):
+    """What is refused as busy for longer than ten minutes is FAILED, with the service's own words."""
+    document = small_stack(0)
+    await world.apply(document)
+    world.plane.faults.add(
+        Fault(operation, Effect.REFUSE, -1, 0, "ConflictException", "Provider is attached elsewhere")
+    )
+    document["gateways"]["payments"]["description"] = "new"
+    del document["oauth2CredentialProviders"]
+    request = provision(document, "request-b", allow=frozenset({"oauth2CredentialProviders.idp"}))
+    outcome = await until_settled(world, request)
+    assert outcome.status is Status.FAILED
+    assert "attached elsewhere" in outcome.failures[0].message
+    assert world.plane.world.now < 1200
+
+
+@pytest.mark.parametrize(
+    "text", ["No API with id abc123 exists in this account", "The schema holds a duplicate operationId x"]
+)
+async def test_words_that_only_sound_like_a_taken_name(world, text):
+    """A refusal that says "exists" or "duplicate" of something else is final, with its text."""
+    world.plane.faults.add(Fault("CreateGatewayTarget", Effect.REFUSE, -1, 0, "ValidationException", text))
+    outcome = await world.run(provision(small_stack(1), "request-a"), seconds=120)
+    assert outcome.status is Status.FAILED
+    assert text in outcome.failures[0].message
+
+
+async def test_a_removal_waits_for_a_creation_in_doubt(world):
+    """A create whose answer was lost while reads lag is not taken for nothing: the removal finds and removes it."""
+    world.behaviour.durations.visible_after = 30.0
+    world.plane.faults.add(Fault("CreateGateway", Effect.LOST_ANSWER, times=1))
+    world.plane.faults.add(Fault("CreateGateway", Effect.LOST, times=-1))
+    document = small_stack(0)
+    await world.run(provision(document, "request-a"), seconds=60)
+    assert "gateway payments" in world.live
+    world.plane.faults.all.clear()
+    outcome = await world.destroy(document)
+    assert outcome.status is Status.DELETED
+    assert world.live == {}
+
+
+async def test_impatient_runs_keep_to_five_operations(world):
+    """Runs that leave operations to the next one count them: the service refuses none for their number."""
+    world.behaviour.durations.target = 60.0
+    outcome = await until_settled(world, provision(small_stack(12), "request-a"), patience=5)
+    assert outcome.status is Status.READY
+    refused = [call for call in world.plane.journal.calls if call.refusal == "ServiceQuotaExceededException"]
+    assert refused == []
+
+
+async def test_a_synchronization_longer_than_a_run_is_sent_once(world):
+    """A synchronization that outlives several runs is one call, and ends READY."""
+    await world.apply(small_stack(1))
+    world.sent()
+    world.behaviour.durations.synchronize = 200.0
+    request = provision(small_stack(1), "sync").model_copy(update={"mode": Mode.SYNCHRONIZE, "document": None})
+    outcome = await until_settled(world, request, patience=5)
+    assert outcome.status is Status.READY
+    assert world.sent() == ["SynchronizeGatewayTargets"]
+
+
+async def test_a_parent_that_cannot_be_read_hides_nothing(world):
+    """With GetGateway denied, a removal forgets and removes nothing: its targets are not taken for gone."""
+    await world.apply(small_stack(1))
+    world.plane.faults.add(Fault("GetGateway", Effect.REFUSE, -1, 0, "AccessDeniedException", "not authorized"))
+    world.sent()
+    outcome = await world.destroy(small_stack(1))
+    assert outcome.status is Status.FAILED
+    assert world.sent() == []
+    world.plane.faults.all.clear()
+    assert (await world.destroy(small_stack(1))).status is Status.DELETED
+    assert world.live == {}
+
+
+async def test_lists_with_coarser_times_are_believed(world):
+    """A list that shows whole seconds is not taken for an older one."""
+    world.behaviour.lists_whole_seconds = True
+    await anyio.sleep(0.7)
+    assert (await world.apply(small_stack(2))).status is Status.READY
+    assert world.plane.world.now < 10
