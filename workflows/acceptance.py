@@ -26,6 +26,8 @@ class Accepted:
     generation: int
     document: Mapping[str, Any] | None
     item: Item
+    #: Whether this delivery is the first that was accepted of this request.
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ async def accept(ledger: Ledger, partition: str, request: Request, digest: str) 
             await ledger.write(Put(key, judged, when={"version": (item or {}).get("version")}))
         except ConditionFailed:
             continue
-        return Accepted(judged["generation"], judged.get("document"), judged)
+        new = (item or {}).get("requestId") != request.request_id
+        return Accepted(judged["generation"], judged.get("document"), judged, new)
 
 
 def synchronization_of(item: Item | None) -> Accepted | None:

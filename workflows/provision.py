@@ -22,7 +22,7 @@ from workflows.context import Context
 from workflows.decide import Mode
 from workflows.fingerprint import digest
 from workflows.memory import partition_of, stack_key
-from workflows.outcome import Outcome, Result, Status, overall, retry_after
+from workflows.outcome import VERSION, Outcome, Result, Status, overall, retry_after
 from workflows.problems import Invalid, Problem
 from workflows.reading import read_stack
 from workflows.request import Request
@@ -120,6 +120,8 @@ class _Job:
         if isinstance(accepted, Refused):
             return self._refused(accepted)
         structlog.contextvars.bind_contextvars(generation=accepted.generation)
+        if accepted.new:
+            await context.announce("Gateway Stack Accepted", self._acceptance(accepted))
         try:
             return await self._run(accepted)
         except LeaseHeld as held:
@@ -212,6 +214,17 @@ class _Job:
             calls=dict(self.calls.count),
             reason=reason,
         )
+
+    def _acceptance(self, accepted: Accepted) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "stack": self.request.stack,
+            "requestId": self.request.request_id,
+            "generation": accepted.generation,
+            "account": self.account,
+            "region": self.context.aws.region,
+            "digest": str(accepted.item.get("digest") or ""),
+        }
 
     def _refused(self, refused: Refused) -> Outcome:
         accepted = Accepted(refused.generation or 0, None, {})

@@ -82,9 +82,10 @@ def test_an_event_becomes_a_stack_and_an_announcement(deployed, server):
     outcome = eventbridge.handler(event(), LambdaContext())
     assert outcome["status"] == "READY"
     assert outcome["requestId"] == "event-team"
-    (announcement,) = server.plane.events
-    assert (announcement["Source"], announcement["DetailType"]) == ("gatewright", "Gateway Stack Ready")
-    assert json.loads(announcement["Detail"]) == outcome
+    accepted, ready = server.plane.events
+    assert (accepted["Source"], accepted["DetailType"]) == ("gatewright", "Gateway Stack Accepted")
+    assert (ready["Source"], ready["DetailType"]) == ("gatewright", "Gateway Stack Ready")
+    assert json.loads(ready["Detail"]) == outcome
 
 
 def test_a_removal_names_the_stack(deployed, server):

@@ -12,10 +12,12 @@ from tests.documents import oauth, small_stack
 from workflows.outcome import ResourceStatus, Status
 from workflows.problems import Invalid
 from workflows.reading import read_stack
+from workflows.schema import document_schema
 
 EVENTS = Path(__file__).parents[2] / "events"
 SAMPLES = sorted(path for path in EVENTS.iterdir() if ".schema." not in path.name)
 REQUEST = json.loads((EVENTS / "request.schema.json").read_text())
+ACCEPTED = json.loads((EVENTS / "accepted.schema.json").read_text())
 OUTCOME = json.loads((EVENTS / "outcome.schema.json").read_text())
 
 
@@ -45,8 +47,8 @@ async def test_the_samples_in_their_order(world):
     ]
     assert [outcome.status for outcome in outcomes] == [Status.READY, Status.READY, Status.DELETED]
     assert world.live == {}
-    for _, detail in world.announced:
-        jsonschema.validate(detail, OUTCOME)
+    for kind, detail in world.announced:
+        jsonschema.validate(detail, ACCEPTED if kind == "Gateway Stack Accepted" else OUTCOME)
 
 
 async def test_every_outcome_fits_the_schema(world):
@@ -59,9 +61,9 @@ async def test_every_outcome_fits_the_schema(world):
     await world.apply(consent, generation=4)
     await world.apply({"stack": "other", "gateways": {"payments": consent["gateways"]["payments"] | {"targets": {}}}})
     kinds = [kind.removeprefix("Gateway Stack ") for kind, _ in world.announced]
-    assert kinds == ["Rejected", "Awaiting Consent", "Superseded", "Failed"]
-    for _, detail in world.announced:
-        jsonschema.validate(detail, OUTCOME)
+    assert kinds == ["Rejected", "Accepted", "Awaiting Consent", "Superseded", "Accepted", "Failed"]
+    for kind, detail in world.announced:
+        jsonschema.validate(detail, ACCEPTED if kind == "Gateway Stack Accepted" else OUTCOME)
 
 
 def test_the_schema_knows_every_status():
@@ -69,3 +71,24 @@ def test_the_schema_knows_every_status():
     assert set(OUTCOME["properties"]["status"]["enum"]) == {str(status) for status in Status}
     resource = OUTCOME["properties"]["resources"]["additionalProperties"]["properties"]["status"]["enum"]
     assert set(resource) == {str(status) for status in ResourceStatus}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SAMPLES if path.name.startswith("provision")], ids=lambda path: path.name
+)
+def test_the_document_schema_takes_the_samples(path):
+    """What an editor is given takes what we take, references and secrets included, and refuses a literal secret."""
+    schema = document_schema()
+    document = json.loads(path.read_text())["detail"]["stack"]
+    jsonschema.validate(document, schema)
+    jsonschema.validate({"stack": "x", "gateways": {"theirs": {"gatewright": {"existing": True}}}}, schema)
+    config = document["oauth2CredentialProviders"]["payments-idp"]["oauth2ProviderConfigInput"]
+    config["customOauth2ProviderConfig"]["clientSecret"] = "literal"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema)
+
+
+def test_the_document_schema_refuses_the_broken_sample():
+    """Unknown sections, unknown members and missing ones are refused by the schema too."""
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load((EVENTS / "sixteen-mistakes.yaml").read_text()), document_schema())
