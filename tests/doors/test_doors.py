@@ -15,6 +15,7 @@ from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.server import SandboxServer
 from infra.settings import SettingsError, read_settings
 from tests.documents import gateway, mcp_target
+from tests.worlds import OUTPUTS
 from workflows.request import NotARequest
 
 FAST = {"provider": 0.05, "gateway": 0.1, "target": 0.05, "synchronize": 0.05, "delete": 0.05}
@@ -65,6 +66,7 @@ def deployed(server, monkeypatch, tmp_path, patience) -> Iterator[Environment]:
     yield made
     environment.use(None)
     made.close()
+    OUTPUTS.extend([(tmp_path / "ledger").read_bytes().decode("latin-1"), str(server.plane.events)])
 
 
 def event(name: str = "team", detail_type: str = "Gateway Stack Requested", **detail) -> dict:

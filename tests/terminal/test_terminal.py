@@ -11,6 +11,8 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.worlds import OUTPUTS
+
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "events" / "provision-payments-stack.json"
 
@@ -26,9 +28,12 @@ class Shell:
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "handlers.cli", *map(str, arguments)]
-        return subprocess.run(
+        done = subprocess.run(
             command, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
         )
+        ledgers = (path.read_bytes().decode("latin-1") for path in self.folder.rglob("ledger*") if path.is_file())
+        OUTPUTS.extend([done.stdout, done.stderr, *ledgers])
+        return done
 
     def json(self, *arguments: object) -> dict:
         return json.loads(self(*arguments, "--json").stdout)
