@@ -8,6 +8,7 @@ import anyio
 from infra.aws import is_mutating
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.tasks import together
+from workflows import steps
 from workflows.decide import Action, Mode, decide
 from workflows.kinds.kind import Phase
 from workflows.outcome import ResourceStatus, Result
@@ -66,6 +67,10 @@ async def _after_others(run: Run, item: Item) -> Result | None:
                 continue
             reason = f"kept: {address}, which needs it, is retained"
             run.warn(item.address, "kept", reason)
+            if other.released:
+                # It belongs to what was left on purpose, and is left with it.
+                await steps.forget(run, run.wish(item.address))
+                item.released = True
             return result_of(run, item, ResourceStatus.RETAINED, reason)
         if result.status is ResourceStatus.IN_PROGRESS:
             reason = f"waits for {address}, which is in progress"

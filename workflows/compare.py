@@ -49,6 +49,13 @@ def _names(declared: Mapping[str, Any], applied: Mapping[str, Any] | None) -> se
     return (set(declared) | set(applied or {})) - _ELSEWHERE
 
 
+def either(one: Any, other: Any) -> Any:
+    """Return a fingerprint that has every member that one or the other has."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return other if one is None else one
+    return {name: either(one.get(name), other.get(name)) for name in {**one, **other}}
+
+
 def is_empty(value: Any) -> bool:
     """Tell whether a value says as little as an absent one."""
     return value is None or (isinstance(value, list | Mapping) and not value)

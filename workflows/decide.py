@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from workflows import failures
-from workflows.compare import differences, is_empty
+from workflows.compare import differences
 from workflows.failures import Failure
 from workflows.fingerprint import canonical, fingerprint
 from workflows.kinds import Kind
@@ -173,7 +173,7 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
         if frozen:
             failure = failures.fixed(wish.address, frozen, wish.kind.noun)
             return Decision(Action.FAIL, failure.message, (frozen,), failure)
-        paths = differences(wish.kind, declared, seen.body, memory.last_sent)
+        paths = _differences(wish.kind, declared, seen, memory)
         if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
             paths.append("name")
         paths = [path for path in paths if path not in wish.tolerated]
@@ -187,13 +187,19 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     return _synchronized(wish, seen, memory)
 
 
+def _differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> list[str]:
+    """Compare with every declaration that may be in force: what an unanswered call added must not linger."""
+    before: list[Mapping[str, Any] | None] = [*memory.may_be_in_force] or [None]
+    return sorted({path for one in before for path in differences(kind, declared, seen.body, one)})
+
+
 def _look_for_update() -> Decision:
     return Decision(Action.LOOK, "for what an update must carry over")
 
 
 def _as_last_seen(declared: Mapping[str, Any], seen: Seen, memory: Memory) -> bool:
     """Tell whether neither the declaration nor the resource changed since both were last found to agree."""
-    applied = memory.applied if memory.sent is None else None
+    applied = memory.applied if memory.sent is None and not memory.doubtful else None
     same = applied is not None and canonical(fingerprint(declared)) == canonical(applied)
     return same and bool(seen.updated) and seen.updated == memory.seen_updated
 
@@ -209,22 +215,22 @@ def _frozen(kind: Kind, declared: Mapping[str, Any], seen: Seen) -> str:
 
 def rotated_secrets(wish: Wish, memory: Memory) -> tuple[str, ...]:
     """Return the paths of secrets whose version is another than the one last applied."""
-    now = wish.secret_versions or {}
-    known = memory.secret_versions
-    return tuple(path for path, version in now.items() if version and known.get(path, version) != version)
+    known = [memory.secret_versions, *(one["versions"] for one in memory.doubtful)]
+    now = {path: version for path, version in (wish.secret_versions or {}).items() if version}
+    return tuple(path for path, version in now.items() if any(one.get(path, version) != version for one in known))
 
 
 def _tags_differ(wish: Wish, seen: Seen, memory: Memory) -> bool:
     if not wish.kind.tagged:
         return False
     wanted = dict((wish.declared or {}).get("tags") or {})
-    if seen.tags is not None:
-        there = dict(seen.tags)
-        return there.pop(OWNER_TAG, None) != wish.stack or any(there.get(k) != v for k, v in wanted.items())
-    applied = (memory.applied or {}).get("tags")
-    if memory.applied is None or (is_empty(applied) and is_empty(wanted)):
-        return False
-    return canonical(fingerprint(wanted)) != canonical(applied or {})
+    certain = [memory.applied] if memory.applied is not None else []
+    before = [one.get("tags") or {} for one in (*certain, *(doubt["declared"] for doubt in memory.doubtful))]
+    if seen.tags is None:
+        return any(canonical(fingerprint(wanted)) != canonical(one) for one in before)
+    there = dict(seen.tags)
+    stale = {key for one in before for key in one if key in there} - set(wanted)
+    return bool(stale) or there.get(OWNER_TAG) != wish.stack or any(there.get(k) != v for k, v in wanted.items())
 
 
 def _synchronized(wish: Wish, seen: Seen, memory: Memory) -> Decision:

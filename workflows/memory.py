@@ -38,7 +38,8 @@ class Memory:
     arn: str | None = None
     #: Counts the lives of this name; raised before anything is created again.
     incarnation: int = 0
-    #: The mark of a mutating call that was about to go out: {"action", "token"?, "at"}.
+    #: The mark of a mutating call that was about to go out: {"action", "at", "doubtful": [{"declared", "versions"}]}.
+    #: While it stands, nobody knows which of the doubtful declarations are in force.
     pending: Mapping[str, Any] | None = None
     applied: Mapping[str, Any] | None = None
     #: The fingerprint of an update that the service took and that is not known to be in force yet.
@@ -90,6 +91,17 @@ class Memory:
         """When a creation was begun that has no answer yet; None where there is none."""
         mark = self.pending or {}
         return float(mark.get("at", 0.0)) if mark.get("action") == "CREATE" and self.id is None else None
+
+    @property
+    def doubtful(self) -> list[Mapping[str, Any]]:
+        """What was sent without an answer: each declaration's fingerprint and its secrets' versions."""
+        return list((self.pending or {}).get("doubtful", ()))
+
+    @property
+    def may_be_in_force(self) -> list[Mapping[str, Any]]:
+        """The fingerprints of every declaration that may be in force, the last certain one first."""
+        certain = [one for one in (self.last_sent, self.applied) if one is not None]
+        return [*certain[:1], *(one["declared"] for one in self.doubtful)]
 
     @property
     def last_sent(self) -> Mapping[str, Any] | None:

@@ -22,7 +22,7 @@ from workflows.context import Context
 from workflows.decide import Mode
 from workflows.fingerprint import digest
 from workflows.memory import partition_of, stack_key
-from workflows.outcome import VERSION, Outcome, Result, Status, overall, retry_after
+from workflows.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
 from workflows.problems import Invalid, Problem
 from workflows.reading import read_stack
 from workflows.request import Request
@@ -153,7 +153,7 @@ class _Job:
             problem = Problem("stack", "unknown-stack", f"no stack named {self.request.stack} is in force here")
             raise Invalid([problem])
         last = found.item.get("synchronization") or {}
-        if last.get("requestId") == self.request.request_id:
+        if last.get("requestId") == self.request.request_id and last["outcome"]["status"] in FINAL:
             outcome = last["outcome"]
             return Refused(Status(outcome["status"]), "this request was finished before", found.generation, outcome)
         return found

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 #: More steps than any resource takes; one that takes them all does not come to rest.
 _MOST_STEPS = 60
+_MOST_UPDATES = 6
 #: Calls without an answer that one resource may meet in a run before it is left to the next.
 _MOST_UNANSWERED = 5
 
@@ -44,6 +45,9 @@ async def reach(run: Run, item: Item) -> Result:
     for _ in range(_MOST_STEPS):
         wish = run.wish(item.address)
         decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
+        item.updates += decision.action is Action.UPDATE
+        if item.updates > _MOST_UPDATES:
+            break
         result = await _take(run, item, wish, decision)
         if result is not None:
             return result
@@ -179,4 +183,5 @@ async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
     run.warn(item.address, "kept", decision.reason)
     if not (wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION):
         await steps.forget(run, wish)
+        item.released = True
     return result_of(run, item, ResourceStatus.RETAINED, decision.reason)

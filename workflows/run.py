@@ -48,6 +48,9 @@ class Item:
     first_action: tuple[str, str] | None = None
     began: float = 0.0
     worn_tokens: int = 0
+    updates: int = 0
+    #: Whether it was left as it is on purpose, and is not managed any more.
+    released: bool = False
     unanswered: int = 0
     tolerated: tuple[str, ...] = ()
 

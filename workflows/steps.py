@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from infra import service_model
 from infra.aws import CALL_SECONDS
 from infra.errors import CallFailed, Verdict
 from infra.secrets import Secret, resolve
-from workflows.compare import update_body
+from workflows.compare import either, update_body
 from workflows.decide import Action, Mode, Wish
 from workflows.fingerprint import client_token, digest, fingerprint
 from workflows.kinds.kind import Phase
@@ -22,6 +23,8 @@ from workflows.survey import list_children
 
 #: Earlier lives whose tokens the service still remembers, that one run works its way past.
 _MOST_WORN_TOKENS = 30
+#: Unanswered calls that one mark keeps.
+_MOST_DOUBTS = 5
 
 
 async def create(run: Run, wish: Wish) -> None:
@@ -36,8 +39,9 @@ async def create(run: Run, wish: Wish) -> None:
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
         body["clientToken"] = mark["token"] = client_token(*place, incarnation, digest(declared))
-    memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since)
-    await _mark(run, memory, mark)
+    doubts = memory.pending
+    memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
+    await _mark(run, wish, memory, mark, versions)
     answer = await _create(run, wish, body)
     if answer is None:
         return
@@ -86,12 +90,13 @@ async def look_by_name(run: Run, wish: Wish) -> None:
 async def update(run: Run, wish: Wish) -> None:
     """Replace a resource's settings: what is declared, with what was never declared and stands there."""
     memory, seen = run.memory(wish.address), _present(run, wish)
-    body = update_body(wish.kind, _declared(wish), seen.body, memory.applied)
+    before = reduce(either, (memory.applied, *(doubt["declared"] for doubt in memory.doubtful)))
+    body = update_body(wish.kind, _declared(wish), seen.body, before)
     if "name" in wish.kind.updatable:
         body["name"] = wish.name
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
     body, versions = await _with_secrets(run, wish, wish.kind.operations.update, body)
-    await _mark(run, memory, {"action": Action.UPDATE})
+    await _mark(run, wish, memory, {"action": Action.UPDATE}, versions)
     answer = await run.calls(wish.kind.operations.update, body)
     run.seen[wish.address] = seen = replace(seen, body=_fresh(answer), full=_whole(wish, answer))
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
@@ -103,8 +108,9 @@ async def tag(run: Run, wish: Wish) -> None:
     """Set our tag and the declared ones; tags that were declared before and are no more go."""
     memory, seen = run.memory(wish.address), _present(run, wish)
     wanted = {**(_declared(wish).get("tags") or {}), OWNER_TAG: wish.stack}
-    before = set((memory.applied or {}).get("tags") or {})
-    await _mark(run, memory, {"action": Action.TAG})
+    earlier = [memory.applied or {}, *(doubt["declared"] for doubt in memory.doubtful)]
+    before = {key for one in earlier for key in one.get("tags") or {}}
+    await _mark(run, wish, memory, {"action": Action.TAG})
     await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted})
     stale = sorted(before - set(wanted))
     if stale:
@@ -119,7 +125,7 @@ async def delete(run: Run, wish: Wish) -> None:
     """Delete a resource; that it is gone already is no mistake."""
     memory, seen = run.memory(wish.address), _present(run, wish)
     memory = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
-    await _mark(run, memory, {"action": Action.DELETE})
+    await _mark(run, wish, memory, {"action": Action.DELETE})
     params = address_of(wish.kind, seen.id, run.parent_id(wish.address))
     try:
         answer = await run.calls(wish.kind.operations.delete, params)
@@ -145,7 +151,7 @@ async def forget(run: Run, wish: Wish) -> None:
 async def synchronize(run: Run, wish: Wish) -> None:
     """Have a target's tools read again: one id a call."""
     memory, seen = run.memory(wish.address), _present(run, wish)
-    await _mark(run, memory, {"action": Action.SYNCHRONIZE})
+    await _mark(run, wish, memory, {"action": Action.SYNCHRONIZE})
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
     answer = await run.calls(str(wish.kind.operations.synchronize), params)
     body: dict[str, Any] = next(
@@ -164,7 +170,7 @@ async def settle(run: Run, wish: Wish) -> None:
     """Remember that a resource is as declared."""
     memory, seen = run.memory(wish.address), _present(run, wish)
     item = run.items[wish.address]
-    if memory.applied is None:
+    if memory.applied is None and memory.incarnation == 0:
         message = "taken over as it stands: its secrets and members that are not declared are taken as current"
         run.warn(wish.address, "adopted", message)
     known = replace(
@@ -188,10 +194,19 @@ async def settle(run: Run, wish: Wish) -> None:
         await run.book.remember(known)
 
 
-async def _mark(run: Run, memory: Memory, mark: Mapping[str, Any]) -> None:
-    """Write down what is about to be sent. After this, a run that finds no answer knows that one may exist."""
+async def _mark(
+    run: Run, wish: Wish, memory: Memory, mark: Mapping[str, Any], versions: Mapping[str, str] | None = None
+) -> None:
+    """Write down what is about to be sent. After this, a run that finds no answer knows what may be in force.
+
+    Earlier marks that had no answer are kept in it.
+    """
     run.deadline.require(CALL_SECONDS, str(mark["action"]))
-    await run.book.remember(replace(memory, pending={**mark, "at": run.now()}))
+    doubt = {"declared": fingerprint(_declared(wish)), "versions": dict(versions or {})}
+    declares = mark["action"] in (Action.CREATE, Action.UPDATE, Action.TAG)
+    doubtful = [one for one in memory.doubtful if one != doubt] + ([doubt] if declares else [])
+    pending = {**mark, "at": run.now(), "doubtful": doubtful[-_MOST_DOUBTS:]}
+    await run.book.remember(replace(memory, pending=pending))
 
 
 def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:
@@ -227,6 +242,8 @@ async def _with_secrets(
     secrets: dict[str, Secret] = {}
     for path, reference in run.secrets_of(run.items[wish.address].resource).items():
         secrets[path] = await resolve(run.calls, reference)
+        # It may have been rotated since it was compared; what is sent now is what counts from here on.
+        run.secret_versions[reference] = secrets[path].version
     filled = _fill(body, {path: secret.value for path, secret in secrets.items()}, ())
     # Ids are the service's own, in whatever form it gives them; only what is declared is checked.
     declared = wish.kind.declarable.members

@@ -53,6 +53,8 @@ async def _wait_for(run: Run, item: Item, sort: str, began: float, *, appears: b
             # Just created and not shown yet is not gone.
             fresh = run.now() - run.memory(item.address).created_at < VISIBLE_WITHIN
             return not appears and (leaving or not fresh)
+        if appears:
+            return True
         if leaving and anyio.current_time() - began < _STALE:
             return False
         lagging = before is not None and earlier(seen.updated, before.updated)
