@@ -164,7 +164,8 @@ def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:
 
 def _cycles(resources: Mapping[str, Resource]) -> Iterator[Problem]:
     """Name every cycle, setting those aside that are named already."""
-    graph = {address: resource.waits_on & set(resources) for address, resource in resources.items()}
+    known = set(resources)
+    graph = {address: resource.waits_on & known for address, resource in resources.items()}
     while True:
         try:
             TopologicalSorter(graph).prepare()

@@ -238,10 +238,10 @@ def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) ->
         items[address] = Item(address, resource.kind, resource.name, keep, resource.options, resource.parent)
     if mode is not Mode.SYNCHRONIZE:
         items |= _remembered(memories, items)
-    users = _users(stack, memories, items)
+    users, known = _users(stack, memories, items), set(items)
     for item in items.values():
         needs = item.resource.waits_on if item.resource is not None else users.get(item.address, frozenset())
-        item.after = frozenset(needs) & set(items) - {item.address}
+        item.after = frozenset(needs) & known - {item.address}
     _break_cycles(items)
     return items
 
