@@ -226,6 +226,8 @@ def _tags_differ(wish: Wish, seen: Seen, memory: Memory) -> bool:
     wanted = dict((wish.declared or {}).get("tags") or {})
     certain = [memory.applied] if memory.applied is not None else []
     before = [one.get("tags") or {} for one in (*certain, *(doubt["declared"] for doubt in memory.doubtful))]
+    if set(memory.stale_tags) - set(wanted):
+        return True
     if seen.tags is None:
         return any(canonical(fingerprint(wanted)) != canonical(one) for one in before)
     there = dict(seen.tags)

@@ -50,6 +50,8 @@ class Memory:
     attempts: int = 0
     attempts_generation: int = 0
     last_reason: str = ""
+    #: Tags that an unanswered call may have set and that an update, which sends no tags, left in doubt.
+    stale_tags: tuple[str, ...] = ()
     #: Since when the service refuses it for passing reasons; 0 when it does not.
     refused_since: float = 0.0
     #: The last request for which it was synchronized, and how often.
@@ -72,14 +74,15 @@ class Memory:
         """Read an item, keeping what this code does not know."""
         known = {one.name for one in fields(cls)} - {"unknown"}
         mine = {name: value for name, value in item.items() if name in known}
-        mine["waits_on"] = tuple(mine.get("waits_on", ()))
+        mine |= {name: tuple(mine.get(name, ())) for name in ("waits_on", "stale_tags")}
         rest = {name: value for name, value in item.items() if name not in known}
         return cls(**mine, unknown=rest)
 
     def item(self) -> Item:
         """Return the item to store."""
         mine = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "unknown"}
-        return {**self.unknown, **mine, "waits_on": list(self.waits_on), "schema": SCHEMA}
+        lists = {"waits_on": list(self.waits_on), "stale_tags": list(self.stale_tags)}
+        return {**self.unknown, **mine, **lists, "schema": SCHEMA}
 
     @property
     def exists(self) -> bool:
@@ -96,6 +99,11 @@ class Memory:
     def doubtful(self) -> list[Mapping[str, Any]]:
         """What was sent without an answer: each declaration's fingerprint and its secrets' versions."""
         return list((self.pending or {}).get("doubtful", ()))
+
+    @property
+    def doubtful_tags(self) -> set[str]:
+        """The keys of tags that unanswered calls may have set."""
+        return {*self.stale_tags, *(key for one in self.doubtful for key in one["declared"].get("tags") or {})}
 
     @property
     def may_be_in_force(self) -> list[Mapping[str, Any]]:

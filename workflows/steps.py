@@ -100,7 +100,7 @@ async def update(run: Run, wish: Wish) -> None:
     answer = await run.calls(wish.kind.operations.update, body)
     run.seen[wish.address] = seen = replace(seen, body=_fresh(answer), full=_whole(wish, answer))
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
-    memory = replace(memory, sent=fingerprint(_declared(wish)))
+    memory = replace(memory, sent=fingerprint(_declared(wish)), stale_tags=tuple(sorted(memory.doubtful_tags)))
     await run.book.remember(_taken(memory, wish, run, seen, versions))
 
 
@@ -108,8 +108,7 @@ async def tag(run: Run, wish: Wish) -> None:
     """Set our tag and the declared ones; tags that were declared before and are no more go."""
     memory, seen = run.memory(wish.address), _present(run, wish)
     wanted = {**(_declared(wish).get("tags") or {}), OWNER_TAG: wish.stack}
-    earlier = [memory.applied or {}, *(doubt["declared"] for doubt in memory.doubtful)]
-    before = {key for one in earlier for key in one.get("tags") or {}}
+    before = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags}
     await _mark(run, wish, memory, {"action": Action.TAG})
     await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted})
     stale = sorted(before - set(wanted))
@@ -117,7 +116,7 @@ async def tag(run: Run, wish: Wish) -> None:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale})
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
     applied = {**(memory.applied or {}), "tags": fingerprint(_declared(wish).get("tags") or {})}
-    known = replace(memory, id=seen.id, arn=seen.arn, pending=None)
+    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=())
     await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
 
 

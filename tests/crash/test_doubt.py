@@ -36,6 +36,8 @@ def with_more(what: str) -> dict:
             body["targets"]["t"]["description"] = "more"
         case "gateway tags":
             body["tags"] = {"more": "1"}
+        case "gateway tags and description":
+            body |= {"tags": {"more": "1"}, "description": "more"}
         case "provider endpoint":
             document["oauth2CredentialProviders"]["idp"] = provider(privateEndpoint=PRIVATE)
     return document
@@ -56,6 +58,7 @@ async def index_of(before: dict | None, request: Request, operation: str) -> int
     [
         ("gateway description", "create_gateway"),
         ("gateway tags", "create_gateway"),
+        ("gateway tags and description", "create_gateway"),
         ("target description", "create_gateway_target"),
         ("provider endpoint", "create_oauth2_credential_provider"),
     ],
