@@ -90,7 +90,7 @@ async def look_by_name(run: Run, wish: Wish) -> None:
 async def update(run: Run, wish: Wish) -> None:
     """Replace a resource's settings: what is declared, with what was never declared and stands there."""
     memory, seen = run.memory(wish.address), _present(run, wish)
-    before = reduce(either, (memory.applied, *(doubt["declared"] for doubt in memory.doubtful)))
+    before = reduce(either, (memory.applied, memory.sent, *(doubt["declared"] for doubt in memory.doubtful)))
     body = update_body(wish.kind, _declared(wish), seen.body, before)
     if "name" in wish.kind.updatable:
         body["name"] = wish.name

@@ -106,6 +106,22 @@ def test_what_a_lost_change_added_does_not_linger(what, operation, back):
     virtually(job)
 
 
+def test_what_an_unfinished_update_added_does_not_linger():
+    """The update was answered and the run died before its end; the next document has none of what it added."""
+
+    async def job() -> None:
+        world, more = SandboxWorld(), provision(with_more("gateway description"), "more")
+        await world.apply(plain())
+        index = await index_of(plain(), more, "update_gateway")
+        assert await run_once(world, Process(At.BEFORE_SENDING, index + 1), more) is None
+        await anyio.sleep(400)
+        assert (await run_until_settled(world, Process(), provision(plain(), "last"))).status is Status.READY
+        assert "description" not in world.live["gateway payments"].request
+        world.close()
+
+    virtually(job)
+
+
 def test_a_secret_that_rotated_after_a_lost_creation_is_applied():
     """The provider was made with the old secret and nobody knows; the next run sends the new one."""
 
