@@ -5,6 +5,7 @@ People see progress and tables on stderr and stdout; `--json` prints one JSON va
 
 import argparse
 import asyncio
+import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,10 +22,10 @@ from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
 from infra.errors import CallFailed, OutOfTime
 from infra.ledger.sqlite import SqliteLedger
-from infra.settings import SettingsError, ledger_path, read_settings
+from infra.settings import Settings, SettingsError, ledger_path, read_settings
 from infra.telemetry import set_up_logs
 from workflows.context import Context
-from workflows.decide import Mode
+from workflows.decide import Action, Mode
 from workflows.outcome import Outcome, Status
 from workflows.planning import plan
 from workflows.problems import Invalid
@@ -46,6 +47,7 @@ _EXIT = {
 #: Seconds of one run: a lease left behind by a killed terminal ends soon after.
 _SLICE = 120.0
 _LEAST_SECONDS = CALL_SECONDS + 10.0
+_HIGHEST_PORT = 65535
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--ledger", default="", metavar="URL")
     command("schema", _schema, "print the JSON Schema of stack documents", file=False)
     sandbox = command("sandbox", _sandbox, "serve a local AgentCore control plane on loopback", file=False)
-    sandbox.add_argument("--port", type=int, default=0, metavar="N", help="default: any free one")
+    sandbox.add_argument("--port", type=_port, default=0, metavar="N", help="default: any free one")
     sandbox.add_argument("--page-size", type=int, default=1000, metavar="N")
     sandbox.add_argument("--round-trip", type=float, default=0.0, metavar="S", help="seconds added to every answer")
     return parser
@@ -118,9 +120,16 @@ def _parser() -> argparse.ArgumentParser:
 def _seconds(text: str) -> float:
     """Read a time-out: less than a call may take is no time to change anything in."""
     seconds = float(text)
-    if seconds < _LEAST_SECONDS:
+    if not seconds >= _LEAST_SECONDS:  # nan is no time either
         raise argparse.ArgumentTypeError(f"at least {_LEAST_SECONDS:.0f} seconds; one call may take {CALL_SECONDS:.0f}")
     return seconds
+
+
+def _port(text: str) -> int:
+    """Read a port number."""
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_HIGHEST_PORT}")
+    return int(text)
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -140,7 +149,10 @@ def _plan(options: argparse.Namespace) -> int:
 
     planned = _with_environment(options, job)
     show.value(options, planned.shown(), lambda: show.plan(planned))
-    return CHANGES if options.exit_code and planned.pending else DONE
+    if not options.exit_code:
+        return DONE
+    awaits = any(one.action == Action.CONSENT for one in planned.resources)
+    return CHANGES if planned.pending else CONSENT if awaits else DONE
 
 
 def _apply(options: argparse.Namespace) -> int:
@@ -185,7 +197,7 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    settings = read_settings({"GATEWRIGHT_LEDGER": options.ledger}) if options.ledger else read_settings()
+    settings = _settings(options)
     ledger = SqliteLedger(ledger_path(settings.ledger))
     try:
         found = asyncio.run(stacks(ledger, options.stack))
@@ -220,10 +232,12 @@ def _sandbox(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _settings(options: argparse.Namespace) -> Settings:
+    return read_settings({**os.environ, "GATEWRIGHT_LEDGER": options.ledger} if options.ledger else os.environ)
+
+
 def _with_environment(options: argparse.Namespace, job: Callable[[Context], Awaitable[Any]]) -> Any:
-    settings = read_settings()
-    if options.ledger:
-        settings = read_settings({"GATEWRIGHT_LEDGER": options.ledger})
+    settings = _settings(options)
     env = Environment(settings, progress=show.Progress())
     # A terminal shows progress itself; log lines are for those who look for trouble.
     set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)

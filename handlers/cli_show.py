@@ -52,6 +52,9 @@ def outcome(found: Outcome) -> None:
                 print(f"{result.address}.{name}: {output}")
         if result.consent is not None:
             print(f"{result.address} awaits consent at {result.consent['authorizationUrl']}")
+    for result in found.results:
+        if result.status in ("BLOCKED", "IN_PROGRESS") or result.reason.startswith("skipped"):
+            print(f"{result.address}: {result.reason}")
     for failure in found.failures:
         print(f"{failure.resource}: {failure.code}: {failure.message}\n  {failure.actor} must act: {failure.advice}")
     problems(found.problems)
@@ -88,7 +91,12 @@ def problems(found: Iterable[Problem]) -> None:
 
 
 def waiting(found: Outcome, seconds: float) -> None:
-    """Print that a run ended without being done."""
+    """Print that a run ended without being done, and what it waits for."""
+    for result in found.results:
+        if result.status == "IN_PROGRESS":
+            print(f"{result.address}: {result.reason}", file=sys.stderr)
+        if result.consent is not None:
+            print(f"{result.address} awaits consent at {result.consent['authorizationUrl']}", file=sys.stderr)
     print(f"{found.reason or 'in progress'}; going on in {seconds:.0f} s", file=sys.stderr)
 
 
@@ -98,6 +106,9 @@ def stacks(found: dict[str, Any]) -> None:
         (name, str(one["generation"]), str(one["mode"]), str(one["status"] or "-"), one["finishedAt"] or "-")
         for name, one in found.items()
     ]
+    if not rows:
+        print("the ledger knows no such stack", file=sys.stderr)
+        return
     table(("stack", "generation", "mode", "status", "finished"), rows)
     if len(found) == 1:
         for one in found.values():

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from infra.service_model import MAX_DEPTH
+
 #: More text than any stack document needs: S3 holds larger schemas.
 LARGEST = 8 * 1024 * 1024
 #: Values that aliases may blow a document up to.
@@ -47,6 +49,7 @@ def parse(text: str) -> Any:
     if len(text) > LARGEST:
         raise Unreadable(f"the document is larger than {LARGEST} characters")
     try:
+        _shallow(text)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - the loader is a safe one
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -55,6 +58,18 @@ def parse(text: str) -> Any:
         raise Unreadable(f"{problem}{where}") from None
     _bounded(value)
     return value
+
+
+def _shallow(text: str) -> None:
+    """Refuse deep nesting from the stream of events: composing it would recurse, in C and without a check."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise Unreadable(f"nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            depth -= 1
 
 
 def _bounded(value: Any) -> None:

@@ -48,7 +48,7 @@ async def version_of(calls: Calls, reference: SecretReference) -> str:
     """Return the version id that a reference stands for now, without reading the value."""
     if reference.version:
         return reference.version
-    answer = await calls("DescribeSecret", {"SecretId": reference.secret_id}, service="secretsmanager")
+    answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id})
     stage = reference.stage or "AWSCURRENT"
     stages: dict[str, list[str]] = answer.get("VersionIdsToStages", {})
     return next((version for version, labels in stages.items() if stage in labels), "")
@@ -62,12 +62,21 @@ async def resolve(calls: Calls, reference: SecretReference) -> Secret:
         "VersionId": reference.version,
     }
     params = {name: value for name, value in wanted.items() if value}
-    answer = await calls("GetSecretValue", params, service="secretsmanager")
+    answer = await _ask(calls, "GetSecretValue", params)
     text = answer.get("SecretString", "")
     calls.aws.redaction.add(text)
     value = _member(reference, text) if reference.key else text
     calls.aws.redaction.add(value)
     return Secret(value, answer.get("VersionId", ""))
+
+
+async def _ask(calls: Calls, operation: str, params: dict[str, str]) -> dict[str, Any]:
+    """Ask Secrets Manager; its refusals do not say which secret they are about."""
+    try:
+        return await calls(operation, params, service="secretsmanager")
+    except CallFailed as failed:
+        message = f"secret {params['SecretId']}: {failed.message}"
+        raise CallFailed(operation, failed.verdict, failed.code, message) from None
 
 
 def _member(reference: SecretReference, text: str) -> str:

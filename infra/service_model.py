@@ -157,6 +157,8 @@ class RequestType:
         """Say in a document's own words what pydantic found, with the name that was probably meant."""
         if kind == "missing":
             return "this member is required and missing"
+        if kind == "too_long" and isinstance(message, str):
+            return message.replace(" after validation", "")
         if kind != "extra_forbidden":
             return message.removeprefix("Input ").replace("String should", "should", 1)
         known = self._siblings(path)

@@ -162,9 +162,9 @@ def _just_made(seen: Seen, memory: Memory) -> bool:
 def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     """Compare a settled resource with its declaration."""
     declared = wish.declared or {}
-    if not seen.ours and wish.kind.tagged:
-        return Decision(Action.TAG, "adopted on purpose", ("tags",))
-    if not _as_last_seen(declared, seen, memory):
+    adopting = not seen.ours and wish.kind.tagged
+    paths: list[str] = []
+    if adopting or not _as_last_seen(declared, seen, memory):
         if not seen.full:
             return Decision(Action.LOOK, "changed since it was last seen")
         frozen = _frozen(wish.kind, declared, seen)
@@ -177,13 +177,16 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
         if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
             paths.append("name")
         paths = [path for path in paths if path not in wish.tolerated]
-        if paths:
-            return Decision(Action.UPDATE, "differs from what is declared", tuple(paths))
+    tags = ("tags",) if adopting or _tags_differ(wish, seen, memory) else ()
+    if adopting:
+        return Decision(Action.TAG, "adopted on purpose", (*tags, *paths))
+    if paths:
+        return Decision(Action.UPDATE, "differs from what is declared", (*paths, *tags))
     rotated = rotated_secrets(wish, memory)
     if rotated:
         return Decision(Action.UPDATE, "the secret was rotated", rotated) if seen.full else _look_for_update()
-    if _tags_differ(wish, seen, memory):
-        return Decision(Action.TAG, "tags differ", ("tags",))
+    if tags:
+        return Decision(Action.TAG, "tags differ", tags)
     return _synchronized(wish, seen, memory)
 
 

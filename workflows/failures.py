@@ -87,7 +87,7 @@ def of_status(address: str, status: str, reasons: str, tries: int) -> Failure:
 
 def name_taken(address: str, noun: str, name: str, identity: str) -> Failure:
     """Return the failure of a resource whose name somebody else's resource bears."""
-    message = f"a {noun} named {name} exists already ({identity}) and is not this stack's"
+    message = f"the name {name} is taken by another {noun} ({identity}), which is not this stack's"
     advice = "Choose another name, or declare `gatewright: {adopt: true}` on the resource to take it over."
     return Failure(address, "NameTaken", message, Actor.APP_TEAM, advice)
 

@@ -190,6 +190,8 @@ class _Job:
         return run
 
     def _of_results(self, accepted: Accepted, run: Run, results: list[Result]) -> Outcome:
+        for address in sorted(self.request.allow - set(run.items)):
+            run.warn(address, "allow", "allowed, but nothing of that address is declared or known")
         for address, names in run.unmanaged.items():
             if names:
                 run.warn(address, "unmanaged", f"targets that this stack does not manage: {', '.join(names)}")

@@ -19,6 +19,9 @@ REFUSED_FOR = 600.0
 def result_of(run: Run, item: Item, status: ResourceStatus, reason: str, *, retry_after: float | None = None) -> Result:
     """Return a result with what is seen and remembered of a resource now."""
     seen = run.seen.get(item.address)
+    if seen is not None and not seen.ours and not item.options.existing:
+        # Somebody else's id and URL are not ours to hand out.
+        seen = None
     action, why = item.first_action or (Action.NONE, reason)
     seconds = anyio.current_time() - item.began if item.began else 0.0
     return Result(

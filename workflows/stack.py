@@ -119,4 +119,6 @@ def _options(value: Any, path: Path, problems: list[Problem]) -> Options:
 def from_pydantic(error: ValidationError, path: Path) -> Iterable[Problem]:
     """Turn pydantic's findings into problems under a path."""
     for one in error.errors(include_url=False, include_input=False, include_context=False):
-        yield Problem(path_text((*path, *one["loc"])), one["type"], one["msg"])
+        known = {"extra_forbidden": "unknown member", "missing": "this member is required and missing"}
+        message = known.get(one["type"], one["msg"].removeprefix("Input "))
+        yield Problem(path_text((*path, *one["loc"])), one["type"], message.replace("valid tuple", "list"))

@@ -23,6 +23,8 @@ from workflows.survey import list_children
 
 #: Earlier lives whose tokens the service still remembers, that one run works its way past.
 _MOST_WORN_TOKENS = 30
+#: Refusals of a create that leave no doubt: nothing was made.
+_NO_EFFECT = frozenset({Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.QUOTA, Verdict.NOT_YET})
 #: Unanswered calls that one mark keeps.
 _MOST_DOUBTS = 5
 
@@ -42,7 +44,13 @@ async def create(run: Run, wish: Wish) -> None:
     doubts = memory.pending
     memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
     await _mark(run, wish, memory, mark, versions)
-    answer = await _create(run, wish, body)
+    try:
+        answer = await _create(run, wish, body)
+    except CallFailed as failed:
+        if failed.verdict in _NO_EFFECT and doubts is None:
+            # It was refused, so nothing of it can turn up later.
+            await run.book.remember(replace(run.memory(wish.address), pending=None))
+        raise
     if answer is None:
         return
     seen = Seen(wish.kind, answer[wish.kind.id_member], _fresh(answer), full=_whole(wish, answer))

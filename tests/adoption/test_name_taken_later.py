@@ -1,9 +1,11 @@
 """Names change hands: what bears ours now may be somebody else's, and what others may need is not made anew."""
 
+from infra.deadline import Deadline
 from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.world import Failure
 from tests.documents import gateway, mcp_target, provider, small_stack
 from workflows.outcome import Status
+from workflows.planning import plan
 
 
 async def test_a_provider_that_took_our_name_is_not_ours(world):
@@ -28,6 +30,15 @@ async def test_an_adopted_gateway_gets_its_new_targets(world):
     outcome = await world.apply({"stack": "payments.tools", "gateways": {"payments": body}})
     assert outcome.status is Status.READY
     assert world.sent() == ["TagResource", "CreateGatewayTarget"]
+
+
+async def test_a_plan_shows_what_an_adoption_would_change(world):
+    """Taking over a gateway that differs shows its paths before anything is sent."""
+    await world.apply({"stack": "other", "gateways": {"payments": gateway(description="theirs")}})
+    body = gateway(description="ours", gatewright={"adopt": True})
+    document = {"stack": "payments.tools", "gateways": {"payments": body}}
+    (planned,) = (await plan(world.context(), document, Deadline(), frozenset())).resources
+    assert (planned.action, planned.paths) == ("TAG", ("tags", "description"))
 
 
 async def test_a_failed_gateway_of_others_is_not_made_anew(world):

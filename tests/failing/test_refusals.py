@@ -122,3 +122,22 @@ async def test_lists_with_coarser_times_are_believed(world):
     await anyio.sleep(0.7)
     assert (await world.apply(small_stack(2))).status is Status.READY
     assert world.plane.world.now < 10
+
+
+async def test_a_refused_creation_leaves_nothing_to_wait_for(world):
+    """A create that was refused for good is in no doubt: the removal begins at once."""
+    document = small_stack(1)
+    fault = Fault(
+        "CreateGatewayTarget", Effect.REFUSE, -1, 0, "ResourceNotFoundException", "Credential provider x not found"
+    )
+    world.plane.faults.add(fault)
+    assert (await world.apply(document)).status is Status.FAILED
+    began = world.plane.world.now
+    assert (await world.destroy(document)).status is Status.DELETED
+    assert world.plane.world.now - began < 10
+
+
+async def test_an_allowed_address_that_is_not_known_is_said(world):
+    """A misspelt address in `allow` is a warning, not silence."""
+    outcome = await world.apply(small_stack(0), allow=frozenset({"gateways.typo"}))
+    assert [(warning.path, warning.rule) for warning in outcome.warnings] == [("gateways.typo", "allow")]

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.documents import Unreadable, parse
 from tests.documents import gateway, mcp_target, provider, small_stack
 from workflows.outcome import Status
 from workflows.problems import Invalid
@@ -190,3 +191,28 @@ def test_deep_nesting_is_refused():
     for _ in range(1000):
         value = {"a": value}
     assert {rule for _, rule in problems_of({"stack": "x", "gateways": value})} == {"depth"}
+
+
+@pytest.mark.parametrize("levels", [100, 1000, 30_000, 200_000])
+@pytest.mark.parametrize("opening", ['{"a":', "[", "- "])
+def test_deep_nesting_in_a_text_is_refused_before_it_is_composed(levels, opening):
+    """However deep, the text is refused with a reason; the parser does not recurse into it."""
+    with pytest.raises(Unreadable):
+        parse(opening * levels)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 1\na: 2", "1: x", "on: x", "[a]: x", "a: &x [*x]", "a: *nothing", "a: {", "--- a\n--- b"]
+)
+def test_texts_that_are_no_documents(text):
+    """Duplicate names, names that are no strings, aliases that go wrong, two documents: each with its reason."""
+    with pytest.raises(Unreadable):
+        parse(text)
+
+
+def test_aliases_do_not_blow_a_document_up():
+    """A billion laughs are a few hundred bytes of text; they are counted, not laughed."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(Unreadable, match="too many values"):
+        parse("\n".join(lines))
