@@ -43,11 +43,6 @@ def split(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     return path_text(names[:length]), names[length:]
 
 
-def has_reference(text: str) -> bool:
-    """Tell whether a text holds a reference."""
-    return any(match[1] is not None for match in _TOKEN.finditer(text))
-
-
 def is_unclosed(text: str) -> bool:
     """Tell whether a `${` stands in a text that is neither a reference nor a literal."""
     return "${" in _TOKEN.sub("", text)
