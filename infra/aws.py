@@ -24,7 +24,7 @@ from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.retry import attempts
-from infra.service_model import CONTROL_PLANE
+from infra.service_model import CONTROL_PLANE, is_mutating
 
 log = structlog.get_logger()
 
@@ -39,11 +39,6 @@ CLIENT_CONFIG: Mapping[str, Any] = {
     "retries": {"total_max_attempts": 1},
     "user_agent_extra": "gatewright",
 }
-
-
-def is_mutating(operation: str) -> bool:
-    """Tell whether an operation changes something, from its name's verb."""
-    return not operation.startswith(("Get", "List", "Describe", "PutEvents"))
 
 
 @dataclass(frozen=True)
@@ -70,11 +65,6 @@ class Calls:
     aws: Aws
     deadline: Deadline
     count: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def mutating(self) -> int:
-        """How many calls of this run were sent that change something."""
-        return sum(count for operation, count in self.count.items() if is_mutating(operation))
 
     async def __call__(
         self, operation: str, params: Mapping[str, Any], *, service: str = CONTROL_PLANE

@@ -49,6 +49,11 @@ def shape_at(shape: Shape, path: Iterable[str]) -> Shape | None:
     return shape
 
 
+def is_mutating(operation: str) -> bool:
+    """Tell whether an operation changes a resource, from its name; an announcement changes none."""
+    return not operation.startswith(("Get", "List", "Describe", "PutEvents"))
+
+
 def is_union(shape: Shape) -> bool:
     """Tell whether a structure takes exactly one of its members."""
     return bool(getattr(shape, "is_tagged_union", False))

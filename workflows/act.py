@@ -5,11 +5,11 @@ from functools import partial
 
 import anyio
 
-from infra.aws import is_mutating
 from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.service_model import is_mutating
 from infra.tasks import together
 from workflows import steps
-from workflows.decide import Action, Mode, decide
+from workflows.decide import Action, Decision, Mode, decide
 from workflows.kinds.kind import Phase
 from workflows.outcome import ResourceStatus, Result
 from workflows.reach import reach
@@ -60,10 +60,7 @@ async def _after_others(run: Run, item: Item) -> Result | None:
         if result is None or _serves(item, other, result):
             continue
         if result.status is ResourceStatus.RETAINED:
-            if (
-                decide(run.wish(item.address), run.seen.get(item.address), run.memory(item.address)).action
-                is Action.KEEP
-            ):
+            if _decision(run, item).action is Action.KEEP:
                 continue
             reason = f"kept: {address}, which needs it, is retained"
             run.warn(item.address, "kept", reason)
@@ -77,6 +74,10 @@ async def _after_others(run: Run, item: Item) -> Result | None:
             return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=result.retry_after)
         return result_of(run, item, ResourceStatus.BLOCKED, f"waits for {address}, which is {result.status}")
     return None
+
+
+def _decision(run: Run, item: Item) -> Decision:
+    return decide(run.wish(item.address), run.seen.get(item.address), run.memory(item.address))
 
 
 def _serves(item: Item, other: Item, result: Result) -> bool:

@@ -40,7 +40,7 @@ async def create(run: Run, wish: Wish) -> None:
     mark: dict[str, Any] = {"action": Action.CREATE, "digest": identity}
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
-        body["clientToken"] = mark["token"] = client_token(*place, incarnation, digest(declared))
+        body["clientToken"] = client_token(*place, incarnation, digest(declared))
     doubts = memory.pending
     memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
     await _mark(run, wish, memory, mark, versions)

@@ -45,12 +45,7 @@ class Call:
     @property
     def mutating(self) -> bool:
         """Whether the operation is one that changes something."""
-        return is_mutating(self.operation)
-
-
-def is_mutating(operation: str) -> bool:
-    """Tell whether an operation changes a resource, from its name; an announcement changes none."""
-    return not operation.startswith(("Get", "List", "Describe", "PutEvents"))
+        return service_model.is_mutating(self.operation)
 
 
 @dataclass

@@ -19,10 +19,11 @@ from aiohttp import web
 from infra.sandbox import rest_json
 from infra.sandbox.behaviour import Behaviour
 from infra.sandbox.faults import ConnectionLost, Effect, Fault
-from infra.sandbox.plane import Plane, is_mutating
+from infra.sandbox.plane import Plane
 from infra.sandbox.refusals import Refusal
 from infra.sandbox.seed import sow
 from infra.sandbox.world import Failure
+from infra.service_model import is_mutating
 
 LOOPBACK = "127.0.0.1"
 _TARGETS = {"secretsmanager": "secretsmanager", "AWSEvents": "events"}

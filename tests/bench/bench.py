@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from handlers.cli_show import table
 from handlers.environment import Environment
 from infra.deadline import Deadline
+from infra.service_model import is_mutating
 from infra.settings import read_settings
 from infra.telemetry import set_up_logs
 from tests.documents import DISCOVERY, ROLE, small_stack
@@ -80,7 +81,7 @@ def ours(targets: int) -> dict[str, Any]:
         again = env.run(partial(_apply, targets, "again"))
         env.close()
     assert str(first.status) == str(again.status) == "READY", first.shown()
-    mutating = sum(count for name, count in again.calls.items() if not name.startswith(("Get", "List", "Describe")))
+    mutating = sum(count for name, count in again.calls.items() if is_mutating(name))
     reads = sum(again.calls.values()) - mutating
     return {"seconds": seconds, "calls": sum(first.calls.values()), "reads": reads, "mutating": mutating}
 
