@@ -43,9 +43,12 @@ CLIENT_CONFIG: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Aws:
-    """The clients of one execution environment. `account` is asked for once, unless the credentials know it."""
+    """The clients of one execution environment, by botocore's names of their services.
 
-    clients: Mapping[str, Any]
+    The account is asked for once, unless the credentials know it.
+    """
+
+    client: Callable[[str], Awaitable[Any]]
     region: str
     pace: Pace = field(default_factory=Pace)
     redaction: Redaction = field(default_factory=Redaction)
@@ -70,7 +73,7 @@ class Calls:
         self, operation: str, params: Mapping[str, Any], *, service: str = CONTROL_PLANE
     ) -> dict[str, Any]:
         """Make a call and return its answer. Raises CallFailed, or OutOfTime when the run must end first."""
-        method = getattr(self.aws.clients[service], xform_name(operation))
+        method = getattr(await self.aws.client(service), xform_name(operation))
         async for attempt in attempts(operation, self.deadline):
             with attempt:
                 return await self._once(operation, method, params)

@@ -1,10 +1,14 @@
-"""The aiobotocore clients of one execution environment: one session, one client per service, one event loop."""
+"""The aiobotocore clients of one execution environment: one session, one client per service, one event loop.
+
+Those that nearly every run needs are opened at once, the others when they are first called.
+"""
 
 import os
 from contextlib import AsyncExitStack
 from copy import deepcopy
 from typing import Any
 
+import anyio
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
@@ -14,7 +18,7 @@ from infra.redaction import Redaction
 from infra.service_model import CONTROL_PLANE
 from infra.settings import is_loopback
 
-SERVICES = (CONTROL_PLANE, "secretsmanager", "sts", "events")
+_AT_ONCE = (CONTROL_PLANE, "secretsmanager", "sts", "events")
 #: What a sandbox on this machine takes where nothing else is set; no real endpoint would.
 _SANDBOX_REGION = "us-east-1"
 _SANDBOX_KEY = "sandbox"
@@ -22,7 +26,7 @@ _SANDBOX_ACCOUNT = "000000000000"
 
 
 async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1) -> Aws:
-    """Open the clients; the exit stack closes them. Standard AWS settings apply.
+    """Return the clients, opened on first use; the exit stack closes them. Standard AWS settings apply.
 
     Against an endpoint on loopback, a missing Region and missing credentials are made up.
     """
@@ -35,14 +39,20 @@ async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: 
     if credentials is None and local:
         keys = {"aws_access_key_id": _SANDBOX_KEY, "aws_secret_access_key": _SANDBOX_KEY}
     config = AioConfig(**deepcopy(dict(CLIENT_CONFIG)))  # botocore writes into what it is given
-    clients = {
-        service: await stack.enter_async_context(
-            session.create_client(service, region_name=region, config=config, **keys)
-        )
-        for service in SERVICES
-    }
+    clients: dict[str, Any] = {}
+    opening = anyio.Lock()
+
+    async def client(service: str) -> Any:
+        async with opening:
+            if service not in clients:
+                made = session.create_client(service, region_name=region, config=config, **keys)
+                clients[service] = await stack.enter_async_context(made)
+        return clients[service]
+
+    for service in _AT_ONCE:
+        await client(service)
     known = {"account": account} if (account := os.environ.get("AWS_ACCOUNT_ID")) else {}
-    return Aws(clients, str(region), Pace(1.0 / workers), redaction, known, _SANDBOX_ACCOUNT if local else None)
+    return Aws(client, str(region), Pace(1.0 / workers), redaction, known, _SANDBOX_ACCOUNT if local else None)
 
 
 def _has_credentials() -> bool:

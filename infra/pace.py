@@ -14,6 +14,10 @@ RATES: Mapping[str, float] = {
     **dict.fromkeys(("CreateGatewayTarget", "UpdateGatewayTarget", "DeleteGatewayTarget"), 5.0),
     "SynchronizeGatewayTargets": 5.0,
     **dict.fromkeys(("GetGateway", "ListGateways", "GetGatewayTarget", "ListGatewayTargets"), 10.0),
+    **dict.fromkeys(("CreateAgentRuntime", "UpdateAgentRuntime", "DeleteAgentRuntime"), 50.0),
+    "GetAgentRuntime": 150.0,
+    "ListAgentRuntimes": 25.0,
+    **dict.fromkeys(("CreateRegistry", "GetRegistry", "UpdateRegistry", "DeleteRegistry", "ListRegistries"), 5.0),
 }
 DEFAULT_RATE = 20.0
 #: After throttling the rate is halved, down to this part of it, and won back call by call.

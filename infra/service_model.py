@@ -17,6 +17,8 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator, ValidationError, core_schema
 
 CONTROL_PLANE = "bedrock-agentcore-control"
+#: Where registries live since they left the control plane (agentcore-service 0.1).
+AGENT_REGISTRY = "agent-registry-control"
 #: Deeper nesting than this is no document that a person meant; it bounds the recursion of every walk.
 MAX_DEPTH = 64
 
@@ -30,9 +32,9 @@ def service(name: str = CONTROL_PLANE) -> ServiceModel:
     return ServiceModel(create_loader().load_service_model(name, "service-2"), name)
 
 
-def operation(name: str) -> OperationModel:
-    """Return the model of one control plane operation; raises botocore's OperationNotFoundError."""
-    return service().operation_model(name)
+def operation(name: str, service_name: str = CONTROL_PLANE) -> OperationModel:
+    """Return the model of one operation; raises botocore's OperationNotFoundError."""
+    return service(service_name).operation_model(name)
 
 
 def shape_at(shape: Shape, path: Iterable[str]) -> Shape | None:
@@ -62,6 +64,16 @@ def is_union(shape: Shape) -> bool:
 def is_document(shape: Shape) -> bool:
     """Tell whether a structure is free-form JSON."""
     return bool(getattr(shape, "is_document_type", False))
+
+
+def wrapped(shape: Shape) -> Shape | None:
+    """Return what a PATCH wrapper `{optionalValue: ...}` holds; None for any other shape.
+
+    The wrapper with a value sets it, the wrapper without one clears it, and no wrapper leaves it alone.
+    """
+    members = getattr(shape, "members", {})
+    found: Shape | None = members.get("optionalValue")
+    return found if len(members) == 1 else None
 
 
 class RequestTypes:
@@ -214,9 +226,9 @@ def strangers(shape: Shape, value: Any) -> Iterator[Path]:
 
 
 @cache
-def input_type(operation_name: str) -> RequestType:
+def input_type(operation_name: str, service_name: str = CONTROL_PLANE) -> RequestType:
     """Return the type of an operation's whole input, as its server would check it."""
-    shape = operation(operation_name).input_shape
+    shape = operation(operation_name, service_name).input_shape
     return RequestType(shape.members, shape.required_members)
 
 

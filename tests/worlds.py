@@ -32,7 +32,6 @@ T = TypeVar("T")
 #: What worlds put out in the current test: announcements, progress, ledgers.
 OUTPUTS: list[str] = []
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-SERVICES = (CONTROL_PLANE, "secretsmanager", "sts", "events")
 
 
 @dataclass
@@ -51,15 +50,20 @@ class SandboxWorld:
         sow(self.plane)
 
     def context(self) -> Context:
-        clients = {service: InProcessClient(self.plane, service, self.round_trip) for service in SERVICES}
         return Context(
-            aws=Aws(clients, self.behaviour.region, Pace(), Redaction()),
+            aws=Aws(self._open, self.behaviour.region, Pace(), Redaction()),
             ledger=self.ledger,
             now=lambda: EPOCH + timedelta(seconds=anyio.current_time()),
             new_id=lambda: f"run-{next(self._serial)}",
             announce=self._announce,
             progress=self.progress.append,
         )
+
+    def client(self, service: str = CONTROL_PLANE) -> InProcessClient:
+        return InProcessClient(self.plane, service, self.round_trip)
+
+    async def _open(self, service: str) -> InProcessClient:
+        return self.client(service)
 
     async def run(self, request: Request, *, seconds: float = math.inf, patience: float = math.inf) -> Outcome:
         return await fulfil(self.context(), request, Deadline.within(seconds, patience))

@@ -4,20 +4,17 @@ The service adds members, fills defaults, reorders sets and leaves some members 
 declared is compared; what was declared once and then removed is seen through what was last applied.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
-from botocore.model import ListShape, Shape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from infra import service_model
 from infra.service_model import Path
 from workflows.fingerprint import canonical, fingerprint
-from workflows.kinds.kind import ADDED_BY_SERVICE, SETS, Kind
+from workflows.kinds.kind import ADDED_BY_SERVICE, SETS, Kind, at
 from workflows.problems import path_text
-
-#: Members of a declaration that are compared by other means.
-_ELSEWHERE = frozenset({"tags"})
 
 
 class _Before(Enum):
@@ -36,17 +33,57 @@ def differences(
     the fingerprint of the declaration that was last sent (None when nothing is remembered). Tags are compared
     elsewhere.
     """
-    comparison = _Comparison(kind)
-    shown_as = {name: kind.shown_as.get(name, name) for name in _names(declared, applied)}
-    shapes = {name: service_model.shape_at(kind.response, [other]) for name, other in shown_as.items()}
-    shown = {name: seen.get(other) for name, other in shown_as.items()}
-    wanted = {name: value for name, value in declared.items() if name not in _ELSEWHERE}
-    before = _Before.UNKNOWN if applied is None else {n: v for n, v in applied.items() if n not in _ELSEWHERE}
-    return sorted(path_text(path) for path in comparison.members((), wanted, shapes, shown, before))
+    return sorted(path_text(path) for path in differing(kind, declared, seen, applied))
 
 
-def _names(declared: Mapping[str, Any], applied: Mapping[str, Any] | None) -> set[str]:
-    return (set(declared) | set(applied or {})) - _ELSEWHERE
+def differing(
+    kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
+) -> Iterator[Path]:
+    """Yield the paths at which a resource is not as declared; see `differences`."""
+    elsewhere = {"tags", *kind.ending}
+    shown_as = {n: kind.shown_as.get(n, n) for n in {*declared, *(applied or {})} - elsewhere}
+    shapes = {name: service_model.shape_at(kind.response, other.split(".")) for name, other in shown_as.items()}
+    shown = {name: at(seen, other) for name, other in shown_as.items()}
+    wanted = {name: value for name, value in declared.items() if name not in elsewhere}
+    before = _Before.UNKNOWN if applied is None else {n: v for n, v in applied.items() if n not in elsewhere}
+    return _Comparison(kind).members((), wanted, shapes, shown, before)
+
+
+def frozen(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]) -> list[str]:
+    """Return the members among those that differ which only a new resource can have.
+
+    They are what the kind's table fixes, what no update takes, and what a PATCH cannot clear.
+    """
+    named = {member for member, changed in kind.fixed.items() if changed(declared, seen)}
+    return sorted(named | {path_text(path) for path in paths if not _within_reach(kind, declared, path)})
+
+
+def _within_reach(kind: Kind, declared: Any, path: Path) -> bool:
+    """Tell whether an update can make a member what is declared."""
+    shape: Shape | None = kind.updatable.get(str(path[0]))
+    clears, value = not kind.patch, declared.get(path[0])
+    for name in path[1:]:
+        clears = clears or (shape is not None and service_model.wrapped(shape) is not None) or not _patches(shape)
+        shape = _inside(shape, name)
+        value = value.get(name) if isinstance(value, Mapping) else value
+    if shape is None:
+        return False
+    can_be_emptied = isinstance(shape, ListShape | MapShape) and not shape.metadata.get("min")
+    return value is not None or clears or can_be_emptied or service_model.wrapped(shape) is not None
+
+
+def _patches(shape: Shape | None) -> bool:
+    """Tell whether a member of a PATCH is itself a set of things that are kept unless named."""
+    return any(service_model.wrapped(member) is not None for member in getattr(shape, "members", {}).values())
+
+
+def _inside(shape: Shape | None, name: str | int) -> Shape | None:
+    if shape is None or service_model.is_document(shape):
+        return shape
+    shape = service_model.wrapped(shape) or shape
+    if isinstance(name, int):
+        return shape.member if isinstance(shape, ListShape) else None
+    return service_model.shape_at(shape, [name])
 
 
 def either(one: Any, other: Any) -> Any:
@@ -135,19 +172,36 @@ def _masked(seen: Any) -> bool:
 def update_body(
     kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the members of a full replacement: what is declared, plus what was never declared and stands there.
+    """Return the members of an update: what is declared, with what was never declared and stands there.
 
-    What was declared before and then removed is left out, which clears it. Nobody's hand-made setting is wiped.
+    What was declared before and then removed is cleared: a full replacement leaves it out, a PATCH says so. Nobody's
+    hand-made setting is wiped: a full replacement repeats it, a PATCH does not name it.
     """
     body: dict[str, Any] = {}
-    own = kind.filled_in | set(kind.address_members)
+    merge = _patch if kind.patch else _merge
     for name, shape in kind.updatable.items():
-        if name not in own:
-            shown = seen.get(kind.shown_as.get(name, name))
-            merged = _merge(shape, declared.get(name), shown, (applied or {}).get(name))
+        if name not in kind.filled_in:
+            shown = at(seen, kind.shown_as.get(name, name))
+            merged = merge(shape, declared.get(name), shown, (applied or {}).get(name))
             if merged is not None:
                 body[name] = merged
     return body
+
+
+def _patch(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
+    """Return what a PATCH sends for one member; None to leave it out, which keeps it."""
+    inner = service_model.wrapped(shape)
+    if declared is None and applied is None:
+        return None
+    if inner is not None:
+        return {} if declared is None else {"optionalValue": _merge(inner, declared, seen, applied)}
+    if _patches(shape):
+        parts = [part if isinstance(part, Mapping) else {} for part in (declared, seen, applied)]
+        found = {name: _patch(s, *(part.get(name) for part in parts)) for name, s in shape.members.items()}
+        return {name: value for name, value in found.items() if value is not None} or None
+    if declared is None:
+        return [] if isinstance(shape, ListShape) else {} if isinstance(shape, MapShape) else None
+    return _merge(shape, declared, seen, applied)
 
 
 def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:

@@ -5,18 +5,20 @@ see is its first answer for each resource.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from infra.service_model import Path
 from workflows import failures
-from workflows.compare import differences
+from workflows.compare import differing, frozen
 from workflows.failures import Failure
 from workflows.fingerprint import canonical, fingerprint
 from workflows.kinds import Kind
 from workflows.kinds.gateway_target import refuses_synchronization
 from workflows.kinds.kind import Phase, Remedy
 from workflows.memory import Memory
+from workflows.problems import path_text
 from workflows.stack import OWNER_TAG, Deletion, Options
 from workflows.state import Seen, earlier, time_text
 
@@ -79,6 +81,8 @@ class Wish:
     unmanaged: tuple[str, ...] = ()
     #: Paths that an update of this run left as they were: the service's own form, not a drift.
     tolerated: tuple[str, ...] = ()
+    #: Members of the delete request, as they are or were declared.
+    ending: Mapping[str, Any] = field(default_factory=dict)
     now: float = 0.0
 
 
@@ -99,6 +103,8 @@ def decide(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
     if seen is None:
         return _absent(wish, memory)
     if not seen.ours and not wish.options.existing and not wish.options.adopt:
+        if memory.in_doubt_since is not None and wish.kind.token and not wish.kind.tagged:
+            return Decision(Action.CREATE, "repeated, to learn whether what bears its name is ours")
         identity = seen.arn or seen.id or wish.name
         failure = failures.name_taken(wish.address, wish.kind.noun, wish.name, identity)
         return Decision(Action.FAIL, failure.message, failure=failure)
@@ -167,13 +173,11 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     if adopting or not _as_last_seen(declared, seen, memory):
         if not seen.full:
             return Decision(Action.LOOK, "changed since it was last seen")
-        frozen = _frozen(wish.kind, declared, seen)
-        if frozen and wish.kind.replaceable:
-            return Decision(Action.REPLACE, f"{frozen} cannot be changed in place", (frozen,))
-        if frozen:
-            failure = failures.fixed(wish.address, frozen, wish.kind.noun)
-            return Decision(Action.FAIL, failure.message, (frozen,), failure)
-        paths = _differences(wish.kind, declared, seen, memory)
+        found = _differences(wish.kind, declared, seen, memory)
+        fixed = tuple(frozen(wish.kind, declared, seen.body, found))
+        if fixed:
+            return _replace(wish, fixed)
+        paths = sorted(path_text(path) for path in found)
         if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
             paths.append("name")
         paths = [path for path in paths if path not in wish.tolerated]
@@ -190,10 +194,18 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     return _synchronized(wish, seen, memory)
 
 
-def _differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> list[str]:
+def _replace(wish: Wish, fixed: tuple[str, ...]) -> Decision:
+    """Make a resource anew, where that is free or was allowed."""
+    if wish.kind.replaceable or wish.allowed:
+        return Decision(Action.REPLACE, f"{', '.join(fixed)} cannot be changed in place", fixed)
+    failure = failures.fixed(wish.address, ", ".join(fixed), wish.kind.noun)
+    return Decision(Action.FAIL, failure.message, fixed, failure)
+
+
+def _differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> set[Path]:
     """Compare with every declaration that may be in force: what an unanswered call added must not linger."""
     before: list[Mapping[str, Any] | None] = [*memory.may_be_in_force] or [None]
-    return sorted({path for one in before for path in differences(kind, declared, seen.body, one)})
+    return {path for one in before for path in differing(kind, declared, seen.body, one)}
 
 
 def _look_for_update() -> Decision:
@@ -205,15 +217,6 @@ def _as_last_seen(declared: Mapping[str, Any], seen: Seen, memory: Memory) -> bo
     applied = memory.applied if memory.sent is None and not memory.doubtful else None
     same = applied is not None and canonical(fingerprint(declared)) == canonical(applied)
     return same and bool(seen.updated) and seen.updated == memory.seen_updated
-
-
-def _frozen(kind: Kind, declared: Mapping[str, Any], seen: Seen) -> str:
-    """Return the member that is declared otherwise than it stands and cannot change; empty where there is none."""
-    for member, read in kind.fixed.items():
-        wanted = read(declared)
-        if wanted and wanted != read(seen.body):
-            return member
-    return ""
 
 
 def rotated_secrets(wish: Wish, memory: Memory) -> tuple[str, ...]:

@@ -94,8 +94,11 @@ def name_taken(address: str, noun: str, name: str, identity: str) -> Failure:
 
 def fixed(address: str, member: str, noun: str) -> Failure:
     """Return the failure of a change that the service does not make to an existing resource."""
-    message = f"{member} of an existing {noun} cannot be changed"
-    advice = "Declare the resource under a new name, move what uses it, then remove the old one."
+    message = f"{member} of an existing {noun} cannot be changed in place"
+    advice = (
+        "Declare it as it was, or resend with this resource's address in `allow`: it is deleted then, made again under "
+        "a new id, and what depends on it follows."
+    )
     return Failure(address, "Immutable", message, Actor.APP_TEAM, advice)
 
 

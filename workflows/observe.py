@@ -16,9 +16,6 @@ from workflows.memory import Memory
 from workflows.stack import OWNER_TAG
 from workflows.state import Seen, time_text
 
-#: Asked for in every list; a service may answer with less and a token for the rest.
-_PAGE = 1000
-
 
 class Observer:
     """Reads resources of one stack for one run. Lists that several resources need are read once."""
@@ -44,7 +41,7 @@ class Observer:
     async def look(self, kind: Kind, identity: str, parent_id: str | None) -> Seen | None:
         """Read one resource whole. None: it does not exist."""
         try:
-            body = await self._calls(kind.operations.get, address_of(kind, identity, parent_id))
+            body = await ask(self._calls, kind, kind.operations.get, address_of(kind, identity, parent_id))
         except CallFailed as failed:
             if failed.verdict is Verdict.GONE:
                 return None
@@ -55,7 +52,7 @@ class Observer:
         """Return summaries of everything of a kind under a parent, by name."""
         found = {}
         async for item in self._pages(kind, {"gatewayIdentifier": parent_id}):
-            found[item.get("name", "")] = Seen(kind, item[kind.id_member], item, full=False)
+            found[item.get(kind.name_member, "")] = Seen(kind, item[kind.id_member], item, full=False)
         return found
 
     async def _id_of(self, kind: Kind, name: str) -> str | None:
@@ -64,7 +61,7 @@ class Observer:
             return name
         if kind.section not in self._ids:
             items = [item async for item in self._pages(kind, {})]
-            self._ids[kind.section] = {item["name"]: item[kind.id_member] for item in items}
+            self._ids[kind.section] = {item[kind.name_member]: item[kind.id_member] for item in items}
         return self._ids[kind.section].get(name)
 
     def forget_lists(self) -> None:
@@ -72,15 +69,20 @@ class Observer:
         self._ids.clear()
 
     async def _owned(self, seen: Seen) -> Seen:
-        """Ask for the tags of a resource that the ledger does not know, to see whose it is."""
-        answer = await self._calls("ListTagsForResource", {"resourceArn": seen.arn})
+        """Ask for the tags of a resource that the ledger does not know, to see whose it is.
+
+        Without tags it is nobody's: only a creation of ours that is repeated can tell, or a person.
+        """
+        if not seen.kind.tagged:
+            return replace(seen, tags={}, ours=False)
+        answer = await self._calls("ListTagsForResource", {"resourceArn": seen.arn}, service=seen.kind.service)
         tags = dict(answer.get("tags") or {})
         return replace(seen, tags=tags, ours=tags.get(OWNER_TAG) == self._stack)
 
     async def _pages(self, kind: Kind, params: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        asked = {**params, "maxResults": _PAGE}
+        asked = {**params, "maxResults": kind.page}
         while True:
-            page = await self._calls(kind.operations.list, asked)
+            page = await self._calls(kind.operations.list, asked, service=kind.service)
             for item in page.get(kind.list_items, []):
                 yield item
             if not page.get("nextToken"):
@@ -95,6 +97,11 @@ class Observer:
 
 async def _named(name: str, job: Callable[[], Any]) -> tuple[str, Any]:
     return name, await job()
+
+
+async def ask(calls: Calls, kind: Kind, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a call of a kind and return the resource in its answer."""
+    return kind.shown(await calls(operation, params, service=kind.service))
 
 
 def address_of(kind: Kind, identity: str | None, parent_id: str | None) -> dict[str, Any]:

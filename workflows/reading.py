@@ -108,8 +108,9 @@ def _types(resource: Resource) -> Iterator[Problem]:
         hidden = isinstance(value, str) and fault.path[-1] in kind.secrets
         if not (waits and fault.kind in _UNTIL_RESOLVED) and not hidden:
             yield Problem(path_text((*where, *fault.path)), fault.kind, fault.message)
-    for fault in service_model.input_type(kind.operations.create).faults({"name": resource.name}):
-        if fault.path == ("name",):
+    create = service_model.input_type(kind.operations.create, kind.service)
+    for fault in create.faults({kind.name_member: resource.name}):
+        if fault.path == (kind.name_member,):
             yield Problem(resource.address, "name", fault.message)
     if OWNER_TAG in rules.part(resource.declared, "tags"):
         yield Problem(path_text((*where, "tags", OWNER_TAG)), "tag", "this tag is Gatewright's own")

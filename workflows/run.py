@@ -53,6 +53,8 @@ class Item:
     released: bool = False
     unanswered: int = 0
     tolerated: tuple[str, ...] = ()
+    #: What the document says, also where the resource is to go.
+    declared: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def wanted(self) -> bool:
@@ -141,6 +143,7 @@ class Run:
             secret_versions=self.versions_of(item.resource),
             unmanaged=self.unmanaged.get(address, ()),
             tolerated=item.tolerated,
+            ending=_ending(item, memory),
             now=self.now(),
         )
 
@@ -224,6 +227,11 @@ class Run:
         return count
 
 
+def _ending(item: Item, memory: Memory) -> Mapping[str, Any]:
+    """Return what a deletion says beside the address: as the document has it, else as it was applied last."""
+    return {name: v for name, v in item.declared.items() if name in item.kind.ending} or memory.ending
+
+
 def _ignore(seen: Mapping[str, Seen]) -> None:
     del seen
 
@@ -235,7 +243,9 @@ def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) ->
         if mode is Mode.SYNCHRONIZE and not _concerns_synchronization(resource):
             continue
         keep = None if mode is Mode.REMOVE else resource
-        items[address] = Item(address, resource.kind, resource.name, keep, resource.options, resource.parent)
+        item = Item(address, resource.kind, resource.name, keep, resource.options, resource.parent)
+        items[address] = item
+        item.declared = resource.declared
     if mode is not Mode.SYNCHRONIZE:
         items |= _remembered(memories, items)
     users, known = _users(stack, memories, items), set(items)

@@ -14,7 +14,7 @@ from workflows.decide import Action, Mode, Wish
 from workflows.fingerprint import client_token, digest, fingerprint
 from workflows.kinds.kind import Phase
 from workflows.memory import Memory
-from workflows.observe import address_of
+from workflows.observe import address_of, ask
 from workflows.problems import path_text
 from workflows.run import Run
 from workflows.stack import OWNER_TAG, Deletion
@@ -53,7 +53,10 @@ async def create(run: Run, wish: Wish) -> None:
         raise
     if answer is None:
         return
-    seen = Seen(wish.kind, answer[wish.kind.id_member], _fresh(answer), full=_whole(wish, answer))
+    if "status" in wish.kind.response.required_members:
+        # Some answers hold an ARN and nothing else.
+        answer.setdefault("status", "CREATING")
+    seen = Seen(wish.kind, answer[wish.kind.id_member], answer, full=_whole(wish, answer))
     run.seen[wish.address] = seen
     # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
     run.listed.add(wish.address)
@@ -65,12 +68,16 @@ async def create(run: Run, wish: Wish) -> None:
 async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Send the create. None: the name is taken or the token worn out, and what is there was looked up instead."""
     try:
-        return await run.calls(wish.kind.operations.create, body)
+        return await ask(run.calls, wish.kind, wish.kind.operations.create, body)
     except CallFailed as failed:
         if failed.verdict not in (Verdict.EXISTS, Verdict.TOKEN_MISMATCH):
             raise
         await look_by_name(run, wish)
-        if run.seen[wish.address] is not None:
+        found = run.seen[wish.address]
+        if found is not None and not found.ours and not wish.kind.tagged:
+            # A repeat under the token would have been answered with what it made: this is somebody else's.
+            await run.book.remember(replace(run.memory(wish.address), pending=None))
+        if found is not None:
             return None
         if failed.verdict is Verdict.EXISTS:
             # Taken, and not shown yet: the next look finds it.
@@ -105,8 +112,8 @@ async def update(run: Run, wish: Wish) -> None:
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
     body, versions = await _with_secrets(run, wish, wish.kind.operations.update, body)
     await _mark(run, wish, memory, {"action": Action.UPDATE}, versions)
-    answer = await run.calls(wish.kind.operations.update, body)
-    run.seen[wish.address] = seen = replace(seen, body=_fresh(answer), full=_whole(wish, answer))
+    answer = await ask(run.calls, wish.kind, wish.kind.operations.update, body)
+    run.seen[wish.address] = seen = replace(seen, body=answer, full=_whole(wish, answer))
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
     memory = replace(memory, sent=fingerprint(_declared(wish)), stale_tags=tuple(sorted(memory.doubtful_tags)))
     await run.book.remember(_taken(memory, wish, run, seen, versions))
@@ -118,10 +125,11 @@ async def tag(run: Run, wish: Wish) -> None:
     wanted = {**(_declared(wish).get("tags") or {}), OWNER_TAG: wish.stack}
     before = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags}
     await _mark(run, wish, memory, {"action": Action.TAG})
-    await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted})
+    service = wish.kind.service
+    await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted}, service=service)
     stale = sorted(before - set(wanted))
     if stale:
-        await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale})
+        await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
     applied = {**(memory.applied or {}), "tags": fingerprint(_declared(wish).get("tags") or {})}
     known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=())
@@ -133,18 +141,25 @@ async def delete(run: Run, wish: Wish) -> None:
     memory, seen = run.memory(wish.address), _present(run, wish)
     memory = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
     await _mark(run, wish, memory, {"action": Action.DELETE})
-    params = address_of(wish.kind, seen.id, run.parent_id(wish.address))
+    params = address_of(wish.kind, seen.id, run.parent_id(wish.address)) | dict(wish.ending)
     try:
-        answer = await run.calls(wish.kind.operations.delete, params)
+        answer = await ask(run.calls, wish.kind, wish.kind.operations.delete, params)
     except CallFailed as failed:
-        if failed.verdict is not Verdict.GONE:
+        if not await _is_gone(run, wish, seen, failed):
             raise
         run.seen[wish.address] = None
         return
-    run.seen[wish.address] = seen.showing({**_fresh(answer), "status": answer.get("status") or "DELETING"})
+    run.seen[wish.address] = seen.showing({**answer, "status": answer.get("status") or "DELETING"})
     if wish.declared is None:
         # A deletion that belongs to a new creation is counted there.
         await run.book.remember(replace(run.memory(wish.address).trying(wish.generation), refused_since=0.0))
+
+
+async def _is_gone(run: Run, wish: Wish, seen: Seen, failed: CallFailed) -> bool:
+    """Tell whether a refused deletion found nothing; a runtime that is gone may be refused as forbidden (1.1)."""
+    if failed.verdict is Verdict.DENIED and seen.id is not None:
+        return await run.observer.look(wish.kind, seen.id, run.parent_id(wish.address)) is None
+    return failed.verdict is Verdict.GONE
 
 
 async def forget(run: Run, wish: Wish) -> None:
@@ -160,13 +175,13 @@ async def synchronize(run: Run, wish: Wish) -> None:
     memory, seen = run.memory(wish.address), _present(run, wish)
     await _mark(run, wish, memory, {"action": Action.SYNCHRONIZE})
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
-    answer = await run.calls(str(wish.kind.operations.synchronize), params)
+    answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service)
     body: dict[str, Any] = next(
         (one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {}
     )
     if wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED:
         memory = memory.trying(wish.generation)
-    run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **_fresh(body)})
+    run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **body})
     # Whatever time the service shows for it, it was synchronized since our last change.
     times = wish.synchronizations + 1
     memory = replace(memory, pending=None, changed="", synchronized_for=run.request_id, synchronizations=times)
@@ -190,6 +205,7 @@ async def settle(run: Run, wish: Wish) -> None:
         sent=None,
         refused_since=0.0,
         created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",
+        ending=wish.ending,
         waits_on=tuple(sorted(item.resource.waits_on)) if item.resource else (),
         secret_versions={**(wish.secret_versions or {}), **memory.secret_versions},
         ever_ready=True,
@@ -234,7 +250,7 @@ def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[s
 def _creatable(run: Run, wish: Wish, declared: Mapping[str, Any]) -> dict[str, Any]:
     """Return a create's members: what is declared, the name, the parent, our tag."""
     body = {name: value for name, value in declared.items() if name in wish.kind.creatable}
-    body["name"] = wish.name
+    body[wish.kind.name_member] = wish.name
     if wish.kind.parent is not None:
         body["gatewayIdentifier"] = run.parent_id(wish.address)
     if wish.kind.tagged:
@@ -254,7 +270,8 @@ async def _with_secrets(
     filled = _fill(body, {path: secret.value for path, secret in secrets.items()}, ())
     # Ids are the service's own, in whatever form it gives them; only what is declared is checked.
     declared = wish.kind.declarable.members
-    wrong = [fault for fault in service_model.input_type(operation).faults(filled) if fault.path[0] in declared]
+    faults = service_model.input_type(operation, wish.kind.service).faults(filled)
+    wrong = [fault for fault in faults if fault.path[0] in declared]
     if wrong:
         text = "; ".join(f"{path_text(fault.path)}: {fault.message}" for fault in wrong)
         raise CallFailed(operation, Verdict.INVALID, "InvalidAfterResolution", text)
@@ -285,7 +302,3 @@ def _whole(wish: Wish, answer: Mapping[str, Any]) -> bool:
     shown = {wish.kind.shown_as.get(name, name) for name, value in _declared(wish).items() if value}
     readable = set(getattr(wish.kind.response, "members", {}))
     return set(wish.kind.response.required_members) | (shown & readable) <= set(answer)
-
-
-def _fresh(answer: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

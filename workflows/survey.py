@@ -23,15 +23,13 @@ async def survey(run: Run) -> None:
 
 
 async def _top(run: Run, address: str) -> None:
-    """Look a resource up, and what stands under it. What AWS refuses for good stops this resource alone."""
+    """Look a resource up, and what stands under it. What AWS refuses stops this resource alone."""
     item = run.items[address]
     try:
         run.seen[address] = await run.observer.resource(item.kind, item.name, run.memory(address))
         if children(item.kind) and run.seen[address] is not None:
             await list_children(run, address)
     except CallFailed as failed:
-        if failed.verdict in PASSING:
-            raise
         run.obstacles[address] = failed
 
 

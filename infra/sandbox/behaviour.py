@@ -18,6 +18,9 @@ class Durations:
     gateway: float = 2.0
     target: float = 1.0
     synchronize: float = 1.0
+    runtime: float = 3.0
+    harness: float = 5.0
+    registry: float = 1.0
     delete: float = 0.5
     #: Added where a private endpoint is made.
     private_endpoint: float = 0.0
@@ -39,6 +42,8 @@ class Behaviour:
     targets_per_gateway: int = 100
     gateways: int = 1000
     providers: int = 50
+    runtimes: int = 1000
+    registries: int = 5
     #: Requests per second and operation are limited as documented (with a burst of twice that).
     limit_rates: bool = True
     #: Observed for providers; gateways and targets were seen with Conflict.
@@ -66,5 +71,16 @@ class Behaviour:
     lists_whole_seconds: bool = False
     #: Observed for runtimes: reads leave privateEndpointOverrides out.
     hides_overrides: bool = False
+    #: Observed: reads of a runtime with a private authorizer answer 400 now and then; how many more will.
+    flaky_private_reads: int = 0
+    #: Observed: the deletion of a runtime that is gone is refused as forbidden.
+    gone_runtime_is_denied: bool = False
+    #: Documented: the registries of this API are switched off; unknown: which code says so.
+    registries_open: bool = True
+    registries_closed: Literal["AccessDeniedException", "ValidationException", "ResourceNotFoundException"] = (
+        "AccessDeniedException"
+    )
+    #: Unknown: whether a provider that a target or an authorizer uses can be deleted.
+    used_provider_deletable: bool = True
     #: Where a person opens consent pages; the HTTP server puts its own address here.
     consent_base: str = "https://bedrock-agentcore.us-east-1.amazonaws.com/identities/oauth2/authorize"

@@ -33,8 +33,8 @@ class InProcessClient:
 
     def _answer(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         try:
-            if self._service == service_model.CONTROL_PLANE:
-                body = self._plane.answer(operation, params)
+            if self._service in (service_model.CONTROL_PLANE, service_model.AGENT_REGISTRY):
+                body = self._plane.answer(operation, params, self._service)
             else:
                 body = self._plane.answer_neighbour(self._service, operation, params)
         except Refusal as refusal:

@@ -2,6 +2,7 @@
 
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import busy, duplicate, invalid, missing, quota
+from infra.sandbox.resources import authorized, hide_overrides
 from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
 
 KIND = "gateway"
@@ -34,7 +35,7 @@ class Gateways:
             raise duplicate(world.behaviour.duplicate, message)
         if len(list(world.records.live(KIND))) >= world.behaviour.gateways:
             raise quota("The number of gateways in this account has reached its limit")
-        _check(params)
+        authorized(params, params["authorizerType"])
         record = world.records.add(self._new(params, request))
         world.settle(record, self._seconds(params), "CREATE", "READY", "FAILED")
         return self._body(record)
@@ -50,7 +51,7 @@ class Gateways:
             raise invalid("Gateway name cannot be changed")
         if params["authorizerType"] != record.request["authorizerType"]:
             raise invalid("Authorizer type cannot be updated for an existing gateway")
-        _check(params)
+        authorized(params, params["authorizerType"])
         replace_request(record, kept(params))
         record.go("UPDATING", now=self._world.now)
         self._world.settle(record, self._seconds(params), "UPDATE", "READY", "UPDATE_UNSUCCESSFUL")
@@ -126,17 +127,4 @@ class Gateways:
                 "workloadIdentityArn": world.arn(f"workload-identity-directory/default/workload-identity/{record.id}")
             },
         }
-        return _hide_overrides(body) if world.behaviour.hides_overrides else body
-
-
-def _check(params: Params) -> None:
-    if params["authorizerType"] == "CUSTOM_JWT" and "authorizerConfiguration" not in params:
-        raise invalid("AuthorizerConfiguration is required for CUSTOM_JWT authorizer type")
-
-
-def _hide_overrides(body: Body) -> Body:
-    authorizer = body.get("authorizerConfiguration", {}).get("customJWTAuthorizer")
-    if not authorizer:
-        return body
-    shown = {name: value for name, value in authorizer.items() if name != "privateEndpointOverrides"}
-    return {**body, "authorizerConfiguration": {"customJWTAuthorizer": shown}}
+        return hide_overrides(body) if world.behaviour.hides_overrides else body

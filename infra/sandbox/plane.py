@@ -11,25 +11,29 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra import service_model
+from infra.pace import DEFAULT_RATE, RATES
 from infra.sandbox import faults
+from infra.sandbox.agent_runtimes import AgentRuntimes
+from infra.sandbox.api_keys import ApiKeys
 from infra.sandbox.behaviour import Behaviour
 from infra.sandbox.faults import ConnectionLost, Effect, Faults
 from infra.sandbox.gateways import Gateways
+from infra.sandbox.harnesses import Harnesses
 from infra.sandbox.providers import Providers
 from infra.sandbox.records import Records
 from infra.sandbox.refusals import Refusal, invalid, missing
+from infra.sandbox.registries import Registries
 from infra.sandbox.secrets_manager import SecretsManager
 from infra.sandbox.targets import Targets
 from infra.sandbox.world import Body, Params, World
+from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 
-#: Requests per second that the service documents for an account and Region.
-RATES = {
-    **dict.fromkeys(("CreateGateway", "UpdateGateway", "DeleteGateway"), 5.0),
-    **dict.fromkeys(("CreateGatewayTarget", "UpdateGatewayTarget", "DeleteGatewayTarget"), 5.0),
-    "SynchronizeGatewayTargets": 5.0,
-    **dict.fromkeys(("GetGateway", "ListGateways", "GetGatewayTarget", "ListGatewayTargets"), 10.0),
-}
-_IDENTITY_RATE = 20.0
+#: Request members that say what a call is about, for the journal.
+_NAMING = (
+    "name", "agentRuntimeName", "harnessName", "targetId", "gatewayIdentifier", "agentRuntimeId", "harnessId",
+    "registryId",
+)  # fmt: skip
+Operation = Callable[[Params], Body]
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -87,11 +91,11 @@ class Plane:
         self._buckets: dict[str, _Bucket] = {}
         self._operations = self._table()
 
-    def answer(self, operation: str, params: Params) -> Body:
+    def answer(self, operation: str, params: Params, service: str = CONTROL_PLANE) -> Body:
         """Answer one AgentCore call. Raises Refusal, or ConnectionLost when a fault loses the call."""
-        name = str(params.get("name") or params.get("targetId") or params.get("gatewayIdentifier") or "")
+        name = next((str(params[member]) for member in _NAMING if params.get(member)), "")
         try:
-            body = self._play(operation, params)
+            body = self._play(service, operation, params)
         except Refusal as refusal:
             self.journal.calls.append(Call(self.world.now, operation, name, refusal.code))
             raise
@@ -125,40 +129,53 @@ class Plane:
             raise missing(f"Resource {params['resourceArn']}")
         return record.tags
 
-    def _play(self, operation: str, params: Params) -> Body:
+    def _play(self, service: str, operation: str, params: Params) -> Body:
         fault = self.faults.meet(operation)
         faults.before(fault)
-        if operation not in self._operations:
+        if operation not in self._operations[service]:
             raise Refusal("UnknownOperationException", f"The sandbox does not answer {operation}")
         self._limit(operation)
-        _validate(operation, params)
-        body = self._operations[operation](params)
-        _check_answer(operation, body)
+        _validate(service, operation, params)
+        body = self._operations[service][operation](params)
+        _check_answer(service, operation, body)
         if fault is not None and fault.effect is Effect.LOST_ANSWER:
             self.journal.calls.append(Call(self.world.now, operation, str(params.get("name", ""))))
             raise ConnectionLost(operation)
         return body
 
-    def _table(self) -> dict[str, Callable[[Params], Body]]:
-        providers, gateways = Providers(self.world), Gateways(self.world)
-        self.targets = targets = Targets(self.world, gateways)
+    def _table(self) -> dict[str, dict[str, Operation]]:
+        gateways = Gateways(self.world)
+        self.targets = Targets(self.world, gateways)
+        harnesses = Harnesses(self.world)
+        control = {
+            **self._five("Oauth2CredentialProvider", Providers(self.world), "credentialProviders"),
+            **self._five("ApiKeyCredentialProvider", ApiKeys(self.world), "credentialProviders"),
+            **self._five("Gateway", gateways, "items"),
+            **self._five("GatewayTarget", self.targets, "items"),
+            "SynchronizeGatewayTargets": self.targets.synchronize,
+            **self._five("AgentRuntime", AgentRuntimes(self.world), "agentRuntimes"),
+            **self._five("Harness", harnesses, "harnesses", plural="Harnesses"),
+            "CreateHarnessEndpoint": harnesses.create_endpoint,
+            "DeleteHarnessEndpoint": harnesses.delete_endpoint,
+            "ListHarnessEndpoints": self._paged(harnesses.list_endpoints, "endpoints"),
+            **self._five("Registry", Registries(self.world, moved=False), "registries", plural="Registries"),
+            **self._tagging(),
+        }
+        moved = self._five("Registry", Registries(self.world, moved=True), "registries", plural="Registries")
+        return {CONTROL_PLANE: control, AGENT_REGISTRY: {**moved, **self._tagging()}}
+
+    def _five(self, noun: str, room: Any, listed: str, *, plural: str = "") -> dict[str, Operation]:
+        """Return the five operations that every kind has."""
         return {
-            "CreateOauth2CredentialProvider": providers.create,
-            "GetOauth2CredentialProvider": providers.get,
-            "UpdateOauth2CredentialProvider": providers.update,
-            "DeleteOauth2CredentialProvider": providers.delete,
-            "ListOauth2CredentialProviders": self._paged(providers.list, "credentialProviders"),
-            "CreateGateway": gateways.create,
-            "GetGateway": gateways.get,
-            "UpdateGateway": gateways.update,
-            "DeleteGateway": gateways.delete,
-            "ListGateways": self._paged(gateways.list, "items"),
-            "CreateGatewayTarget": targets.create,
-            "GetGatewayTarget": targets.get,
-            "UpdateGatewayTarget": targets.update,
-            "DeleteGatewayTarget": targets.delete,
-            "ListGatewayTargets": self._paged(targets.list, "items"),
-            "SynchronizeGatewayTargets": targets.synchronize,
+            f"Create{noun}": room.create,
+            f"Get{noun}": room.get,
+            f"Update{noun}": room.update,
+            f"Delete{noun}": room.delete,
+            f"List{plural or noun + 's'}": self._paged(room.list, listed),
+        }
+
+    def _tagging(self) -> dict[str, Operation]:
+        return {
             "ListTagsForResource": lambda params: {"tags": dict(self.tags_of(params))},
             "TagResource": self._tag,
             "UntagResource": self._untag,
@@ -188,7 +205,7 @@ class Plane:
         """Refuse calls beyond the documented rate: a token bucket that holds two seconds' worth."""
         if not self.behaviour.limit_rates:
             return
-        rate = RATES.get(operation, _IDENTITY_RATE)
+        rate = RATES.get(operation, DEFAULT_RATE)
         bucket = self._buckets.setdefault(operation, _Bucket(2 * rate, self.world.now))
         bucket.tokens = min(2 * rate, bucket.tokens + (self.world.now - bucket.at) * rate)
         bucket.at = self.world.now
@@ -202,8 +219,8 @@ class Plane:
 _LENIENT = {"resourceArn": "string_pattern_mismatch"}
 
 
-def _validate(operation: str, params: Params) -> None:
-    faults_found = service_model.input_type(operation).faults(dict(params))
+def _validate(service: str, operation: str, params: Params) -> None:
+    faults_found = service_model.input_type(operation, service).faults(dict(params))
     found = [one for one in faults_found if _LENIENT.get(str(one.path[0])) != one.kind]
     if found:
         fields = [{"name": ".".join(map(str, one.path)), "message": one.message} for one in found]
@@ -211,9 +228,9 @@ def _validate(operation: str, params: Params) -> None:
         raise invalid(f"Invalid request: {text}", fieldList=fields)
 
 
-def _check_answer(operation: str, body: Body) -> None:
+def _check_answer(service: str, operation: str, body: Body) -> None:
     """An answer that the model does not know would teach callers what the service never says."""
-    shape = service_model.operation(operation).output_shape
+    shape = service_model.operation(operation, service).output_shape
     wrong = list(service_model.strangers(shape, body)) if shape is not None else list(body)
     if wrong:
         raise AssertionError(f"The sandbox answered {operation} with members that the model does not know: {wrong}")

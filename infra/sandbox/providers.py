@@ -58,6 +58,8 @@ class Providers:
     def delete(self, params: Params) -> Body:
         """DeleteOauth2CredentialProvider: deletes the managed secret too."""
         record = self._idle("DeleteOauth2CredentialProvider", params)
+        if not self._world.behaviour.used_provider_deletable and self._is_used(record):
+            raise Refusal("ConflictException", f"Credential provider {record.name} is used by a gateway target")
         self._world.secrets.drop(_secret_name(record.name))
         record.go("DELETING", now=self._world.now)
         self._world.settle(record, self._world.behaviour.durations.delete, "DELETE", GONE, "DELETE_FAILED")
@@ -74,6 +76,10 @@ class Providers:
         )
         bodies = [self._body(record) for record in self._world.records.visible(KIND)]
         return [{member: body[member] for member in members} for body in bodies]
+
+    def _is_used(self, record: Record) -> bool:
+        """Tell whether a target names a provider."""
+        return any(record.arn in str(target.request) for target in self._world.records.live("target"))
 
     def _new(self, name: str, params: Params) -> Record:
         world = self._world

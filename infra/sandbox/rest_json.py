@@ -23,17 +23,19 @@ class Route:
 
 
 @cache
-def routes() -> list[Route]:
-    """Return every route of the control plane, the most literal first."""
-    model = service_model.service()
+def routes(service: str) -> list[Route]:
+    """Return every route of a service, the most literal first."""
+    model = service_model.service(service)
     operations = [model.operation_model(name) for name in model.operation_names]
     operations.sort(key=lambda operation: operation.http["requestUri"].count("{"))
     return [Route(one.http["method"], _pattern(one.http["requestUri"]), one) for one in operations]
 
 
-def parse(method: str, raw_path: str, query: Mapping[str, list[str]], body: Any) -> tuple[str, dict[str, Any]] | None:
+def parse(
+    service: str, method: str, raw_path: str, query: Mapping[str, list[str]], body: Any
+) -> tuple[str, dict[str, Any]] | None:
     """Return the operation of an HTTP request and its parameters; None where no route fits."""
-    for route in routes():
+    for route in routes(service):
         found = route.pattern.fullmatch(raw_path) if route.method == method else None
         if found is not None:
             labels = {name: unquote(value) for name, value in found.groupdict().items()}
@@ -41,17 +43,20 @@ def parse(method: str, raw_path: str, query: Mapping[str, list[str]], body: Any)
     return None
 
 
-def serialize(operation: str, body: Mapping[str, Any]) -> Any:
+def serialize(service: str, operation: str, body: Mapping[str, Any]) -> Any:
     """Return a response body as JSON values: timestamps as the model wants them, unknown members refused."""
-    shape = service_model.operation(operation).output_shape
+    shape = service_model.operation(operation, service).output_shape
     return _json(shape, body) if shape is not None else None
 
 
 def _pattern(uri: str) -> re.Pattern[str]:
-    """Labels match one path segment, a trailing slash may be missing; an ARN arrives percent-encoded."""
-    parts = re.split(r"\{(\w+)\+?\}", uri.split("?", maxsplit=1)[0].rstrip("/"))
-    literal = [re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+)" for i, part in enumerate(parts)]
-    return re.compile("".join(literal) + "/?")
+    """Labels match one path segment, greedy ones the rest; a trailing slash may be missing."""
+    parts = re.split(r"\{(\w+\+?)\}", uri.split("?", maxsplit=1)[0].rstrip("/"))
+    return re.compile("".join(_label(part) if i % 2 else re.escape(part) for i, part in enumerate(parts)) + "/?")
+
+
+def _label(name: str) -> str:
+    return f"(?P<{name[:-1]}>.+)" if name.endswith("+") else f"(?P<{name}>[^/]+)"
 
 
 def _params(
@@ -71,6 +76,8 @@ def _params(
 def _from_query(shape: Shape, values: list[str]) -> Any:
     if isinstance(shape, ListShape):
         return values
+    if shape.type_name == "boolean":
+        return values[0] == "true"
     is_number = shape.type_name == "integer" and values[0].isdigit()
     return int(values[0]) if is_number else values[0]
 
@@ -88,6 +95,6 @@ def _json(shape: Shape, value: Any) -> Any:
     return value
 
 
-def success(operation: str) -> int:
+def success(service: str, operation: str) -> int:
     """Return the HTTP status of an operation's success."""
-    return int(service_model.operation(operation).http.get("responseCode", 200))
+    return int(service_model.operation(operation, service).http.get("responseCode", 200))

@@ -23,7 +23,7 @@ from infra.sandbox.plane import Plane
 from infra.sandbox.refusals import Refusal
 from infra.sandbox.seed import sow
 from infra.sandbox.world import Failure
-from infra.service_model import is_mutating
+from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE, is_mutating
 
 LOOPBACK = "127.0.0.1"
 _TARGETS = {"secretsmanager": "secretsmanager", "AWSEvents": "events"}
@@ -83,12 +83,15 @@ class SandboxServer:
             self.plane.answer_neighbour("bedrock-agentcore", "CompleteResourceTokenAuth", body)
             return web.json_response({})
         query = {name: request.query.getall(name) for name in request.query}
-        parsed = rest_json.parse(request.method, request.rel_url.raw_path, query, body)
+        # Registries stand at the same paths in two services; whom a request was signed for tells them apart.
+        moved = "/agent-registry/aws4_request" in request.headers.get("Authorization", "")
+        service = AGENT_REGISTRY if moved else CONTROL_PLANE
+        parsed = rest_json.parse(service, request.method, request.rel_url.raw_path, query, body)
         if parsed is None:
             raise Refusal("UnknownOperationException", f"No operation at {request.method} {request.path}")
         operation, params = parsed
-        answer = rest_json.serialize(operation, self.plane.answer(operation, params))
-        status = rest_json.success(operation)
+        answer = rest_json.serialize(service, operation, self.plane.answer(operation, params, service))
+        status = rest_json.success(service, operation)
         return web.Response(status=status) if answer is None else web.json_response(answer, status=status)
 
     def _query(self, form: dict[str, list[str]]) -> web.Response:

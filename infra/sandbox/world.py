@@ -14,7 +14,9 @@ Params = Mapping[str, Any]
 Body = dict[str, Any]
 
 #: What an owner asks for, in the request; the rest of a request addresses the resource or guards the call.
-NOT_KEPT = frozenset({"clientToken", "tags", "gatewayIdentifier", "targetId"})
+NOT_KEPT = frozenset({
+    "clientToken", "tags", "gatewayIdentifier", "targetId", "agentRuntimeId", "harnessId", "registryId",
+})  # fmt: skip
 
 
 @dataclass
@@ -43,10 +45,10 @@ class World:
         """Seconds on the injected clock."""
         return self.records.clock()
 
-    def arn(self, resource: str) -> str:
+    def arn(self, resource: str, service: str = "bedrock-agentcore") -> str:
         """Return an ARN of this account and Region."""
         place = self.behaviour
-        return f"arn:{place.partition}:bedrock-agentcore:{place.region}:{place.account}:{resource}"
+        return f"arn:{place.partition}:{service}:{place.region}:{place.account}:{resource}"
 
     def settle(
         self,

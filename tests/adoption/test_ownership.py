@@ -123,7 +123,7 @@ async def test_other_targets_under_our_gateway_are_reported_and_kept(world):
     await world.apply(document)
     more = small_stack(2)["gateways"]["payments"]["targets"]["target-1"]
     del more["credentialProviderConfigurations"]
-    client = world.context().aws.clients["bedrock-agentcore-control"]
+    client = world.client()
     gateway_id = world.live["gateway payments"].id
     await client.create_gateway_target(gatewayIdentifier=gateway_id, name="by-hand", **more)
     outcome = await world.apply(document)

@@ -1,5 +1,7 @@
 """One retry layer, on the event loop's clock: bounded by tries, by time and by the run's deadline."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -117,6 +119,8 @@ async def test_a_client_s_own_error_quotes_nothing(world, logs):
         async def list_gateways(self):
             raise ReadTimeoutError(endpoint_url="https://x/?secret=hunter22")
 
-    aws.clients["bedrock-agentcore-control"] = Broken()
-    error = await failed(aws.within(Deadline())("ListGateways", {}))
+    async def broken(_service):
+        return Broken()
+
+    error = await failed(replace(aws, client=broken).within(Deadline())("ListGateways", {}))
     assert "hunter22" not in str(error) + logs.getvalue()

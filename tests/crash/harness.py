@@ -161,8 +161,11 @@ class Trace:
 
 def context_of(world: SandboxWorld, process: Process) -> Context:
     context = world.context()
-    clients = {name: FaultyClient(process, client) for name, client in context.aws.clients.items()}
-    return replace(context, aws=replace(context.aws, clients=clients), ledger=FaultyLedger(process, world.ledger))
+
+    async def client(service: str) -> FaultyClient:
+        return FaultyClient(process, world.client(service))
+
+    return replace(context, aws=replace(context.aws, client=client), ledger=FaultyLedger(process, world.ledger))
 
 
 async def run_once(world: SandboxWorld, process: Process, request: Request) -> Outcome | None:

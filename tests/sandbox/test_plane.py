@@ -14,7 +14,7 @@ TOKEN = "t" * 40
 
 @pytest.fixture
 def client(world):
-    return world.context().aws.clients["bedrock-agentcore-control"]
+    return world.client()
 
 
 async def make_gateway(client, name="payments", **more):
@@ -80,7 +80,7 @@ async def test_five_target_operations_at_a_time(client, world):
 async def test_rates_are_limited(client, world):
     """Beyond a burst of two seconds' worth, calls are refused; the next second brings the next ten."""
     world.round_trip = 0.0
-    quick = world.context().aws.clients["bedrock-agentcore-control"]
+    quick = world.client()
     codes = []
     for _ in range(25):
         codes.append((await refusal(quick.get_gateway(gatewayIdentifier="nothing-0123456789")))[0])
@@ -155,8 +155,8 @@ async def test_a_provider_shows_no_secret(client):
 def test_every_status_of_the_model_has_a_meaning():
     """A status that the service model gains must be given a meaning before it is met."""
     for kind in KINDS:
-        status = kind.response.members["status"]
-        assert set(kind.statuses) == set(status.enum), kind.noun
+        status = kind.response.members.get("status")
+        assert set(kind.statuses) == set(status.enum if status is not None else ()), kind.noun
 
 
 def test_every_declarable_member_is_one_of_the_model():

@@ -1,12 +1,25 @@
 """The kinds of resources, in the order in which sections of a stack are read."""
 
+from workflows.kinds.agent_runtime import AGENT_RUNTIME
+from workflows.kinds.api_key_credential_provider import API_KEY_CREDENTIAL_PROVIDER
 from workflows.kinds.gateway import GATEWAY
 from workflows.kinds.gateway_target import GATEWAY_TARGET
+from workflows.kinds.harness import HARNESS
 from workflows.kinds.kind import Kind
 from workflows.kinds.oauth2_credential_provider import OAUTH2_CREDENTIAL_PROVIDER
+from workflows.kinds.registry import AGENT_REGISTRY_KIND, REGISTRY
 
 #: Every kind, parents before children.
-KINDS: tuple[Kind, ...] = (OAUTH2_CREDENTIAL_PROVIDER, GATEWAY, GATEWAY_TARGET)
+KINDS: tuple[Kind, ...] = (
+    OAUTH2_CREDENTIAL_PROVIDER,
+    API_KEY_CREDENTIAL_PROVIDER,
+    GATEWAY,
+    GATEWAY_TARGET,
+    AGENT_RUNTIME,
+    HARNESS,
+    REGISTRY,
+    AGENT_REGISTRY_KIND,
+)
 
 
 def top_level(section: str) -> Kind | None:
@@ -20,10 +33,15 @@ def children(kind: Kind) -> tuple[Kind, ...]:
 
 
 __all__ = [
+    "AGENT_REGISTRY_KIND",
+    "AGENT_RUNTIME",
+    "API_KEY_CREDENTIAL_PROVIDER",
     "GATEWAY",
     "GATEWAY_TARGET",
+    "HARNESS",
     "KINDS",
     "OAUTH2_CREDENTIAL_PROVIDER",
+    "REGISTRY",
     "Kind",
     "children",
     "top_level",

@@ -3,11 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workflows.kinds.kind import IN_PROGRESS, SETTLED, Kind, Operations, Remedy, failed
+from workflows.kinds.kind import (
+    IN_PROGRESS,
+    SETTLED,
+    Kind,
+    Operations,
+    Remedy,
+    at,
+    declared_otherwise,
+    failed,
+)
+
+_VERSIONS = "protocolConfiguration.mcp.supportedVersions"
+_SEARCH = "protocolConfiguration.mcp.searchType"
 
 
-def _search_type(body: Mapping[str, Any]) -> Any:
-    return body.get("protocolConfiguration", {}).get("mcp", {}).get("searchType")
+def _versions_grow(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Protocol versions can be taken away from a gateway and not be added (peer lessons B4, aws-cli 10346)."""
+    wanted, there = at(declared, _VERSIONS), at(seen, _VERSIONS)
+    return bool(there) and bool(set(wanted or ()) - set(there))
 
 
 GATEWAY = Kind(
@@ -41,8 +55,9 @@ GATEWAY = Kind(
     opaque=frozenset({"instructions"}),
     left_out=frozenset({"privateEndpointOverrides"}),
     fixed={
-        "authorizerType": lambda body: body.get("authorizerType"),
-        "protocolType": lambda body: body.get("protocolType"),
-        "protocolConfiguration.mcp.searchType": _search_type,
+        "authorizerType": declared_otherwise("authorizerType"),
+        "protocolType": declared_otherwise("protocolType"),
+        _SEARCH: declared_otherwise(_SEARCH),
+        _VERSIONS: _versions_grow,
     },
 )

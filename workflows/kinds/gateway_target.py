@@ -17,6 +17,10 @@ def configuration_kind(body: Mapping[str, Any]) -> str:
     return ""
 
 
+def _another_kind(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    return configuration_kind(declared) not in ("", configuration_kind(seen))
+
+
 def refuses_synchronization(body: Mapping[str, Any]) -> str | None:
     """Return why the service would refuse to synchronize a target; None where it would not (service 2.9)."""
     server = body.get("targetConfiguration", {}).get("mcp", {}).get("mcpServer")
@@ -63,6 +67,6 @@ GATEWAY_TARGET = Kind(
     updated_member="updatedAt",
     token=True,
     opaque=frozenset({"inlinePayload", "parameterValues"}),
-    fixed={"targetConfiguration": configuration_kind},
+    fixed={"targetConfiguration": _another_kind},
     replaceable=True,
 )

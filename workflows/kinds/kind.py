@@ -6,10 +6,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from botocore.model import Shape
+from botocore.model import OperationModel, Shape
 
 from infra import service_model
-from infra.service_model import RequestType
+from infra.service_model import CONTROL_PLANE, RequestType
 
 
 class Phase(StrEnum):
@@ -49,9 +49,21 @@ def failed(remedy: Remedy) -> Status:
     return Status(Phase.FAILED, remedy)
 
 
+#: The seven statuses that providers, runtimes, harnesses and registries share.
+SEVEN: Mapping[str, Status] = {
+    "CREATING": IN_PROGRESS,
+    "CREATE_FAILED": failed(Remedy.CREATE_AGAIN),
+    "UPDATING": IN_PROGRESS,
+    "UPDATE_FAILED": failed(Remedy.UPDATE_AGAIN),
+    "READY": SETTLED,
+    "DELETING": IN_PROGRESS,
+    "DELETE_FAILED": failed(Remedy.DELETE_AGAIN),
+}
+
+
 @dataclass(frozen=True)
 class Operations:
-    """The operations of a kind, by AWS's names."""
+    """The operations of a kind, by AWS's names, and botocore's name of the service that has them."""
 
     create: str
     get: str
@@ -59,6 +71,32 @@ class Operations:
     delete: str
     list: str
     synchronize: str | None = None
+    service: str = CONTROL_PLANE
+
+    def model(self, operation: str) -> OperationModel:
+        """Return the model of one of them."""
+        return service_model.operation(operation, self.service)
+
+
+#: Tells whether a declaration (first) wants something that what stands there (second) cannot become.
+Changed = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
+
+
+def at(body: Any, path: str) -> Any:
+    """Return the value at a dotted path; None where anything on the way is missing."""
+    for name in path.split("."):
+        body = body.get(name) if isinstance(body, Mapping) else None
+    return body
+
+
+def declared_otherwise(path: str) -> Changed:
+    """Return the test of a member that can never change: it is declared, and with another value."""
+
+    def changed(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+        wanted = at(declared, path)
+        return wanted is not None and wanted != at(seen, path)
+
+    return changed
 
 
 @dataclass(frozen=True)
@@ -84,31 +122,54 @@ class Kind:
     created_member: str
     parent: str | None = None
     arn_member: str | None = None
+    #: The request and response member that holds the name.
+    name_member: str = "name"
+    #: The response member inside which Get, Create, Update and Delete answer.
+    wrapper: str = ""
     #: Whether create takes a clientToken, and tags.
     token: bool = False
     tagged: bool = False
-    #: Request members that Gatewright fills in; they cannot be declared.
-    filled_in: frozenset[str] = frozenset({"name", "clientToken"})
+    #: Whether an update leaves alone what it does not name; else it replaces the whole.
+    patch: bool = False
+    #: Members of the delete request that a document declares.
+    ending: frozenset[str] = frozenset()
+    #: Whether deletion must be preceded by that of endpoints, which nobody declares.
+    endpoints: bool = False
     #: Members, at any depth, that hold a secret and take a reference to one only.
     secrets: frozenset[str] = frozenset()
     #: Members, at any depth, whose text is payload: never scanned for references.
     opaque: frozenset[str] = frozenset()
-    #: Request members that responses show under another name.
+    #: Request members that responses show under another name (a dotted path).
     shown_as: Mapping[str, str] = field(default_factory=dict)
     #: Members, at any depth, that reads may leave out.
     left_out: frozenset[str] = frozenset()
-    #: What cannot change in the life of a resource: a name for it, and how to read it from a body.
-    fixed: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    #: What cannot change in the life of a resource, beyond what no update takes: a name for it, and how to tell.
+    fixed: Mapping[str, Changed] = field(default_factory=dict)
     #: Whether a fixed member may be changed by deleting and creating again without being asked for by `allow`.
     replaceable: bool = False
+    #: Outputs that follow from the name, so that a resource made anew has the same.
+    stable: frozenset[str] = frozenset({"name"})
+    #: What to do instead where the service refuses this kind altogether.
+    instead: str = ""
+
+    @property
+    def service(self) -> str:
+        """Botocore's name of the service."""
+        return self.operations.service
+
+    @property
+    def filled_in(self) -> frozenset[str]:
+        """Request members that Gatewright fills in; they cannot be declared."""
+        return frozenset({self.name_member, "name", "clientToken", *self.address_members})
 
     @cached_property
     def declarable(self) -> RequestType:
-        """The type of what a document declares: the create and the update members, without those filled in."""
+        """The type of what a document declares: the create, update and delete members, without those filled in."""
         create, update = self._input(self.operations.create), self._input(self.operations.update)
-        hidden = self.filled_in | set(self.address_members)
-        members = {n: s for n, s in {**update.members, **create.members}.items() if n not in hidden}
-        return RequestType(members, [name for name in create.required_members if name not in hidden])
+        ending = {n: s for n, s in self._input(self.operations.delete).members.items() if n in self.ending}
+        known = {**ending, **update.members, **create.members}
+        members = {name: shape for name, shape in known.items() if name not in self.filled_in}
+        return RequestType(members, [name for name in create.required_members if name not in self.filled_in])
 
     @cached_property
     def lookup(self) -> RequestType:
@@ -116,9 +177,10 @@ class Kind:
         return RequestType(self.declarable.members, ())
 
     @cached_property
-    def creatable(self) -> frozenset[str]:
-        """The members that create takes."""
-        return frozenset(self._input(self.operations.create).members)
+    def creatable(self) -> Mapping[str, Shape]:
+        """The members that create takes, with their shapes."""
+        members: Mapping[str, Shape] = self._input(self.operations.create).members
+        return members
 
     @cached_property
     def updatable(self) -> Mapping[str, Shape]:
@@ -128,8 +190,24 @@ class Kind:
 
     @cached_property
     def response(self) -> Shape:
-        """The shape of what Get answers."""
-        return service_model.operation(self.operations.get).output_shape
+        """The shape of the resource as Get answers with it."""
+        whole = self.operations.model(self.operations.get).output_shape
+        return whole.members[self.wrapper] if self.wrapper else whole
+
+    @cached_property
+    def page(self) -> int:
+        """The most that one list may ask for."""
+        most = self._input(self.operations.list).members["maxResults"].metadata.get("max")
+        return int(most or 100)
+
+    def shown(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the resource in an answer: out of its wrapper, with its id also where only the ARN is given."""
+        body = answer.get(self.wrapper) or {} if self.wrapper else answer
+        shown = {name: value for name, value in body.items() if name != "ResponseMetadata"}
+        arn = shown.get(self.arn_member) if self.arn_member else None
+        if arn and self.id_member not in shown:
+            shown[self.id_member] = str(arn).rpartition("/")[2]
+        return shown
 
     def meaning(self, status: str | None) -> Status:
         """Return the meaning of a status. A missing one is settled: older responses carry none.
@@ -138,17 +216,19 @@ class Kind:
         """
         return SETTLED if status is None else self.statuses.get(status, IN_PROGRESS)
 
-    @staticmethod
-    def _input(operation: str) -> Any:
-        return service_model.operation(operation).input_shape
+    def _input(self, operation: str) -> Any:
+        return self.operations.model(operation).input_shape
 
 
 #: The request members, at any depth and in every kind, whose lists are sets: their order means nothing.
 SETS = frozenset({
-    "subnetIds", "securityGroupIds", "scopes", "actorTokenScopes", "allowedAudience", "allowedClients",
-    "allowedScopes", "allowedRequestHeaders", "allowedResponseHeaders", "allowedQueryParameters", "methods",
-    "required", "supportedVersions", "interceptionPoints", "responseTypes", "tokenEndpointAuthMethods",
-    "matchValueStringList", "workloadIdentities", "enabled",
+    "subnetIds", "securityGroupIds", "subnets", "securityGroups", "scopes", "actorTokenScopes", "allowedAudience",
+    "allowedClients", "allowedScopes", "allowedRequestHeaders", "allowedResponseHeaders", "allowedQueryParameters",
+    "requestHeaderAllowlist", "methods", "required", "supportedVersions", "interceptionPoints", "responseTypes",
+    "tokenEndpointAuthMethods", "matchValueStringList", "workloadIdentities", "enabled", "hostingEnvironments",
+    "allowedTools", "strategies",
 })  # fmt: skip
 #: What the service adds to such lists by itself (peer lessons B4), compared in lower case.
 ADDED_BY_SERVICE = frozenset({"x-amzn-bedrock-agentcore-policy-session-id"})
+#: Members, at any depth, whose values are masked when shown: credentials often stand there (design 4.1).
+MASKED = frozenset({"environmentVariables", "headers", "customParameters"})

@@ -1,6 +1,6 @@
 """OAuth2 credential providers: known by name, created without a token, updated whole with their secret."""
 
-from workflows.kinds.kind import IN_PROGRESS, SETTLED, Kind, Operations, Remedy, failed
+from workflows.kinds.kind import SEVEN, Kind, Operations, declared_otherwise
 
 OAUTH2_CREDENTIAL_PROVIDER = Kind(
     section="oauth2CredentialProviders",
@@ -15,15 +15,7 @@ OAUTH2_CREDENTIAL_PROVIDER = Kind(
     address_members={"name": "name"},
     id_member="name",
     arn_member="credentialProviderArn",
-    statuses={
-        "CREATING": IN_PROGRESS,
-        "CREATE_FAILED": failed(Remedy.CREATE_AGAIN),
-        "UPDATING": IN_PROGRESS,
-        "UPDATE_FAILED": failed(Remedy.UPDATE_AGAIN),
-        "READY": SETTLED,
-        "DELETING": IN_PROGRESS,
-        "DELETE_FAILED": failed(Remedy.DELETE_AGAIN),
-    },
+    statuses=SEVEN,
     reason_members=("failureReason",),
     outputs=("credentialProviderArn", "callbackUrl"),
     list_items="credentialProviders",
@@ -33,5 +25,6 @@ OAUTH2_CREDENTIAL_PROVIDER = Kind(
     secrets=frozenset({"clientSecret"}),
     shown_as={"oauth2ProviderConfigInput": "oauth2ProviderConfigOutput"},
     left_out=frozenset({"privateEndpointOverrides"}),
-    fixed={"credentialProviderVendor": lambda body: body.get("credentialProviderVendor")},
+    fixed={"credentialProviderVendor": declared_otherwise("credentialProviderVendor")},
+    stable=frozenset({"name", "credentialProviderArn"}),
 )

@@ -1,0 +1,40 @@
+"""Agent runtimes: known by id, created with a token, updated whole, each update a new version."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workflows.kinds.kind import SEVEN, Kind, Operations
+
+
+def _another_artifact(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Say whether a container becomes code or code a container (peer lessons, feature table)."""
+    wanted, there = declared.get("agentRuntimeArtifact") or {}, seen.get("agentRuntimeArtifact") or {}
+    return bool(there) and set(wanted) != set(there)
+
+
+AGENT_RUNTIME = Kind(
+    section="agentRuntimes",
+    noun="agent runtime",
+    operations=Operations(
+        create="CreateAgentRuntime",
+        get="GetAgentRuntime",
+        update="UpdateAgentRuntime",
+        delete="DeleteAgentRuntime",
+        list="ListAgentRuntimes",
+    ),
+    address_members={"agentRuntimeId": "id"},
+    id_member="agentRuntimeId",
+    arn_member="agentRuntimeArn",
+    name_member="agentRuntimeName",
+    statuses=SEVEN,
+    reason_members=("failureReason",),
+    outputs=("agentRuntimeId", "agentRuntimeArn", "agentRuntimeVersion"),
+    list_items="agentRuntimes",
+    created_member="createdAt",
+    updated_member="lastUpdatedAt",
+    token=True,
+    tagged=True,
+    left_out=frozenset({"privateEndpointOverrides"}),
+    fixed={"agentRuntimeArtifact": _another_artifact},
+    stable=frozenset({"agentRuntimeName"}),
+)

@@ -1,0 +1,28 @@
+"""API key credential providers: known by name, made and changed at once, their key kept by Secrets Manager."""
+
+from workflows.kinds.kind import Kind, Operations
+
+API_KEY_CREDENTIAL_PROVIDER = Kind(
+    section="apiKeyCredentialProviders",
+    noun="API key credential provider",
+    operations=Operations(
+        create="CreateApiKeyCredentialProvider",
+        get="GetApiKeyCredentialProvider",
+        update="UpdateApiKeyCredentialProvider",
+        delete="DeleteApiKeyCredentialProvider",
+        list="ListApiKeyCredentialProviders",
+    ),
+    address_members={"name": "name"},
+    id_member="name",
+    arn_member="credentialProviderArn",
+    # Its operations end before they answer, so that there is no status.
+    statuses={},
+    reason_members=(),
+    outputs=("credentialProviderArn",),
+    list_items="credentialProviders",
+    created_member="createdTime",
+    updated_member="lastUpdatedTime",
+    tagged=True,
+    secrets=frozenset({"apiKey"}),
+    stable=frozenset({"name", "credentialProviderArn"}),
+)

@@ -1,0 +1,37 @@
+"""Harnesses: known by id, answering inside a wrapper, updated member by member, backed by a runtime and a memory."""
+
+from workflows.kinds.kind import SEVEN, Kind, Operations, declared_otherwise
+
+_KEY = "memory.managedMemoryConfiguration.encryptionKeyArn"
+
+HARNESS = Kind(
+    section="harnesses",
+    noun="harness",
+    operations=Operations(
+        create="CreateHarness",
+        get="GetHarness",
+        update="UpdateHarness",
+        delete="DeleteHarness",
+        list="ListHarnesses",
+    ),
+    address_members={"harnessId": "id"},
+    id_member="harnessId",
+    arn_member="arn",
+    name_member="harnessName",
+    wrapper="harness",
+    statuses=SEVEN,
+    reason_members=("failureReason",),
+    outputs=("harnessId", "arn", "harnessVersion"),
+    list_items="harnesses",
+    created_member="createdAt",
+    updated_member="updatedAt",
+    token=True,
+    tagged=True,
+    patch=True,
+    ending=frozenset({"deleteManagedMemory"}),
+    endpoints=True,
+    opaque=frozenset({"inputSchema", "systemPrompt", "additionalParams"}),
+    left_out=frozenset({"privateEndpointOverrides"}),
+    fixed={_KEY: declared_otherwise(_KEY)},
+    stable=frozenset({"harnessName"}),
+)
