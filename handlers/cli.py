@@ -77,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print one JSON value on stdout")
         if file:
             sub.add_argument("file", type=Path, metavar="FILE", help="a stack document or a sample event")
+            sub.add_argument(
+                "--parameter",
+                action="append",
+                default=[],
+                type=_parameter,
+                metavar="NAME=VALUE",
+                help="what ${parameters.NAME} in the document stands for",
+            )
         return sub
 
     def working(name: str, function: Callable[[argparse.Namespace], int], text: str) -> Any:
@@ -125,6 +133,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _parameter(text: str) -> tuple[str, str]:
+    """Read a parameter; its value is text."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError("a parameter is NAME=VALUE")
+    return name, value
+
+
 def _port(text: str) -> int:
     """Read a port number."""
     if not text.isdecimal() or int(text) > _HIGHEST_PORT:
@@ -133,7 +149,7 @@ def _port(text: str) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    source = read_source(options.file)
+    source = read_source(options.file, dict(options.parameter))
     stack = read_stack(source.document)
     shown = {"version": 1, "stack": stack.name, "resources": list(stack.resources), "problems": []}
     warnings = [warning.shown() for warning in stack.warnings]
@@ -142,7 +158,7 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    source = read_source(options.file)
+    source = read_source(options.file, dict(options.parameter))
 
     async def job(context: Context) -> Any:
         return await plan(context, source.document, Deadline.within(options.timeout), frozenset(options.allow))
@@ -156,16 +172,16 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
-    source = read_source(options.file)
+    source = read_source(options.file, dict(options.parameter))
     return _fulfil(options, _request(source, Mode.PROVISION, frozenset(options.allow) | source.allow))
 
 
 def _destroy(options: argparse.Namespace) -> int:
-    return _fulfil(options, _request(read_source(options.file), Mode.REMOVE))
+    return _fulfil(options, _request(read_source(options.file, dict(options.parameter)), Mode.REMOVE))
 
 
 def _sync(options: argparse.Namespace) -> int:
-    source = read_source(options.file)
+    source = read_source(options.file, dict(options.parameter))
     request = _request(source, Mode.SYNCHRONIZE).model_copy(update={"document": None})
     return _fulfil(options, request)
 

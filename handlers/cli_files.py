@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.documents import Unreadable, parse
+from workflows.parameters import fill
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,11 @@ class Source:
     allow: frozenset[str] = frozenset()
 
 
-def read_source(path: Path) -> Source:
-    """Read a file. Raises OSError, or Unreadable naming the file and the place."""
+def read_source(path: Path, parameters: Mapping[str, Any] | None = None) -> Source:
+    """Read a file, with the parameters of its event and of the caller put in.
+
+    Raises OSError, or Unreadable naming the file and the place.
+    """
     try:
         value = parse(path.read_text("utf-8"))
     except UnicodeDecodeError:
@@ -30,7 +34,10 @@ def read_source(path: Path) -> Source:
         allow = value.get("allow", [])
         if not isinstance(allow, list) or not all(isinstance(address, str) for address in allow):
             raise Unreadable(f"{path}: allow is a list of addresses")
-        return Source(value["stack"], frozenset(allow))
+        given = value.get("parameters", {})
+        if not isinstance(given, Mapping):
+            raise Unreadable(f"{path}: parameters map names to values")
+        return Source(fill(value["stack"], {**given, **(parameters or {})}), frozenset(allow))
     if not isinstance(value, Mapping):
         raise Unreadable(f"{path}: a stack document is a mapping")
-    return Source(value)
+    return Source(fill(value, parameters or {}))

@@ -41,6 +41,11 @@ CLIENT_CONFIG: Mapping[str, Any] = {
 }
 
 
+_PARTITIONS = {
+    "cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "eusc-": "aws-eusc",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Aws:
     """The clients of one execution environment, by botocore's names of their services.
@@ -55,6 +60,11 @@ class Aws:
     known: dict[str, str] = field(default_factory=dict)
     #: The account where nobody tells it: an endpoint on this machine may not speak STS.
     default_account: str | None = None
+
+    @property
+    def partition(self) -> str:
+        """The partition of the Region, as ARNs begin with it."""
+        return next((name for prefix, name in _PARTITIONS.items() if self.region.startswith(prefix)), "aws")
 
     def within(self, deadline: Deadline) -> "Calls":
         """Return the caller of one run."""

@@ -196,10 +196,18 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
 
 def _replace(wish: Wish, fixed: tuple[str, ...]) -> Decision:
     """Make a resource anew, where that is free or was allowed."""
+    if wish.unmanaged and wish.allowed:
+        return _holds_others(wish)
     if wish.kind.replaceable or wish.allowed:
         return Decision(Action.REPLACE, f"{', '.join(fixed)} cannot be changed in place", fixed)
     failure = failures.fixed(wish.address, ", ".join(fixed), wish.kind.noun)
     return Decision(Action.FAIL, failure.message, fixed, failure)
+
+
+def _holds_others(wish: Wish) -> Decision:
+    """Leave a resource alone that holds what this stack does not manage."""
+    failure = failures.unmanaged(wish.address, wish.unmanaged, endpoints=wish.kind.endpoints)
+    return Decision(Action.FAIL, failure.message, failure=failure)
 
 
 def _differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> set[Path]:
@@ -290,8 +298,7 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
     if seen.meaning.phase is Phase.AWAITING_CONSENT:
         return _consent(seen)
     if wish.unmanaged:
-        failure = failures.unmanaged_targets(wish.address, wish.unmanaged)
-        return Decision(Action.FAIL, failure.message, failure=failure)
+        return _holds_others(wish)
     if memory.tries(wish.generation) >= TRIES:
         failure = failures.of_status(wish.address, str(seen.status), seen.reasons, TRIES)
         return Decision(Action.FAIL, failure.message, failure=failure)

@@ -72,10 +72,11 @@ OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
 }
 
 
-def of_call(address: str, failed: CallFailed) -> Failure:
-    """Return the failure that a refused call is for a resource."""
+def of_call(address: str, failed: CallFailed, instead: str = "") -> Failure:
+    """Return the failure that a refused call is for a resource; `instead` is what its kind advises besides."""
     actor, advice = OF_VERDICTS[failed.verdict]
-    return Failure(address, failed.code, f"{failed.operation}: {failed.message}", actor, advice)
+    text = f"{failed.operation}: {failed.message}"
+    return Failure(address, failed.code, text, actor, f"{advice} {instead}".strip())
 
 
 def of_status(address: str, status: str, reasons: str, tries: int) -> Failure:
@@ -102,11 +103,12 @@ def fixed(address: str, member: str, noun: str) -> Failure:
     return Failure(address, "Immutable", message, Actor.APP_TEAM, advice)
 
 
-def unmanaged_targets(address: str, names: tuple[str, ...]) -> Failure:
-    """Return the failure of a gateway's removal because of targets that are not ours."""
-    message = f"targets that this stack does not manage stand under it: {', '.join(names)}"
-    advice = "Remove or move these targets, then resend."
-    return Failure(address, "UnmanagedTargets", message, Actor.APP_TEAM, advice)
+def unmanaged(address: str, names: tuple[str, ...], *, endpoints: bool) -> Failure:
+    """Return the failure of a removal because of targets, or a harness's endpoints, that are not ours."""
+    what, more = ("endpoints", " or declare `gatewright: {deleteEndpoints: true}`,") if endpoints else ("targets", "")
+    message = f"{what} that this stack does not manage stand under it: {', '.join(names)}"
+    advice = f"Remove or move these {what},{more} then resend."
+    return Failure(address, f"Unmanaged{what.capitalize()}", message, Actor.APP_TEAM, advice)
 
 
 def missing(address: str, noun: str, name: str) -> Failure:

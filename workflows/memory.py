@@ -66,6 +66,7 @@ class Memory:
     seen_updated: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     retain: bool = False
+    delete_endpoints: bool = False
     #: Members of the delete request, as declared last.
     ending: Mapping[str, Any] = field(default_factory=dict)
     #: Members of the stored item that this version of the code does not know.

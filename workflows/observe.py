@@ -55,6 +55,16 @@ class Observer:
             found[item.get(kind.name_member, "")] = Seen(kind, item[kind.id_member], item, full=False)
         return found
 
+    async def endpoints(self, harness_id: str) -> tuple[str, ...]:
+        """Return the names of a harness's endpoints beside the one that comes with it."""
+        pages, names = {"harnessId": harness_id, "maxResults": 100}, []
+        while True:
+            page = await self._calls("ListHarnessEndpoints", pages)
+            names += [one["endpointName"] for one in page.get("endpoints", [])]
+            if not page.get("nextToken"):
+                return tuple(sorted(set(names) - {"DEFAULT"}))
+            pages = {**pages, "nextToken": page["nextToken"]}
+
     async def _id_of(self, kind: Kind, name: str) -> str | None:
         """Return the id behind a name; a kind that is known by name needs no list."""
         if kind.id_member == "name":

@@ -193,7 +193,7 @@ class _Job:
         for address in sorted(self.request.allow - set(run.items)):
             run.warn(address, "allow", "allowed, but nothing of that address is declared or known")
         for address, names in run.unmanaged.items():
-            if names:
+            if names and not run.items[address].kind.endpoints:
                 run.warn(address, "unmanaged", f"targets that this stack does not manage: {', '.join(names)}")
         status = overall(results, removed=run.mode is Mode.REMOVE)
         outcome = self._outcome(accepted, status)

@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import anyio
 import structlog
 
 from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.tasks import together
 from workflows import failures, steps
 from workflows.decide import Action, Decision, Mode, Wish, decide
 from workflows.outcome import ResourceStatus, Result
@@ -58,9 +60,11 @@ async def reach(run: Run, item: Item) -> Result:
 async def _know_references(run: Run, item: Item) -> None:
     """See that every reference can be resolved, reading whole what a list showed in part."""
     for reference in item.resource.references if item.resource is not None else ():
+        if run.value_of(reference) is not None:
+            continue
         other = run.items[reference.address]
         seen = run.seen.get(other.address)
-        if run.value_of(reference) is None and seen is not None and not seen.full:
+        if seen is not None and not seen.full:
             await look(run, other)
         if run.value_of(reference) is None:
             message = f"${{{reference.text}}} has no value: {other.address} does not show that member"
@@ -87,6 +91,8 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
             await look(run, item)
         case Action.WAIT:
             await wait(run, item, decision.reason)
+        case Action.DELETE | Action.REPLACE if item.kind.endpoints and item.address not in run.unmanaged:
+            await _list_endpoints(run, item)
         case _:
             await _change(run, item, wish, decision)
     return None
@@ -136,6 +142,7 @@ async def _send(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
 async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
     """Do what a decision says."""
     if decision.action is Action.REPLACE:
+        await _empty(run, item)
         await _delete(run, item, wish)
         if run.seen.get(item.address) is not None:
             await run.book.remember(run.memory(item.address).trying(wish.generation))
@@ -160,8 +167,37 @@ async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> No
         _tolerate(run, item, decision)
 
 
+async def _empty(run: Run, item: Item) -> None:
+    """Remove what stands under a resource that is to be made anew; what is declared of it is made again later."""
+    inside = [one for one in run.items.values() if one.parent == item.address and run.seen.get(one.address)]
+    await together([partial(_go, run, one, f"{item.address} is made anew") for one in inside])
+
+
+async def _go(run: Run, item: Item, why: str) -> None:
+    """Take step after step until a resource is gone."""
+    if item.wanted:
+        item.first_action = (Action.REPLACE, why)
+    for _ in range(_MOST_STEPS):
+        wish = run.going(item.address)
+        decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
+        result = await _take(run, item, wish, decision)
+        if result is not None and result.status is ResourceStatus.DELETED:
+            return
+        if result is not None and result.failure is not None:
+            raise CallFailed(item.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
+        if result is not None:
+            raise OutOfTime(f"{item.address} must go first: {result.reason}", retry_after=60.0)
+
+
+async def _list_endpoints(run: Run, item: Item) -> None:
+    seen = run.seen.get(item.address)
+    run.unmanaged[item.address] = await run.observer.endpoints(str(seen.id)) if seen is not None else ()
+
+
 async def _delete(run: Run, item: Item, wish: Wish) -> None:
     began = anyio.current_time()
+    if item.kind.endpoints:
+        await steps.delete_endpoints(run, wish)
     await steps.delete(run, wish)
     await settle_down(run, item, began, sort="DELETE")
     if run.seen.get(item.address) is None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from infra import service_model
 from infra.secrets import SecretReference
 from infra.service_model import Path
-from workflows import references, rules
+from workflows import parameters, references, rules
 from workflows.kinds import KINDS, top_level
 from workflows.problems import Invalid, Problem, path_text
 from workflows.references import Reference
@@ -107,11 +107,12 @@ def _types(resource: Resource) -> Iterator[Problem]:
         waits = isinstance(value, str) and "${" in value
         hidden = isinstance(value, str) and fault.path[-1] in kind.secrets
         if not (waits and fault.kind in _UNTIL_RESOLVED) and not hidden:
-            yield Problem(path_text((*where, *fault.path)), fault.kind, fault.message)
+            number = rules.number_of(kind.section, path_text(fault.path)) or fault.kind
+            yield Problem(path_text((*where, *fault.path)), number, fault.message)
     create = service_model.input_type(kind.operations.create, kind.service)
     for fault in create.faults({kind.name_member: resource.name}):
         if fault.path == (kind.name_member,):
-            yield Problem(resource.address, "name", fault.message)
+            yield Problem(resource.address, rules.number_of(kind.section, "") or "name", fault.message)
     if OWNER_TAG in rules.part(resource.declared, "tags"):
         yield Problem(path_text((*where, "tags", OWNER_TAG)), "tag", "this tag is Gatewright's own")
 
@@ -141,6 +142,9 @@ def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iter
     for path, text in references.strings(resource.declared, resource.kind.opaque, _path(resource)):
         if references.is_unclosed(text):
             yield Problem(path_text(path), "reference", "a reference is opened with ${ and not closed with }")
+    if resource.options.delete_endpoints and not resource.kind.endpoints:
+        path = (*_path(resource), RESERVED, "deleteEndpoints")
+        yield Problem(path_text(path), "option", f"a {resource.kind.noun} has no endpoints")
     for index, address in enumerate(resource.options.depends_on):
         if address not in resources:
             path = (*_path(resource), RESERVED, "dependsOn", index)
@@ -148,6 +152,12 @@ def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iter
 
 
 def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:
+    parameter = parameters.name_of(reference.text)
+    if parameter is not None:
+        return f"no value was given for the parameter {parameter}, or one that cannot stand here"
+    if reference.address == references.AWS:
+        known = ", ".join(f"${{aws.{member}}}" for member in references.AWS_MEMBERS)
+        return "" if reference.member in [(m,) for m in references.AWS_MEMBERS] else f"{known} are known"
     if not reference.address:
         return f"${{{reference.text}}} cannot be read; a reference is ${{section.name.member}}"
     target = resources.get(reference.address)

@@ -1,18 +1,27 @@
 """References: `${section.name.member}` names a member of another resource's response.
 
-Names with dots stand in brackets: `${registries["a.b"].registryArn}`. `$${` is a literal `${`.
+Names with dots stand in brackets: `${registries["a.b"].registryArn}`. `$${` is a literal `${`. `${aws.accountId}`,
+`${aws.region}` and `${aws.partition}` name where a run works. In the path or query of a URL, a value is encoded.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from infra.service_model import Path
 from workflows.problems import path_text
 
-_TOKEN = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+TOKEN = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+#: What stands before a reference that is part of a URL, and not its beginning.
+_WITHIN_URL = re.compile(r"https?://[^\s/?#]+[/?#]\S*")
 _PART = re.compile(r'\.?([A-Za-z0-9_-]+)|\["([^"\]]+)"\]')
+
+
+#: The section that names no resource, and its members.
+AWS = "aws"
+AWS_MEMBERS = ("accountId", "region", "partition")
 
 
 @dataclass(frozen=True)
@@ -39,19 +48,21 @@ def parts(expression: str) -> tuple[str, ...] | None:
 
 def split(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Divide names into an address and a member path: a fourth name on is a child's when the third is `targets`."""
+    if names[0] == AWS:
+        return AWS, names[1:]
     length = 4 if len(names) > 4 and names[2] == "targets" else 2
     return path_text(names[:length]), names[length:]
 
 
 def is_unclosed(text: str) -> bool:
     """Tell whether a `${` stands in a text that is neither a reference nor a literal."""
-    return "${" in _TOKEN.sub("", text)
+    return "${" in TOKEN.sub("", text)
 
 
 def find(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield the path and expression of every reference in a value, payload members passed over."""
     for where, text in strings(value, opaque, path):
-        yield from ((where, match[1]) for match in _TOKEN.finditer(text) if match[1] is not None)
+        yield from ((where, match[1]) for match in TOKEN.finditer(text) if match[1] is not None)
 
 
 def strings(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -70,9 +81,17 @@ def strings(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tup
 def resolve(value: Any, opaque: frozenset[str], look_up: Callable[[str], str]) -> Any:
     """Return a copy of a value with every reference replaced by what `look_up` says of its expression."""
     if isinstance(value, str):
-        return _TOKEN.sub(lambda m: "${" if m[1] is None else look_up(m[1]), value)
+        return TOKEN.sub(lambda match: "${" if match[1] is None else _put(value, match, look_up), value)
     if isinstance(value, Mapping):
         return {k: v if k in opaque else resolve(v, opaque, look_up) for k, v in value.items()}
     if isinstance(value, list):
         return [resolve(item, opaque, look_up) for item in value]
     return value
+
+
+def _put(text: str, match: re.Match[str], look_up: Callable[[str], str]) -> str:
+    """Return the value of a reference where it stands: encoded inside a URL, as an ARN there must be."""
+    value = look_up(match[1])
+    if value.startswith("${") or not _WITHIN_URL.fullmatch(text[: match.start()]):
+        return value
+    return quote(value, safe="")

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workflows.decide import Mode
+from workflows.parameters import fill
 from workflows.problems import Invalid, Problem
 from workflows.stack import from_pydantic
 
@@ -33,6 +34,8 @@ class Request(BaseModel):
     generation: int | None = None
     allow: frozenset[str] = frozenset()
     submitter: str = ""
+    #: Only plan, and announce the plan.
+    dry_run: bool = False
 
 
 class _Detail(BaseModel):
@@ -42,6 +45,8 @@ class _Detail(BaseModel):
     generation: int | None = Field(default=None, ge=1, le=2**53)
     stack: dict[str, Any] | str
     allow: list[str] = Field(default_factory=list, max_length=1000)
+    parameters: dict[str, Any] = Field(default_factory=dict, max_length=1000)
+    dry_run: bool = Field(default=False, alias="dryRun")
 
 
 def read_request(detail_type: object, detail: object, *, default_id: str, submitter: str = "") -> Request:
@@ -60,13 +65,15 @@ def read_request(detail_type: object, detail: object, *, default_id: str, submit
     if named == (mode is Mode.PROVISION):
         what = "holds the stack document" if mode is Mode.PROVISION else "names the stack"
         raise Invalid([Problem("stack", "type", f"in this request, stack {what}")])
-    name = read.stack if isinstance(read.stack, str) else str(read.stack.get("stack", ""))
+    document = None if isinstance(read.stack, str) else fill(read.stack, read.parameters)
+    name = str(read.stack if document is None else document.get("stack", ""))
     return Request(
         mode=mode,
         request_id=read.request_id or default_id,
         stack=name,
-        document=None if isinstance(read.stack, str) else read.stack,
+        document=document,
         generation=read.generation,
         allow=frozenset(read.allow),
         submitter=submitter,
+        dry_run=read.dry_run,
     )

@@ -43,7 +43,7 @@ def of_failed_call(run: Run, item: Item, failed: CallFailed) -> Result:
     if failed.verdict in PASSING and not (since and run.now() - since > REFUSED_FOR):
         reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
         return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
-    failure = failures.of_call(item.address, failed)
+    failure = failures.of_call(item.address, failed, item.kind.instead)
     return replace(result_of(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
 
 

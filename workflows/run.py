@@ -1,7 +1,7 @@
 """The state of one run: what is wanted, seen and remembered of each resource, and who waits for whom."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -123,6 +123,11 @@ class Run:
         seen = self.seen.get(parent)
         return seen.id if seen is not None else self.book.of(parent, "", "", None).id
 
+    def going(self, address: str) -> Wish:
+        """Return the wish that a resource be gone, whatever is declared: its parent is made anew."""
+        options = Options(deleteEndpoints=self.items[address].options.delete_endpoints)
+        return replace(self.wish(address), declared=None, options=options, mode=Mode.REMOVE, needs_allow=False)
+
     def wish(self, address: str) -> Wish:
         """Return what is wanted of a resource, its references resolved from what is seen of the others."""
         item = self.items[address]
@@ -141,7 +146,7 @@ class Run:
             allowed=bool(self.allow & {address, item.parent}),
             synchronizations=memory.synchronizations if memory.synchronized_for == self.request_id else 0,
             secret_versions=self.versions_of(item.resource),
-            unmanaged=self.unmanaged.get(address, ()),
+            unmanaged=() if item.options.delete_endpoints else self.unmanaged.get(address, ()),
             tolerated=item.tolerated,
             ending=_ending(item, memory),
             now=self.now(),
@@ -155,11 +160,14 @@ class Run:
             value = values.get(expression)
             return f"${{{expression}}}" if value is None else str(value)
 
-        resolved: dict[str, Any] = references.resolve(resource.declared, resource.kind.opaque, look_up)
-        return resolved
+        return resource.kind.complete(references.resolve(resource.declared, resource.kind.opaque, look_up))
 
     def value_of(self, reference: Reference) -> Any:
         """Return what a reference stands for now; None where that is not known."""
+        if reference.address == references.AWS:
+            aws = self.calls.aws
+            here = {"accountId": self.account, "region": aws.region, "partition": aws.partition}
+            return here.get(reference.member[0])
         seen = self.seen.get(reference.address)
         value: Any = seen.body if seen is not None else None
         for name in reference.member:
@@ -263,8 +271,9 @@ def _remembered(memories: Mapping[str, Memory], declared: Mapping[str, Item]) ->
         if address in declared or not memory.exists or memory.kind not in _KIND_OF:
             continue
         deletion = Deletion.RETAIN if memory.retain else Deletion.DELETE
+        options = Options(deletion=deletion, deleteEndpoints=memory.delete_endpoints)
         kind = _KIND_OF[memory.kind]
-        found[address] = Item(address, kind, memory.name, None, Options(deletion=deletion), memory.parent)
+        found[address] = Item(address, kind, memory.name, None, options, memory.parent)
     for item in list(found.values()):
         parent = item.parent
         if parent is not None and parent not in declared and parent not in found and item.kind.parent is not None:

@@ -35,13 +35,17 @@ class Deletion(StrEnum):
 class Options(BaseModel):
     """The reserved member `gatewright` of a resource."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, populate_by_name=True
+    )
 
     #: Take over an existing resource of that name on purpose.
     adopt: bool = False
     #: Only look the resource up and refer to it; never change it.
     existing: bool = False
     deletion: Deletion = Field(default=Deletion.DELETE, strict=False)
+    #: Whether a harness's own endpoints may be deleted with it.
+    delete_endpoints: bool = Field(default=False, alias="deleteEndpoints")
     #: Addresses that must be reached first, beyond those referred to.
     depends_on: tuple[str, ...] = Field(default=(), alias="dependsOn", strict=False)
 
@@ -61,7 +65,8 @@ class Resource:
     @cached_property
     def waits_on(self) -> frozenset[str]:
         """The addresses whose outputs or existence this resource needs."""
-        named = {reference.address for reference in self.references} | set(self.options.depends_on)
+        named = {one.address for one in self.references if one.address != references.AWS}
+        named |= set(self.options.depends_on)
         return frozenset(named | ({self.parent} if self.parent else set()))
 
 

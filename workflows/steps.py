@@ -25,6 +25,8 @@ from workflows.survey import list_children
 _MOST_WORN_TOKENS = 30
 #: Refusals of a create that leave no doubt: nothing was made.
 _NO_EFFECT = frozenset({Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.QUOTA, Verdict.NOT_YET})
+#: Seconds between two looks at endpoints that are being deleted.
+_ENDPOINT_SECONDS = 2.0
 #: Unanswered calls that one mark keeps.
 _MOST_DOUBTS = 5
 
@@ -155,6 +157,17 @@ async def delete(run: Run, wish: Wish) -> None:
         await run.book.remember(replace(run.memory(wish.address).trying(wish.generation), refused_since=0.0))
 
 
+async def delete_endpoints(run: Run, wish: Wish) -> None:
+    """Delete the endpoints of a harness's owner, and wait until they are gone: they must go first (service 2.12)."""
+    seen = _present(run, wish)
+    for name in run.unmanaged.get(wish.address, ()):
+        await run.calls("DeleteHarnessEndpoint", {"harnessId": seen.id, "endpointName": name})
+    while run.unmanaged.get(wish.address):
+        run.unmanaged[wish.address] = await run.observer.endpoints(str(seen.id))
+        if run.unmanaged[wish.address]:
+            await run.deadline.sleep(_ENDPOINT_SECONDS, f"the endpoints of {wish.address} to go")
+
+
 async def _is_gone(run: Run, wish: Wish, seen: Seen, failed: CallFailed) -> bool:
     """Tell whether a refused deletion found nothing; a runtime that is gone may be refused as forbidden (1.1)."""
     if failed.verdict is Verdict.DENIED and seen.id is not None:
@@ -212,6 +225,7 @@ async def settle(run: Run, wish: Wish) -> None:
         seen_updated=seen.updated,
         outputs={**memory.outputs, **seen.outputs},
         retain=item.options.deletion is Deletion.RETAIN,
+        delete_endpoints=item.options.delete_endpoints,
     )
     if known != memory:
         await run.book.remember(known)
@@ -244,6 +258,8 @@ def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[s
         changed=time_text(seen.body.get(wish.kind.updated_member)),
         seen_updated="",
         retain=wish.options.deletion is Deletion.RETAIN,
+        delete_endpoints=wish.options.delete_endpoints,
+        ending=wish.ending,
     )
 
 

@@ -37,10 +37,10 @@ SIXTEEN = {
     ("gateways.mistyped.roleArn", "missing"),
     ("gateways.mistyped.authorizerType", "literal_error"),
     ("gateways.mistyped.kmsKeyArn", "string_pattern_mismatch"),
-    (f"{_TARGETS}.two-kinds.targetConfiguration.mcp", "union"),
+    (f"{_TARGETS}.two-kinds.targetConfiguration.mcp", "R18"),
     (f"{_TARGETS}.unknown-reference.targetConfiguration.mcp.mcpServer.endpoint", "reference"),
     (f"{_TARGETS}.one", "cycle"),
-    (f"{_TARGETS}.two-credentials.credentialProviderConfigurations", "too_long"),
+    (f"{_TARGETS}.two-credentials.credentialProviderConfigurations", "R36"),
     (f"{_TARGETS}.no-return-url.{_OAUTH}.defaultReturnUrl", "R43"),
     (f"{_TARGETS}.static-tools.targetConfiguration.mcp.mcpServer.mcpToolSchema", "R93"),
 }

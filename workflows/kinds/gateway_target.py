@@ -1,18 +1,22 @@
 """Gateway targets: five operations at a time per gateway, consent that parks them, tools that synchronize."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
-from workflows.kinds.kind import AWAITING_CONSENT, IN_PROGRESS, SETTLED, Kind, Operations, Remedy, failed
+from workflows.kinds.kind import AWAITING_CONSENT, IN_PROGRESS, SETTLED, Kind, Operations, Remedy, at, failed
 
 #: Documented: create, update and delete together, in flight per gateway (agentcore-service 2.5).
 OPERATIONS_IN_FLIGHT = 5
+_RUNTIME_ARN = re.compile(r"arn:(?P<partition>[^:]+):bedrock-agentcore:(?P<region>[^:]+):\d{12}:runtime/\S+")
 
 
 def configuration_kind(body: Mapping[str, Any]) -> str:
     """Return what a target is, such as "mcp.lambda"; empty where its configuration is not there."""
-    for family, part in body.get("targetConfiguration", {}).items():
-        for arm in part:
+    configuration = body.get("targetConfiguration")
+    for family, part in configuration.items() if isinstance(configuration, Mapping) else ():
+        for arm in part if isinstance(part, Mapping) else ():
             return f"{family}.{arm}"
     return ""
 
@@ -31,6 +35,19 @@ def refuses_synchronization(body: Mapping[str, Any]) -> str | None:
     if server.get("listingMode") == "DYNAMIC":
         return "with DYNAMIC listing, tools are read at every request"
     return None
+
+
+def _with_invocation_url(declared: dict[str, Any]) -> dict[str, Any]:
+    """Let the ARN of an agent runtime stand for the URL at which it serves MCP (service rule R21)."""
+    endpoint = at(declared, "targetConfiguration.mcp.mcpServer.endpoint")
+    found = _RUNTIME_ARN.fullmatch(endpoint) if isinstance(endpoint, str) else None
+    if found is None:
+        return declared
+    server = declared["targetConfiguration"]["mcp"]["mcpServer"]
+    suffix = "amazonaws.com.cn" if found["partition"] == "aws-cn" else "amazonaws.com"
+    host = f"bedrock-agentcore.{found['region']}.{suffix}"
+    url = f"https://{host}/runtimes/{quote(endpoint, safe='')}/invocations?qualifier=DEFAULT"
+    return {**declared, "targetConfiguration": {"mcp": {"mcpServer": {**server, "endpoint": url}}}}
 
 
 GATEWAY_TARGET = Kind(
@@ -67,6 +84,7 @@ GATEWAY_TARGET = Kind(
     updated_member="updatedAt",
     token=True,
     opaque=frozenset({"inlinePayload", "parameterValues"}),
+    complete=_with_invocation_url,
     fixed={"targetConfiguration": _another_kind},
     replaceable=True,
 )

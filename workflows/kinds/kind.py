@@ -78,6 +78,10 @@ class Operations:
         return service_model.operation(operation, self.service)
 
 
+def _as_it_is(declared: dict[str, Any]) -> dict[str, Any]:
+    return declared
+
+
 #: Tells whether a declaration (first) wants something that what stands there (second) cannot become.
 Changed = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 
@@ -149,6 +153,8 @@ class Kind:
     replaceable: bool = False
     #: Outputs that follow from the name, so that a resource made anew has the same.
     stable: frozenset[str] = frozenset({"name"})
+    #: What becomes of a declaration once its references are known.
+    complete: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     #: What to do instead where the service refuses this kind altogether.
     instead: str = ""
 
