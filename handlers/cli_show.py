@@ -67,7 +67,9 @@ def outcome(found: Outcome) -> None:
 def plan(found: Plan) -> None:
     """Print what a run would do."""
     rows = [
-        (one.address, one.action, ", ".join(one.paths) or one.reason) for one in found.resources if one.action != "NONE"
+        (one.address, one.action, ", ".join(change.path for change in one.changes) or one.reason)
+        for one in found.resources
+        if one.action != "NONE"
     ]
     if rows:
         table(("resource", "action", "why"), rows)

@@ -83,6 +83,12 @@ class SandboxWorld:
     async def _announce(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         self.announced.append((detail_type, detail))
 
+    def __enter__(self) -> "SandboxWorld":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """End the world, leaving what it put out for the search for secrets."""
         OUTPUTS.extend(str(one) for one in (self.announced, self.progress, self.plane.events))
@@ -93,7 +99,7 @@ class SandboxWorld:
     @property
     def live(self) -> dict[str, Any]:
         """Every resource that exists, by kind and name."""
-        kinds = ("provider", "gateway", "target")
+        kinds = ("provider", "apiKey", "gateway", "target", "runtime", "harness", "memory", "registry", "agentRegistry")
         return {f"{kind} {r.name}": r for kind in kinds for r in self.plane.world.records.live(kind)}
 
     def sent(self) -> list[str]:

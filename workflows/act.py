@@ -31,7 +31,10 @@ async def _task(run: Run, address: str) -> None:
     """Work on one resource once all that comes first is done. Whatever happens, who waits for it is told."""
     item = run.items[address]
     try:
-        item.result = await _after_others(run, item) or await reach(run, item)
+        item.result = await _after_others(run, item)
+        if item.result is None:
+            async with item.lock:
+                item.result = await reach(run, item)
     except OutOfTime as late:
         item.result = result_of(run, item, ResourceStatus.IN_PROGRESS, str(late), retry_after=late.retry_after)
     except CallFailed as failed:
@@ -54,8 +57,21 @@ async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
 async def _after_others(run: Run, item: Item) -> Result | None:
     """Wait for what comes first; return the result of this resource when that cannot be had now."""
     for address in sorted(item.after):
+        await run.items[address].done.wait()
+    found = blocked(run, item)
+    if found is not None and found.status is ResourceStatus.RETAINED:
+        run.warn(item.address, "kept", found.reason)
+        if any(run.items[address].released for address in item.after):
+            # It belongs to what was left on purpose, and is left with it.
+            await steps.forget(run, run.wish(item.address))
+            item.released = True
+    return found
+
+
+def blocked(run: Run, item: Item) -> Result | None:
+    """Return the result of a resource for which something that comes first is not as it needs it; None: go on."""
+    for address in sorted(item.after):
         other = run.items[address]
-        await other.done.wait()
         result = other.result
         if result is None or _serves(item, other, result):
             continue
@@ -63,11 +79,6 @@ async def _after_others(run: Run, item: Item) -> Result | None:
             if _decision(run, item).action is Action.KEEP:
                 continue
             reason = f"kept: {address}, which needs it, is retained"
-            run.warn(item.address, "kept", reason)
-            if other.released:
-                # It belongs to what was left on purpose, and is left with it.
-                await steps.forget(run, run.wish(item.address))
-                item.released = True
             return result_of(run, item, ResourceStatus.RETAINED, reason)
         if result.status is ResourceStatus.IN_PROGRESS:
             reason = f"waits for {address}, which is in progress"

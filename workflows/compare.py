@@ -13,7 +13,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from infra import service_model
 from infra.service_model import Path
 from workflows.fingerprint import canonical, fingerprint
-from workflows.kinds.kind import ADDED_BY_SERVICE, SETS, Kind, at
+from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, Kind, at
 from workflows.problems import path_text
 
 
@@ -46,7 +46,8 @@ def differing(
     shown = {name: at(seen, other) for name, other in shown_as.items()}
     wanted = {name: value for name, value in declared.items() if name not in elsewhere}
     before = _Before.UNKNOWN if applied is None else {n: v for n, v in applied.items() if n not in elsewhere}
-    return _Comparison(kind).members((), wanted, shapes, shown, before)
+    found = _Comparison(kind).members((), wanted, shapes, shown, before)
+    return (path for path in found if path_text(path) not in kind.ignored)
 
 
 def frozen(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]) -> list[str]:
@@ -69,6 +70,7 @@ def _within_reach(kind: Kind, declared: Any, path: Path) -> bool:
     if shape is None:
         return False
     can_be_emptied = isinstance(shape, ListShape | MapShape) and not shape.metadata.get("min")
+    can_be_emptied = can_be_emptied and path[-1] not in kind.empty_is_none
     return value is not None or clears or can_be_emptied or service_model.wrapped(shape) is not None
 
 
@@ -181,7 +183,7 @@ def update_body(
     merge = _patch if kind.patch else _merge
     for name, shape in kind.updatable.items():
         if name not in kind.filled_in:
-            shown = at(seen, kind.shown_as.get(name, name))
+            shown = at(seen, kind.shown_as.get(name, name)) if name not in kind.derived else None
             merged = merge(shape, declared.get(name), shown, (applied or {}).get(name))
             if merged is not None:
                 body[name] = merged
@@ -212,7 +214,8 @@ def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
     if whole or not isinstance(declared, Mapping) or not isinstance(seen, Mapping):
         return declared
     before = applied if isinstance(applied, Mapping) else {}
-    names = set(declared) if service_model.is_union(shape) else set(shape.members)
+    loose = {name for name, owner in BOUND.items() if owner in declared and declared[owner] != seen.get(owner)}
+    names = set(declared) if service_model.is_union(shape) else set(shape.members) - (loose - set(declared))
     merged = {
         name: _merge(shape.members[name], declared.get(name), seen.get(name), before.get(name))
         for name in shape.members

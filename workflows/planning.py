@@ -1,32 +1,55 @@
 """Planning: what a run would do, decided as a run decides, without a lease, a mark or a change."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from typing import Any
 
 from infra.deadline import Deadline
+from infra.errors import CallFailed
+from workflows import act
 from workflows.book import Book
 from workflows.context import Context
-from workflows.decide import CHANGES, Action, Decision, Mode, decide
+from workflows.decide import CHANGES, Action, Decision, Mode, Wish, decide
+from workflows.differences import Change, changes
 from workflows.memory import Memory, partition_of, stack_key
+from workflows.outcome import ResourceStatus, Result
+from workflows.problems import Problem
+from workflows.projection import project
+from workflows.reach import list_endpoints
 from workflows.reading import read_stack
-from workflows.run import Run, items_of
+from workflows.run import Item, Run, items_of
+from workflows.state import Seen
 from workflows.survey import survey
 from workflows.waiting import look
+
+#: More steps than any resource takes.
+_MOST_STEPS = 12
+#: Where a decision that ends the work on a resource leaves it.
+_LEAVES = {
+    Action.NONE: ResourceStatus.READY,
+    Action.FAIL: ResourceStatus.FAILED,
+    Action.CONSENT: ResourceStatus.AWAITING_CONSENT,
+    Action.KEEP: ResourceStatus.RETAINED,
+    Action.GONE: ResourceStatus.DELETED,
+}
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What a run would do with one resource first."""
+    """What a run would do with one resource: its first action, and all the changing calls that follow from it."""
 
     address: str
     action: str
     reason: str
-    paths: tuple[str, ...]
-    waits_on: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
+    waits_on: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    advice: str = ""
 
     @property
-    def changes(self) -> bool:
+    def pending(self) -> bool:
         """Whether it would change something."""
         return self.action in CHANGES
 
@@ -35,8 +58,12 @@ class Planned:
         return {
             "action": self.action,
             "reason": self.reason,
-            "paths": [f"{self.address}.{path}" for path in self.paths],
+            "replaces": self.action == Action.REPLACE,
+            "paths": [f"{self.address}.{change.path}" for change in self.changes],
+            "changes": [change.shown(self.address) for change in self.changes],
             "waitsOn": list(self.waits_on),
+            "calls": list(self.calls),
+            "advice": self.advice,
         }
 
 
@@ -46,13 +73,19 @@ class Plan:
 
     stack: str
     resources: tuple[Planned, ...]
-    warnings: tuple[dict[str, str], ...]
+    warnings: tuple[Problem, ...]
+    #: The calls that planning itself took.
     calls: Mapping[str, int]
 
     @property
     def pending(self) -> list[Planned]:
         """The resources that would be changed, or cannot be."""
-        return [one for one in self.resources if one.changes or one.action == Action.FAIL]
+        return [one for one in self.resources if one.pending or one.action == Action.FAIL]
+
+    @property
+    def estimate(self) -> Counter[str]:
+        """How often each operation that changes something would be called."""
+        return Counter(call for one in self.resources for call in one.calls)
 
     def shown(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -61,7 +94,8 @@ class Plan:
             "stack": self.stack,
             "changes": len(self.pending),
             "resources": {one.address: one.shown() for one in self.resources},
-            "warnings": list(self.warnings),
+            "warnings": [warning.shown() for warning in self.warnings],
+            "estimatedCalls": dict(self.estimate),
             "calls": dict(self.calls),
         }
 
@@ -81,27 +115,87 @@ async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline
     run = Run(context, calls, book, Mode.PROVISION, stack.name, account, "plan", allow)
     run.items = items_of(stack, book.memories, Mode.PROVISION)
     await survey(run)
-    planned = [await _first_step(run, address) for address in run.items]
-    warnings = tuple(problem.shown() for problem in stack.warnings)
-    return Plan(stack.name, tuple(planned), warnings, dict(calls.count))
+    planned = {address: await _planned(run, address) for address in _in_order(run)}
+    ordered = tuple(planned[address] for address in run.items)
+    return Plan(stack.name, ordered, (*stack.warnings, *run.warnings), dict(calls.count))
 
 
-async def _first_step(run: Run, address: str) -> Planned:
-    decision = await _decide(run, address)
-    return Planned(address, decision.action, decision.reason, decision.paths, tuple(sorted(run.items[address].after)))
+def _in_order(run: Run) -> list[str]:
+    """Return the addresses in an order in which each comes after what it waits for."""
+    return list(TopologicalSorter({address: item.after for address, item in run.items.items()}).static_order())
 
 
-async def _decide(run: Run, address: str) -> Decision:
+async def _planned(run: Run, address: str) -> Planned:
     item = run.items[address]
-    obstacle = run.obstacles.get(address) or run.obstacles.get(item.parent or "")
+    waits_on = tuple(sorted(item.after))
+    try:
+        await _know_references(run, item)
+        blocked = act.blocked(run, item)
+        if blocked is not None:
+            item.result = blocked
+            action = Action.KEEP if blocked.status is ResourceStatus.RETAINED else "BLOCKED"
+            return Planned(address, action, blocked.reason, waits_on=waits_on)
+        steps = await _steps(run, item)
+    except CallFailed as failed:
+        steps = _Steps(Decision(Action.FAIL, str(failed)), ResourceStatus.FAILED)
+    item.result = Result(address, steps.leaves)
+    first = steps.first
+    advice = first.failure.advice if first.failure is not None else ""
+    return Planned(address, first.action, first.reason, steps.changes, waits_on, steps.calls, advice)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The first decision about a resource, and what all of them together come to."""
+
+    first: Decision
+    leaves: ResourceStatus
+    changes: tuple[Change, ...] = ()
+    calls: tuple[str, ...] = ()
+
+
+async def _steps(run: Run, item: Item) -> _Steps:
+    """Ask the planner for step after step, each on what the one before would leave."""
+    obstacle = run.obstacles.get(item.address) or run.obstacles.get(item.parent or "")
     if obstacle is not None:
-        return Decision(Action.FAIL, str(obstacle))
-    for reference in item.resource.references if item.resource is not None else ():
-        seen = run.seen.get(reference.address)
-        if run.value_of(reference) is None and seen is not None and not seen.full:
-            await look(run, run.items[reference.address])
-    decision = decide(run.wish(address), run.seen.get(address), run.memory(address))
+        raise obstacle
+    memory, seen = run.memory(item.address), run.seen.get(item.address)
+    found: _Steps | None = None
+    for _ in range(_MOST_STEPS):
+        wish, seen = run.wish(item.address), run.seen.get(item.address)
+        decision = await _next(run, item, wish, memory)
+        seen = run.seen.get(item.address)
+        if found is None:
+            found = _Steps(decision, ResourceStatus.READY, changes(wish, seen, memory, decision.paths))
+        if decision.action in _LEAVES:
+            return replace(found, leaves=_LEAVES[decision.action])
+        endpoints = run.unmanaged.get(item.address, ()) if item.kind.endpoints else ()
+        after = project(decision.action, wish, seen, memory)
+        run.seen[item.address], memory = after.seen, after.memory
+        calls = (*("DeleteHarnessEndpoint" for _ in endpoints), *after.calls)
+        found = replace(found, calls=(*found.calls, *calls))
+    return found if found is not None else _Steps(Decision(Action.NONE, ""), ResourceStatus.READY)
+
+
+async def _next(run: Run, item: Item, wish: Wish, memory: Memory) -> Decision:
+    """Return the planner's answer, looking closely where it asks for that."""
+    seen = run.seen.get(item.address)
+    parent = run.items.get(item.parent or "")
+    if parent is not None and parent.made_anew and item.wanted and seen is not None and seen.id:
+        return Decision(Action.REPLACE, f"{parent.address} is made anew")
+    decision = decide(wish, seen, memory)
     if decision.action is Action.LOOK:
         await look(run, item)
-        decision = decide(run.wish(address), run.seen.get(address), run.memory(address))
+        decision = decide(wish, run.seen.get(item.address), memory)
+    if decision.action in (Action.DELETE, Action.REPLACE) and item.kind.endpoints and item.address not in run.unmanaged:
+        await list_endpoints(run, item)
+        decision = decide(run.wish(item.address), run.seen.get(item.address), memory)
+    item.made_anew = item.made_anew or decision.action is Action.REPLACE
     return decision
+
+
+async def _know_references(run: Run, item: Item) -> None:
+    for reference in item.resource.references if item.resource is not None else ():
+        seen: Seen | None = run.seen.get(reference.address)
+        if run.value_of(reference) is None and seen is not None and not seen.full and seen.id:
+            await look(run, run.items[reference.address])

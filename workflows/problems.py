@@ -30,6 +30,14 @@ class Invalid(Exception):  # noqa: N818 - it says what the document is
         super().__init__(f"{len(self.problems)} problems, the first at {self.problems[0].path or 'the top'}")
 
 
+_PARTS = re.compile(r'\[(\d+)\]|\["([^"]*)"\]|\.?([A-Za-z0-9_-]+)')
+
+
+def parse_path(text: str) -> Path:
+    """Read what `path_text` wrote."""
+    return tuple(int(m[1]) if m[1] else m[2] if m[2] is not None else m[3] for m in _PARTS.finditer(text))
+
+
 def path_text(path: Path) -> str:
     """Write a path as people read it: `gateways.payments.targets[0]`, names with dots in quotes."""
     text = ""

@@ -92,7 +92,7 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
         case Action.WAIT:
             await wait(run, item, decision.reason)
         case Action.DELETE | Action.REPLACE if item.kind.endpoints and item.address not in run.unmanaged:
-            await _list_endpoints(run, item)
+            await list_endpoints(run, item)
         case _:
             await _change(run, item, wish, decision)
     return None
@@ -177,19 +177,20 @@ async def _go(run: Run, item: Item, why: str) -> None:
     """Take step after step until a resource is gone."""
     if item.wanted:
         item.first_action = (Action.REPLACE, why)
-    for _ in range(_MOST_STEPS):
-        wish = run.going(item.address)
-        decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
-        result = await _take(run, item, wish, decision)
-        if result is not None and result.status is ResourceStatus.DELETED:
-            return
-        if result is not None and result.failure is not None:
-            raise CallFailed(item.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
-        if result is not None:
-            raise OutOfTime(f"{item.address} must go first: {result.reason}", retry_after=60.0)
+    result = None
+    async with item.lock:
+        while result is None:
+            wish = run.going(item.address)
+            decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
+            result = await _take(run, item, wish, decision)
+    if result.failure is not None:
+        raise CallFailed(item.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
+    if result.status is not ResourceStatus.DELETED:
+        raise OutOfTime(f"{item.address} must go first: {result.reason}", retry_after=60.0)
 
 
-async def _list_endpoints(run: Run, item: Item) -> None:
+async def list_endpoints(run: Run, item: Item) -> None:
+    """Find out which endpoints a harness has beside its own."""
     seen = run.seen.get(item.address)
     run.unmanaged[item.address] = await run.observer.endpoints(str(seen.id)) if seen is not None else ()
 
@@ -208,9 +209,10 @@ def _tolerate(run: Run, item: Item, decision: Decision) -> None:
     """What an update left as it was is the service's own form of it: said once, and not sent again."""
     wish, seen = run.wish(item.address), run.seen.get(item.address)
     again = decide(wish, seen, run.memory(item.address))
-    if again.action is Action.UPDATE and again.paths and again.paths == decision.paths:
-        item.tolerated = again.paths
-        message = f"the service shows {', '.join(again.paths)} otherwise than declared, also after an update"
+    left = tuple(path for path in again.paths if path != "tags")
+    if again.action is Action.UPDATE and left and left == tuple(path for path in decision.paths if path != "tags"):
+        item.tolerated = left
+        message = f"the service shows {', '.join(left)} otherwise than declared, also after an update"
         run.warn(item.address, "shown-otherwise", message)
 
 

@@ -53,6 +53,10 @@ class Item:
     released: bool = False
     unanswered: int = 0
     tolerated: tuple[str, ...] = ()
+    #: Held while it is worked on: its own task does, and that of a parent that is made anew.
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    #: Whether it is to be deleted and made again, with all that stands inside it.
+    made_anew: bool = False
     #: What the document says, also where the resource is to go.
     declared: Mapping[str, Any] = field(default_factory=dict)
 

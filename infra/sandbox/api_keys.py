@@ -64,6 +64,8 @@ class ApiKeys:
 
     def _body(self, record: Record, *, times: bool = True) -> Body:
         external, time = record.request.get("apiKeySecretConfig"), self._world.records.time
+        if record.request.get("apiKeySecretSource") == "MANAGED":
+            external = None
         name = external["secretId"] if external else _secret_name(record.name)
         found = self._world.secrets.find(name)
         body: Body = {

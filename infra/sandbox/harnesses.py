@@ -28,7 +28,6 @@ _DEFAULTS: Body = {
     "tools": [],
     "skills": [],
     "allowedTools": ["*"],
-    "truncation": {"strategy": "sliding_window", "config": {"slidingWindow": {"messagesCount": 150}}},
 }
 _MANAGED = {"strategies": ["SEMANTIC", "SUMMARIZATION"], "eventExpiryDuration": 30}
 
@@ -126,6 +125,7 @@ class Harnesses:
         body = {
             **_DEFAULTS,
             **self._all.shown(record),
+            "truncation": self._truncation(record),
             "environment": self._environment(record),
             "memory": self._memory(record),
             "harnessId": record.id,
@@ -140,6 +140,15 @@ class Harnesses:
         if record.reasons:
             body["failureReason"] = record.reasons[0]
         return body
+
+    def _truncation(self, record: Record) -> Body:
+        declared: Body = record.request.get("truncation") or {"strategy": "sliding_window"}
+        config = declared.get("config") or {"slidingWindow": {}}
+        slides = declared["strategy"] == "sliding_window" and "slidingWindow" in config
+        if not slides or not self._world.behaviour.fills_defaults:
+            return declared
+        window = {"messagesCount": 150, **config["slidingWindow"]}
+        return {"strategy": "sliding_window", "config": {"slidingWindow": window}}
 
     def _memory(self, record: Record) -> Body:
         declared: Body = record.request.get("memory") or {}

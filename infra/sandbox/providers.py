@@ -119,7 +119,7 @@ class Providers:
             self._world.secrets.put(_secret_name(record.name), config["clientSecret"])
 
     def _secret(self, record: Record, config: Params) -> Body:
-        external = config.get("clientSecretConfig")
+        external = config.get("clientSecretConfig") if config.get("clientSecretSource") != "MANAGED" else None
         if external is not None:
             found = self._world.secrets.find(external["secretId"])
             arn = found.arn if found else external["secretId"]

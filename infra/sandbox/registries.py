@@ -94,10 +94,8 @@ class Registries:
             body["autoDetection"] = {"configuration": detection, "status": "ACTIVE"}
         if self._world.behaviour.fills_defaults:
             front = body.setdefault("discoveryConfiguration", {}) if self._moved else body
-            if not front.get("authorizerType"):
-                kind = "CUSTOM_JWT" if "authorizerConfiguration" in front else "AWS_IAM"
-                shown = {**front, "authorizerType": kind}
-                body = {**body, "discoveryConfiguration": shown} if self._moved else shown
+            shown = {"authorizerType": "AWS_IAM", **front}
+            body = {**body, "discoveryConfiguration": shown} if self._moved else shown
         if record.reasons:
             body["statusReason"] = record.reasons[0]
         return body

@@ -23,6 +23,7 @@ API_KEY_CREDENTIAL_PROVIDER = Kind(
     created_member="createdTime",
     updated_member="lastUpdatedTime",
     tagged=True,
+    derived=frozenset({"apiKeySecretSource"}),
     secrets=frozenset({"apiKey"}),
     stable=frozenset({"name", "credentialProviderArn"}),
 )

@@ -29,9 +29,12 @@ HARNESS = Kind(
     tagged=True,
     patch=True,
     ending=frozenset({"deleteManagedMemory"}),
+    # An empty list allows no tool; what is allowed by default the service does not say (it may be all).
+    empty_is_none=frozenset({"allowedTools"}),
     endpoints=True,
     opaque=frozenset({"inputSchema", "systemPrompt", "additionalParams"}),
     left_out=frozenset({"privateEndpointOverrides"}),
+    ignored=frozenset({"memory.managedMemoryConfiguration.arn"}),
     fixed={_KEY: declared_otherwise(_KEY)},
     stable=frozenset({"harnessName"}),
 )

@@ -137,6 +137,8 @@ class Kind:
     patch: bool = False
     #: Members of the delete request that a document declares.
     ending: frozenset[str] = frozenset()
+    #: Lists of a PATCH that mean something else when empty than when never given, so that they cannot be cleared.
+    empty_is_none: frozenset[str] = frozenset()
     #: Whether deletion must be preceded by that of endpoints, which nobody declares.
     endpoints: bool = False
     #: Members, at any depth, that hold a secret and take a reference to one only.
@@ -147,6 +149,10 @@ class Kind:
     shown_as: Mapping[str, str] = field(default_factory=dict)
     #: Members, at any depth, that reads may leave out.
     left_out: frozenset[str] = frozenset()
+    #: Members that the service derives from others where they are not declared: never carried over.
+    derived: frozenset[str] = frozenset()
+    #: Members that the service ignores when they are sent (dotted paths).
+    ignored: frozenset[str] = frozenset()
     #: What cannot change in the life of a resource, beyond what no update takes: a name for it, and how to tell.
     fixed: Mapping[str, Changed] = field(default_factory=dict)
     #: Whether a fixed member may be changed by deleting and creating again without being asked for by `allow`.
@@ -234,6 +240,14 @@ SETS = frozenset({
     "tokenEndpointAuthMethods", "matchValueStringList", "workloadIdentities", "enabled", "hostingEnvironments",
     "allowedTools", "strategies",
 })  # fmt: skip
+#: Members that belong to a sibling's value: where that changes, they are not carried over from what stands there.
+BOUND: Mapping[str, str] = {
+    "config": "strategy",
+    "networkModeConfig": "networkMode",
+    "privateKeyJwtConfig": "clientAuthenticationMethod",
+    "clientSecretConfig": "clientSecretSource",
+    "apiKeySecretConfig": "apiKeySecretSource",
+}
 #: What the service adds to such lists by itself (peer lessons B4), compared in lower case.
 ADDED_BY_SERVICE = frozenset({"x-amzn-bedrock-agentcore-policy-session-id"})
 #: Members, at any depth, whose values are masked when shown: credentials often stand there (design 4.1).

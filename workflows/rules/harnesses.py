@@ -46,6 +46,13 @@ def hooks_are_single(resource: Resource, _: Mapping[str, Resource]) -> Iterator[
             yield f"hooks[{index}]", f"takes exactly one hook; {len(entry)} are given"
 
 
+@warning("R90", "harnesses", "API reference")
+def managed_memory_has_its_own_arn(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The ARN of a managed memory is given by the service."""
+    if "arn" in part(resource.declared, "memory", "managedMemoryConfiguration"):
+        yield "memory.managedMemoryConfiguration.arn", "it is read-only; the service ignores it here"
+
+
 @warning("R89", "harnesses", "assumed")
 def hook_names_are_unique(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """Hooks have names of their own."""

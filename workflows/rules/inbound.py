@@ -49,8 +49,8 @@ def authorizer_goes_with_its_type(resource: Resource, _: Mapping[str, Resource])
     """An authorizerConfiguration belongs to authorizerType CUSTOM_JWT."""
     place, front = _front(resource)
     other = text(front, "authorizerType")
-    if "authorizerConfiguration" in front and other not in ("", "CUSTOM_JWT"):
-        yield f"{place}authorizerConfiguration", f"with authorizerType {other} it is probably refused"
+    if "authorizerConfiguration" in front and (other != "CUSTOM_JWT" and "${" not in str(front.get("authorizerType"))):
+        yield f"{place}authorizerConfiguration", "declare authorizerType CUSTOM_JWT with it, or it may not be used"
 
 
 @rule("R3", JWT, "schema of AWS's own command line")
