@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 import looptime
@@ -83,7 +83,7 @@ class SandboxWorld:
     async def _announce(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         self.announced.append((detail_type, detail))
 
-    def __enter__(self) -> "SandboxWorld":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

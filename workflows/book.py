@@ -78,6 +78,11 @@ class Book:
         await self._write(Put(resource_key(self.partition, memory.address), memory.item()))
         self.memories[memory.address] = memory
 
+    async def note(self, members: Mapping[str, Any]) -> None:
+        """Write members of the stack's item, keeping the lease. Raises LeaseLost."""
+        if not await self._put(members):
+            raise LeaseLost
+
     async def close(self, members: Mapping[str, Any], history: Item, at: str) -> None:
         """Give the lease back, with what the run leaves in the stack's item and in its history. Raises LeaseLost."""
         run = Put(Key(self.partition, f"run#{at}#{self.run_id}"), history)
@@ -96,14 +101,17 @@ class Book:
     async def _give_back(
         self, members: Mapping[str, Any], *more: Change, held: Mapping[str, Any] | None = None
     ) -> bool:
-        """Write the stack's item without the lease; again when a repeated delivery wrote in between."""
+        return await self._put({**members, "lease": None, "leaseId": None}, *more, held=held)
+
+    async def _put(self, members: Mapping[str, Any], *more: Change, held: Mapping[str, Any] | None = None) -> bool:
+        """Write members of the stack's item while it is ours; again when a repeated delivery wrote in between."""
         key = stack_key(self.partition)
         while True:
             item = await self.ledger.get(key) or {}
             if any(item.get(name) != value for name, value in (held or self._mine()).items()):
                 return False
             version = item.get("version")
-            given = {**item, **members, "version": int(version or 0) + 1, "lease": None, "leaseId": None}
+            given = {**item, **members, "version": int(version or 0) + 1}
             try:
                 await self.ledger.write(Put(key, given, when={"version": version}), *more)
             except ConditionFailed:

@@ -70,11 +70,15 @@ class Wish:
     declared: Mapping[str, Any] | None
     options: Options
     mode: Mode
-    generation: int
+    #: The generation in which tries are counted, with a word of its own for its rollback.
+    generation: int | str
     stack: str = ""
     #: Whether its removal, when it left the document, needs the request's leave, and whether it has it.
     needs_allow: bool = False
     allowed: bool = False
+    #: Whether a rollback is under way, and whether the resource was made since what it goes back to.
+    undoing: bool = False
+    made_since: bool = False
     #: How often this resource was synchronized in this run already.
     synchronizations: int = 0
     secret_versions: Mapping[str, str] | None = None
@@ -287,12 +291,9 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
         if since is not None and wish.now - since < VISIBLE_WITHIN:
             return Decision(Action.WAIT, "created; reads do not show it yet")
         return Decision(Action.GONE, "it does not exist")
-    if not seen.ours or wish.options.existing:
-        return Decision(Action.KEEP, "not this stack's: left untouched")
-    if wish.options.deletion is Deletion.RETAIN:
-        return Decision(Action.KEEP, "retained as declared")
-    if wish.mode is Mode.PROVISION and wish.needs_allow and not wish.allowed:
-        return Decision(Action.KEEP, "left the document; it is removed only when the request allows its address")
+    staying = _stays(wish, seen)
+    if staying is not None:
+        return staying
     if seen.moving:
         return Decision(Action.WAIT, f"{seen.status}")
     if seen.meaning.phase is Phase.AWAITING_CONSENT:
@@ -303,3 +304,16 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
         failure = failures.of_status(wish.address, str(seen.status), seen.reasons, TRIES)
         return Decision(Action.FAIL, failure.message, failure=failure)
     return Decision(Action.DELETE, "not declared any more" if wish.mode is Mode.PROVISION else "asked for")
+
+
+def _stays(wish: Wish, seen: Seen) -> Decision | None:
+    """Say why something stays that is not declared; None where it is to go."""
+    if not seen.ours or wish.options.existing:
+        return Decision(Action.KEEP, "not this stack's: left untouched")
+    if wish.options.deletion is Deletion.RETAIN:
+        return Decision(Action.KEEP, "retained as declared")
+    if wish.undoing and not wish.made_since and not (wish.mode is Mode.PROVISION and wish.needs_allow):
+        return Decision(Action.KEEP, "not made by what is undone, and its earlier state is not known: left as it is")
+    if wish.mode is Mode.PROVISION and wish.needs_allow and not wish.allowed:
+        return Decision(Action.KEEP, "left the document; it is removed only when the request allows its address")
+    return None

@@ -36,6 +36,8 @@ class Memory:
     parent_id: str | None = None
     id: str | None = None
     arn: str | None = None
+    #: The generation in which it was made by us; 0: it was taken over.
+    made_in: int = 0
     #: Counts the lives of this name; raised before anything is created again.
     incarnation: int = 0
     #: The mark of a mutating call that was about to go out: {"action", "at", "doubtful": [{"declared", "versions"}]}.
@@ -48,7 +50,7 @@ class Memory:
     secret_versions: Mapping[str, str] = field(default_factory=dict)
     #: Creates and updates begun in this generation, and what the last failed one said.
     attempts: int = 0
-    attempts_generation: int = 0
+    attempts_generation: int | str = 0
     last_reason: str = ""
     #: Tags that an unanswered call may have set and that an update, which sends no tags, left in doubt.
     stale_tags: tuple[str, ...] = ()
@@ -119,11 +121,11 @@ class Memory:
         """The fingerprint of what the service took last."""
         return self.sent if self.sent is not None else self.applied
 
-    def tries(self, generation: int) -> int:
-        """Return how many creates and updates were begun in a generation."""
+    def tries(self, generation: int | str) -> int:
+        """Return how many creates and updates were begun in a generation, or in its rollback."""
         return self.attempts if self.attempts_generation == generation else 0
 
-    def trying(self, generation: int) -> "Memory":
+    def trying(self, generation: int | str) -> "Memory":
         """Return the memory with one more try counted."""
         return replace(self, attempts=self.tries(generation) + 1, attempts_generation=generation)
 

@@ -18,13 +18,19 @@ class Status(StrEnum):
     IN_PROGRESS = "IN_PROGRESS"
     AWAITING_CONSENT = "AWAITING_CONSENT"
     FAILED = "FAILED"
+    #: It failed, and the stack is as it was when it was READY last.
+    ROLLED_BACK = "ROLLED_BACK"
     DELETED = "DELETED"
+    #: Only planned, as asked for.
+    PLANNED = "PLANNED"
     REJECTED = "REJECTED"
     SUPERSEDED = "SUPERSEDED"
 
 
 #: A request with one of these is finished: delivered again, it is answered and not run.
-FINAL = frozenset({Status.READY, Status.FAILED, Status.DELETED, Status.REJECTED, Status.SUPERSEDED})
+FINAL = frozenset({
+    Status.READY, Status.FAILED, Status.ROLLED_BACK, Status.DELETED, Status.REJECTED, Status.SUPERSEDED,
+})  # fmt: skip
 
 
 class ResourceStatus(StrEnum):
@@ -90,6 +96,10 @@ class Outcome:
     retry_after: float | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+    #: The failures for which a stack was rolled back, as JSON.
+    undone: tuple[Mapping[str, Any], ...] = ()
+    #: The JSON of a plan, where only that was asked for.
+    plan: Mapping[str, Any] | None = None
     #: The JSON of the run that finished this request before, when it was delivered again.
     earlier: Mapping[str, Any] | None = None
 
@@ -117,11 +127,12 @@ class Outcome:
             "finishedAt": self.finished_at,
             "resources": {result.address: result.shown() for result in self.results},
             "consents": [dict(result.consent) for result in self.results if result.consent is not None],
-            "failures": [failure.shown() for failure in self.failures],
+            "failures": [*(dict(one) for one in self.undone), *(failure.shown() for failure in self.failures)],
             "problems": [problem.shown() for problem in self.problems],
             "warnings": [warning.shown() for warning in self.warnings],
             "retryAfterSeconds": self.retry_after,
             "calls": dict(self.calls),
+            **({"plan": dict(self.plan)} if self.plan is not None else {}),
         }
 
 

@@ -15,6 +15,7 @@ import structlog
 from infra.deadline import Deadline
 from infra.errors import OutOfTime
 from infra.tasks import guarded
+from workflows import rollback
 from workflows.acceptance import Accepted, Refused, accept, synchronization_of
 from workflows.act import act
 from workflows.book import Book, LeaseHeld, LeaseLost
@@ -166,15 +167,40 @@ class _Job:
             self.context.ledger, self.partition, self.run_id, accepted.generation, now=now, until=until
         )
         try:
-            run = self._prepare(accepted, book)
-            results = await guarded(partial(_work, run), partial(_guard, book))
-            outcome = self._of_results(accepted, run, results)
-            await book.close(_left_in_item(outcome, self.request), _kept(outcome), outcome.finished_at)
+            outcome = await self._forward(accepted, book)
+            if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
+                outcome = await self._back(accepted, book, outcome)
+            await book.close(_left_in_item(outcome, self.request, accepted.item), _kept(outcome), outcome.finished_at)
         except (Exception, anyio.get_cancelled_exc_class()):
             with anyio.CancelScope(shield=True):
                 await book.release()
             raise
         return outcome
+
+    async def _forward(self, accepted: Accepted, book: Book) -> Outcome | None:
+        """Do what is asked for; None where that was given up before, and a rollback is under way."""
+        run = self._prepare(accepted, book)
+        if run.mode is Mode.PROVISION and rollback.is_under_way(accepted.item, accepted.generation):
+            return None
+        return self._of_results(accepted, run, await guarded(partial(_work, run), partial(_guard, book)))
+
+    def _rolls_back(self) -> bool:
+        asked = self.stack is not None and self.stack.on_failure == "ROLLBACK"
+        return asked and self.request.mode is Mode.PROVISION
+
+    async def _back(self, accepted: Accepted, book: Book, failed: Outcome | None) -> Outcome:
+        """Return to the last READY document, or go on with doing so."""
+        item = accepted.item
+        if failed is not None:
+            item = {**item, **rollback.begun(accepted.generation, failed.shown()["failures"])}
+            await book.note({"rollback": item["rollback"]})
+            log.info("rollback", to=item.get("readyGeneration"), failures=len(failed.failures))
+        run = Run(self.context, self.calls, book, Mode.PROVISION, self.request.stack, self.account)
+        rollback.prepare(run, item)
+        results = await guarded(partial(_work, run), partial(_guard, book))
+        run.warnings += rollback.not_undone(run, results)
+        outcome = self._of_results(accepted, run, results)
+        return replace(outcome, status=rollback.ended(outcome.status), undone=tuple(item["rollback"]["failures"]))
 
     def _prepare(self, accepted: Accepted, book: Book) -> Run:
         mode = self.request.mode
@@ -190,7 +216,7 @@ class _Job:
         return run
 
     def _of_results(self, accepted: Accepted, run: Run, results: list[Result]) -> Outcome:
-        for address in sorted(self.request.allow - set(run.items)):
+        for address in sorted(self.request.allow - set(run.items)) if run.back_to is None else ():
             run.warn(address, "allow", "allowed, but nothing of that address is declared or known")
         for address, names in run.unmanaged.items():
             if names and not run.items[address].kind.endpoints:
@@ -247,7 +273,7 @@ async def _guard(book: Book) -> None:
             raise LeaseLost
 
 
-def _left_in_item(outcome: Outcome, request: Request) -> dict[str, Any]:
+def _left_in_item(outcome: Outcome, request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a finished run leaves in the stack's item."""
     shown = _kept(outcome)
     if request.mode is Mode.SYNCHRONIZE:
@@ -257,6 +283,10 @@ def _left_in_item(outcome: Outcome, request: Request) -> dict[str, Any]:
     left: dict[str, Any] = {"outcome": shown}
     if outcome.status is Status.READY:
         left |= {"readyDocument": request.document, "readyGeneration": outcome.generation}
+    if outcome.status is Status.ROLLED_BACK:
+        left |= {"document": item.get("readyDocument"), "rollback": None}
+    if outcome.status is Status.DELETED:
+        left |= {"readyDocument": None, "readyGeneration": None}
     return left
 
 

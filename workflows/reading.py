@@ -28,7 +28,7 @@ class Head(BaseModel):
 
     version: int = Field(default=1, ge=1, le=1)
     stack: str = Field(pattern=rf"^{_SEGMENT}(\.{_SEGMENT})*$", max_length=128)
-    on_failure: str = Field(default="HALT", alias="onFailure", pattern="^HALT$")
+    on_failure: str = Field(default="HALT", alias="onFailure", pattern="^(HALT|ROLLBACK)$")
 
 
 def read_stack(document: Any) -> Stack:

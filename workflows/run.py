@@ -78,6 +78,8 @@ class Run:
     account: str
     request_id: str = ""
     allow: frozenset[str] = frozenset()
+    #: In a rollback: the generation that it goes back to (0: to nothing).
+    back_to: int | None = None
     items: dict[str, Item] = field(default_factory=dict)
     seen: dict[str, Seen | None] = field(default_factory=dict)
     unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -137,6 +139,7 @@ class Run:
         item = self.items[address]
         declared = self.resolved(item.resource) if item.resource is not None else None
         memory = self.memory(address)
+        made_since = self.back_to is not None and memory.made_in > self.back_to
         return Wish(
             address=address,
             kind=item.kind,
@@ -144,10 +147,12 @@ class Run:
             declared=declared,
             options=item.options,
             mode=self.mode,
-            generation=self.book.generation,
+            generation=self.book.generation if self.back_to is None else f"{self.book.generation} rollback",
             stack=self.stack,
             needs_allow=item.parent is None or not self.items[item.parent].wanted,
-            allowed=bool(self.allow & {address, item.parent}),
+            allowed=bool(self.allow & {address, item.parent}) or made_since,
+            undoing=self.back_to is not None,
+            made_since=made_since,
             synchronizations=memory.synchronizations if memory.synchronized_for == self.request_id else 0,
             secret_versions=self.versions_of(item.resource),
             unmanaged=() if item.options.delete_endpoints else self.unmanaged.get(address, ()),

@@ -45,6 +45,7 @@ async def create(run: Run, wish: Wish) -> None:
         body["clientToken"] = client_token(*place, incarnation, digest(declared))
     doubts = memory.pending
     memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
+    memory = replace(memory, made_in=run.book.generation)
     await _mark(run, wish, memory, mark, versions)
     try:
         answer = await _create(run, wish, body)
@@ -132,9 +133,10 @@ async def tag(run: Run, wish: Wish) -> None:
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
+    made_in = memory.made_in if seen.ours else 0
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
     applied = {**(memory.applied or {}), "tags": fingerprint(_declared(wish).get("tags") or {})}
-    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=())
+    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=(), made_in=made_in)
     await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
 
 

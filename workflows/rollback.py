@@ -1,0 +1,58 @@
+"""Rolling back: a stack that failed returns to its last READY document, or to nothing if it never was READY.
+
+It is another run over the same ledger, under the same lease and generation. What it may undo is what this stack made
+since then; what was there before is changed back where it is declared, and otherwise left alone. That it was begun
+stands in the stack's item, so that an interrupted rollback goes on as one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infra.ledger import Item
+from workflows.decide import Action, Mode
+from workflows.kinds.kind import Kind
+from workflows.outcome import ResourceStatus, Result, Status
+from workflows.problems import Problem
+from workflows.reading import read_stack
+from workflows.run import Run, items_of
+from workflows.stack import Stack
+
+#: Actions after which a resource is another one than before, in a stack that is as it was.
+_ANEW = frozenset({Action.CREATE, Action.REPLACE})
+
+
+def is_under_way(item: Item, generation: int) -> bool:
+    """Tell whether this generation's rollback was begun."""
+    return bool(item.get("rollback")) and item["rollback"]["generation"] == generation
+
+
+def begun(generation: int, failures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a stack's item holds while its rollback is under way."""
+    return {"rollback": {"generation": generation, "failures": [dict(failure) for failure in failures]}}
+
+
+def prepare(run: Run, item: Item) -> Stack | None:
+    """Fill in the items of a rollback's run. Returns the document that it goes back to; None: to nothing."""
+    document = item.get("readyDocument")
+    stack = read_stack(document) if document is not None else None
+    run.back_to = int(item.get("readyGeneration") or 0)
+    run.mode = Mode.PROVISION if stack is not None else Mode.REMOVE
+    run.items = items_of(stack, run.book.memories, run.mode)
+    return stack
+
+
+def ended(status: Status) -> Status:
+    """Return how a rollback ended, from how its run did."""
+    return Status.ROLLED_BACK if status in (Status.READY, Status.DELETED) else status
+
+
+def not_undone(run: Run, results: Sequence[Result]) -> list[Problem]:
+    """Say what is not as it was, and why."""
+    found = []
+    for result in results:
+        kind: Kind = run.items[result.address].kind
+        if result.status is ResourceStatus.READY and result.action in _ANEW:
+            lost = [name for name in kind.outputs if name not in kind.stable]
+            message = f"it was gone and is made anew: {', '.join(lost)} are other ones than before"
+            found.append(Problem(result.address, "rollback", message))
+    return found
