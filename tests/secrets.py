@@ -5,7 +5,7 @@ import json
 from urllib.parse import quote, quote_plus
 
 #: Values that only the sandbox's Secrets Manager and the service's write-only members may hold.
-SENTINELS = ("sandbox-payments-idp-secret", "sandbox-reports-secret", 'rotated "sentinel" & more')
+SENTINELS = ("sandbox-payments-idp-secret", "sandbox-reports-secret", "sandbox-model-key", 'rotated "sentinel" & more')
 
 
 def spellings(secret: str) -> set[str]:

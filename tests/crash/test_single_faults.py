@@ -2,16 +2,21 @@
 
 import copy
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.documents import parse
+from infra.sandbox.world import Failure
 from tests.crash.harness import CALLS, WRITES, At, Scenario, learn, strike
-from tests.documents import oauth, small_stack
+from tests.documents import mcp_target, oauth, small_stack
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.decide import Mode
 from workflows.outcome import Status
 from workflows.request import Request
+
+EVENTS = Path(__file__).parents[2] / "events"
 
 
 def changed() -> dict[str, Any]:
@@ -40,10 +45,51 @@ def remove(document: dict[str, Any]) -> Request:
     return Request(mode=Mode.REMOVE, request_id="remove", stack=document["stack"], document=copy.deepcopy(document))
 
 
+def sample(name: str) -> dict[str, Any]:
+    return parse((EVENTS / name).read_text())
+
+
+async def everything_applied(world: SandboxWorld) -> None:
+    assert (await world.apply(sample("every-kind.yaml"))).status is Status.READY
+
+
+def replaced() -> dict[str, Any]:
+    """The small stack with a gateway, a target and a vendor that only new resources can have."""
+    document = small_stack(2)
+    made = document["gateways"]["payments"]
+    made["authorizerType"] = "AWS_IAM"
+    del made["authorizerConfiguration"]
+    made["targets"]["target-0"]["targetConfiguration"] = {"mcp": {"openApiSchema": {"inlinePayload": "{}"}}}
+    return document
+
+
+def rolling() -> dict[str, Any]:
+    """The changed small stack, with a target that never becomes ready."""
+    document = {**changed(), "onFailure": "ROLLBACK"}
+    document["gateways"]["payments"]["targets"]["bad"] = mcp_target()
+    return document
+
+
+async def rolls_back(world: SandboxWorld) -> None:
+    await applied(world)
+    world.plane.world.failing["bad"] = Failure(-1, "The endpoint cannot be reached")
+
+
+async def rolls_back_to_nothing(world: SandboxWorld) -> None:
+    world.plane.world.failing["bad"] = Failure(-1, "The endpoint cannot be reached")
+
+
+GATEWAY = frozenset({"gateways.payments"})
 SCENARIOS = [
     Scenario("provision", nothing, provision(small_stack(), "create")),
     Scenario("update", applied, provision(changed(), "update")),
     Scenario("removal", applied, remove(small_stack())),
+    Scenario("everything", nothing, provision(sample("every-kind.yaml"), "create")),
+    Scenario("everything changed", everything_applied, provision(sample("every-kind-changed.yaml"), "update")),
+    Scenario("everything removed", everything_applied, remove(sample("every-kind.yaml"))),
+    Scenario("replacement", applied, provision(replaced(), "replace", allow=GATEWAY)),
+    Scenario("rollback", rolls_back, provision(rolling(), "roll"), then=provision(small_stack(), "again")),
+    Scenario("rollback to nothing", rolls_back_to_nothing, provision(rolling(), "roll"), then=remove(small_stack())),
 ]
 
 
@@ -52,7 +98,7 @@ SCENARIOS = [
 def test_every_single_fault_ends_in_the_declared_world(scenario, at, record_property):
     """Declared world, nothing doubled, nothing unknown to the ledger, and a further run that sends nothing."""
     trace = virtually(partial(learn, scenario))
-    assert trace.status in (Status.READY, Status.DELETED)
+    assert trace.status in (Status.READY, Status.DELETED, Status.ROLLED_BACK)
     points = trace.calls if at in CALLS else trace.writes
     assert at in CALLS + WRITES
     wrong = [one for index in range(points) for one in virtually(partial(strike, scenario, trace, at, index))]
