@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.documents import parse
+from infra.sandbox.behaviour import Behaviour, Durations
 from infra.sandbox.world import Failure
 from tests.crash.harness import CALLS, WRITES, At, Scenario, learn, strike
 from tests.documents import mcp_target, oauth, small_stack
@@ -49,6 +50,12 @@ def sample(name: str) -> dict[str, Any]:
     return parse((EVENTS / name).read_text())
 
 
+def quick() -> SandboxWorld:
+    """A world that does not take long: fewer polls, and so fewer points to strike at."""
+    durations = Durations(provider=0.3, gateway=0.3, target=0.3, runtime=0.3, harness=0.3, registry=0.3, delete=0.3)
+    return SandboxWorld(Behaviour(durations=durations))
+
+
 async def everything_applied(world: SandboxWorld) -> None:
     assert (await world.apply(sample("every-kind.yaml"))).status is Status.READY
 
@@ -84,9 +91,9 @@ SCENARIOS = [
     Scenario("provision", nothing, provision(small_stack(), "create")),
     Scenario("update", applied, provision(changed(), "update")),
     Scenario("removal", applied, remove(small_stack())),
-    Scenario("everything", nothing, provision(sample("every-kind.yaml"), "create")),
-    Scenario("everything changed", everything_applied, provision(sample("every-kind-changed.yaml"), "update")),
-    Scenario("everything removed", everything_applied, remove(sample("every-kind.yaml"))),
+    Scenario("everything", nothing, provision(sample("every-kind.yaml"), "create"), quick),
+    Scenario("everything changed", everything_applied, provision(sample("every-kind-changed.yaml"), "update"), quick),
+    Scenario("everything removed", everything_applied, remove(sample("every-kind.yaml")), quick),
     Scenario("replacement", applied, provision(replaced(), "replace", allow=GATEWAY)),
     Scenario("rollback", rolls_back, provision(rolling(), "roll"), then=provision(small_stack(), "again")),
     Scenario("rollback to nothing", rolls_back_to_nothing, provision(rolling(), "roll"), then=remove(small_stack())),
