@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError
 
 from handlers import cli_show as show
 from handlers.cli_files import Source, read_source
+from handlers.cli_plan import plan as show_plan
 from handlers.environment import Environment
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
@@ -34,6 +35,7 @@ from workflows.reading import read_stack
 from workflows.request import NotARequest, Request
 from workflows.schema import document_schema
 from workflows.status import stacks
+from workflows.taking_over import TakenOver, take_over
 
 #: Exit codes; see the README.
 DONE, FAILED, INVALID, CHANGES, CONSENT, UNFINISHED = range(6)
@@ -87,8 +89,8 @@ def _parser() -> argparse.ArgumentParser:
             )
         return sub
 
-    def working(name: str, function: Callable[[argparse.Namespace], int], text: str) -> Any:
-        sub = command(name, function, text)
+    def working(name: str, function: Callable[[argparse.Namespace], int], text: str, *, file: bool = True) -> Any:
+        sub = command(name, function, text, file=file)
         sub.add_argument(
             "--ledger",
             default="",
@@ -117,6 +119,10 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", _status, "show what the ledger knows", file=False)
     status.add_argument("stack", nargs="?", default="", metavar="STACK")
     status.add_argument("--ledger", default="", metavar="URL")
+    adopting = working("adopt", _adopt, "write the stack document of what was made by hand", file=False)
+    adopting.add_argument("section", metavar="SECTION", help="such as gateways")
+    adopting.add_argument("name", metavar="NAME", help="the resource's name")
+    adopting.add_argument("--stack", default="", metavar="STACK", help="the new stack's name (default: NAME)")
     command("schema", _schema, "print the JSON Schema of stack documents", file=False)
     sandbox = command("sandbox", _sandbox, "serve a local AgentCore control plane on loopback", file=False)
     sandbox.add_argument("--port", type=_port, default=0, metavar="N", help="default: any free one")
@@ -164,7 +170,7 @@ def _plan(options: argparse.Namespace) -> int:
         return await plan(context, source.document, Deadline.within(options.timeout), frozenset(options.allow))
 
     planned = _with_environment(options, job)
-    show.value(options, planned.shown(), lambda: show.plan(planned))
+    show.value(options, planned.shown(), lambda: show_plan(planned))
     if not options.exit_code:
         return DONE
     awaits = any(one.action == Action.CONSENT for one in planned.resources)
@@ -221,6 +227,18 @@ def _status(options: argparse.Namespace) -> int:
         ledger.close()
     show.value(options, found, lambda: show.stacks(found))
     return DONE if found else FAILED
+
+
+def _adopt(options: argparse.Namespace) -> int:
+    stack = options.stack or options.name
+
+    async def job(context: Context) -> TakenOver:
+        return await take_over(context, options.section, options.name, stack, Deadline.within(options.timeout))
+
+    taken = _with_environment(options, job)
+    shown = {"version": 1, "document": taken.document, "fillIn": taken.fill_in}
+    show.value(options, shown, lambda: show.taken_over(taken))
+    return DONE
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import yaml
+
 from infra.documents import to_json
 from workflows.context import Progress as Line
 from workflows.outcome import Outcome
-from workflows.planning import Plan
 from workflows.problems import Problem
 from workflows.stack import Stack
+from workflows.taking_over import TakenOver
 
-_COLORS = {
+COLORS = {
     "READY": "green", "DELETED": "green", "NONE": "dim", "FAILED": "red", "FAIL": "red", "BLOCKED": "red",
     "REJECTED": "red",
     "CREATE": "green", "UPDATE": "yellow", "TAG": "yellow", "REPLACE": "magenta", "DELETE": "red",
@@ -64,16 +66,11 @@ def outcome(found: Outcome) -> None:
     print(f"{found.stack}: {found.status}{f' ({found.reason})' if found.reason else ''}, {calls} calls")
 
 
-def plan(found: Plan) -> None:
-    """Print what a run would do."""
-    rows = [
-        (one.address, one.action, ", ".join(change.path for change in one.changes) or one.reason)
-        for one in found.resources
-        if one.action != "NONE"
-    ]
-    if rows:
-        table(("resource", "action", "why"), rows)
-    print(f"{found.stack}: {len(found.pending)} of {len(found.resources)} resources would change")
+def taken_over(found: TakenOver) -> None:
+    """Print the document of what was taken over; what is to be filled in stands on stderr."""
+    sys.stdout.write(yaml.safe_dump(found.document, sort_keys=False, allow_unicode=True, width=120))
+    for path in found.fill_in:
+        print(f"fill in where this secret is: {path}", file=sys.stderr)
 
 
 def valid(stack: Stack) -> None:
@@ -142,7 +139,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for head in heads:
         made.add_column(head, overflow="fold")
     for row in rows:
-        made.add_row(*[Text(cell, style=_COLORS.get(cell, "")) for cell in row])
+        made.add_row(*[Text(cell, style=COLORS.get(cell, "")) for cell in row])
     console = Console(soft_wrap=False)
     console.print(made)
 

@@ -39,7 +39,9 @@ def _change(wish: Wish, seen: Seen | None, memory: Memory, path: str) -> Change:
     if any(name in wish.kind.secrets for name in names):
         return Change(path, _SECRET, _SECRET)
     if names == ("tags",):
-        return Change(path, _tags_there(seen, memory), {**(declared.get("tags") or {}), OWNER_TAG: wish.stack})
+        known = seen is not None and seen.tags is not None
+        mine = {OWNER_TAG: wish.stack} if known else {}
+        return Change(path, _tags_there(seen, memory), {**(declared.get("tags") or {}), **mine})
     body = seen.body if seen is not None else {}
     if names == (wish.kind.name_member,):
         return Change(path, body.get(wish.kind.name_member), wish.name)

@@ -24,6 +24,7 @@ from workflows.decide import Mode
 from workflows.fingerprint import digest
 from workflows.memory import partition_of, stack_key
 from workflows.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
+from workflows.planning import plan
 from workflows.problems import Invalid, Problem
 from workflows.reading import read_stack
 from workflows.request import Request
@@ -44,10 +45,28 @@ async def fulfil(context: Context, request: Request, deadline: Deadline) -> Outc
     """
     began = anyio.current_time()
     try:
-        outcome = await _Job(context, request, deadline).do()
+        if request.dry_run:
+            outcome = await _planned(context, request, deadline)
+        else:
+            outcome = await _Job(context, request, deadline).do()
     except Invalid as invalid:
         outcome = rejected(request, invalid.problems)
     return await announced(context, outcome, anyio.current_time() - began)
+
+
+async def _planned(context: Context, request: Request, deadline: Deadline) -> Outcome:
+    """Return a plan as an outcome: nothing is accepted, marked or changed."""
+    found = await plan(context, request.document or {}, deadline, request.allow)
+    return Outcome(
+        stack=request.stack,
+        status=Status.PLANNED,
+        request_id=request.request_id,
+        account=context.aws.known.get("account", ""),
+        region=context.aws.region,
+        warnings=found.warnings,
+        calls=found.calls,
+        plan=found.shown(),
+    )
 
 
 async def resume(context: Context, stack: str, generation: int, request_id: str, deadline: Deadline) -> Outcome:

@@ -65,6 +65,8 @@ def read_request(detail_type: object, detail: object, *, default_id: str, submit
     if named == (mode is Mode.PROVISION):
         what = "holds the stack document" if mode is Mode.PROVISION else "names the stack"
         raise Invalid([Problem("stack", "type", f"in this request, stack {what}")])
+    if read.dry_run and mode is not Mode.PROVISION:
+        raise Invalid([Problem("dryRun", "type", "only a request to provision can be planned")])
     document = None if isinstance(read.stack, str) else fill(read.stack, read.parameters)
     name = str(read.stack if document is None else document.get("stack", ""))
     return Request(

@@ -1,0 +1,193 @@
+"""Taking over what was made by hand: a stack document of what exists, for which there is nothing to do.
+
+Nothing is changed at AWS. What was found is written into the ledger as this stack's, so that the next run knows it by
+its id; a later run without that ledger takes it over again, as `adopt: true` in the document says.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.model import ListShape, Shape, StructureShape
+
+from infra import service_model
+from infra.deadline import Deadline
+from infra.errors import CallFailed
+from infra.ledger import Put
+from workflows.compare import is_empty
+from workflows.context import Context
+from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIAL_PROVIDER, Kind, children
+from workflows.kinds.kind import ADDED_BY_SERVICE, at
+from workflows.memory import Memory, partition_of, resource_key, stack_key
+from workflows.observe import Observer
+from workflows.problems import Invalid, Problem, path_text
+from workflows.stack import OWNER_TAG, RESERVED
+from workflows.state import Seen
+
+_PROVIDERS = {
+    "oauth2credentialprovider": OAUTH2_CREDENTIAL_PROVIDER,
+    "apikeycredentialprovider": API_KEY_CREDENTIAL_PROVIDER,
+}
+_PROVIDER_ARN = re.compile(r"arn:[^:]+:[^:]+:[^:]*:\d*:token-vault/[^/]+/(\w+)/([\w-]+)")
+#: What stands where a secret belongs until somebody fills in where it is.
+_PLACE_HOLDER = "{{resolve:secretsmanager:FILL-IN:SecretString:%s}}"
+#: Client authentication without a secret.
+_SECRETLESS = frozenset({"PRIVATE_KEY_JWT", "AWS_IAM_ID_TOKEN_JWT"})
+
+
+@dataclass
+class TakenOver:
+    """A document, and what in it a person must fill in."""
+
+    document: dict[str, Any]
+    fill_in: list[str] = field(default_factory=list)
+    _memories: list[Memory] = field(default_factory=list)
+
+    def add(self, seen: Seen, path: tuple[str, ...], parent_id: str | None = None) -> dict[str, Any]:
+        """Add a resource as it stands at its path, and return its declaration."""
+        declared, secrets = declaration(seen.kind, seen)
+        if seen.kind.tagged:
+            declared = {RESERVED: {"adopt": True}, **declared}
+        self.fill_in += [f"{path_text(path)}.{secret}" for secret in secrets]
+        place = self.document
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+        place[path[-1]] = declared
+        parent, known = path_text(path[:-2]) or None, seen.kind.section
+        memory = Memory(path_text(path), known, path[-1], parent, parent_id=parent_id, id=seen.id, arn=seen.arn)
+        self._memories.append(memory)
+        return declared
+
+    def items(self, partition: str) -> Iterator[Put]:
+        """Yield what the ledger keeps of it."""
+        for memory in self._memories:
+            yield Put(resource_key(partition, memory.address), memory.item())
+
+
+async def take_over(context: Context, section: str, name: str, stack: str, deadline: Deadline) -> TakenOver:
+    """Return the document of an existing resource, what stands inside it, and the providers that these use.
+
+    Raises Invalid for what does not exist or a stack that is known already, CallFailed when AWS refuses.
+    """
+    kind = next((one for one in KINDS if one.section == section and one.parent is None), None)
+    if kind is None:
+        known = ", ".join(one.section for one in KINDS if one.parent is None)
+        raise Invalid([Problem("section", "unknown-section", f"{section} is none of {known}")])
+    calls = context.aws.within(deadline)
+    partition = partition_of(await calls.account(), context.aws.region, stack)
+    if await context.ledger.get(stack_key(partition)) or await context.ledger.query(partition, "resource#"):
+        raise Invalid([Problem("stack", "known-stack", f"a stack named {stack} is known here already; choose another")])
+    observer = Observer(calls, stack)
+    taken = TakenOver({"stack": stack})
+    seen = await _read(observer, kind, name)
+    declared = taken.add(seen, (section, name))
+    for child in children(kind):
+        for inner, summary in sorted((await observer.children(child, str(seen.id))).items()):
+            whole = await observer.look(child, str(summary.id), seen.id)
+            if whole is not None:
+                taken.add(whole, (section, name, child.section, inner), seen.id)
+    await _add_providers(observer, taken, declared)
+    await context.ledger.write(*taken.items(partition))
+    return taken
+
+
+async def _read(observer: Observer, kind: Kind, name: str) -> Seen:
+    seen = await observer.resource(kind, name, Memory("", kind.section, name))
+    if seen is None:
+        raise Invalid([Problem("name", "missing", f"no {kind.noun} named {name} exists")])
+    owner = (seen.tags or {}).get(OWNER_TAG)
+    if owner is not None:
+        raise Invalid([Problem("name", "owned", f"the {kind.noun} {name} belongs to the stack {owner}")])
+    return seen
+
+
+async def _add_providers(observer: Observer, taken: TakenOver, declared: dict[str, Any]) -> None:
+    """Add every provider that is named by its ARN, and refer to it instead."""
+    arns: dict[str, str] = {}
+    for arn, section, name in sorted(set(_provider_arns(declared))):
+        kind = _PROVIDERS.get(section)
+        try:
+            seen = await _read(observer, kind, name) if kind is not None else None
+        except (Invalid, CallFailed):
+            seen = None  # it stays an ARN: of another account, or not ours to read
+        if kind is not None and seen is not None and seen.arn == arn:
+            taken.add(seen, (kind.section, name))
+            arns[arn] = f"${{{path_text((kind.section, name))}.{kind.arn_member}}}"
+    _refer(declared, arns)
+
+
+def _provider_arns(value: Any) -> Iterator[tuple[str, str, str]]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _provider_arns(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _provider_arns(item)
+    elif isinstance(value, str) and (found := _PROVIDER_ARN.fullmatch(value)):
+        yield value, found[1], found[2]
+
+
+def _refer(value: Any, arns: Mapping[str, str]) -> None:
+    """Put references where ARNs stand."""
+    for name, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        if isinstance(item, str) and item in arns:
+            value[name] = arns[item]
+        elif isinstance(item, dict | list):
+            _refer(item, arns)
+
+
+def declaration(kind: Kind, seen: Seen) -> tuple[dict[str, Any], list[str]]:
+    """Return what a document says of a resource as it stands, and the paths of the secrets in it. Pure."""
+    declared: dict[str, Any] = {}
+    for name, shape in kind.declarable.members.items():
+        shown = at(seen.body, kind.shown_as.get(name, name))
+        value = shown if name in kind.opaque else _writable(shape, shown, kind.opaque)
+        if not is_empty(value) and name != "tags":
+            declared[name] = value
+    for path in kind.ignored:
+        *outer, last = path.split(".")
+        (at(declared, ".".join(outer)) or {}).pop(last, None)
+    tags = {key: value for key, value in (seen.tags or {}).items() if key != OWNER_TAG}
+    if tags:
+        declared["tags"] = tags
+    return declared, _fill_secrets(kind, declared, seen)
+
+
+def _fill_secrets(kind: Kind, declared: dict[str, Any], seen: Seen) -> list[str]:
+    """Put a place-holder where the service keeps a secret that it does not show, and a reference where it shows one."""
+    if kind is API_KEY_CREDENTIAL_PROVIDER:
+        return _secret(declared, "apiKey", "apiKeySecret", seen)
+    if kind is OAUTH2_CREDENTIAL_PROVIDER:
+        arm, config = next(iter(declared["oauth2ProviderConfigInput"].items()))
+        if config.get("clientAuthenticationMethod") not in _SECRETLESS:
+            return [
+                f"oauth2ProviderConfigInput.{arm}.{one}"
+                for one in _secret(config, "clientSecret", "clientSecret", seen)
+            ]
+    return []
+
+
+def _secret(config: dict[str, Any], given: str, prefix: str, seen: Seen) -> list[str]:
+    """Declare one secret; returns the members that a person must fill in."""
+    config.pop(f"{prefix}Source", None)
+    if seen.body.get(f"{prefix}Source") == "EXTERNAL":
+        place = {"secretId": at(seen.body, f"{prefix}Arn.secretArn"), "jsonKey": seen.body.get(f"{prefix}JsonKey")}
+        config[f"{prefix}Source"], config[f"{prefix}Config"] = "EXTERNAL", place
+        return []
+    config[given] = _PLACE_HOLDER % given
+    return [given]
+
+
+def _writable(shape: Shape, shown: Any, opaque: frozenset[str] = frozenset()) -> Any:
+    """Return what a read showed in the form that a document takes: known members, nothing empty, nothing added."""
+    if is_empty(shown):
+        return None
+    if isinstance(shape, ListShape):
+        kept = [item for item in shown if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
+        return [_writable(shape.member, item, opaque) or item for item in kept] or None
+    if isinstance(shape, StructureShape) and not service_model.is_document(shape) and isinstance(shown, Mapping):
+        inner = {n: _writable(s, shown[n], opaque) for n, s in shape.members.items() if n in shown and n not in opaque}
+        inner |= {name: shown[name] for name in opaque & set(shape.members) & set(shown)}
+        return {name: value for name, value in inner.items() if value is not None} or None
+    return shown.replace("${", "$${") if isinstance(shown, str) else shown
