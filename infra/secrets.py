@@ -14,6 +14,9 @@ _FORM = re.compile(
     r"(?::SecretString(?::(?P<key>[^:{}]*))?(?::(?P<stage>[^:{}]*))?(?::(?P<version>[^:{}]*))?)?\}\}"
 )
 
+#: The same as a whole text, in the dialect that JSON Schema shares.
+PATTERN = "^" + re.sub(r"\?P<\w+>", "", _FORM.pattern) + "$"
+
 
 @dataclass(frozen=True)
 class SecretReference:

@@ -148,7 +148,8 @@ class RequestType:
     def __init__(self, members: Mapping[str, Shape], required: Iterable[str]) -> None:
         types = RequestTypes()
         self.members = dict(members)
-        self.schema = types.finish(types.structure(members, required))
+        self.required = list(required)
+        self.schema = types.finish(types.structure(members, self.required))
         # Errors never show the input, which may be a secret.
         self._validator = SchemaValidator(self.schema, core_schema.CoreConfig(hide_input_in_errors=True))
 
@@ -238,7 +239,7 @@ def _scalar(shape: Shape) -> CoreSchema:
         case "integer" | "long":
             return core_schema.int_schema(**limits)
         case "float" | "double":
-            return core_schema.float_schema(**{**limits, "strict": False})
+            return core_schema.float_schema(**limits, allow_inf_nan=False)
         case "boolean":
             return core_schema.bool_schema(strict=True)
         case _:

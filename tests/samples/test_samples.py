@@ -39,7 +39,7 @@ def test_every_sample_is_what_it_says(path):
     jsonschema.validate(value, REQUEST)
     request = read_event(value)
     if request.document is not None:
-        assert read_stack(request.document).name == "payments.tools"
+        assert read_stack(request.document).name.startswith("payments.")
 
 
 async def test_the_samples_in_their_order(world):

@@ -1,0 +1,82 @@
+"""Every rule that refuses does so, with its number and at its path, and lets its nearest valid neighbour pass."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.documents import parse
+from workflows.kinds import KINDS
+from workflows.problems import Invalid, Problem, parse_path
+from workflows.reading import read_stack
+from workflows.rules import MODELLED, PLANNED, RULES, UNCHECKED
+
+FILE = parse((Path(__file__).parent / "samples.yaml").read_text())
+SAMPLES = FILE["samples"]
+
+
+def changed(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a document with some of its members set, or taken away."""
+    document = copy.deepcopy(document)
+    for text, value in changes.items():
+        *outer, last = parse_path(text)
+        place: Any = document
+        for name in outer:
+            place = place[name] if isinstance(name, int) else place.setdefault(name, {})
+        if value is None:
+            place.pop(last)
+        else:
+            place[last] = copy.deepcopy(value)
+    return document
+
+
+def problems(document: dict[str, Any]) -> list[Problem]:
+    try:
+        read_stack(document)
+    except Invalid as invalid:
+        return invalid.problems
+    return []
+
+
+def test_the_base_is_valid():
+    """Nothing is wrong before a sample breaks it."""
+    assert problems(FILE["base"]) == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample['rule']} {sample['path']}"[:100])
+def test_a_broken_rule_is_named(sample):
+    """The problem bears the rule's number and the path; mended, the document has no problem."""
+    broken = changed(FILE["base"], sample["broken"])
+    found = {(problem.rule, problem.path) for problem in problems(broken)}
+    assert (sample["rule"], sample["path"]) in found
+    assert all(sample["path"].startswith(path) for _, path in found), "it breaks other rules elsewhere, too"
+    assert problems(changed(broken, sample["mended"])) == []
+
+
+def test_every_refusing_rule_has_a_sample():
+    """Each function that refuses, and each row of what the model says."""
+    numbers = {sample["rule"] for sample in SAMPLES}
+    assert {rule.number for rule in RULES if rule.refuses} | {row.number for row in MODELLED} == numbers
+
+
+def test_every_number_has_its_place():
+    """R1 to R93: a function, the model, the planner, or a reason why nobody can tell."""
+    known = {rule.number for rule in RULES} | {row.number for row in MODELLED} | set(PLANNED) | set(UNCHECKED)
+    assert known == {f"R{n}" for n in range(1, 94)}
+
+
+def test_rules_speak_of_kinds():
+    """A rule for a section that is none would never be looked at."""
+    sections = {kind.section for kind in KINDS}
+    assert all(rule.sections <= sections for rule in (*RULES, *MODELLED))
+    assert all(rule.says.endswith(".") and rule.source for rule in RULES)
+
+
+def test_assumptions_only_warn():
+    """A document that rests on assumptions alone is valid, with warnings."""
+    base = FILE["base"]
+    odd = changed(
+        base, {"agentRuntimes.r.lifecycleConfiguration": {"idleRuntimeSessionTimeout": 90, "maxLifetime": 60}}
+    )
+    assert [warning.rule for warning in read_stack(odd).warnings] == ["R84"]
