@@ -103,7 +103,7 @@ def declared_otherwise(path: str) -> Changed:
     return changed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """One type of resource.
 
