@@ -32,6 +32,9 @@ check: $(STAMP) ## Lint, types, imports
 bench: $(STAMP) ## Time to READY against the floor, and against a sequential script
 	@$(BIN)/python tests/bench/bench.py
 
+docs: $(STAMP) ## Write the tables in docs/ from the code
+	@$(BIN)/python tools/make_docs.py
+
 lock: $(STAMP) ## Renew the locked requirements
 	@$(BIN)/python -m pip install --quiet uv
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -39,4 +42,4 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --extra dev --extra terminal pyproject.toml -o requirements-dev.txt
 
-.PHONY: help install demo test check bench lock
+.PHONY: help install demo test check bench docs lock

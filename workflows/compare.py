@@ -145,8 +145,24 @@ class _Comparison:
                 yield path
         elif isinstance(shape, ListShape):
             yield from self._list(path, value, shape, seen, before)
-        elif canonical(value) != canonical(seen) and not _masked(seen):
+        elif isinstance(shape, MapShape) and isinstance(value, Mapping) and isinstance(seen, Mapping):
+            yield from self._map(path, value, shape, seen, before)
+        elif canonical(_plain(value)) != canonical(_plain(seen)) and not _masked(seen):
             yield path
+
+    def _map(
+        self, path: Path, value: Mapping[str, Any], shape: MapShape, seen: Mapping[str, Any], before: Any
+    ) -> Iterator[Path]:
+        """A map is declared whole: other keys are as much of a difference as other values."""
+        if set(value) != set(seen):
+            yield path
+            return
+        known = before if isinstance(before, Mapping) else {}
+        for name, item in value.items():
+            was = known.get(name, _Before.UNKNOWN)
+            if any(self._value((*path, name), item, shape.value, seen[name], was)):
+                yield path
+                return
 
     def _list(self, path: Path, value: Any, shape: ListShape, seen: Any, before: Any) -> Iterator[Path]:
         if path[-1] in SETS:
@@ -165,6 +181,15 @@ def _as_set(items: Any) -> set[str]:
     listed = items if isinstance(items, list) else []
     added = {item for item in listed if isinstance(item, str) and item.lower() in ADDED_BY_SERVICE}
     return {canonical(item) for item in listed if not isinstance(item, str) or item not in added}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in which whole numbers are written as such: 1.0 is no other number than 1."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _masked(seen: Any) -> bool:

@@ -1,0 +1,162 @@
+"""What the service adds, fills in, reorders, masks or leaves out is no drift. Each row with where that was seen."""
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.everything.test_kinds import JWT, LEAST, NAME, address, document, the
+from workflows.kinds import KINDS
+from workflows.outcome import Status
+
+LATTICE = {"selfManagedLatticeResource": {"resourceConfigurationIdentifier": "rcfg-0123456789abcdef0"}}
+SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+MANAGED = {
+    "managedVpcResource": {"vpcIdentifier": "vpc-01234567", "subnetIds": SUBNETS, "endpointIpAddressType": "IPV4"}
+}
+SCHEMA = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}}}, "required": ["a"]}
+TOOLS = [{"name": "t", "description": "d", "inputSchema": SCHEMA}]
+LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:f"
+ROLE_CREDENTIAL = [{"credentialProviderType": "GATEWAY_IAM_ROLE"}]
+
+
+def put(*path: str) -> Callable[[Any], Callable[[dict[str, Any]], None]]:
+    """Return what makes a change of a member that stands at the service, from its value."""
+
+    def with_value(value: Any) -> Callable[[dict[str, Any]], None]:
+        def change(request: dict[str, Any]) -> None:
+            place = request
+            for name in path[:-1]:
+                place = place.setdefault(name, {}) if isinstance(place, dict) else place[int(name)]
+            place[path[-1]] = value
+
+        return change
+
+    return with_value
+
+
+def nothing(request: dict[str, Any]) -> None:
+    del request
+
+
+HEADERS = {"metadataConfiguration": {"allowedRequestHeaders": ["X-A"]}}
+OAUTH = ("credentialProviderConfigurations", "0", "credentialProvider", "oauthCredentialProvider", "scopes")
+ARN = "arn:aws:bedrock-agentcore:us-east-1:123456789012:token-vault/default/apikeycredentialprovider/payments-rates-key"
+CREDENTIAL = [
+    {
+        "credentialProviderType": "OAUTH",
+        "credentialProvider": {"oauthCredentialProvider": {"providerArn": ARN, "scopes": ["a", "b"]}},
+    }
+]
+SEEN: list[tuple[str, str, dict[str, Any], Callable[[dict[str, Any]], None]]] = [
+    ("a header of its own, TF#49374", "targets", HEADERS, nothing),
+    ("that header in other letters, TF#49447", "targets", HEADERS,
+     put("metadataConfiguration", "allowedRequestHeaders")(["X-Amzn-Bedrock-AgentCore-Policy-Session-Id", "X-A"])),
+    ("listingMode and resourcePriority, TF targets", "targets", {}, nothing),
+    ("the order of scopes, TF", "targets", {"credentialProviderConfigurations": CREDENTIAL}, put(*OAUTH)(["b", "a"])),
+    ("the order of subnets, TF private endpoints", "targets", {"privateEndpoint": MANAGED},
+     put("privateEndpoint", "managedVpcResource", "subnetIds")(SUBNETS[::-1])),
+    ("empty security groups and tags, TF private endpoints", "targets", {"privateEndpoint": MANAGED},
+     put("privateEndpoint", "managedVpcResource", "securityGroupIds")([])),
+    ("recursive tool schemas, ACK targets", "targets",
+     {"credentialProviderConfigurations": ROLE_CREDENTIAL,
+      "targetConfiguration": {"mcp": {"lambda": {"lambdaArn": LAMBDA, "toolSchema": {"inlinePayload": TOOLS}}}}},
+     put("targetConfiguration", "mcp", "lambda", "toolSchema", "inlinePayload", "0", "inputSchema")(
+         {"required": ["a"], "items": None, "type": "object",
+          "properties": {"a": {"items": {"type": "string", "properties": {}}, "type": "array", "required": []}}})),
+    ("serverProtocol and lifecycle leaves, ACK runtimes", "agentRuntimes",
+     {"lifecycleConfiguration": {"maxLifetime": 3600}}, nothing),
+    ("an empty map that comes back absent, TF#45885", "agentRuntimes", {"environmentVariables": {}},
+     lambda request: request.pop("environmentVariables", None)),
+    ("the order of security groups, TF#46569", "agentRuntimes",
+     {"networkConfiguration": {"networkMode": "VPC", "networkModeConfig": {
+         "subnets": ["subnet-01234567", "subnet-01234568"], "securityGroups": ["sg-01234567", "sg-01234568"]}}},
+     put("networkConfiguration", "networkModeConfig", "securityGroups")(["sg-01234568", "sg-01234567"])),
+    ("masked values, TF harness", "agentRuntimes", {"environmentVariables": {"KEY": "value"}},
+     put("environmentVariables", "KEY")("****")),
+    ("environment and managed memory, TF#48159", "harnesses", {}, nothing),
+    ("an environment declared in part, TF#49404", "harnesses",
+     {"environment": {"agentCoreRuntimeEnvironment": {"lifecycleConfiguration": {"maxLifetime": 3600}}}}, nothing),
+    ("a memory declared in part, TF#48815", "harnesses",
+     {"memory": {"managedMemoryConfiguration": {"eventExpiryDuration": 7}}}, nothing),
+    ("numbers written otherwise", "harnesses",
+     {"model": {"bedrockModelConfig": {"modelId": "m", "temperature": 1, "additionalParams": {"k": 2}}}},
+     put("model")({"bedrockModelConfig": {"modelId": "m", "temperature": 1.0, "additionalParams": {"k": 2.0}}})),
+    ("discovery shown elsewhere, service model", "agentRegistries",
+     {"autoDetectionConfiguration": {"scope": "ORGANIZATION", "enabled": True}}, nothing),
+    ("a WAF and a transform that nobody declared, service 1.3", "gateways", {},
+     lambda request: request.update(
+         wafConfiguration={"failureMode": "FAIL_OPEN"}, customTransformConfiguration={"lambda": {"arn": LAMBDA}})),
+    ("a false that comes back absent", "gateways",
+     {"protocolConfiguration": {"mcp": {"disableMcpListToolsPagination": False, "instructions": "x"}}},
+     put("protocolConfiguration")({"mcp": {"instructions": "x"}})),
+    ("discovery filled in for a known vendor, service 4.4", "oauth2CredentialProviders",
+     {"credentialProviderVendor": "GoogleOauth2", "oauth2ProviderConfigInput": {"googleOauth2ProviderConfig": {
+         "clientId": "me", "clientSecret": "{{resolve:secretsmanager:payments/idp:SecretString:clientSecret}}"}}},
+     nothing),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "section", "declared", "otherwise"), SEEN, ids=[row[0] for row in SEEN])
+async def test_the_service_s_own_form_is_no_drift(world, source, section, declared, otherwise):
+    """Shown otherwise by the service, and looked at closely, nothing is sent."""
+    kind = next(kind for kind in KINDS if kind.section == section)
+    if "OAUTH" in str(declared):
+        await world.apply({**document(kind, {**LEAST[section]}), "stack": "lives"})
+    whole = document(kind, {**LEAST[section], **copy.deepcopy(declared)})
+    assert (await world.apply(whole)).status is Status.READY, source
+    otherwise(the(world, kind).request)
+    the(world, kind).updated += 1000  # somebody changed something: it must be read whole
+    world.sent()
+    outcome = await world.apply(whole)
+    assert (outcome.status, world.sent()) == (Status.READY, [])
+    assert any(name.startswith("Get") for name in outcome.calls), address(kind)
+
+
+@pytest.mark.parametrize("section", ["gateways", "agentRuntimes", "harnesses", "registries", "agentRegistries"])
+async def test_overrides_that_reads_leave_out(world, section):
+    """PrivateEndpointOverrides are taken as they were applied where reads do not show them (TF agent_runtime.go)."""
+    kind = next(kind for kind in KINDS if kind.section == section)
+    world.behaviour.hides_overrides = True
+    overrides = [{"domain": "keys.example.com", "privateEndpoint": LATTICE}]
+    jwt = {"customJWTAuthorizer": {**JWT, "privateEndpoint": LATTICE, "privateEndpointOverrides": overrides}}
+    front = {"authorizerConfiguration": jwt}
+    if section in ("gateways", "registries", "agentRegistries"):
+        front["authorizerType"] = "CUSTOM_JWT"
+    more = {"discoveryConfiguration": front} if section == "agentRegistries" else front
+    whole = document(kind, {**LEAST[section], **more})
+    assert (await world.apply(whole)).status is Status.READY
+    the(world, kind).updated += 1000
+    world.sent()
+    assert (await world.apply(whole)).status is Status.READY
+    assert world.sent() == []
+    changed = json.loads(json.dumps(whole).replace("keys.example.com", "tokens.example.com"))
+    assert (await world.apply(changed)).status is Status.READY
+    assert world.sent() == [kind.operations.update]
+
+
+async def test_a_declared_empty_block_is_kept(world):
+    """A user's empty metadataConfiguration stands beside what the service puts into it (TF#49447)."""
+    kind = next(kind for kind in KINDS if kind.section == "targets")
+    whole = document(kind, {**LEAST["targets"], "metadataConfiguration": {}})
+    assert (await world.apply(whole)).status is Status.READY
+    world.sent()
+    await world.apply(whole)
+    assert world.sent() == []
+
+
+async def test_another_members_of_a_set_is_drift(world):
+    """Sets are compared as sets, and a missing member is seen."""
+    kind = next(kind for kind in KINDS if kind.section == "gateways")
+    authorizer = {"authorizerType": "CUSTOM_JWT", "authorizerConfiguration": {"customJWTAuthorizer": JWT}}
+    whole = document(kind, {**LEAST["gateways"], **authorizer})
+    await world.apply(whole)
+    the(world, kind).request["authorizerConfiguration"]["customJWTAuthorizer"]["allowedAudience"] = ["somebody else"]
+    the(world, kind).updated += 1000
+    world.sent()
+    await world.apply(whole)
+    assert world.sent() == ["UpdateGateway"]
+    assert the(world, kind).request["authorizerConfiguration"]["customJWTAuthorizer"]["allowedAudience"] == ["a"]
+    assert the(world, kind).name == NAME

@@ -1,0 +1,88 @@
+"""Writes the tables in docs/ from the code: `make docs`. A test fails when they are not what the code says."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from infra.service_model import CONTROL_PLANE
+from workflows.coverage import methods
+from workflows.kinds import KINDS, Kind
+from workflows.rules import MODELLED, PLANNED, RULES, UNCHECKED
+
+DOCS = Path(__file__).parents[1] / "docs"
+_BEGIN, _END = "<!-- made by `make docs` -->", "<!-- end -->"
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def methods_table() -> str:
+    """Return the methods of the API listing and their companions, with what of them is covered."""
+    rows = []
+    for one in methods():
+        name = one.name if one.service == CONTROL_PLANE else f"{one.name} ({one.service})"
+        why = "; ".join(f"{member}: {reason}" for member, reason in sorted((one.reasons or {}).items()))
+        counts = [f"{one.expressed} of {one.request}", f"{one.shown} of {one.response}"]
+        rows.append([name, "yes" if one.listed else "", *counts, why])
+    heads = ["method", "of the twenty", "request members expressed", "response members read", "not expressed, and why"]
+    return table(heads, rows)
+
+
+def rules_table() -> str:
+    """Return every rule with its number, where it is looked for, what it says and where that comes from."""
+    rows = [
+        [one.number, "refuses" if one.refuses else "warns", _list(one.sections), one.says, one.source] for one in RULES
+    ]
+    rows += [[r.number, "refuses", _list(r.sections), f"{r.says} (`{r.path.pattern}`)", r.source] for r in MODELLED]
+    rows += [[number, "planned", "", says, "what a run does"] for number, says in PLANNED.items()]
+    rows += [[number, "not checked", "", says, ""] for number, says in UNCHECKED.items()]
+    rows.sort(key=lambda row: (int(row[0][1:]), row[1], row[3]))
+    return table(["rule", "does", "sections", "says", "source"], rows)
+
+
+def kinds_table() -> str:
+    """Return the kinds with what sets them apart."""
+    heads = ["section", "operations", "known by", "update", "outputs", "needs a new resource", "statuses"]
+    return table(heads, [_kind_row(kind) for kind in KINDS])
+
+
+def _kind_row(kind: Kind) -> list[str]:
+    section = f"`{kind.section}`" if kind.parent is None else f"`{kind.parent}.NAME.{kind.section}`"
+    operations = f"{kind.operations.create}, … ({kind.service})"
+    fixed = [*kind.fixed, *(name for name in kind.creatable if _only_created(kind, name))]
+    update = "member by member (PATCH)" if kind.patch else "whole (PUT)"
+    statuses = ", ".join(f"{name}: {status.phase}" for name, status in kind.statuses.items()) or "none"
+    return [section, operations, kind.id_member, update, ", ".join(kind.outputs), ", ".join(fixed), statuses]
+
+
+def _only_created(kind: Kind, name: str) -> bool:
+    return name in kind.declarable.members and name not in kind.updatable and name != "tags"
+
+
+def _list(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+TABLES = {"methods.md": methods_table, "rules.md": rules_table, "kinds.md": kinds_table}
+
+
+def written(name: str, text: str) -> str:
+    """Return the text of a page with its table made anew."""
+    before, _, rest = text.partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    return f"{before}{_BEGIN}\n\n{TABLES[name]()}\n\n{_END}{after}"
+
+
+def main() -> None:
+    """Write every table."""
+    for name in TABLES:
+        page = DOCS / name
+        page.write_text(written(name, page.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
