@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 
 from tests.worlds import OUTPUTS
 
@@ -65,6 +67,11 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     process.terminate()
     process.wait()
     process.stdout.close()
+
+
+@pytest.fixture
+def sandbox_client(shell):
+    return shell.client()
 
 
 def changed_sample(folder: Path) -> Path:
@@ -189,3 +196,77 @@ def test_the_schema_takes_the_samples(shell):
     """The JSON Schema names every section."""
     schema = shell.json("schema")
     assert {"stack", "gateways", "oauth2CredentialProviders"} <= set(schema["properties"])
+
+
+def test_every_kind_through_the_terminal(shell, sandbox_client):
+    """Everything applies, updates and is removed; what is foreign, retained or only looked up stands untouched."""
+    first, second = ROOT / "events" / "every-kind.yaml", ROOT / "events" / "every-kind-changed.yaml"
+    role = "arn:aws:iam::123456789012:role/theirs"
+    foreign = sandbox_client.create_gateway(name="foreign", roleArn=role, authorizerType="NONE")
+    wait_until_ready(sandbox_client, foreign["gatewayId"])
+    server = {"mcp": {"mcpServer": {"endpoint": "https://theirs.example.com/mcp"}}}
+    sandbox_client.create_gateway_target(gatewayIdentifier=foreign["gatewayId"], name="u", targetConfiguration=server)
+    extra = yaml.safe_load(first.read_text())
+    extra["gateways"]["foreign"] = {"gatewright": {"existing": True}}
+    retained = {"roleArn": role, "authorizerType": "AWS_IAM", "gatewright": {"deletion": "RETAIN"}}
+    extra["gateways"]["kept"] = retained
+    document = shell.folder / "every.yaml"
+    document.write_text(yaml.safe_dump(extra, sort_keys=False))
+    assert shell("apply", document).returncode == 0
+    assert shell("plan", document, "--exit-code").returncode == 0
+    changed = yaml.safe_load(second.read_text())
+    changed["gateways"] |= {"foreign": extra["gateways"]["foreign"], "kept": retained}
+    document.write_text(yaml.safe_dump(changed, sort_keys=False))
+    planned = shell.json("plan", document)
+    assert planned["changes"] == 9
+    applied = shell("apply", document)
+    assert applied.returncode == 0
+    assert shell("plan", document, "--exit-code").returncode == 0
+    assert shell("destroy", document).returncode == 0
+    left = {gateway["name"] for gateway in sandbox_client.list_gateways()["items"]}
+    assert left == {"foreign", "kept"}
+    targets = sandbox_client.list_gateway_targets(gatewayIdentifier=foreign["gatewayId"])["items"]
+    assert [target["name"] for target in targets] == ["u"]
+    others = (
+        sandbox_client.list_oauth2_credential_providers()["credentialProviders"],
+        sandbox_client.list_api_key_credential_providers()["credentialProviders"],
+        sandbox_client.list_agent_runtimes()["agentRuntimes"],
+        sandbox_client.list_harnesses()["harnesses"],
+        sandbox_client.list_registries()["registries"],
+    )
+    assert others == ([], [], [], [], [])
+
+
+def test_adopt_through_the_terminal(shell, sandbox_client):
+    """What was made by hand becomes a document for which there is nothing to do."""
+    role = "arn:aws:iam::123456789012:role/theirs"
+    made = sandbox_client.create_gateway(name="byhand", roleArn=role, authorizerType="AWS_IAM", description="Mine")
+    wait_until_ready(sandbox_client, made["gatewayId"])
+    written = shell("adopt", "gateways", "byhand", "--stack", "taken")
+    assert written.returncode == 0
+    document = shell.folder / "taken.yaml"
+    document.write_text(written.stdout)
+    assert "description: Mine" in written.stdout
+    assert shell("plan", document, "--exit-code").returncode == 0
+    assert shell("apply", document).returncode == 0
+    assert shell("destroy", document).returncode == 0
+    assert sandbox_client.list_gateways()["items"] == []
+
+
+def test_a_parameter_from_the_terminal(shell):
+    """--parameter gives a value; without it the document is invalid and says which is missing."""
+    document = shell.folder / "p.yaml"
+    document.write_text(
+        "stack: ${parameters.team}.tools\n"
+        "gateways:\n  g: {roleArn: 'arn:aws:iam::123456789012:role/r', authorizerType: AWS_IAM}\n"
+    )
+    assert shell.json("validate", document, "--parameter", "team=payments")["stack"] == "payments.tools"
+    assert shell("validate", document).returncode == 2
+
+
+def wait_until_ready(client, gateway_id):
+    for _ in range(100):
+        if client.get_gateway(gatewayIdentifier=gateway_id)["status"] == "READY":
+            return
+        time.sleep(0.1)
+    raise AssertionError("the gateway does not become ready")
