@@ -250,3 +250,21 @@ async def test_other_kinds_are_taken_over_too(world, section):
     planned = await plan(world.context(), taken.document, Deadline(), frozenset())
     assert planned.pending == []
     assert taken.fill_in == []
+
+
+async def test_protocol_versions_shrink_and_do_not_grow(world):
+    """A version taken away is an update; one added needs a new gateway (aws-cli 10346)."""
+    from workflows.kinds import GATEWAY  # noqa: PLC0415 - used here only
+
+    def stack(*versions: str) -> dict:
+        return document(
+            GATEWAY, {**LEAST["gateways"], "protocolConfiguration": {"mcp": {"supportedVersions": [*versions]}}}
+        )
+
+    await world.apply(stack("2025-03-26", "2025-06-18"))
+    world.sent()
+    await world.apply(stack("2025-06-18"))
+    assert world.sent() == ["UpdateGateway"]
+    grown = await plan(world.context(), stack("2025-06-18", "2025-11-25"), Deadline(), frozenset({"gateways.thing"}))
+    assert [one.action for one in grown.resources] == ["REPLACE"]
+    assert grown.resources[0].calls == ("DeleteGateway", "CreateGateway")
