@@ -3,12 +3,14 @@
 import pytest
 
 from infra.deadline import Deadline
+from infra.sandbox.faults import Effect, Fault
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
-from tests.everything.test_kinds import AUTHORIZER, LEAST, document, the
+from tests.everything.test_kinds import AUTHORIZER, LEAST, NAME, document, the
 from tests.worlds import provision
-from workflows.kinds import AGENT_RUNTIME, HARNESS, REGISTRY
+from workflows.kinds import AGENT_RUNTIME, GATEWAY, HARNESS, KINDS, REGISTRY
 from workflows.outcome import ResourceStatus, Status
 from workflows.planning import plan
+from workflows.request import read_request
 from workflows.taking_over import take_over
 
 CODES = ["AccessDeniedException", "ValidationException", "ResourceNotFoundException"]
@@ -73,8 +75,6 @@ async def test_flaky_reads_of_private_runtimes(world):
 
 async def test_a_lost_registry_is_known_by_its_token(world):
     """Registries have no tags: what a lost answer left is recognised by repeating the creation."""
-    from infra.sandbox.faults import Effect, Fault  # noqa: PLC0415 - used here only
-
     world.plane.faults.add(Fault("CreateRegistry", Effect.LOST_ANSWER, times=6))
     request = provision(document(REGISTRY, {}), "one")
     outcome = await world.run(request)
@@ -177,8 +177,6 @@ async def test_a_plan_shows_old_and_new_and_no_secret(world):
 
 async def test_references_reach_everything(world):
     """Parameters, the account and Region, a runtime's ARN as an endpoint, and encoded inside a URL."""
-    from workflows.request import read_request  # noqa: PLC0415 - the door's reading, parameters included
-
     url = "https://bedrock-agentcore.${aws.region}.amazonaws.com/runtimes/${agentRuntimes.tools.agentRuntimeArn}/x?a=b"
     detail = {
         "parameters": {"team": "payments", "limit": 7, "odd": "${not.a.reference}"},
@@ -240,9 +238,6 @@ async def test_private_endpoints_are_shown(world):
 @pytest.mark.parametrize("section", ["agentRuntimes", "harnesses", "registries", "agentRegistries"])
 async def test_other_kinds_are_taken_over_too(world, section):
     """`adopt` writes a document with nothing to do for every kind that stands alone."""
-    from tests.everything.test_kinds import NAME  # noqa: PLC0415 - beside the kinds that it names
-    from workflows.kinds import KINDS  # noqa: PLC0415 - as above
-
     kind = next(kind for kind in KINDS if kind.section == section)
     await world.apply({**document(kind, LEAST[section]), "stack": "first"})
     the(world, kind).tags.clear()
@@ -254,7 +249,6 @@ async def test_other_kinds_are_taken_over_too(world, section):
 
 async def test_protocol_versions_shrink_and_do_not_grow(world):
     """A version taken away is an update; one added needs a new gateway (aws-cli 10346)."""
-    from workflows.kinds import GATEWAY  # noqa: PLC0415 - used here only
 
     def stack(*versions: str) -> dict:
         return document(
