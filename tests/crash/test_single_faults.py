@@ -95,8 +95,8 @@ SCENARIOS = [
     Scenario("everything changed", everything_applied, provision(sample("every-kind-changed.yaml"), "update"), quick),
     Scenario("everything removed", everything_applied, remove(sample("every-kind.yaml")), quick),
     Scenario("replacement", applied, provision(replaced(), "replace", allow=GATEWAY)),
-    Scenario("rollback", rolls_back, provision(rolling(), "roll"), then=provision(small_stack(), "again")),
-    Scenario("rollback to nothing", rolls_back_to_nothing, provision(rolling(), "roll"), then=remove(small_stack())),
+    Scenario("rollback", rolls_back, provision(rolling(), "roll"), quick, provision(small_stack(), "again")),
+    Scenario("rollback to nothing", rolls_back_to_nothing, provision(rolling(), "roll"), quick, remove(small_stack())),
 ]
 
 

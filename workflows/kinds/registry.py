@@ -1,5 +1,7 @@
 """Registries, in the namespace that they began in and in the one that they moved to (agentcore-service 0.1)."""
 
+from dataclasses import replace
+
 from infra.service_model import AGENT_REGISTRY
 from workflows.kinds.kind import SEVEN, Kind, Operations
 
@@ -28,30 +30,13 @@ REGISTRY = Kind(
     instead="Registries moved to a namespace of their own; declare this one under agentRegistries.",
 )
 
-AGENT_REGISTRY_KIND = Kind(
+AGENT_REGISTRY_KIND = replace(
+    REGISTRY,
     section="agentRegistries",
     noun="agent registry",
-    operations=Operations(
-        create="CreateRegistry",
-        get="GetRegistry",
-        update="UpdateRegistry",
-        delete="DeleteRegistry",
-        list="ListRegistries",
-        service=AGENT_REGISTRY,
-    ),
-    address_members={"registryId": "id"},
-    id_member="registryId",
-    arn_member="registryArn",
-    statuses=SEVEN,
-    reason_members=("statusReason",),
-    outputs=("registryId", "registryArn"),
-    list_items="registries",
-    created_member="createdAt",
-    updated_member="updatedAt",
-    token=True,
+    operations=replace(REGISTRY.operations, service=AGENT_REGISTRY),
     tagged=True,
-    patch=True,
     opaque=frozenset({"defaultSchema", "schema"}),
     shown_as={"autoDetectionConfiguration": "autoDetection.configuration"},
-    left_out=frozenset({"privateEndpointOverrides"}),
+    instead="",
 )
