@@ -92,6 +92,8 @@ async def accept(ledger: Ledger, partition: str, request: Request, digest: str) 
 
 def synchronization_of(item: Item | None) -> Accepted | None:
     """Return what a synchronization works on: the document in force. It raises no generation. None: no stack."""
-    if item is None or item.get("document") is None or item.get("mode") == Mode.REMOVE:
+    if item is None or item.get("mode") == Mode.REMOVE:
         return None
-    return Accepted(int(item["generation"]), item["document"], item)
+    rolled_back = (item.get("outcome") or {}).get("status") == Status.ROLLED_BACK
+    document = item.get("readyDocument" if rolled_back else "document")
+    return Accepted(int(item["generation"]), document, item) if document is not None else None

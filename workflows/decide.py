@@ -83,6 +83,8 @@ class Wish:
     synchronizations: int = 0
     secret_versions: Mapping[str, str] | None = None
     unmanaged: tuple[str, ...] = ()
+    #: What stands inside it, is known, and would not go with it.
+    staying: tuple[str, ...] = ()
     #: Paths that an update of this run left as they were: the service's own form, not a drift.
     tolerated: tuple[str, ...] = ()
     #: Members of the delete request, as they are or were declared.
@@ -157,10 +159,18 @@ def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     if remedy is Remedy.SYNCHRONIZE_AGAIN:
         refused = refuses_synchronization(wish.declared or {})
         return Decision(Action.UPDATE if refused else Action.SYNCHRONIZE, reason)
-    if not (wish.kind.replaceable or wish.allowed or _just_made(seen, memory)):
+    if not (_free(wish, memory) or _just_made(seen, memory)):
         failure = failures.not_ours_to_delete(wish.address, wish.kind.noun, str(seen.status), seen.reasons)
         return Decision(Action.FAIL, failure.message, failure=failure)
+    if wish.unmanaged or wish.staying:
+        return _holds_others(wish)
     return Decision(Action.REPLACE, reason)
+
+
+def _free(wish: Wish, memory: Memory) -> bool:
+    """Tell whether a resource may be deleted to be made anew: asked for, or of a kind and a history that allow it."""
+    ours = memory.incarnation > 0 or memory.ever_ready
+    return wish.allowed or (wish.kind.replaceable and ours)
 
 
 def _just_made(seen: Seen, memory: Memory) -> bool:
@@ -180,7 +190,7 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
         found = _differences(wish.kind, declared, seen, memory)
         fixed = tuple(frozen(wish.kind, declared, seen.body, found))
         if fixed:
-            return _replace(wish, fixed)
+            return _replace(wish, fixed, memory)
         paths = sorted(path_text(path) for path in found)
         if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
             paths.append("name")
@@ -198,11 +208,11 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     return _synchronized(wish, seen, memory)
 
 
-def _replace(wish: Wish, fixed: tuple[str, ...]) -> Decision:
-    """Make a resource anew, where that is free or was allowed."""
-    if wish.unmanaged and wish.allowed:
-        return _holds_others(wish)
-    if wish.kind.replaceable or wish.allowed:
+def _replace(wish: Wish, fixed: tuple[str, ...], memory: Memory) -> Decision:
+    """Make a resource anew, where that is free or was allowed, and nothing inside it stays."""
+    if _free(wish, memory):
+        if wish.unmanaged or wish.staying:
+            return _holds_others(wish)
         return Decision(Action.REPLACE, f"{', '.join(fixed)} cannot be changed in place", fixed)
     failure = failures.fixed(wish.address, ", ".join(fixed), wish.kind.noun)
     return Decision(Action.FAIL, failure.message, fixed, failure)
@@ -210,7 +220,8 @@ def _replace(wish: Wish, fixed: tuple[str, ...]) -> Decision:
 
 def _holds_others(wish: Wish) -> Decision:
     """Leave a resource alone that holds what this stack does not manage."""
-    failure = failures.unmanaged(wish.address, wish.unmanaged, endpoints=wish.kind.endpoints)
+    names = tuple(sorted({*wish.unmanaged, *wish.staying}))
+    failure = failures.unmanaged(wish.address, names, endpoints=wish.kind.endpoints)
     return Decision(Action.FAIL, failure.message, failure=failure)
 
 
@@ -291,6 +302,9 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
         if since is not None and wish.now - since < VISIBLE_WITHIN:
             return Decision(Action.WAIT, "created; reads do not show it yet")
         return Decision(Action.GONE, "it does not exist")
+    if not seen.ours and memory.in_doubt_since is not None and wish.kind.token and not wish.options.existing:
+        failure = failures.in_doubt(wish.address, wish.kind.noun, wish.name)
+        return Decision(Action.FAIL, failure.message, failure=failure)
     staying = _stays(wish, seen)
     if staying is not None:
         return staying

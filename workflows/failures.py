@@ -111,6 +111,13 @@ def unmanaged(address: str, names: tuple[str, ...], *, endpoints: bool) -> Failu
     return Failure(address, f"Unmanaged{what.capitalize()}", message, Actor.APP_TEAM, advice)
 
 
+def in_doubt(address: str, noun: str, name: str) -> Failure:
+    """Return the failure of a removal that cannot know whether what bears the name is ours."""
+    message = f"a creation had no answer, and whether the {noun} named {name} came of it is not known"
+    advice = "Apply the stack once more, which finds out; then remove it."
+    return Failure(address, "CreationInDoubt", message, Actor.APP_TEAM, advice)
+
+
 def missing(address: str, noun: str, name: str) -> Failure:
     """Return the failure of a resource that was only to be looked up."""
     message = f"no {noun} named {name} exists"

@@ -90,6 +90,11 @@ class Memory:
         return {**self.unknown, **mine, **lists, "schema": SCHEMA}
 
     @property
+    def declared_once(self) -> bool:
+        """Whether a document that declared it was ever worked on; what was only taken note of is nobody's to remove."""
+        return self.ever_ready or self.incarnation > 0 or self.pending is not None or self.applied is not None
+
+    @property
     def exists(self) -> bool:
         """Whether something of this name may exist that we made."""
         return self.id is not None or self.pending is not None
@@ -99,6 +104,15 @@ class Memory:
         """When a creation was begun that has no answer yet; None where there is none."""
         mark = self.pending or {}
         return float(mark.get("at", 0.0)) if mark.get("action") == "CREATE" and self.id is None else None
+
+    def born(self, *, ours: bool) -> int:
+        """Return the generation in which what is seen was made by us; 0: it was there, or nobody can tell.
+
+        A creation without an answer is ours once what bears its name is known to be.
+        """
+        if self.in_doubt_since is None:
+            return self.made_in if ours else 0
+        return int((self.pending or {}).get("generation", 0)) if ours else 0
 
     @property
     def doubtful(self) -> list[Mapping[str, Any]]:

@@ -215,17 +215,22 @@ class _Job:
             await book.note({"rollback": item["rollback"]})
             log.info("rollback", to=item.get("readyGeneration"), failures=len(failed.failures))
         run = Run(self.context, self.calls, book, Mode.PROVISION, self.request.stack, self.account)
-        rollback.prepare(run, item)
+        undone = tuple(item["rollback"]["failures"])
+        try:
+            rollback.prepare(run, item)
+        except Invalid as invalid:
+            reason = f"generation {item.get('readyGeneration')} cannot be gone back to: {invalid}"
+            return replace(self._outcome(accepted, Status.FAILED, reason=reason), undone=undone)
         results = await guarded(partial(_work, run), partial(_guard, book))
         run.warnings += rollback.not_undone(run, results)
         outcome = self._of_results(accepted, run, results)
-        return replace(outcome, status=rollback.ended(outcome.status), undone=tuple(item["rollback"]["failures"]))
+        return replace(outcome, status=rollback.ended(outcome.status), undone=undone)
 
     def _prepare(self, accepted: Accepted, book: Book) -> Run:
         mode = self.request.mode
         stack = self.stack
         if stack is None and accepted.document is not None:
-            stack = read_stack(accepted.document)
+            stack = self._remembered(accepted.document)
         self.stack = stack
         allow = self.request.allow | frozenset(accepted.item.get("allow") or ())
         names = (self.request.stack, self.account, self.request.request_id)
@@ -233,6 +238,15 @@ class _Job:
         run.items = items_of(stack, book.memories, mode)
         run.warnings += stack.warnings if stack is not None else ()
         return run
+
+    def _remembered(self, document: Mapping[str, Any]) -> Stack | None:
+        """Read a document that was accepted before. A removal can do without one that is not valid any more."""
+        try:
+            return read_stack(document)
+        except Invalid:
+            if self.request.mode is Mode.REMOVE:
+                return None
+            raise
 
     def _of_results(self, accepted: Accepted, run: Run, results: list[Result]) -> Outcome:
         for address in sorted(self.request.allow - set(run.items)) if run.back_to is None else ():
@@ -303,7 +317,8 @@ def _left_in_item(outcome: Outcome, request: Request, item: Mapping[str, Any]) -
     if outcome.status is Status.READY:
         left |= {"readyDocument": request.document, "readyGeneration": outcome.generation}
     if outcome.status is Status.ROLLED_BACK:
-        left |= {"document": item.get("readyDocument"), "rollback": None}
+        back = {"readyGeneration": outcome.generation} if item.get("readyDocument") is not None else {}
+        left |= {**back, "rollback": None}
     if outcome.status is Status.DELETED:
         left |= {"readyDocument": None, "readyGeneration": None}
     return left

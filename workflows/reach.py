@@ -220,6 +220,10 @@ async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
     """Leave a resource as it is; one that is retained on purpose is ours no longer."""
     run.warn(item.address, "kept", decision.reason)
     if not (wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION):
+        if wish.undoing:
+            await steps.disown(run, wish)
+        if item.parent is not None:
+            run.unmanaged[item.parent] = (*run.unmanaged.get(item.parent, ()), item.name)
         await steps.forget(run, wish)
         item.released = True
     return result_of(run, item, ResourceStatus.RETAINED, decision.reason)

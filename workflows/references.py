@@ -89,6 +89,15 @@ def resolve(value: Any, opaque: frozenset[str], look_up: Callable[[str], str]) -
     return value
 
 
+def literal(value: Any) -> Any:
+    """Return a value in which nothing looks like a reference, for what is text and no document."""
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if isinstance(value, Mapping):
+        return {name: literal(item) for name, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value
+
+
 def _put(text: str, match: re.Match[str], look_up: Callable[[str], str]) -> str:
     """Return the value of a reference where it stands: encoded inside a URL, as an ARN there must be."""
     value = look_up(match[1])

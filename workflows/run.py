@@ -132,14 +132,28 @@ class Run:
     def going(self, address: str) -> Wish:
         """Return the wish that a resource be gone, whatever is declared: its parent is made anew."""
         options = Options(deleteEndpoints=self.items[address].options.delete_endpoints)
-        return replace(self.wish(address), declared=None, options=options, mode=Mode.REMOVE, needs_allow=False)
+        wish = replace(self.wish(address), declared=None, options=options, mode=Mode.REMOVE)
+        return replace(wish, needs_allow=False, undoing=False)
+
+    def _staying(self, address: str) -> tuple[str, ...]:
+        """Return the names of what stands inside a resource and would not go with it."""
+        inside = [item for item in self.items.values() if item.parent == address and self.seen.get(item.address)]
+        return tuple(sorted(item.name for item in inside if self._stays(item)))
+
+    def _stays(self, item: Item) -> bool:
+        """Tell whether something is only looked up, is to be retained, or is not for a rollback to remove."""
+        if item.options.existing or item.wanted:
+            return item.options.existing
+        undone = self.back_to is not None and self.memory(item.address).made_in <= self.back_to
+        return undone or item.options.deletion is Deletion.RETAIN
 
     def wish(self, address: str) -> Wish:
         """Return what is wanted of a resource, its references resolved from what is seen of the others."""
         item = self.items[address]
         declared = self.resolved(item.resource) if item.resource is not None else None
         memory = self.memory(address)
-        made_since = self.back_to is not None and memory.made_in > self.back_to
+        seen = self.seen.get(address)
+        made_since = self.back_to is not None and memory.born(ours=seen is None or seen.ours) > self.back_to
         return Wish(
             address=address,
             kind=item.kind,
@@ -156,6 +170,7 @@ class Run:
             synchronizations=memory.synchronizations if memory.synchronized_for == self.request_id else 0,
             secret_versions=self.versions_of(item.resource),
             unmanaged=() if item.options.delete_endpoints else self.unmanaged.get(address, ()),
+            staying=self._staying(address),
             tolerated=item.tolerated,
             ending=_ending(item, memory),
             now=self.now(),
@@ -277,7 +292,7 @@ def _remembered(memories: Mapping[str, Memory], declared: Mapping[str, Item]) ->
     """Return items for what is remembered and not declared any more, with the parents that it stands under."""
     found: dict[str, Item] = {}
     for address, memory in memories.items():
-        if address in declared or not memory.exists or memory.kind not in _KIND_OF:
+        if address in declared or not memory.exists or not memory.declared_once or memory.kind not in _KIND_OF:
             continue
         deletion = Deletion.RETAIN if memory.retain else Deletion.DELETE
         options = Options(deletion=deletion, deleteEndpoints=memory.delete_endpoints)

@@ -39,13 +39,12 @@ async def create(run: Run, wish: Wish) -> None:
     repeats = (memory.pending or {}).get("action") == Action.CREATE and (memory.pending or {}).get("digest") == identity
     incarnation = memory.incarnation if repeats else memory.incarnation + 1
     body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
-    mark: dict[str, Any] = {"action": Action.CREATE, "digest": identity}
+    mark: dict[str, Any] = {"action": Action.CREATE, "digest": identity, "generation": run.book.generation}
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
         body["clientToken"] = client_token(*place, incarnation, digest(declared))
     doubts = memory.pending
     memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
-    memory = replace(memory, made_in=run.book.generation)
     await _mark(run, wish, memory, mark, versions)
     try:
         answer = await _create(run, wish, body)
@@ -64,6 +63,7 @@ async def create(run: Run, wish: Wish) -> None:
     # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
     run.listed.add(wish.address)
     memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
+    memory = replace(memory, made_in=run.book.generation)
     memory = replace(memory, applied=fingerprint(declared))
     await run.book.remember(_taken(memory, wish, run, seen, versions))
 
@@ -133,11 +133,23 @@ async def tag(run: Run, wish: Wish) -> None:
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
-    made_in = memory.made_in if seen.ours else 0
+    made_in = memory.born(ours=seen.ours)
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
     applied = {**(memory.applied or {}), "tags": fingerprint(_declared(wish).get("tags") or {})}
     known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=(), made_in=made_in)
     await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
+
+
+async def disown(run: Run, wish: Wish) -> None:
+    """Take our tag off what a rollback leaves as it is, so that no later document takes it for ours."""
+    seen = _present(run, wish)
+    if not (wish.kind.tagged and seen.ours):
+        return
+    try:
+        params = {"resourceArn": seen.arn, "tagKeys": [OWNER_TAG]}
+        await run.calls("UntagResource", params, service=wish.kind.service)
+    except CallFailed as failed:
+        run.warn(wish.address, "kept", f"our tag could not be taken off: {failed.message}")
 
 
 async def delete(run: Run, wish: Wish) -> None:
@@ -162,6 +174,8 @@ async def delete(run: Run, wish: Wish) -> None:
 async def delete_endpoints(run: Run, wish: Wish) -> None:
     """Delete the endpoints of a harness's owner, and wait until they are gone: they must go first (service 2.12)."""
     seen = _present(run, wish)
+    if not wish.options.delete_endpoints:
+        return
     for name in run.unmanaged.get(wish.address, ()):
         await run.calls("DeleteHarnessEndpoint", {"harnessId": seen.id, "endpointName": name})
     while run.unmanaged.get(wish.address):
@@ -226,6 +240,7 @@ async def settle(run: Run, wish: Wish) -> None:
         ever_ready=True,
         seen_updated=seen.updated,
         outputs={**memory.outputs, **seen.outputs},
+        made_in=memory.born(ours=seen.ours),
         retain=item.options.deletion is Deletion.RETAIN,
         delete_endpoints=item.options.delete_endpoints,
     )
@@ -245,7 +260,9 @@ async def _mark(
     declares = mark["action"] in (Action.CREATE, Action.UPDATE, Action.TAG)
     doubtful = [one for one in memory.doubtful if one != doubt] + ([doubt] if declares else [])
     pending = {**mark, "at": run.now(), "doubtful": doubtful[-_MOST_DOUBTS:]}
-    await run.book.remember(replace(memory, pending=pending))
+    seen = run.seen.get(wish.address)
+    made_in = memory.born(ours=seen.ours) if seen is not None else memory.made_in
+    await run.book.remember(replace(memory, pending=pending, made_in=made_in))
 
 
 def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:

@@ -22,6 +22,7 @@ from workflows.kinds.kind import ADDED_BY_SERVICE, at
 from workflows.memory import Memory, partition_of, resource_key, stack_key
 from workflows.observe import Observer
 from workflows.problems import Invalid, Problem, path_text
+from workflows.references import literal
 from workflows.stack import OWNER_TAG, RESERVED
 from workflows.state import Seen
 
@@ -150,7 +151,7 @@ def declaration(kind: Kind, seen: Seen) -> tuple[dict[str, Any], list[str]]:
         (at(declared, ".".join(outer)) or {}).pop(last, None)
     tags = {key: value for key, value in (seen.tags or {}).items() if key != OWNER_TAG}
     if tags:
-        declared["tags"] = tags
+        declared["tags"] = literal(tags)
     return declared, _fill_secrets(kind, declared, seen)
 
 
@@ -190,4 +191,4 @@ def _writable(shape: Shape, shown: Any, opaque: frozenset[str] = frozenset()) ->
         inner = {n: _writable(s, shown[n], opaque) for n, s in shape.members.items() if n in shown and n not in opaque}
         inner |= {name: shown[name] for name in opaque & set(shape.members) & set(shown)}
         return {name: value for name, value in inner.items() if value is not None} or None
-    return shown.replace("${", "$${") if isinstance(shown, str) else shown
+    return literal(shown)
