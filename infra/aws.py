@@ -84,9 +84,18 @@ class Calls:
     ) -> dict[str, Any]:
         """Make a call and return its answer. Raises CallFailed, or OutOfTime when the run must end first."""
         method = getattr(await self.aws.client(service), xform_name(operation))
-        async for attempt in attempts(operation, self.deadline):
-            with attempt:
-                return await self._once(operation, method, params)
+        refused: CallFailed | None = None
+        try:
+            async for attempt in attempts(operation, self.deadline):
+                with attempt:
+                    try:
+                        return await self._once(operation, method, params)
+                    except CallFailed as failed:
+                        refused = failed
+                        raise
+        except OutOfTime as late:
+            late.refused = refused
+            raise
         raise AssertionError("unreachable: attempts end by raising")  # pragma: no cover
 
     async def account(self) -> str:

@@ -41,3 +41,5 @@ class OutOfTime(Exception):  # noqa: N818 - reads better where it is caught
     def __init__(self, what: str, retry_after: float) -> None:
         super().__init__(what)
         self.retry_after = retry_after
+        #: The refusal after which there was no time for another try, where there was one.
+        self.refused: CallFailed | None = None

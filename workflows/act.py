@@ -17,6 +17,9 @@ from workflows.results import of_failed_call, result_of
 from workflows.run import Item, Run
 from workflows.waiting import look
 
+#: Refusals that pass as a rule, and do not always.
+_REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE})
+
 
 async def act(run: Run) -> list[Result]:
     """Bring every item to where it is wanted, then look once more that it stays there."""
@@ -36,7 +39,11 @@ async def _task(run: Run, address: str) -> None:
             async with item.lock:
                 item.result = await reach(run, item)
     except OutOfTime as late:
-        item.result = result_of(run, item, ResourceStatus.IN_PROGRESS, str(late), retry_after=late.retry_after)
+        if late.refused is not None and late.refused.verdict in _REFUSED:
+            await _note_refusal(run, item, late.refused)
+            item.result = of_failed_call(run, item, late.refused)
+        else:
+            item.result = result_of(run, item, ResourceStatus.IN_PROGRESS, str(late), retry_after=late.retry_after)
     except CallFailed as failed:
         await _note_refusal(run, item, failed)
         item.result = of_failed_call(run, item, failed)
@@ -49,7 +56,7 @@ async def _task(run: Run, address: str) -> None:
 async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
     """Remember since when a change is refused for a passing reason, so that it does not pass for ever."""
     memory = run.memory(item.address)
-    refused = failed.verdict in (Verdict.BUSY, Verdict.IN_USE) and is_mutating(failed.operation)
+    refused = failed.verdict in _REFUSED and is_mutating(failed.operation)
     if refused and run.mode is not Mode.SYNCHRONIZE and not memory.refused_since:
         await run.book.remember(replace(memory, refused_since=run.now(), last_reason=failed.message))
 

@@ -241,8 +241,9 @@ def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
     before = applied if isinstance(applied, Mapping) else {}
     loose = {name for name, owner in BOUND.items() if owner in declared and declared[owner] != seen.get(owner)}
     names = set(declared) if service_model.is_union(shape) else set(shape.members) - (loose - set(declared))
+    shown = {name: value for name, value in seen.items() if name not in loose}
     merged = {
-        name: _merge(shape.members[name], declared.get(name), seen.get(name), before.get(name))
+        name: _merge(shape.members[name], declared.get(name), shown.get(name), before.get(name))
         for name in shape.members
         if name in names
     }
@@ -251,6 +252,8 @@ def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
 
 def _carried(shape: Shape, seen: Any) -> Any:
     """Return what a read showed in the form that a write takes: known members only, nothing empty (peers B4)."""
+    if isinstance(seen, list):
+        seen = [item for item in seen if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
     if is_empty(seen):
         return None
     if isinstance(shape, StructureShape) and not service_model.is_document(shape) and isinstance(seen, Mapping):

@@ -58,7 +58,7 @@ OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
         Actor.AWS,
         "The service remembers another creation under this token; resend the request.",
     ),
-    Verdict.IN_USE: (Actor.APP_TEAM, "Something outside this stack still uses it; remove that first."),
+    Verdict.IN_USE: (Actor.APP_TEAM, "Something still uses it; remove or detach that first."),
     Verdict.DENIED: (
         Actor.PLATFORM,
         "Grant the worker's role this action, or correct the role that the declaration names.",

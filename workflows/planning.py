@@ -17,11 +17,10 @@ from workflows.memory import Memory, partition_of, stack_key
 from workflows.outcome import ResourceStatus, Result
 from workflows.problems import Problem
 from workflows.projection import project
-from workflows.reach import list_endpoints
 from workflows.reading import read_stack
 from workflows.run import Item, Run, items_of
 from workflows.state import Seen
-from workflows.survey import survey
+from workflows.survey import holds_something, list_inside, survey
 from workflows.waiting import look
 
 #: More steps than any resource takes.
@@ -187,8 +186,9 @@ async def _next(run: Run, item: Item, wish: Wish, memory: Memory) -> Decision:
     if decision.action is Action.LOOK:
         await look(run, item)
         decision = decide(wish, run.seen.get(item.address), memory)
-    if decision.action in (Action.DELETE, Action.REPLACE) and item.kind.endpoints and item.address not in run.unmanaged:
-        await list_endpoints(run, item)
+    going = decision.action in (Action.DELETE, Action.REPLACE)
+    if going and holds_something(item.kind) and item.address not in run.unmanaged:
+        await list_inside(run, item.address)
         decision = decide(run.wish(item.address), run.seen.get(item.address), memory)
     item.made_anew = item.made_anew or decision.action is Action.REPLACE
     return decision

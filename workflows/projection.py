@@ -47,9 +47,10 @@ def project(action: Action, wish: Wish, seen: Seen | None, memory: Memory) -> Pr
         case Action.DELETE:
             return Projected(None, memory.gone(), _deletion(wish))
         case Action.SYNCHRONIZE:
-            return Projected(seen, replace(memory, changed="", synchronizations=1), (str(operations.synchronize),))
+            ready = _mended(seen) if seen is not None else None
+            return Projected(ready, replace(memory, changed="", synchronizations=1), (str(operations.synchronize),))
         case Action.WAIT if seen is not None and seen.status != "DELETING":
-            return Projected(seen.showing({"status": "READY"}), memory)
+            return Projected(_mended(seen), memory)
         case _:
             return Projected(None, memory.gone())
 
@@ -81,7 +82,13 @@ def _updated(wish: Wish, seen: Seen, memory: Memory) -> Seen:
             _put(body, kind.shown_as.get(name, name), value)
     if kind.name_member in kind.updatable:
         body[kind.name_member] = wish.name
-    return replace(seen, body=body)
+    return _mended(replace(seen, body=body))
+
+
+def _mended(seen: Seen) -> Seen:
+    """Return it READY, without the reasons of a failure that a step mends."""
+    body = {name: value for name, value in seen.body.items() if name not in seen.kind.reason_members}
+    return replace(seen, body={**body, "status": "READY"} if seen.kind.statuses else body)
 
 
 def _unwrapped(kind: Kind, name: str, sent: Any, body: Mapping[str, Any]) -> Any:

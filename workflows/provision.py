@@ -211,7 +211,7 @@ class _Job:
         """Return to the last READY document, or go on with doing so."""
         item = accepted.item
         if failed is not None:
-            item = {**item, **rollback.begun(accepted.generation, failed.shown()["failures"])}
+            item = {**item, **rollback.begun(accepted.generation, failed)}
             await book.note({"rollback": item["rollback"]})
             log.info("rollback", to=item.get("readyGeneration"), failures=len(failed.failures))
         run = Run(self.context, self.calls, book, Mode.PROVISION, self.request.stack, self.account)
@@ -222,7 +222,7 @@ class _Job:
             reason = f"generation {item.get('readyGeneration')} cannot be gone back to: {invalid}"
             return replace(self._outcome(accepted, Status.FAILED, reason=reason), undone=undone)
         results = await guarded(partial(_work, run), partial(_guard, book))
-        run.warnings += rollback.not_undone(run, results)
+        run.warnings += rollback.not_undone(run, results, item)
         outcome = self._of_results(accepted, run, results)
         return replace(outcome, status=rollback.ended(outcome.status), undone=undone)
 

@@ -14,7 +14,7 @@ from workflows.decide import Action, Decision, Mode, Wish, decide
 from workflows.outcome import ResourceStatus, Result
 from workflows.results import awaiting_consent, result_of
 from workflows.run import Item, Run
-from workflows.survey import list_children
+from workflows.survey import holds_something, list_children, list_inside
 from workflows.waiting import look, settle_down, wait
 
 log = structlog.get_logger()
@@ -91,8 +91,8 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
             await look(run, item)
         case Action.WAIT:
             await wait(run, item, decision.reason)
-        case Action.DELETE | Action.REPLACE if item.kind.endpoints and item.address not in run.unmanaged:
-            await list_endpoints(run, item)
+        case Action.DELETE | Action.REPLACE if holds_something(item.kind) and item.address not in run.unmanaged:
+            await list_inside(run, item.address)
         case _:
             await _change(run, item, wish, decision)
     return None
@@ -187,12 +187,6 @@ async def _go(run: Run, item: Item, why: str) -> None:
         raise CallFailed(item.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
     if result.status is not ResourceStatus.DELETED:
         raise OutOfTime(f"{item.address} must go first: {result.reason}", retry_after=60.0)
-
-
-async def list_endpoints(run: Run, item: Item) -> None:
-    """Find out which endpoints a harness has beside its own."""
-    seen = run.seen.get(item.address)
-    run.unmanaged[item.address] = await run.observer.endpoints(str(seen.id)) if seen is not None else ()
 
 
 async def _delete(run: Run, item: Item, wish: Wish) -> None:

@@ -5,13 +5,13 @@ since then; what was there before is changed back where it is declared, and othe
 stands in the stack's item, so that an interrupted rollback goes on as one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from infra.ledger import Item
 from workflows.decide import Action, Mode
 from workflows.kinds.kind import Kind
-from workflows.outcome import ResourceStatus, Result, Status
+from workflows.outcome import Outcome, ResourceStatus, Result, Status
 from workflows.problems import Problem
 from workflows.reading import read_stack
 from workflows.run import Run, items_of
@@ -26,9 +26,10 @@ def is_under_way(item: Item, generation: int) -> bool:
     return bool(item.get("rollback")) and item["rollback"]["generation"] == generation
 
 
-def begun(generation: int, failures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what a stack's item holds while its rollback is under way."""
-    return {"rollback": {"generation": generation, "failures": [dict(failure) for failure in failures]}}
+def begun(generation: int, failed: Outcome) -> dict[str, Any]:
+    """Return what a stack's item holds while its rollback is under way: what failed, and what was removed before."""
+    removed = [result.address for result in failed.results if result.status is ResourceStatus.DELETED]
+    return {"rollback": {"generation": generation, "failures": failed.shown()["failures"], "removed": removed}}
 
 
 def prepare(run: Run, item: Item) -> Stack | None:
@@ -46,13 +47,15 @@ def ended(status: Status) -> Status:
     return Status.ROLLED_BACK if status in (Status.READY, Status.DELETED) else status
 
 
-def not_undone(run: Run, results: Sequence[Result]) -> list[Problem]:
+def not_undone(run: Run, results: Sequence[Result], item: Item) -> list[Problem]:
     """Say what is not as it was, and why."""
-    found = []
+    lost = set(item["rollback"]["removed"]) - {address for address, one in run.items.items() if one.wanted}
+    message = "it was removed by what is undone; the document that is gone back to does not declare it"
+    found = [Problem(address, "rollback", message) for address in sorted(lost)]
     for result in results:
         kind: Kind = run.items[result.address].kind
         if result.status is ResourceStatus.READY and result.action in _ANEW:
-            lost = [name for name in kind.outputs if name not in kind.stable]
-            message = f"it was gone and is made anew: {', '.join(lost)} are other ones than before"
+            new = [name for name in kind.outputs if name not in kind.stable]
+            message = f"it was gone and is made anew: {', '.join(new)} are other ones than before"
             found.append(Problem(result.address, "rollback", message))
     return found

@@ -9,7 +9,7 @@ from infra.errors import PASSING, CallFailed
 from infra.secrets import SecretReference, version_of
 from infra.tasks import together
 from workflows.decide import Mode
-from workflows.kinds import children
+from workflows.kinds import Kind, children
 from workflows.run import Run
 from workflows.state import Seen
 
@@ -41,6 +41,25 @@ async def list_children(run: Run, parent: str) -> None:
     take_children(run, parent, dict(await run.own_watch(parent).look()))
 
 
+async def list_inside(run: Run, address: str) -> None:
+    """Find out what stands inside a resource that is to go: targets, or a harness's endpoints beside its own."""
+    item, seen = run.items[address], run.seen.get(address)
+    if seen is None or seen.id is None:
+        run.unmanaged[address] = ()
+    elif item.kind.endpoints:
+        run.unmanaged[address] = await run.observer.endpoints(seen.id)
+    elif any(one.parent == address for one in run.items.values()):
+        await list_children(run, address)
+    else:
+        for kind in children(item.kind):
+            run.unmanaged[address] = tuple(sorted(await run.observer.children(kind, seen.id)))
+
+
+def holds_something(kind: Kind) -> bool:
+    """Tell whether things may stand inside resources of a kind that nobody declared."""
+    return kind.endpoints or bool(children(kind))
+
+
 async def _only_unmanaged(run: Run, parent: str) -> None:
     seen, item = run.seen[parent], run.items[parent]
     if seen is not None and seen.id is not None and not item.wanted:
@@ -51,7 +70,7 @@ async def _only_unmanaged(run: Run, parent: str) -> None:
 def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
     """Match what stands under a resource with what is declared or remembered there; the rest is not managed."""
     by_id = {seen.id: seen for seen in found.values()}
-    mine = [item for item in run.items.values() if item.parent == parent]
+    mine = [item for item in run.items.values() if item.parent == parent and not item.released]
     ours = not run.items[parent].options.existing
     known = set()
     for item in mine:

@@ -218,7 +218,8 @@ class Targets:
             body["targetConfiguration"] = {"mcp": {"mcpServer": server}}
         metadata = body.get("metadataConfiguration")
         if self._world.behaviour.adds_policy_header and isinstance(metadata, Mapping):
-            headers = [*metadata.get("allowedRequestHeaders", []), _POLICY_HEADER]
+            given = metadata.get("allowedRequestHeaders", [])
+            headers = given if _POLICY_HEADER in given else [*given, _POLICY_HEADER]
             body["metadataConfiguration"] = {**metadata, "allowedRequestHeaders": headers}
         return body
 
