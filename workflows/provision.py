@@ -204,8 +204,7 @@ class _Job:
         return self._of_results(accepted, run, await guarded(partial(_work, run), partial(_guard, book)))
 
     def _rolls_back(self) -> bool:
-        asked = self.stack is not None and self.stack.on_failure == "ROLLBACK"
-        return asked and self.request.mode is Mode.PROVISION
+        return self.stack is not None and self.stack.goes_back and self.request.mode is Mode.PROVISION
 
     async def _back(self, accepted: Accepted, book: Book, failed: Outcome | None) -> Outcome:
         """Return to the last READY document, or go on with doing so."""

@@ -6,6 +6,7 @@ stands in the stack's item, so that an interrupted rollback goes on as one.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from infra.ledger import Item
@@ -35,7 +36,8 @@ def begun(generation: int, failed: Outcome) -> dict[str, Any]:
 def prepare(run: Run, item: Item) -> Stack | None:
     """Fill in the items of a rollback's run. Returns the document that it goes back to; None: to nothing."""
     document = item.get("readyDocument")
-    stack = read_stack(document) if document is not None else None
+    # On the way back nothing waits: what can be undone is, also where something else cannot.
+    stack = replace(read_stack(document), on_failure="HALT") if document is not None else None
     run.back_to = int(item.get("readyGeneration") or 0)
     run.mode = Mode.PROVISION if stack is not None else Mode.REMOVE
     run.items = items_of(stack, run.book.memories, run.mode)

@@ -281,8 +281,10 @@ def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) ->
     if mode is not Mode.SYNCHRONIZE:
         items |= _remembered(memories, items)
     users, known = _users(stack, memories, items), set(items)
+    # A stack that may have to go back removes nothing before everything else is as declared.
+    last = {a for a, item in items.items() if item.wanted} if stack is not None and stack.goes_back else set()
     for item in items.values():
-        needs = item.resource.waits_on if item.resource is not None else users.get(item.address, frozenset())
+        needs = item.resource.waits_on if item.resource is not None else users.get(item.address, frozenset()) | last
         item.after = frozenset(needs) & known - {item.address}
     _break_cycles(items)
     return items

@@ -80,6 +80,11 @@ class Stack:
     on_failure: str = "HALT"
     warnings: tuple[Problem, ...] = ()
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether a failure returns it to its last READY document."""
+        return self.on_failure == "ROLLBACK"
+
     @cached_property
     def digest(self) -> str:
         """What tells two documents apart: order of members does not."""

@@ -247,17 +247,21 @@ async def test_a_document_that_is_not_valid_any_more(world):
     assert "cannot be reached" in outcome.shown()["failures"][0]["message"]
 
 
-async def test_what_a_rollback_cannot_bring_back_is_said(world):
-    """What the failed document removed with leave, and the READY one does not declare, is named."""
+async def test_a_stack_that_may_go_back_removes_last(world):
+    """What left the document with leave goes when all else is READY, so that a failure finds it in its place."""
     declared = {"roleArn": ROLE, "authorizerType": "AWS_IAM"}
     await world.apply({"stack": "s", "gateways": {"old": declared}})
+    old = world.live["gateway old"]
     await world.apply({"stack": "s", "gateways": {"new": declared}})
     world.plane.world.failing["bad"] = BAD
     failing = {"stack": "s", "onFailure": "ROLLBACK", "gateways": {"new": declared, "bad": declared}}
     outcome = await world.apply(failing, allow=frozenset({"gateways.old"}))
     assert outcome.status is Status.ROLLED_BACK
-    notes = [warning for warning in outcome.warnings if warning.rule == "rollback"]
-    assert [(note.path, "removed" in note.message) for note in notes] == [("gateways.old", True)]
+    assert set(world.live) == {"gateway old", "gateway new"}
+    assert world.live["gateway old"] is old
+    del failing["gateways"]["bad"]
+    assert (await world.apply(failing, allow=frozenset({"gateways.old"}))).status is Status.READY
+    assert set(world.live) == {"gateway new"}
 
 
 @pytest.mark.parametrize("seconds", [22, 30, 60])
