@@ -46,6 +46,8 @@ class Memory:
     applied: Mapping[str, Any] | None = None
     #: The fingerprint of an update that the service took and that is not known to be in force yet.
     sent: Mapping[str, Any] | None = None
+    #: The fingerprint of what updates before that set, which a failed one may leave in force.
+    lingering: Mapping[str, Any] | None = None
     waits_on: tuple[str, ...] = ()
     secret_versions: Mapping[str, str] = field(default_factory=dict)
     #: Creates and updates begun in this generation, and what the last failed one said.
@@ -128,7 +130,8 @@ class Memory:
     def may_be_in_force(self) -> list[Mapping[str, Any]]:
         """The fingerprints of every declaration that may be in force, the last certain one first."""
         certain = [one for one in (self.last_sent, self.applied) if one is not None]
-        return [*certain[:1], *(one["declared"] for one in self.doubtful)]
+        lingering = [self.lingering] if self.lingering is not None else []
+        return [*certain[:1], *lingering, *(one["declared"] for one in self.doubtful)]
 
     @property
     def last_sent(self) -> Mapping[str, Any] | None:

@@ -67,6 +67,8 @@ def _created(wish: Wish, before: Seen | None, memory: Memory) -> Projected:
         if name in kind.creatable and name != "tags":
             _put(body, kind.shown_as.get(name, name), value)
     tags = {**(declared.get("tags") or {}), OWNER_TAG: wish.stack}
+    if kind.asks_consent(declared):
+        body["status"] = "CREATE_PENDING_AUTH"
     seen = Seen(kind, "", body, tags=tags if kind.tagged else None)
     memory = replace(_applied(wish, memory), incarnation=memory.incarnation + 1)
     return Projected(seen, memory, (kind.operations.create,))
@@ -74,7 +76,7 @@ def _created(wish: Wish, before: Seen | None, memory: Memory) -> Projected:
 
 def _updated(wish: Wish, seen: Seen, memory: Memory) -> Seen:
     kind, declared = wish.kind, wish.declared or {}
-    before = reduce(either, (memory.applied, memory.sent, *(doubt["declared"] for doubt in memory.doubtful)))
+    before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
     sent, body = update_body(kind, declared, seen.body, before), dict(seen.body)
     for name in kind.updatable:
         if name in sent or not kind.patch:
@@ -82,7 +84,8 @@ def _updated(wish: Wish, seen: Seen, memory: Memory) -> Seen:
             _put(body, kind.shown_as.get(name, name), value)
     if kind.name_member in kind.updatable:
         body[kind.name_member] = wish.name
-    return _mended(replace(seen, body=body))
+    after = _mended(replace(seen, body=body))
+    return after.showing({"status": "UPDATE_PENDING_AUTH"}) if kind.asks_consent(declared) else after
 
 
 def _mended(seen: Seen) -> Seen:

@@ -107,8 +107,8 @@ async def look_by_name(run: Run, wish: Wish) -> None:
 
 async def update(run: Run, wish: Wish) -> None:
     """Replace a resource's settings: what is declared, with what was never declared and stands there."""
-    memory, seen = run.memory(wish.address), _present(run, wish)
-    before = reduce(either, (memory.applied, memory.sent, *(doubt["declared"] for doubt in memory.doubtful)))
+    memory, seen = _memory(run, wish), _present(run, wish)
+    before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
     body = update_body(wish.kind, _declared(wish), seen.body, before)
     if "name" in wish.kind.updatable:
         body["name"] = wish.name
@@ -118,13 +118,16 @@ async def update(run: Run, wish: Wish) -> None:
     answer = await ask(run.calls, wish.kind, wish.kind.operations.update, body)
     run.seen[wish.address] = seen = replace(seen, body=answer, full=_whole(wish, answer))
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
+    # And what an update before it set may be in force again, should this one fail.
+    lingering = reduce(either, (memory.lingering, memory.sent, *(d["declared"] for d in memory.doubtful)))
     memory = replace(memory, sent=fingerprint(_declared(wish)), stale_tags=tuple(sorted(memory.doubtful_tags)))
+    memory = replace(memory, lingering=lingering)
     await run.book.remember(_taken(memory, wish, run, seen, versions))
 
 
 async def tag(run: Run, wish: Wish) -> None:
     """Set our tag and the declared ones; tags that were declared before and are no more go."""
-    memory, seen = run.memory(wish.address), _present(run, wish)
+    memory, seen = _memory(run, wish), _present(run, wish)
     wanted = {**(_declared(wish).get("tags") or {}), OWNER_TAG: wish.stack}
     before = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags}
     await _mark(run, wish, memory, {"action": Action.TAG})
@@ -133,10 +136,9 @@ async def tag(run: Run, wish: Wish) -> None:
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
-    made_in = memory.born(ours=seen.ours)
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
     applied = {**(memory.applied or {}), "tags": fingerprint(_declared(wish).get("tags") or {})}
-    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=(), made_in=made_in)
+    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=())
     await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
 
 
@@ -154,7 +156,7 @@ async def disown(run: Run, wish: Wish) -> None:
 
 async def delete(run: Run, wish: Wish) -> None:
     """Delete a resource; that it is gone already is no mistake."""
-    memory, seen = run.memory(wish.address), _present(run, wish)
+    memory, seen = _memory(run, wish), _present(run, wish)
     memory = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
     await _mark(run, wish, memory, {"action": Action.DELETE})
     params = address_of(wish.kind, seen.id, run.parent_id(wish.address)) | dict(wish.ending)
@@ -201,7 +203,7 @@ async def forget(run: Run, wish: Wish) -> None:
 
 async def synchronize(run: Run, wish: Wish) -> None:
     """Have a target's tools read again: one id a call."""
-    memory, seen = run.memory(wish.address), _present(run, wish)
+    memory, seen = _memory(run, wish), _present(run, wish)
     await _mark(run, wish, memory, {"action": Action.SYNCHRONIZE})
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
     answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service)
@@ -219,7 +221,7 @@ async def synchronize(run: Run, wish: Wish) -> None:
 
 async def settle(run: Run, wish: Wish) -> None:
     """Remember that a resource is as declared."""
-    memory, seen = run.memory(wish.address), _present(run, wish)
+    memory, seen = _memory(run, wish), _present(run, wish)
     item = run.items[wish.address]
     if memory.applied is None and memory.incarnation == 0:
         message = "taken over as it stands: its secrets and members that are not declared are taken as current"
@@ -232,6 +234,7 @@ async def settle(run: Run, wish: Wish) -> None:
         pending=None,
         applied=fingerprint(_declared(wish)),
         sent=None,
+        lingering=None,
         refused_since=0.0,
         created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",
         ending=wish.ending,
@@ -240,7 +243,6 @@ async def settle(run: Run, wish: Wish) -> None:
         ever_ready=True,
         seen_updated=seen.updated,
         outputs={**memory.outputs, **seen.outputs},
-        made_in=memory.born(ours=seen.ours),
         retain=item.options.deletion is Deletion.RETAIN,
         delete_endpoints=item.options.delete_endpoints,
     )
@@ -260,9 +262,13 @@ async def _mark(
     declares = mark["action"] in (Action.CREATE, Action.UPDATE, Action.TAG)
     doubtful = [one for one in memory.doubtful if one != doubt] + ([doubt] if declares else [])
     pending = {**mark, "at": run.now(), "doubtful": doubtful[-_MOST_DOUBTS:]}
-    seen = run.seen.get(wish.address)
-    made_in = memory.born(ours=seen.ours) if seen is not None else memory.made_in
-    await run.book.remember(replace(memory, pending=pending, made_in=made_in))
+    await run.book.remember(replace(memory, pending=pending))
+
+
+def _memory(run: Run, wish: Wish) -> Memory:
+    """Return what is remembered of a resource that is seen, with whether we made it."""
+    memory = run.memory(wish.address)
+    return replace(memory, made_in=memory.born(ours=_present(run, wish).ours))
 
 
 def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:

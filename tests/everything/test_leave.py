@@ -10,7 +10,8 @@ from infra.ledger import Key, Put
 from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.world import Failure
 from tests.crash.harness import At, Process, run_once
-from tests.documents import ROLE, SECRET, gateway, mcp_target, small_stack
+from tests.documents import ROLE, SECRET, gateway, mcp_target, oauth, small_stack
+from tests.everything.test_kinds import LEAST
 from tests.worlds import provision
 from workflows.outcome import ResourceStatus, Status
 from workflows.planning import plan
@@ -330,3 +331,53 @@ async def test_a_lost_answer_in_a_rollback_leaves_nothing(world):
     assert outcome.status is Status.ROLLED_BACK
     assert world.live == {}
     assert {result.status for result in outcome.results} == {ResourceStatus.DELETED}
+
+
+async def test_what_an_interrupted_update_set_does_not_linger(world):
+    """A member that a run set before it ended, and that the next document does not declare, is cleared at last.
+
+    Also where the update that clears it fails first, which puts what was before in force again.
+    """
+    document = {"stack": "s", "agentRuntimes": {"r": {**copy.deepcopy(LEAST["agentRuntimes"]), "tags": {"a": "b"}}}}
+    await world.apply(document)
+    more = copy.deepcopy(document)
+    more["agentRuntimes"]["r"] |= {"protocolConfiguration": {"serverProtocol": "MCP"}, "tags": {}}
+    unfinished = await world.run(provision(more, "more"), seconds=23)
+    assert unfinished.status is Status.IN_PROGRESS
+    world.plane.world.failing["r"] = Failure(2, "not now")
+    del more["agentRuntimes"]["r"]["protocolConfiguration"]
+    assert (await world.apply(more)).status is Status.READY
+    assert "protocolConfiguration" not in world.live["runtime r"].request
+
+
+async def test_a_creation_in_doubt_is_a_rollbacks_to_remove(world):
+    """What a crashed run made is found, changed, and still known as made by us when it is rolled back."""
+    first = {"stack": "s", "gateways": {"g": {"roleArn": ROLE, "authorizerType": "AWS_IAM"}}}
+    for index in range(40):
+        process = Process(At.NOT_REMEMBERED, index)
+        await run_once(world, process, provision(first, "a"))
+        if process.struck and process.calls[-1] == "create_gateway":
+            break
+        await anyio.sleep(400)
+    await anyio.sleep(400)
+    world.plane.world.failing["bad"] = BAD
+    second = {"stack": "s", "onFailure": "ROLLBACK", "gateways": copy.deepcopy(first["gateways"])}
+    second["gateways"]["g"] |= {"description": "changed", "targets": {"bad": mcp_target()}}
+    assert (await world.apply(second)).status is Status.ROLLED_BACK
+    assert world.live == {}
+
+
+async def test_a_plan_foresees_consent(world):
+    """A target that will wait for a person holds back what waits for it, and the plan says so."""
+    document = {**small_stack(1), "onFailure": "ROLLBACK", "gateways": small_stack(1)["gateways"]}
+    await world.apply(document)
+    target = document["gateways"]["payments"]["targets"]["target-0"]
+    target["credentialProviderConfigurations"] = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://x/back")
+    document["gateways"]["payments"]["targets"] = {"asks": target}
+    planned = await plan(world.context(), document, Deadline(), frozenset())
+    outcome = await world.apply(document)
+    assert outcome.status is Status.AWAITING_CONSENT
+    told = {one.address: one.action for one in planned.resources}
+    assert told["gateways.payments.targets.asks"] == "CREATE"
+    assert told["gateways.payments.targets.target-0"] == "BLOCKED"
+    assert {r.address: r.status for r in outcome.results}["gateways.payments.targets.target-0"] == "BLOCKED"

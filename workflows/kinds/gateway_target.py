@@ -37,6 +37,14 @@ def refuses_synchronization(body: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _asks_consent(declared: Mapping[str, Any]) -> bool:
+    """Tell whether a person must consent: the AUTHORIZATION_CODE grant, without a static schema (service 2.11)."""
+    configs = declared.get("credentialProviderConfigurations") or []
+    grants = [at(config, "credentialProvider.oauthCredentialProvider.grantType") for config in configs]
+    static = at(declared, "targetConfiguration.mcp.mcpServer.mcpToolSchema") is not None
+    return "AUTHORIZATION_CODE" in grants and not static
+
+
 def _with_invocation_url(declared: dict[str, Any]) -> dict[str, Any]:
     """Let the ARN of an agent runtime stand for the URL at which it serves MCP (service rule R21)."""
     endpoint = at(declared, "targetConfiguration.mcp.mcpServer.endpoint")
@@ -85,6 +93,7 @@ GATEWAY_TARGET = Kind(
     token=True,
     opaque=frozenset({"inlinePayload", "parameterValues"}),
     complete=_with_invocation_url,
+    asks_consent=_asks_consent,
     fixed={"targetConfiguration": _another_kind},
     replaceable=True,
 )

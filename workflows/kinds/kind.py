@@ -78,6 +78,11 @@ class Operations:
         return service_model.operation(operation, self.service)
 
 
+def _never(declared: Mapping[str, Any]) -> bool:
+    del declared
+    return False
+
+
 def _as_it_is(declared: dict[str, Any]) -> dict[str, Any]:
     return declared
 
@@ -161,6 +166,8 @@ class Kind:
     stable: frozenset[str] = frozenset({"name"})
     #: What becomes of a declaration once its references are known.
     complete: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
+    #: Whether creating or updating it as declared ends with a person who must consent.
+    asks_consent: Callable[[Mapping[str, Any]], bool] = _never
     #: What to do instead where the service refuses this kind altogether.
     instead: str = ""
 
