@@ -28,6 +28,12 @@ class LeaseHeld(Exception):  # noqa: N818 - it says what is so
         self.retry_after = retry_after
 
 
+async def memories_of(ledger: Ledger, partition: str) -> dict[str, Memory]:
+    """Return what is remembered of every resource of a stack, by address."""
+    found = [Memory.read(item) for item in (await ledger.query(partition, "resource#")).values()]
+    return {memory.address: memory for memory in found}
+
+
 @dataclass
 class Book:
     """What one run remembers, with the right to write it."""
@@ -63,11 +69,7 @@ class Book:
             await ledger.write(Put(key, taken, when={"version": item.get("version")}))
         except ConditionFailed:
             raise LeaseHeld(1.0) from None
-        book = cls(ledger, partition, run_id, generation)
-        for found in (await ledger.query(partition, "resource#")).values():
-            memory = Memory.read(found)
-            book.memories[memory.address] = memory
-        return book
+        return cls(ledger, partition, run_id, generation, await memories_of(ledger, partition))
 
     def of(self, address: str, kind: str, name: str, parent: str | None) -> Memory:
         """Return what is remembered of a resource; a new memory where there is nothing."""

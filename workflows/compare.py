@@ -24,22 +24,15 @@ class _Before(Enum):
     ABSENT = "it was not declared"
 
 
-def differences(
+def differing(
     kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
-) -> list[str]:
-    """Return the paths at which a resource is not as declared.
+) -> Iterator[Path]:
+    """Yield the paths at which a resource is not as declared.
 
     `declared` is resolved but for its secrets, which stand as references; `seen` is what Get answered; `applied` is
     the fingerprint of the declaration that was last sent (None when nothing is remembered). Tags are compared
     elsewhere.
     """
-    return sorted(path_text(path) for path in differing(kind, declared, seen, applied))
-
-
-def differing(
-    kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
-) -> Iterator[Path]:
-    """Yield the paths at which a resource is not as declared; see `differences`."""
     elsewhere = {"tags", *kind.ending}
     shown_as = {n: kind.shown_as.get(n, n) for n in {*declared, *(applied or {})} - elsewhere}
     shapes = {name: service_model.shape_at(kind.response, other.split(".")) for name, other in shown_as.items()}

@@ -9,7 +9,7 @@ from typing import Any
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from workflows import act
-from workflows.book import Book
+from workflows.book import Book, memories_of
 from workflows.context import Context
 from workflows.decide import CHANGES, Action, Decision, Mode, Wish, decide
 from workflows.differences import Change, changes
@@ -107,10 +107,8 @@ async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline
     partition = partition_of(account, context.aws.region, stack.name)
     item = await context.ledger.get(stack_key(partition)) or {}
     # An apply is a new request, so its tries are counted afresh.
-    book = Book(context.ledger, partition, "plan", int(item.get("generation", 0)) + 1)
-    for found in (await context.ledger.query(partition, "resource#")).values():
-        memory = Memory.read(found)
-        book.memories[memory.address] = memory
+    generation = int(item.get("generation", 0)) + 1
+    book = Book(context.ledger, partition, "plan", generation, await memories_of(context.ledger, partition))
     run = Run(context, calls, book, Mode.PROVISION, stack.name, account, "plan", allow)
     run.items = items_of(stack, book.memories, Mode.PROVISION)
     await survey(run)

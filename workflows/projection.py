@@ -63,8 +63,8 @@ def _created(wish: Wish, before: Seen | None, memory: Memory) -> Projected:
     kind, declared = wish.kind, wish.declared or {}
     body = {kind.name_member: wish.name} | ({"status": "READY"} if kind.statuses else {})
     body |= {name: before.body[name] for name in kind.stable if before is not None and name in before.body}
-    for name, value in declared.items():
-        if name in kind.creatable and name != "tags":
+    for name, value in kind.first(declared).items():
+        if name != "tags":
             _put(body, kind.shown_as.get(name, name), value)
     tags = {**(declared.get("tags") or {}), OWNER_TAG: wish.stack}
     if kind.asks_consent(declared):

@@ -63,8 +63,7 @@ async def create(run: Run, wish: Wish) -> None:
     # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
     run.listed.add(wish.address)
     memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
-    memory = replace(memory, made_in=run.book.generation)
-    memory = replace(memory, applied=fingerprint(declared))
+    memory = replace(memory, made_in=run.book.generation, applied=fingerprint(declared))
     await run.book.remember(_taken(memory, wish, run, seen, versions))
 
 
@@ -290,7 +289,7 @@ def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[s
 
 def _creatable(run: Run, wish: Wish, declared: Mapping[str, Any]) -> dict[str, Any]:
     """Return a create's members: what is declared, the name, the parent, our tag."""
-    body = {name: value for name, value in declared.items() if name in wish.kind.creatable}
+    body = wish.kind.first(declared)
     body[wish.kind.name_member] = wish.name
     if wish.kind.parent is not None:
         body["gatewayIdentifier"] = run.parent_id(wish.address)

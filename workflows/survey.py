@@ -36,7 +36,8 @@ async def _top(run: Run, address: str) -> None:
 async def list_children(run: Run, parent: str) -> None:
     """See what stands under a resource: by the watch that will also wait for it, where anything is declared there."""
     if not any(item.parent == parent for item in run.items.values()):
-        await _only_unmanaged(run, parent)
+        if not run.items[parent].wanted:
+            await list_inside(run, parent)
         return
     take_children(run, parent, dict(await run.own_watch(parent).look()))
 
@@ -58,13 +59,6 @@ async def list_inside(run: Run, address: str) -> None:
 def holds_something(kind: Kind) -> bool:
     """Tell whether things may stand inside resources of a kind that nobody declared."""
     return kind.endpoints or bool(children(kind))
-
-
-async def _only_unmanaged(run: Run, parent: str) -> None:
-    seen, item = run.seen[parent], run.items[parent]
-    if seen is not None and seen.id is not None and not item.wanted:
-        for kind in children(item.kind):
-            run.unmanaged[parent] = tuple(sorted(await run.observer.children(kind, seen.id)))
 
 
 def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:

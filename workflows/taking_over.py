@@ -17,12 +17,13 @@ from infra.errors import CallFailed
 from infra.ledger import Put
 from workflows.compare import is_empty
 from workflows.context import Context
-from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIAL_PROVIDER, Kind, children
+from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIAL_PROVIDER, Kind, children, top_level
 from workflows.kinds.kind import ADDED_BY_SERVICE, at
 from workflows.memory import Memory, partition_of, resource_key, stack_key
 from workflows.observe import Observer
 from workflows.problems import Invalid, Problem, path_text
 from workflows.references import literal
+from workflows.rules.providers import SECRETLESS
 from workflows.stack import OWNER_TAG, RESERVED
 from workflows.state import Seen
 
@@ -33,8 +34,6 @@ _PROVIDERS = {
 _PROVIDER_ARN = re.compile(r"arn:[^:]+:[^:]+:[^:]*:\d*:token-vault/[^/]+/(\w+)/([\w-]+)")
 #: What stands where a secret belongs until somebody fills in where it is.
 _PLACE_HOLDER = "{{resolve:secretsmanager:FILL-IN:SecretString:%s}}"
-#: Client authentication without a secret.
-_SECRETLESS = frozenset({"PRIVATE_KEY_JWT", "AWS_IAM_ID_TOKEN_JWT"})
 
 
 @dataclass
@@ -71,7 +70,7 @@ async def take_over(context: Context, section: str, name: str, stack: str, deadl
 
     Raises Invalid for what does not exist or a stack that is known already, CallFailed when AWS refuses.
     """
-    kind = next((one for one in KINDS if one.section == section and one.parent is None), None)
+    kind = top_level(section)
     if kind is None:
         known = ", ".join(one.section for one in KINDS if one.parent is None)
         raise Invalid([Problem("section", "unknown-section", f"{section} is none of {known}")])
@@ -161,7 +160,7 @@ def _fill_secrets(kind: Kind, declared: dict[str, Any], seen: Seen) -> list[str]
         return _secret(declared, "apiKey", "apiKeySecret", seen)
     if kind is OAUTH2_CREDENTIAL_PROVIDER:
         arm, config = next(iter(declared["oauth2ProviderConfigInput"].items()))
-        if config.get("clientAuthenticationMethod") not in _SECRETLESS:
+        if config.get("clientAuthenticationMethod") not in SECRETLESS:
             return [
                 f"oauth2ProviderConfigInput.{arm}.{one}"
                 for one in _secret(config, "clientSecret", "clientSecret", seen)

@@ -262,3 +262,13 @@ async def test_protocol_versions_shrink_and_do_not_grow(world):
     grown = await plan(world.context(), stack("2025-06-18", "2025-11-25"), Deadline(), frozenset({"gateways.thing"}))
     assert [one.action for one in grown.resources] == ["REPLACE"]
     assert grown.resources[0].calls == ("DeleteGateway", "CreateGateway")
+
+
+async def test_what_only_updates_take_is_not_sent_with_a_creation(world):
+    """A create with requireServiceS3Endpoint is refused (rule R79), so it goes with the update after it."""
+    network = {"subnets": ["subnet-01234567"], "securityGroups": ["sg-01234567"], "requireServiceS3Endpoint": True}
+    declared = {"networkConfiguration": {"networkMode": "VPC", "networkModeConfig": network}}
+    stack = document(AGENT_RUNTIME, {**LEAST["agentRuntimes"], **declared})
+    planned = await plan(world.context(), stack, Deadline(), frozenset())
+    assert (await world.apply(stack)).status is Status.READY
+    assert list(planned.resources[0].calls) == world.sent() == ["CreateAgentRuntime", "UpdateAgentRuntime"]

@@ -34,6 +34,7 @@ AGENT_RUNTIME = Kind(
     updated_member="lastUpdatedAt",
     token=True,
     tagged=True,
+    never_created=frozenset({"requireServiceS3Endpoint"}),
     left_out=frozenset({"privateEndpointOverrides"}),
     fixed={"agentRuntimeArtifact": _another_artifact},
     stable=frozenset({"agentRuntimeName"}),

@@ -33,6 +33,7 @@ HARNESS = Kind(
     empty_is_none=frozenset({"allowedTools"}),
     endpoints=True,
     opaque=frozenset({"inputSchema", "systemPrompt", "additionalParams"}),
+    never_created=frozenset({"requireServiceS3Endpoint"}),
     left_out=frozenset({"privateEndpointOverrides"}),
     ignored=frozenset({"memory.managedMemoryConfiguration.arn"}),
     fixed={_KEY: declared_otherwise(_KEY)},

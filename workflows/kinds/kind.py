@@ -154,6 +154,8 @@ class Kind:
     shown_as: Mapping[str, str] = field(default_factory=dict)
     #: Members, at any depth, that reads may leave out.
     left_out: frozenset[str] = frozenset()
+    #: Members, at any depth, that the model has in create and the service takes in updates only.
+    never_created: frozenset[str] = frozenset()
     #: Members that the service derives from others where they are not declared: never carried over.
     derived: frozenset[str] = frozenset()
     #: Members that the service ignores when they are sent (dotted paths).
@@ -228,6 +230,10 @@ class Kind:
             shown[self.id_member] = str(arn).rpartition("/")[2]
         return shown
 
+    def first(self, declared: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what of a declaration a create takes; the rest is for the update after it."""
+        return {n: _without(v, self.never_created) for n, v in declared.items() if n in self.creatable}
+
     def meaning(self, status: str | None) -> Status:
         """Return the meaning of a status. A missing one is settled: older responses carry none.
 
@@ -237,6 +243,12 @@ class Kind:
 
     def _input(self, operation: str) -> Any:
         return self.operations.model(operation).input_shape
+
+
+def _without(value: Any, names: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without(item, names) for name, item in value.items() if name not in names}
+    return value
 
 
 #: The request members, at any depth and in every kind, whose lists are sets: their order means nothing.

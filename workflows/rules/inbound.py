@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from workflows.rules.rule import Finding, items, part, rule, text, texts, warning
+from workflows.rules.rule import Finding, items, part, rule, text, warning
 from workflows.stack import Resource
 
 JWT = "gateways agentRuntimes harnesses registries agentRegistries"
@@ -129,25 +129,3 @@ def workloads_are_named(resource: Resource, _: Mapping[str, Resource]) -> Iterat
         arn = text(one, "arn")
         if arn and ":gateway/" not in arn:
             yield f"{where}.hostingEnvironments[{index}].arn", "only gateways are hosting environments yet"
-
-
-@rule("R61", JWT, "schema of AWS's own command line")
-def override_domains_are_unique(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The domains of an authorizer's privateEndpointOverrides are unique."""
-    place, authorizer = authorizer_of(resource)
-    yield from unique_domains(place, authorizer)
-
-
-def unique_domains(place: str, owner: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield the overrides whose domain stands before them already."""
-    seen = set()
-    for index, override in enumerate(items(owner, "privateEndpointOverrides")):
-        domain = text(override, "domain").lower()
-        if domain and domain in seen:
-            yield f"{place}.privateEndpointOverrides[{index}].domain", f"{domain} has an override already"
-        seen.add(domain)
-
-
-def scopes_of(authorizer: Mapping[str, Any]) -> list[str]:
-    """Return the allowed scopes that are known now."""
-    return texts(authorizer, "allowedScopes")

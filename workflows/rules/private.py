@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.documents import Unreadable, parse
 from workflows.kinds.gateway_target import configuration_kind
-from workflows.rules.inbound import JWT, authorizer_of, unique_domains
+from workflows.rules.inbound import JWT, authorizer_of
 from workflows.rules.rule import Finding, items, parent_of, part, rule, text, warning
 from workflows.stack import Resource
 
@@ -68,10 +67,16 @@ def overrides_are_self_managed(resource: Resource, _: Mapping[str, Resource]) ->
         yield f"{place}.privateEndpointOverrides", "today they work with selfManagedLatticeResource only"
 
 
-@rule("R61", PROVIDER, "schema of AWS's own command line")
-def provider_override_domains_are_unique(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The domains of a provider's privateEndpointOverrides are unique."""
-    yield from unique_domains(*_owner(resource))
+@rule("R61", f"{JWT} {PROVIDER}", "schema of AWS's own command line")
+def override_domains_are_unique(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The domains of privateEndpointOverrides are unique."""
+    place, owner = _owner(resource)
+    seen = set()
+    for index, override in enumerate(items(owner, "privateEndpointOverrides")):
+        domain = text(override, "domain").lower()
+        if domain and domain in seen:
+            yield f"{place}.privateEndpointOverrides[{index}].domain", f"{domain} has an override already"
+        seen.add(domain)
 
 
 @warning("R61", f"{JWT} {PROVIDER}", "assumed")
@@ -144,6 +149,8 @@ def private_apis_have_one_host(resource: Resource, _: Mapping[str, Resource]) ->
 
 
 def _hosts(schema: str) -> set[str]:
+    from infra.documents import Unreadable, parse  # noqa: PLC0415 - YAML is read for this rule alone, off the cold path
+
     try:
         servers = items(parse(schema), "servers") if schema else []
     except Unreadable:

@@ -21,7 +21,7 @@ _OWN_MEMBER = {
     "LinkedinOauth2": "linkedinOauth2ProviderConfig",
 }
 #: Client authentication without a secret.
-_SECRETLESS = frozenset({"PRIVATE_KEY_JWT", "AWS_IAM_ID_TOKEN_JWT"})
+SECRETLESS = frozenset({"PRIVATE_KEY_JWT", "AWS_IAM_ID_TOKEN_JWT"})
 #: Claims and header members that the service writes itself.
 _RESERVED = {
     "additionalHeaderClaims": frozenset({"alg", "typ"}),
@@ -92,9 +92,9 @@ def client_authentication_is_complete(resource: Resource, _: Mapping[str, Resour
     secrets = [name for name in ("clientSecret", "clientSecretConfig") if name in config]
     if method != "AWS_IAM_ID_TOKEN_JWT" and "clientId" not in config:
         yield f"{_CUSTOM}.clientId", "the client must be named"
-    if method in _SECRETLESS and secrets:
+    if method in SECRETLESS and secrets:
         yield f"{_CUSTOM}.{secrets[0]}", f"{method} uses no secret"
-    if method not in _SECRETLESS and not secrets:
+    if method not in SECRETLESS and not secrets:
         yield f"{_CUSTOM}.clientSecret", f"{method or 'client authentication'} needs a secret"
     if method == "PRIVATE_KEY_JWT" and "privateKeyJwtConfig" not in config:
         yield f"{_CUSTOM}.privateKeyJwtConfig", "PRIVATE_KEY_JWT needs privateKeyJwtConfig"

@@ -59,11 +59,6 @@ def items(value: Any, *path: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def texts(value: Any, *path: str) -> list[str]:
-    """Return the strings of a list at a path that are known now: those without references."""
-    return [item for item in items(value, *path) if isinstance(item, str) and "${" not in item]
-
-
 def text(value: Any, *path: str) -> str:
     """Return the string at a path; empty where there is none, or a reference stands in it."""
     for name in path:
