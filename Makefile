@@ -38,8 +38,9 @@ docs: $(STAMP) ## Write the tables in docs/ from the code
 lock: $(STAMP) ## Renew the locked requirements
 	@$(BIN)/python -m pip install --quiet uv
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" pyproject.toml -o requirements.txt
-	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --extra dev --extra terminal pyproject.toml -o requirements-dev.txt
+	@# What is deployed is what was tested: the same versions.
+	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
 .PHONY: help install demo test check bench docs lock
