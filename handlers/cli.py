@@ -27,10 +27,10 @@ from infra.settings import Settings, SettingsError, ledger_path, read_settings
 from infra.telemetry import set_up_logs
 from workflows.context import Context
 from workflows.decide import Action, Mode
+from workflows.fulfil import fulfil
 from workflows.outcome import Outcome, Status
 from workflows.planning import plan
 from workflows.problems import Invalid
-from workflows.provision import fulfil
 from workflows.reading import read_stack
 from workflows.request import NotARequest, Request
 from workflows.schema import document_schema

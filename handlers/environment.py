@@ -1,28 +1,38 @@
 """The composition root: one event loop, one set of clients and one ledger per execution environment.
 
-This is the only module state. Nothing is made before the first request, except that malformed settings stop it.
+This is the only module state.
 """
 
 import asyncio
+import os
 import secrets
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
+from pydantic import ValidationError
 
+from infra.aws import Aws
 from infra.bus import Bus
 from infra.clients import open_clients
 from infra.deadline import Deadline
+from infra.ledger import Ledger
+from infra.ledger.dynamodb import DynamoLedger
 from infra.ledger.sqlite import SqliteLedger
 from infra.metrics import RunMetrics
 from infra.redaction import Redaction
-from infra.settings import Settings, ledger_path, read_settings
+from infra.settings import Settings, SettingsError, ledger_path, read_settings
 from infra.telemetry import set_up_logs
+from workflows.authority import Grants
 from workflows.context import Context, Progress
+from workflows.problems import path_text
 
 T = TypeVar("T")
+_TABLE = "dynamodb:"
 #: Seconds kept back from the platform's deadline, to write down what came of the run.
 MARGIN = 3.0
 
@@ -60,18 +70,43 @@ class Environment:
         return await job(self._context)
 
     async def _make(self) -> Context:
-        aws = await open_clients(self._stack, self.redaction, workers=self.settings.workers)
-        ledger = SqliteLedger(ledger_path(self.settings.ledger))
-        self._stack.callback(ledger.close)
+        settings = self.settings
+        aws = await open_clients(self._stack, self.redaction, workers=settings.workers)
+        bus = Bus(aws, settings.bus)
         return Context(
             aws=aws,
-            ledger=ledger,
+            ledger=self._ledger(aws),
+            settings=settings,
+            grants=_grants(settings.grants),
             now=lambda: datetime.now(UTC),
             new_id=lambda: secrets.token_hex(8),
-            announce=Bus(aws, self.settings.bus).announce,
+            announce=bus.announce,
+            ask=bus.ask,
             measure=self._measure,
             progress=self._progress or _log_progress,
         )
+
+    def _ledger(self, aws: Aws) -> Ledger:
+        url = self.settings.ledger
+        if url.startswith(_TABLE):
+            return DynamoLedger(aws, url.removeprefix(_TABLE), self.settings.bucket)
+        ledger = SqliteLedger(ledger_path(url))
+        self._stack.callback(ledger.close)
+        return ledger
+
+
+def _grants(path: str) -> Grants | None:
+    """Read the grants of a deployment. Raises SettingsError."""
+    if not path:
+        return None
+    try:
+        return Grants.model_validate_json(Path(path).read_bytes())
+    except OSError as error:
+        raise SettingsError(f"GATEWRIGHT_GRANTS: {path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        wrong = "; ".join(f"{path_text(one['loc'])}: {one['msg']}" for one in found)
+        raise SettingsError(f"GATEWRIGHT_GRANTS: {path}: {wrong}") from None
 
 
 def _log_progress(progress: Progress) -> None:
@@ -99,6 +134,24 @@ def use(made: Environment | None) -> None:
     """Put another environment in place: for programs that make their own."""
     global _environment  # noqa: PLW0603 - the one module state, see above
     _environment = made
+
+
+def at_init() -> None:
+    """Make the environment while the platform starts the function, so that the first request finds it made.
+
+    What is wrong with it stops the function there and then, with one line that says so. Elsewhere nothing is done.
+    """
+    if "AWS_LAMBDA_RUNTIME_API" not in os.environ:
+        return
+    try:
+        environment().run(_nothing)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+async def _nothing(context: Context) -> None:
+    del context
 
 
 def deadline_of(lambda_context: Any, settings: Settings) -> Deadline:

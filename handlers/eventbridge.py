@@ -1,14 +1,17 @@
-"""The EventBridge door: one event, one request."""
+"""The EventBridge door: one event, one request; also schedules, and events of the service."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.environment import deadline_of, environment
-from handlers.messages import read_event, request_id_of
+from handlers.environment import at_init, deadline_of, environment
+from handlers.messages import read_event, request_id_of, submitter_of
+from workflows.answers import announced, rejected_unread
 from workflows.context import Context
+from workflows.fulfil import fulfil
+from workflows.handover import hand_over
+from workflows.notices import is_notice, notice
 from workflows.outcome import Status
 from workflows.problems import Invalid
-from workflows.provision import announced, fulfil, rejected_unread
 
 
 class Unsettled(Exception):  # noqa: N818 - it asks the platform to deliver the event again
@@ -16,21 +19,27 @@ class Unsettled(Exception):  # noqa: N818 - it asks the platform to deliver the 
 
 
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
-    """Fulfil the request of an event and return its outcome.
+    """Fulfil the request of an event and return its outcome; what needs longer goes on in the state machine.
 
     Raises NotARequest for an event that asks for nothing known, and Unsettled for what must be delivered again.
     """
     env = environment()
 
     async def job(context: Context) -> dict[str, Any]:
+        if is_notice(event):
+            return await notice(context, event)
         try:
             request = read_event(event)
         except Invalid as invalid:
-            request_id = request_id_of(event.get("detail"), str(event.get("id", "")))
-            return (await announced(context, rejected_unread(request_id, invalid.problems))).shown()
+            rejected = rejected_unread(request_id_of(event.get("detail"), str(event.get("id", ""))), invalid.problems)
+            return (await announced(context, rejected, submitter=submitter_of(event))).shown()
         outcome = await fulfil(context, request, deadline_of(lambda_context, env.settings))
-        if outcome.status is Status.IN_PROGRESS:
+        handed_over = await hand_over(context, request, outcome)
+        if outcome.status is Status.IN_PROGRESS and not handed_over:
             raise Unsettled(f"stack {outcome.stack} is in progress; next useful in {outcome.retry_after} s")
         return outcome.shown()
 
     return env.run(job)
+
+
+at_init()

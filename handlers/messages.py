@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workflows.authority import Submitter
 from workflows.problems import Invalid
 from workflows.request import NotARequest, Request, read_request
 
@@ -19,32 +20,35 @@ class Message:
     id: str
     request_id: str
     request: Request | Invalid
+    submitter: Submitter
 
     @property
     def stack(self) -> str:
         """The stack that it is about; its own id where that cannot be read."""
-        return self.request.stack if isinstance(self.request, Request) else self.id
+        named = self.request.stack if isinstance(self.request, Request) else ""
+        return named or self.id
 
 
-def read_message(record: Mapping[str, Any]) -> Message:
-    """Read an SQS record: its body is a detail with its `detailType`, or a whole EventBridge event."""
+def read_message(record: Mapping[str, Any], bus_queue: str = "") -> Message:
+    """Read an SQS record: its body is a detail with its `detailType`, or a whole EventBridge event.
+
+    What an event says of its account and source is believed only in `bus_queue`, which nobody but the bus can send
+    to. Anywhere else the submitter is who sent the message. Raises NotARequest.
+    """
     body = read_json(record.get("body"))
-    message_id = str(record.get("messageId", ""))
-    submitter = ":".join(
-        part for part in (record.get("eventSourceARN"), record.get("attributes", {}).get("SenderId")) if part
-    )
+    message_id, queue = str(record.get("messageId", "")), str(record.get("eventSourceARN", ""))
     if not isinstance(body, Mapping):
         raise NotARequest("a message's body must be a JSON object")
+    submitter = Submitter(queue=queue, sender=str(record.get("attributes", {}).get("SenderId", "")))
     if "detail-type" in body:
-        detail_type, detail, default_id = (
-            body["detail-type"],
-            body.get("detail"),
-            str(body.get("id") or message_id),
-        )
+        if bus_queue and queue == bus_queue:
+            submitter = submitter_of(body)
+        detail_type, detail, default_id = body["detail-type"], body.get("detail"), str(body.get("id") or message_id)
     else:
         detail_type, default_id = body.get("detailType"), message_id
         detail = {name: value for name, value in body.items() if name != "detailType"}
-    return Message(message_id, request_id_of(detail, default_id), _read(detail_type, detail, default_id, submitter))
+    request = _read(detail_type, detail, default_id, submitter)
+    return Message(message_id, request_id_of(detail, default_id), request, submitter)
 
 
 def request_id_of(detail: Any, default_id: str) -> str:
@@ -53,11 +57,15 @@ def request_id_of(detail: Any, default_id: str) -> str:
     return named if isinstance(named, str) and named else default_id
 
 
+def submitter_of(event: Mapping[str, Any]) -> Submitter:
+    """Return who put an event on the bus, as EventBridge says."""
+    return Submitter(account=str(event.get("account", "")), source=str(event.get("source", "")))
+
+
 def read_event(event: Mapping[str, Any]) -> Request:
     """Read an EventBridge event. Raises NotARequest or Invalid."""
-    submitter = f"{event.get('account', '')}:{event.get('source', '')}"
     detail_type, detail = event.get("detail-type"), event.get("detail")
-    return read_request(detail_type, detail, default_id=str(event.get("id", "")), submitter=submitter)
+    return read_request(detail_type, detail, default_id=str(event.get("id", "")), submitter=submitter_of(event))
 
 
 def read_json(text: Any) -> Any:
@@ -70,7 +78,7 @@ def read_json(text: Any) -> Any:
         raise NotARequest("a message's body must be JSON, without duplicate names") from None
 
 
-def _read(detail_type: Any, detail: Any, default_id: str, submitter: str) -> Request | Invalid:
+def _read(detail_type: Any, detail: Any, default_id: str, submitter: Submitter) -> Request | Invalid:
     try:
         return read_request(detail_type, detail, default_id=default_id, submitter=submitter)
     except Invalid as invalid:

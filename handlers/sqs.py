@@ -1,7 +1,8 @@
-"""The SQS door: each message is a request; only those that failed, or are not settled yet, go back to the queue.
+"""The SQS door: each message is a request; only those that failed go back to the queue.
 
-Messages of one stack are taken in their order, different stacks side by side, so that a bad message neither delays
-nor fails its neighbours.
+What needs longer than the invocation goes on in the state machine. Messages of one stack are taken in their order,
+different stacks side by side, so that a bad message neither delays nor fails its neighbours. A message that cannot be
+worked on goes to the dead-letter queue with its reason beside it.
 """
 
 from collections import defaultdict
@@ -11,18 +12,22 @@ from typing import Any
 
 import structlog
 
-from handlers.environment import deadline_of, environment
+from handlers.environment import at_init, deadline_of, environment
 from handlers.messages import Message, read_message
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from infra.tasks import together
+from workflows.answers import announced, rejected_unread
 from workflows.context import Context
+from workflows.dead_letters import bury
+from workflows.fulfil import fulfil
+from workflows.handover import hand_over
 from workflows.outcome import Status
 from workflows.problems import Invalid
-from workflows.provision import announced, fulfil, rejected_unread
 from workflows.request import NotARequest
 
 log = structlog.get_logger()
+Record = Mapping[str, Any]
 
 
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
@@ -35,40 +40,49 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in env.run(job)]}
 
 
-async def take(context: Context, records: list[Mapping[str, Any]], deadline: Deadline) -> list[str]:
+async def take(context: Context, records: list[Record], deadline: Deadline) -> list[str]:
     """Take the records of a batch and return the ids of those that are to come again, in the batch's order."""
-    failed: set[str] = set()
+    reasons: dict[str, str] = {}
     groups: dict[str, list[Message]] = defaultdict(list)
     for record in records:
         try:
-            message = read_message(record)
+            message = read_message(record, context.settings.bus_queue)
         except NotARequest as error:
             log.error("not a request", message_id=record.get("messageId"), reason=str(error))
-            failed.add(record.get("messageId", ""))
+            reasons[record.get("messageId", "")] = f"NotARequest: {error}"
             continue
         groups[message.stack].append(message)
-    unsettled = await together([partial(_in_order, context, group, deadline) for group in groups.values()])
-    failed.update(message_id for group in unsettled for message_id in group)
-    return [record["messageId"] for record in records if record.get("messageId") in failed]
+    for unsettled in await together([partial(_in_order, context, group, deadline) for group in groups.values()]):
+        reasons |= unsettled
+    failed = [record for record in records if record.get("messageId") in reasons]
+    buried = await together([partial(bury, context, record, reasons[record["messageId"]]) for record in failed])
+    return [record["messageId"] for record, gone in zip(failed, buried, strict=True) if not gone]
 
 
-async def _in_order(context: Context, messages: list[Message], deadline: Deadline) -> list[str]:
-    """Take the messages of one stack one after the other."""
-    return [message.id for message in messages if not await _settled(context, message, deadline)]
+async def _in_order(context: Context, messages: list[Message], deadline: Deadline) -> dict[str, str]:
+    """Take the messages of one stack one after the other; return why some of them are to come again."""
+    reasons = [(message.id, await _unsettled(context, message, deadline)) for message in messages]
+    return {message_id: reason for message_id, reason in reasons if reason}
 
 
-async def _settled(context: Context, message: Message, deadline: Deadline) -> bool:
-    """Fulfil one request; tell whether the queue is done with it."""
+async def _unsettled(context: Context, message: Message, deadline: Deadline) -> str:
+    """Fulfil one request; return why the queue is not done with it, or nothing."""
     structlog.contextvars.clear_contextvars()
     try:
         if isinstance(message.request, Invalid):
-            await announced(context, rejected_unread(message.request_id, message.request.problems))
-            return True
+            rejected = rejected_unread(message.request_id, message.request.problems)
+            await announced(context, rejected, submitter=message.submitter)
+            return ""
         outcome = await fulfil(context, message.request, deadline)
+        if await hand_over(context, message.request, outcome):
+            return ""
     except CallFailed as failed:
         log.error("AWS cannot be asked", message_id=message.id, operation=failed.operation, code=failed.code)
-        return False
+        return f"{failed.operation}: {failed.code}"
     except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbours'
         log.error("run failed", message_id=message.id, error=f"{type(error).__name__}: {error}")
-        return False
-    return outcome.status is not Status.IN_PROGRESS
+        return type(error).__name__
+    return "InProgress" if outcome.status is Status.IN_PROGRESS else ""
+
+
+at_init()

@@ -1,17 +1,25 @@
 """The Step Functions door: one task, one run; its outcome is the task's result.
 
 A task brings a request, `{"detailType", "detail", "requestId"?}`, or names one that was accepted before,
-`{"stack", "generation", "requestId"}`, whose document is then read from the ledger.
+`{"stack", "generation", "requestId"}`, whose document is then read from the ledger. With `stage`, a section of the
+document or `synchronization`, only that is worked on.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.environment import deadline_of, environment
+from handlers.environment import at_init, deadline_of, environment
+from infra.bus import fitting
+from workflows.answers import announced, rejected_unread
+from workflows.authority import Submitter
 from workflows.context import Context
+from workflows.decide import Mode
+from workflows.fulfil import Named, fulfil, resume
 from workflows.problems import Invalid
-from workflows.provision import announced, fulfil, rejected_unread, resume
-from workflows.request import NotARequest, read_request
+from workflows.request import NotARequest, Request, read_request
+from workflows.stages import STAGES, SYNCHRONIZATION
+
+_SUBMITTER = Submitter(invocation="step-functions")
 
 
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
@@ -25,18 +33,19 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     async def job(context: Context) -> dict[str, Any]:
         deadline = deadline_of(lambda_context, env.settings)
         if "detailType" not in event:
-            stack, generation = accepted_before(event)
-            return (await resume(context, stack, generation, default_id, deadline)).shown()
+            return (await resume(context, accepted_before(event), deadline)).shown()
         if not default_id and not part_of(event, "requestId"):
             # The invocation's own id is another one at every turn of the state machine's loop.
             raise NotARequest("a task needs a requestId that stays the same, such as the execution's name")
         try:
-            request = read_request(event.get("detailType"), event.get("detail"), default_id=default_id)
+            request = read_request(
+                event.get("detailType"), event.get("detail"), default_id=default_id, submitter=_SUBMITTER
+            )
         except Invalid as invalid:
             return (await announced(context, rejected_unread(default_id, invalid.problems))).shown()
-        return (await fulfil(context, request, deadline)).shown()
+        return (await fulfil(context, _staged(request, stage_of(event)), deadline)).shown()
 
-    return env.run(job)
+    return fitting(env.run(job))
 
 
 def part_of(event: Mapping[str, Any], name: str) -> Any:
@@ -45,9 +54,26 @@ def part_of(event: Mapping[str, Any], name: str) -> Any:
     return detail.get(name) if isinstance(detail, Mapping) else None
 
 
-def accepted_before(event: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the stack and generation that a task names. Raises NotARequest."""
-    stack, generation = event.get("stack"), event.get("generation")
-    if not isinstance(stack, str) or not isinstance(generation, int) or not event.get("requestId"):
-        raise NotARequest("a task holds detailType and detail, or stack, generation and requestId")
-    return stack, generation
+def stage_of(event: Mapping[str, Any]) -> str:
+    """Return the stage that a task names; empty for the whole. Raises NotARequest."""
+    stage = event.get("stage") or ""
+    if stage and stage not in STAGES:
+        raise NotARequest(f"unknown stage; known are {', '.join(sorted(STAGES))}")
+    return str(stage)
+
+
+def accepted_before(event: Mapping[str, Any]) -> Named:
+    """Return the request that a task names. Raises NotARequest."""
+    stack, generation, request_id = event.get("stack"), event.get("generation"), event.get("requestId")
+    if isinstance(stack, str) and isinstance(generation, int) and isinstance(request_id, str) and request_id:
+        return Named(stack, generation, request_id, event.get("synchronize") is True, stage_of(event))
+    raise NotARequest("a task holds detailType and detail, or stack, generation and requestId")
+
+
+def _staged(request: Request, stage: str) -> Request:
+    if stage == SYNCHRONIZATION:
+        return request.model_copy(update={"mode": Mode.SYNCHRONIZE, "document": None})
+    return request.model_copy(update={"stage": stage})
+
+
+at_init()

@@ -24,7 +24,7 @@ from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.retry import attempts
-from infra.service_model import CONTROL_PLANE, is_mutating
+from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE, is_mutating
 
 log = structlog.get_logger()
 
@@ -41,6 +41,8 @@ CLIENT_CONFIG: Mapping[str, Any] = {
 }
 
 
+#: The services whose documented rates are kept to; the others are far from theirs.
+PACED = frozenset({CONTROL_PLANE, AGENT_REGISTRY})
 _PARTITIONS = {
     "cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "eusc-": "aws-eusc",
 }  # fmt: skip
@@ -89,7 +91,7 @@ class Calls:
             async for attempt in attempts(operation, self.deadline):
                 with attempt:
                     try:
-                        return await self._once(operation, method, params)
+                        return await self._once(operation, method, params, paced=service in PACED)
                     except CallFailed as failed:
                         refused = failed
                         raise
@@ -111,9 +113,15 @@ class Calls:
         return known["account"]
 
     async def _once(
-        self, operation: str, method: Callable[..., Awaitable[dict[str, Any]]], params: Mapping[str, Any]
+        self,
+        operation: str,
+        method: Callable[..., Awaitable[dict[str, Any]]],
+        params: Mapping[str, Any],
+        *,
+        paced: bool,
     ) -> dict[str, Any]:
-        await self.aws.pace.wait(operation, self.deadline)
+        if paced:
+            await self.aws.pace.wait(operation, self.deadline)
         if is_mutating(operation):
             self.deadline.require(CALL_SECONDS, operation)
         self.count[operation] += 1

@@ -1,4 +1,4 @@
-"""Announcements: events on a bus, or log lines where no bus is set."""
+"""Announcements and requests: events on a bus, or log lines where no bus is set."""
 
 import json
 from collections.abc import Mapping
@@ -11,10 +11,13 @@ from infra.deadline import Deadline
 from infra.errors import CallFailed, Verdict
 
 SOURCE = "gatewright"
+#: The source of requests that the worker itself sends, for a schedule.
+SCHEDULE = "gatewright.schedule"
 #: Seconds for which sending an announcement is tried.
 _SECONDS = 20.0
 #: EventBridge takes 256 KiB an entry; what is longer is cut to its essentials.
 _LARGEST = 240_000
+_FEW = 50
 
 
 class Bus:
@@ -29,10 +32,18 @@ class Bus:
         if not self._name:
             structlog.get_logger().info("announcement", detail_type=detail_type, request=detail.get("requestId"))
             return
+        await self.put(SOURCE, detail_type, detail)
+
+    async def ask(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Ask for something as a schedule does. Raises CallFailed."""
+        await self.put(SCHEDULE, detail_type, detail)
+
+    async def put(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Put an event on the bus. Raises CallFailed when the bus does not take it."""
         entry = {
-            "Source": SOURCE,
+            "Source": source,
             "DetailType": detail_type,
-            "Detail": _text(detail),
+            "Detail": json.dumps(fitting(detail)),
             "EventBusName": self._name,
         }
         calls = self._aws.within(Deadline.within(_SECONDS))
@@ -43,9 +54,10 @@ class Bus:
             raise CallFailed("PutEvents", Verdict.UNKNOWN_OUTCOME, code, message)
 
 
-def _text(detail: Mapping[str, Any]) -> str:
-    text = json.dumps(detail)
-    if len(text.encode()) <= _LARGEST:
-        return text
+def fitting(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an outcome as it fits into an event or a task's result: cut to its essentials where it is too long."""
+    if len(json.dumps(detail)) <= _LARGEST:
+        return dict(detail)
     resources = {address: {"status": one["status"]} for address, one in detail.get("resources", {}).items()}
-    return json.dumps({**detail, "resources": resources, "truncated": True})
+    few = {name: detail.get(name, [])[:_FEW] for name in ("failures", "problems", "warnings")}
+    return {**{n: v for n, v in detail.items() if n != "plan"}, **few, "resources": resources, "truncated": True}

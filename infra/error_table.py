@@ -42,6 +42,10 @@ _TRANSITION = (
 #: Read top down. Sources: agentcore-service 1.1, 2.1 to 2.7; peers' issues B2 and B3.
 TABLE: tuple[Row, ...] = (
     _row(Verdict.THROTTLED, "", *sorted(THROTTLES)),
+    # The ledger's transactions: a condition that did not hold is an answer; the rest passes.
+    _row(Verdict.INVALID, "ConditionalCheckFailed", "TransactionCanceledException"),
+    _row(Verdict.BUSY, "", "TransactionCanceledException", "TransactionInProgressException",
+         "TransactionConflictException"),
     _row(Verdict.TOKEN_MISMATCH, r"client ?token|[Ii]dempotent", "ValidationException", "ConflictException"),
     _row(Verdict.TOKEN_MISMATCH, "", "IdempotentParameterMismatchException"),
     _row(Verdict.NOT_YET, _NOT_VISIBLE, operation="Create*"),

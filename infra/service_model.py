@@ -53,7 +53,7 @@ def shape_at(shape: Shape, path: Iterable[str]) -> Shape | None:
 
 def is_mutating(operation: str) -> bool:
     """Tell whether an operation changes a resource, from its name; an announcement changes none."""
-    return not operation.startswith(("Get", "List", "Describe", "PutEvents"))
+    return not operation.startswith(("Get", "List", "Describe", "Query", "Scan", "PutEvents"))
 
 
 def is_union(shape: Shape) -> bool:

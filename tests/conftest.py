@@ -2,12 +2,14 @@
 
 import asyncio
 import io
+import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import looptime
 import pytest
 import structlog
+from moto.server import ThreadedMotoServer
 
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
@@ -52,6 +54,17 @@ def world() -> Iterator[SandboxWorld]:
     made = SandboxWorld()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """A stand-in for the AWS services around AgentCore, on loopback; the URL of its endpoint."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture(autouse=True)

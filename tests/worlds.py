@@ -24,13 +24,14 @@ from infra.sandbox.seed import sow
 from infra.service_model import CONTROL_PLANE
 from workflows.context import Context, Progress
 from workflows.decide import Mode
+from workflows.fulfil import fulfil
 from workflows.outcome import Outcome
-from workflows.provision import fulfil
 from workflows.request import Request
 
 T = TypeVar("T")
 #: What worlds put out in the current test: announcements, progress, ledgers.
 OUTPUTS: list[str] = []
+REGION = "us-east-1"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 

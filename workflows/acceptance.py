@@ -62,7 +62,7 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
         "generation": generation,
         "recent": dict(list(recent.items())[-_REMEMBERED:]),
         "requestId": request.request_id,
-        "submitter": request.submitter,
+        "submitter": request.submitter.shown() if request.submitter else None,
         "mode": str(request.mode),
         "digest": digest,
         "allow": sorted(request.allow),

@@ -15,6 +15,7 @@ from workflows.outcome import ResourceStatus, Result
 from workflows.reach import reach
 from workflows.results import of_failed_call, result_of
 from workflows.run import Item, Run
+from workflows.stages import inside, set_aside
 from workflows.waiting import look
 
 #: Refusals that pass as a rule, and do not always.
@@ -23,11 +24,11 @@ _REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE})
 
 async def act(run: Run) -> list[Result]:
     """Bring every item to where it is wanted, then look once more that it stays there."""
-    todo = list(run.items)
+    todo = await set_aside(run)
     while todo:
         await together([partial(_task, run, address) for address in todo])
         todo = await _unsteady(run)
-    return [item.result for item in run.items.values() if item.result is not None]
+    return [item.result for item in run.items.values() if item.result is not None and inside(run, item)]
 
 
 async def _task(run: Run, address: str) -> None:

@@ -85,9 +85,12 @@ class Book:
         if not await self._put(members):
             raise LeaseLost
 
-    async def close(self, members: Mapping[str, Any], history: Item, at: str) -> None:
-        """Give the lease back, with what the run leaves in the stack's item and in its history. Raises LeaseLost."""
-        run = Put(Key(self.partition, f"run#{at}#{self.run_id}"), history)
+    async def close(self, members: Mapping[str, Any], history: Item, at: str, *, expires: float) -> None:
+        """Give the lease back, with what the run leaves in the stack's item and in its history. Raises LeaseLost.
+
+        The history of the run may be forgotten after `expires`, seconds since the epoch.
+        """
+        run = Put(Key(self.partition, f"run#{at}#{self.run_id}"), history, expires=expires)
         if not await self._give_back(members, run):
             raise LeaseLost
 

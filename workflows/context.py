@@ -7,6 +7,8 @@ from typing import Any
 
 from infra.aws import Aws
 from infra.ledger import Ledger
+from infra.settings import Settings
+from workflows.authority import Grants
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,12 @@ class Context:
     ledger: Ledger
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    settings: Settings = field(default_factory=Settings)
+    #: Who may ask for what; None at a terminal, whose user acts with their own rights.
+    grants: Grants | None = None
     announce: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _unheard
+    #: Asks for something as an event on the bus, as a schedule would.
+    ask: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _unheard
     #: Told of every run that returned: its outcome and its seconds.
     measure: Callable[[Mapping[str, Any], float], None] = _unmeasured
     progress: Callable[[Progress], None] = field(default=_unseen)

@@ -131,6 +131,13 @@ def not_ours_to_delete(address: str, noun: str, status: str, reasons: str) -> Fa
     return Failure(address, status, message, Actor.PLATFORM, advice)
 
 
+def consent_overdue(address: str, timeout: float) -> Failure:
+    """Return the failure of a resource to which nobody consented in time."""
+    message = f"nobody consented within {timeout:.0f} s"
+    advice = "Resend the request and open the new authorization URL in time, or raise consentTimeoutSeconds."
+    return Failure(address, "ConsentTimeout", message, Actor.END_USER, advice)
+
+
 def restless(address: str, paths: str) -> Failure:
     """Return the failure of a resource that changes do not bring to rest."""
     message = f"it differs again after every change, last at {paths or 'no path'}"

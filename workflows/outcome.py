@@ -102,6 +102,8 @@ class Outcome:
     plan: Mapping[str, Any] | None = None
     #: The JSON of the run that finished this request before, when it was delivered again.
     earlier: Mapping[str, Any] | None = None
+    #: Whether it is to be announced: what was told before and did not change is not.
+    news: bool = True
 
     @property
     def failures(self) -> list[Failure]:

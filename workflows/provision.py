@@ -12,19 +12,22 @@ from typing import Any
 import anyio
 import structlog
 
-from infra.deadline import Deadline
+from infra.aws import Calls
 from infra.errors import OutOfTime
 from infra.tasks import guarded
 from workflows import rollback
 from workflows.acceptance import Accepted, Refused, accept, synchronization_of
 from workflows.act import act
+from workflows.answers import kept, tell
+from workflows.authority import Allowed
 from workflows.book import Book, LeaseHeld, LeaseLost
+from workflows.consent import LOOK_AGAIN, Waiting, given_up
 from workflows.context import Context
 from workflows.decide import Mode
 from workflows.fingerprint import digest
+from workflows.intake import authorize
 from workflows.memory import partition_of, stack_key
 from workflows.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
-from workflows.planning import plan
 from workflows.problems import Invalid, Problem
 from workflows.reading import read_stack
 from workflows.request import Request
@@ -38,99 +41,22 @@ log = structlog.get_logger()
 _GUARD_SECONDS = 5.0
 
 
-async def fulfil(context: Context, request: Request, deadline: Deadline) -> Outcome:
-    """Do what a request asks for, as far as this run's time goes, and announce what came of it.
-
-    Raises CallFailed when AWS cannot be asked at all: nothing was decided then, and the request is to come again.
-    """
-    began = anyio.current_time()
-    try:
-        if request.dry_run:
-            outcome = await _planned(context, request, deadline)
-        else:
-            outcome = await _Job(context, request, deadline).do()
-    except Invalid as invalid:
-        outcome = rejected(request, invalid.problems)
-    return await announced(context, outcome, anyio.current_time() - began)
-
-
-async def _planned(context: Context, request: Request, deadline: Deadline) -> Outcome:
-    """Return a plan as an outcome: nothing is accepted, marked or changed."""
-    found = await plan(context, request.document or {}, deadline, request.allow)
-    return Outcome(
-        stack=request.stack,
-        status=Status.PLANNED,
-        request_id=request.request_id,
-        account=context.aws.known.get("account", ""),
-        region=context.aws.region,
-        warnings=found.warnings,
-        calls=found.calls,
-        plan=found.shown(),
-    )
-
-
-async def resume(context: Context, stack: str, generation: int, request_id: str, deadline: Deadline) -> Outcome:
-    """Go on with a request that was accepted before; its document is read from the ledger, not from the caller."""
-    account = await context.aws.within(deadline).account()
-    item = await context.ledger.get(stack_key(partition_of(account, context.aws.region, stack)))
-    if item is None or generation > int(item["generation"]):
-        problem = Problem(
-            "stack", "unknown-stack", f"generation {generation} of a stack named {stack} is not known here"
-        )
-        return await announced(context, rejected_unread(request_id, [problem]))
-    request = Request(
-        mode=Mode(item["mode"]),
-        request_id=request_id,
-        stack=stack,
-        document=item.get("document"),
-        generation=generation,
-        allow=frozenset(item.get("allow") or ()),
-        submitter=str(item.get("submitter") or ""),
-    )
-    return await fulfil(context, request, deadline)
-
-
-def rejected(request: Request, problems: list[Problem]) -> Outcome:
-    """Return the outcome of a request whose document cannot be used."""
-    return Outcome(request.stack, Status.REJECTED, request.request_id, request.generation, problems=tuple(problems))
-
-
-def rejected_unread(request_id: str, problems: list[Problem]) -> Outcome:
-    """Return the outcome of a request that could not even be read as one."""
-    return Outcome("", Status.REJECTED, request_id, problems=tuple(problems))
-
-
-async def announced(context: Context, outcome: Outcome, seconds: float = 0.0) -> Outcome:
-    """Announce an outcome, and write the run's one outcome line and its metrics."""
-    shown = outcome.shown()
-    context.measure(shown, seconds)
-    words = str(outcome.status).replace("_", " ").title()
-    await context.announce(f"Gateway Stack {words}", shown)
-    log.info(
-        "outcome",
-        status=str(outcome.status),
-        reason=outcome.reason,
-        resources={result.address: str(result.status) for result in outcome.results},
-        problems=len(outcome.problems),
-        calls=dict(outcome.calls),
-        retry_after=outcome.retry_after,
-    )
-    return outcome
-
-
 @dataclass
-class _Job:
-    """One request on its way through a run."""
+class Job:
+    """One request on its way through a run; `allowed` is what its submitter may do, where that is to be checked."""
 
     context: Context
+    calls: Calls
     request: Request
-    deadline: Deadline
+    allowed: Allowed | None = None
     stack: Stack | None = None
 
     async def do(self) -> Outcome:
+        """Do it, and return what came of it. Raises Invalid, or CallFailed when AWS cannot be asked at all."""
         request, context = self.request, self.context
         self.stack = read_stack(request.document) if request.document is not None else None
-        self.calls = context.aws.within(self.deadline)
+        if self.stack is not None and request.mode is Mode.PROVISION:
+            authorize(self.allowed, self.stack)
         self.run_id = context.new_id()
         self.started = context.now()
         structlog.contextvars.bind_contextvars(stack=request.stack, request=request.request_id, run=self.run_id)
@@ -181,7 +107,7 @@ class _Job:
     async def _run(self, accepted: Accepted) -> Outcome:
         now = self.started.timestamp()
         # A run without a deadline renews nothing, so its lease must not outlive it by long: doors give deadlines.
-        until = now + min(max(self.deadline.remaining(), 0.0), 3600.0)
+        until = now + min(max(self.calls.deadline.remaining(), 0.0), 3600.0)
         book = await Book.open(
             self.context.ledger, self.partition, self.run_id, accepted.generation, now=now, until=until
         )
@@ -189,7 +115,10 @@ class _Job:
             outcome = await self._forward(accepted, book)
             if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
                 outcome = await self._back(accepted, book, outcome)
-            await book.close(_left_in_item(outcome, self.request, accepted.item), _kept(outcome), outcome.finished_at)
+            outcome, waiting = await self._told(accepted, outcome)
+            left = {**_left_in_item(outcome, self.request, accepted.item), **waiting}
+            days = self.context.settings.history_days
+            await book.close(left, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
         except (Exception, anyio.get_cancelled_exc_class()):
             with anyio.CancelScope(shield=True):
                 await book.release()
@@ -201,7 +130,27 @@ class _Job:
         run = self._prepare(accepted, book)
         if run.mode is Mode.PROVISION and rollback.is_under_way(accepted.item, accepted.generation):
             return None
-        return self._of_results(accepted, run, await guarded(partial(_work, run), partial(_guard, book)))
+        outcome = self._of_results(accepted, run, await guarded(partial(_work, run), partial(_guard, book)))
+        if outcome.status is Status.AWAITING_CONSENT and self.stack is not None:
+            now, timeout = self.started.timestamp(), float(self.stack.consent_timeout)
+            if Waiting.read(accepted.item, accepted.generation, now).overdue(timeout, now):
+                return given_up(outcome, timeout)
+        return outcome
+
+    async def _told(self, accepted: Accepted, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
+        """Announce that a stack waits for consent, once; return with it what the stack's item is to hold of that.
+
+        It is told before it is remembered as told, so that a crash in between tells it twice and not never.
+        """
+        if outcome.status is Status.IN_PROGRESS:
+            return replace(outcome, news=_moved(outcome, accepted.item)), {}
+        if outcome.status is not Status.AWAITING_CONSENT:
+            return outcome, {"consent": None}
+        before = Waiting.read(accepted.item, accepted.generation, self.started.timestamp())
+        now = before.telling(outcome)
+        if now == before:
+            return replace(outcome, news=False), now.item()
+        return await tell(self.context, outcome), now.item()
 
     def _rolls_back(self) -> bool:
         return self.stack is not None and self.stack.goes_back and self.request.mode is Mode.PROVISION
@@ -234,6 +183,7 @@ class _Job:
         allow = self.request.allow | frozenset(accepted.item.get("allow") or ())
         names = (self.request.stack, self.account, self.request.request_id)
         run = Run(self.context, self.calls, book, mode, *names, allow)
+        run.stage = self.request.stage
         run.items = items_of(stack, book.memories, mode)
         run.warnings += stack.warnings if stack is not None else ()
         return run
@@ -256,6 +206,7 @@ class _Job:
         status = overall(results, removed=run.mode is Mode.REMOVE)
         outcome = self._outcome(accepted, status)
         waits = retry_after(results) if status is Status.IN_PROGRESS else None
+        waits = LOOK_AGAIN if status is Status.AWAITING_CONSENT else waits
         return replace(outcome, results=tuple(results), warnings=tuple(run.warnings), retry_after=waits)
 
     def _outcome(self, accepted: Accepted, status: Status, *, reason: str = "", retry: float | None = None) -> Outcome:
@@ -292,6 +243,14 @@ class _Job:
         return replace(outcome, earlier=refused.outcome)
 
 
+def _moved(outcome: Outcome, item: Mapping[str, Any]) -> bool:
+    """Tell whether anything went on since the stack's last outcome: standing still is no news."""
+    before = (item.get("outcome") or {}).get("resources") or {}
+    return {result.address: str(result.status) for result in outcome.results} != {
+        address: one["status"] for address, one in before.items()
+    }
+
+
 async def _work(run: Run) -> list[Result]:
     await survey(run)
     return await act(run)
@@ -307,7 +266,9 @@ async def _guard(book: Book) -> None:
 
 def _left_in_item(outcome: Outcome, request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a finished run leaves in the stack's item."""
-    shown = _kept(outcome)
+    shown = kept(outcome)
+    if request.stage:
+        return {}  # a part of a request finishes none
     if request.mode is Mode.SYNCHRONIZE:
         if outcome.status is Status.IN_PROGRESS:
             return {}
@@ -321,12 +282,6 @@ def _left_in_item(outcome: Outcome, request: Request, item: Mapping[str, Any]) -
     if outcome.status is Status.DELETED:
         left |= {"readyDocument": None, "readyGeneration": None}
     return left
-
-
-def _kept(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as the ledger keeps it: without consent URLs, which act as bearer tokens."""
-    shown = outcome.shown()
-    return {**shown, "consents": [{**consent, "authorizationUrl": ""} for consent in shown["consents"]]}
 
 
 def _iso(moment: Any) -> str:

@@ -13,7 +13,7 @@ from workflows import parameters, references, rules
 from workflows.kinds import KINDS, top_level
 from workflows.problems import Invalid, Problem, path_text
 from workflows.references import Reference
-from workflows.stack import OWNER_TAG, RESERVED, Resource, Stack, from_pydantic, resources_in
+from workflows.stack import CONSENT_TIMEOUT, OWNER_TAG, RESERVED, Resource, Stack, from_pydantic, resources_in
 
 #: Mistakes that a reference explains: what stands there is not known yet, so its form is checked once it is.
 _UNTIL_RESOLVED = frozenset({"string_pattern_mismatch", "string_too_short", "string_too_long", "literal_error"})
@@ -29,6 +29,8 @@ class Head(BaseModel):
     version: int = Field(default=1, ge=1, le=1)
     stack: str = Field(pattern=rf"^{_SEGMENT}(\.{_SEGMENT})*$", max_length=128)
     on_failure: str = Field(default="HALT", alias="onFailure", pattern="^(HALT|ROLLBACK)$")
+    #: Seconds for which a stack waits for people to consent, a week at most.
+    consent_timeout: int = Field(default=CONSENT_TIMEOUT, alias="consentTimeoutSeconds", ge=60, le=604_800)
 
 
 def read_stack(document: Any) -> Stack:
@@ -52,7 +54,7 @@ def read_stack(document: Any) -> Stack:
     if problems or head is None:
         raise Invalid(problems)
     warnings = tuple(found.problem for found in findings if not found.refuses)
-    return Stack(head.stack, resources, document, head.on_failure, warnings)
+    return Stack(head.stack, resources, document, head.on_failure, warnings, head.consent_timeout)
 
 
 def _shallow_enough(value: Any, depth: int = 0) -> bool:
@@ -77,11 +79,12 @@ def _named_by_strings(value: Any) -> bool:
 
 
 def _head(document: Mapping[str, Any], problems: list[Problem]) -> Head | None:
-    known = {name: value for name, value in document.items() if name in {"version", "stack", "onFailure"}}
+    ours = [field.alias or name for name, field in Head.model_fields.items()]
+    known = {name: value for name, value in document.items() if name in ours}
     for name in document:
         if name not in known and name not in _SECTIONS:
             expected = ", ".join(sorted(_SECTIONS))
-            message = f"unknown section; a document has version, stack, onFailure and {expected}"
+            message = f"unknown section; a document has {', '.join(ours)} and {expected}"
             problems.append(Problem(path_text((str(name),)), "unknown-section", message))
     try:
         return Head.model_validate(known)

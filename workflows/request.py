@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from workflows.authority import Submitter
 from workflows.decide import Mode
 from workflows.parameters import fill
 from workflows.problems import Invalid, Problem
@@ -33,7 +34,13 @@ class Request(BaseModel):
     document: dict[str, Any] | None = None
     generation: int | None = None
     allow: frozenset[str] = frozenset()
-    submitter: str = ""
+    #: Who sent it, as the transport says; None at a terminal.
+    submitter: Submitter | None = None
+    #: Where its document is, which is read when it is admitted, and what its parameters stand for then.
+    uri: str = ""
+    parameters: dict[str, Any] = {}
+    #: The section that is worked on; everything where it is empty.
+    stage: str = ""
     #: Only plan, and announce the plan.
     dry_run: bool = False
 
@@ -43,13 +50,16 @@ class _Detail(BaseModel):
 
     request_id: str = Field(default="", alias="requestId", max_length=128)
     generation: int | None = Field(default=None, ge=1, le=2**53)
-    stack: dict[str, Any] | str
+    stack: dict[str, Any] | str | None = None
+    stack_uri: str = Field(default="", alias="stackUri", max_length=2048, pattern=r"^(s3://[^/]+/.+|)$")
     allow: list[str] = Field(default_factory=list, max_length=1000)
     parameters: dict[str, Any] = Field(default_factory=dict, max_length=1000)
     dry_run: bool = Field(default=False, alias="dryRun")
 
 
-def read_request(detail_type: object, detail: object, *, default_id: str, submitter: str = "") -> Request:
+def read_request(
+    detail_type: object, detail: object, *, default_id: str, submitter: Submitter | None = None
+) -> Request:
     """Return the request of an event. Raises NotARequest for an unknown type, Invalid for a detail that is wrong."""
     mode = DETAIL_TYPES.get(detail_type) if isinstance(detail_type, str) else None
     if mode is None:
@@ -61,14 +71,12 @@ def read_request(detail_type: object, detail: object, *, default_id: str, submit
         read = _Detail.model_validate(dict(detail))
     except ValidationError as error:
         raise Invalid(from_pydantic(error, ())) from None
-    named = isinstance(read.stack, str)
-    if named == (mode is Mode.PROVISION):
-        what = "holds the stack document" if mode is Mode.PROVISION else "names the stack"
-        raise Invalid([Problem("stack", "type", f"in this request, stack {what}")])
+    if problem := _misnamed(mode, read):
+        raise Invalid([problem])
     if read.dry_run and mode is not Mode.PROVISION:
         raise Invalid([Problem("dryRun", "type", "only a request to provision can be planned")])
-    document = None if isinstance(read.stack, str) else fill(read.stack, read.parameters)
-    name = str(read.stack if document is None else document.get("stack", ""))
+    document = fill(read.stack, read.parameters) if isinstance(read.stack, dict) else None
+    name = str((read.stack or "") if document is None else document.get("stack", ""))
     return Request(
         mode=mode,
         request_id=read.request_id or default_id,
@@ -77,5 +85,21 @@ def read_request(detail_type: object, detail: object, *, default_id: str, submit
         generation=read.generation,
         allow=frozenset(read.allow),
         submitter=submitter,
+        uri=read.stack_uri,
+        parameters=read.parameters if read.stack_uri else {},
         dry_run=read.dry_run,
     )
+
+
+def _misnamed(mode: Mode, read: _Detail) -> Problem | None:
+    """Say what is wrong with how a request says which stack it is about."""
+    if mode is not Mode.PROVISION:
+        fits = isinstance(read.stack, str) and not read.stack_uri
+        return None if fits else Problem("stack", "type", "in this request, stack names the stack")
+    if read.stack is None:
+        return None if read.stack_uri else Problem("stack", "missing", "this member, or stackUri, is required")
+    if read.stack_uri:
+        return Problem("stackUri", "type", "the document comes as stack or as stackUri, not as both")
+    if isinstance(read.stack, str):
+        return Problem("stack", "type", "in this request, stack holds the stack document")
+    return None

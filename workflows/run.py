@@ -80,6 +80,8 @@ class Run:
     allow: frozenset[str] = frozenset()
     #: In a rollback: the generation that it goes back to (0: to nothing).
     back_to: int | None = None
+    #: The section that is worked on; everything where it is empty.
+    stage: str = ""
     items: dict[str, Item] = field(default_factory=dict)
     seen: dict[str, Seen | None] = field(default_factory=dict)
     unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -21,6 +21,8 @@ from workflows.references import Reference
 
 #: The one member of a resource that is ours and is never sent.
 RESERVED = "gatewright"
+#: Seconds for which a stack waits for people to consent, unless it says otherwise.
+CONSENT_TIMEOUT = 3600
 #: The tag by which a resource is known as ours; it cannot be declared.
 OWNER_TAG = "gatewright:stack"
 
@@ -79,6 +81,7 @@ class Stack:
     document: Mapping[str, Any]
     on_failure: str = "HALT"
     warnings: tuple[Problem, ...] = ()
+    consent_timeout: int = CONSENT_TIMEOUT
 
     @property
     def goes_back(self) -> bool:

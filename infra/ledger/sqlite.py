@@ -84,7 +84,7 @@ class SqliteLedger:
         where = (change.key.partition, change.key.sort)
         match change:
             case Put(item=item):
-                text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+                text = json.dumps(item, separators=(",", ":"))
                 self._db.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", (*where, text))
             case Delete():
                 self._db.execute("DELETE FROM items WHERE partition = ? AND sort = ?", where)

@@ -22,11 +22,16 @@ class Key:
 
 @dataclass(frozen=True)
 class Put:
-    """Write an item whole. `when` maps members to the values they must have; None means that it must not be there."""
+    """Write an item whole.
+
+    `when` maps members to the plain values they must have (text, number, truth); None means that it must not be there.
+    After `expires`, seconds since the epoch, a store may forget the item.
+    """
 
     key: Key
     item: Item
     when: Mapping[str, Any] | None = None
+    expires: float | None = None
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from infra.telemetry import set_up_logs
 from tests.documents import DISCOVERY, ROLE, small_stack
 from workflows.context import Context
 from workflows.decide import Mode
+from workflows.fulfil import fulfil
 from workflows.outcome import Outcome
-from workflows.provision import fulfil
 from workflows.request import Request
 
 ROUND_TRIP = 0.02

@@ -10,8 +10,8 @@ from tests.crash.harness import At, Process, run_once
 from tests.documents import small_stack
 from tests.worlds import provision
 from workflows.acceptance import LEASE_MARGIN
+from workflows.fulfil import fulfil
 from workflows.outcome import Status
-from workflows.provision import fulfil
 
 
 def described(text: str) -> dict:

@@ -18,9 +18,9 @@ from infra.tasks import first_of
 from tests.everything.states import state
 from tests.worlds import SandboxWorld
 from workflows.context import Context
+from workflows.fulfil import fulfil
 from workflows.memory import Memory
 from workflows.outcome import Outcome, Status
-from workflows.provision import fulfil
 from workflows.request import Request
 
 

@@ -13,9 +13,9 @@ from tests.crash.harness import At, Process, run_once
 from tests.documents import ROLE, SECRET, gateway, mcp_target, oauth, small_stack
 from tests.everything.test_kinds import LEAST
 from tests.worlds import provision
+from workflows.fulfil import Named, resume
 from workflows.outcome import ResourceStatus, Status
 from workflows.planning import plan
-from workflows.provision import resume
 from workflows.stack import OWNER_TAG
 from workflows.taking_over import take_over
 
@@ -224,7 +224,7 @@ async def test_a_rolled_back_request_is_answered_by_name_too(world, before):
     world.plane.world.failing["bad"] = BAD
     outcome = await world.run(provision(failing, "one"))
     assert outcome.status is Status.ROLLED_BACK
-    again = await resume(world.context(), "payments.tools", outcome.generation, "one", Deadline())
+    again = await resume(world.context(), Named("payments.tools", outcome.generation, "one"), Deadline())
     assert again.status is Status.ROLLED_BACK
     synchronized = await world.synchronize("payments.tools")
     assert synchronized.status is (Status.READY if before else Status.REJECTED)

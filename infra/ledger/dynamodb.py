@@ -1,0 +1,146 @@
+"""The deployed ledger: one DynamoDB table, and a bucket for what is too long for an item.
+
+Every write is a transaction with a token of its own, so that one repeated after a lost answer takes effect once.
+"""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from infra.aws import Aws
+from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime
+from infra.ledger import packing
+from infra.ledger.packing import EXPIRES, PARTITION, PLACE, REST, SORT, attribute, attributes_of
+from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key, Put
+
+#: Seconds for which one call is tried.
+_SECONDS = 40.0
+_REASONS = re.compile(r"\[([^\]]*)\]")
+_UNMET = "ConditionalCheckFailed"
+
+
+class DynamoLedger:
+    """A ledger in a table with the keys `_partition` and `_sort`, both strings."""
+
+    def __init__(self, aws: Aws, table: str, bucket: str = "") -> None:
+        self._aws = aws
+        self._table = table
+        self._bucket = bucket
+
+    async def get(self, key: Key) -> Item | None:
+        """Return an item."""
+        answer = await self._call("GetItem", {"Key": attributes_of(key), "ConsistentRead": True})
+        return await self._item(answer["Item"]) if "Item" in answer else None
+
+    async def query(self, partition: str, prefix: str = "") -> dict[str, Item]:
+        """Return the items of a partition whose sort key starts with a prefix."""
+        wanted = {
+            "KeyConditionExpression": "#p = :p" + (" AND begins_with(#s, :s)" if prefix else ""),
+            "ExpressionAttributeNames": {"#p": PARTITION, **({"#s": SORT} if prefix else {})},
+            "ExpressionAttributeValues": {":p": {"S": partition}, **({":s": {"S": prefix}} if prefix else {})},
+            "ConsistentRead": True,
+        }
+        return {one[SORT]["S"]: await self._item(one) for one in await self._pages("Query", wanted)}
+
+    async def partitions(self, prefix: str = "") -> list[str]:
+        """Return the partitions that start with a prefix. It reads the whole table: for people and for schedules."""
+        wanted = {"ProjectionExpression": "#p", "ExpressionAttributeNames": {"#p": PARTITION}}
+        found = {one[PARTITION]["S"] for one in await self._pages("Scan", wanted)}
+        return sorted(partition for partition in found if partition.startswith(prefix))
+
+    async def write(self, *changes: Change) -> None:
+        """Make all changes or none."""
+        items = [await self._change(change) for change in changes]
+        try:
+            await self._call("TransactWriteItems", {"TransactItems": items, "ClientRequestToken": str(uuid.uuid4())})
+        except _LedgerError as refused:
+            failed = _first_unmet(changes, refused.message)
+            if failed is None:
+                raise
+            raise ConditionFailed(failed) from None
+
+    async def _change(self, change: Change) -> dict[str, Any]:
+        where = {"TableName": self._table, **_condition(change.when)}
+        match change:
+            case Put():
+                return {"Put": {**where, "Item": await self._attributes(change)}}
+            case Delete():
+                return {"Delete": {**where, "Key": attributes_of(change.key)}}
+            case Check():
+                return {"ConditionCheck": {**where, "Key": attributes_of(change.key)}}
+
+    async def _attributes(self, put: Put) -> dict[str, Any]:
+        plain, rest = packing.pack(put.item)
+        made: dict[str, Any] = {**plain, **attributes_of(put.key)}
+        if put.expires is not None:
+            made[EXPIRES] = {"N": str(int(put.expires))}
+        if rest:
+            held = packing.rest_attribute(rest)
+            made |= {REST: held} if held is not None else {PLACE: {"S": await self._put_aside(put.key, rest)}}
+        return made
+
+    async def _put_aside(self, key: Key, rest: bytes) -> str:
+        """Put what is too long for an item into the bucket; return where: the object's key and its version."""
+        if not self._bucket:
+            raise OSError(f"the ledger item {key.sort} of {key.partition} is too long, and no bucket is set for it")
+        name = f"ledger/{hashlib.sha256(rest).hexdigest()}"
+        answer = await self._call("PutObject", {"Bucket": self._bucket, "Key": name, "Body": rest}, "s3")
+        return f"{name}?{answer.get('VersionId', '')}"
+
+    async def _item(self, attributes: Mapping[str, Any]) -> Item:
+        if PLACE not in attributes:
+            return packing.unpack(attributes, packing.rest_of(attributes))
+        name, _, version = attributes[PLACE]["S"].partition("?")
+        wanted = {"Bucket": self._bucket, "Key": name, **({"VersionId": version} if version else {})}
+        answer = await self._call("GetObject", wanted, "s3")
+        return packing.unpack(attributes, await answer["Body"].read())
+
+    async def _pages(self, operation: str, wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        start: Mapping[str, Any] = {}
+        while True:
+            answer = await self._call(operation, {**wanted, **start})
+            found += answer.get("Items", [])
+            if not answer.get("LastEvaluatedKey"):
+                return found
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    async def _call(self, operation: str, params: Mapping[str, Any], service: str = "dynamodb") -> dict[str, Any]:
+        """Call with the one retry layer; that the ledger cannot be had is no refusal of any resource."""
+        named = {} if service == "s3" or operation == "TransactWriteItems" else {"TableName": self._table}
+        try:
+            return await self._aws.within(Deadline.within(_SECONDS))(operation, {**named, **params}, service=service)
+        except (CallFailed, OutOfTime) as failed:
+            raise _LedgerError(f"the ledger {self._table} cannot be used: {failed}") from None
+
+
+class _LedgerError(OSError):
+    """The store refused a call for good, or could not be reached."""
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+def _condition(when: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the condition of a change: equality of plain members, None for those that must not be there."""
+    if not when:
+        return {}
+    names = {f"#{number}": member for number, member in enumerate(when)}
+    values = {f":{number}": attribute(value) for number, value in enumerate(when.values()) if value is not None}
+    parts = [
+        f"#{number} = :{number}" if value is not None else f"attribute_not_exists(#{number})"
+        for number, value in enumerate(when.values())
+    ]
+    made: dict[str, Any] = {"ConditionExpression": " AND ".join(parts), "ExpressionAttributeNames": names}
+    return {**made, "ExpressionAttributeValues": values} if values else made
+
+
+def _first_unmet(changes: tuple[Change, ...], message: str) -> Key | None:
+    """Return the key of the first condition that did not hold, as a cancelled transaction names it by its place."""
+    found = _REASONS.search(message)
+    reasons = [reason.strip() for reason in found[1].split(",")] if found else []
+    return next((change.key for change, reason in zip(changes, reasons, strict=False) if reason == _UNMET), None)

@@ -1,0 +1,85 @@
+"""How an item stands in a table.
+
+Plain members are attributes of their own, on which conditions can be written; everything nested is one JSON text,
+compressed where it is long.
+"""
+
+import gzip
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from infra.ledger.store import Item, Key
+
+#: An attribute as DynamoDB's API writes it: its type and its value.
+Attribute = Mapping[str, Any]
+
+PARTITION, SORT, REST, PLACE, EXPIRES = "_partition", "_sort", "_rest", "_place", "_expires"
+_OURS = frozenset({PARTITION, SORT, REST, PLACE, EXPIRES})
+_SMALLEST = 1e-120
+_DIGITS = 38
+#: Longer texts are compressed: reads and writes are paid for by the kilobyte.
+_READABLE = 8_000
+#: DynamoDB's limit is 400 KB an item; what is left is for the plain members.
+LARGEST = 350_000
+
+
+def attributes_of(key: Key) -> dict[str, Attribute]:
+    """Return the attributes of a key."""
+    return {PARTITION: {"S": key.partition}, SORT: {"S": key.sort}}
+
+
+def attribute(value: str | float | bool) -> Attribute:  # noqa: FBT001 - a value to store, not a switch
+    """Return the attribute of a plain value."""
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"S": value} if isinstance(value, str) else {"N": repr(value)}
+
+
+def pack(item: Item) -> tuple[dict[str, Attribute], bytes]:
+    """Return the attributes of an item's plain members, and the rest as bytes; none where nothing is left.
+
+    A missing member and one that is null are the same to a condition, so null is part of the rest.
+    """
+    plain = {name: value for name, value in item.items() if name and name not in _OURS and _is_plain(value)}
+    nested = {name: value for name, value in item.items() if name not in plain}
+    text = json.dumps(nested, separators=(",", ":")) if nested else ""
+    return {name: attribute(value) for name, value in plain.items()}, text.encode("ascii")
+
+
+def rest_attribute(rest: bytes) -> Attribute | None:
+    """Return the attribute that holds the rest; None where it is too long for an item."""
+    if len(rest) <= _READABLE:
+        return {"S": rest.decode("ascii")}
+    packed = gzip.compress(rest, mtime=0)
+    return {"B": packed} if len(packed) <= LARGEST else None
+
+
+def unpack(attributes: Mapping[str, Attribute], rest: bytes) -> Item:
+    """Return the item of a table's attributes."""
+    plain = {name: _value(one) for name, one in attributes.items() if name not in _OURS}
+    return {**(json.loads(rest) if rest else {}), **plain}
+
+
+def rest_of(attributes: Mapping[str, Attribute]) -> bytes:
+    """Return the rest that stands in the item itself."""
+    held = attributes.get(REST, {})
+    if "S" in held:
+        return str(held["S"]).encode("ascii")
+    return gzip.decompress(held["B"]) if "B" in held else b""
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether DynamoDB has the value as it is: texts of proper characters, numbers of its range, truth."""
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, float):
+        return value == 0 or _SMALLEST < abs(value) < 1 / _SMALLEST
+    return isinstance(value, int) and abs(value) < 10**_DIGITS
+
+
+def _value(held: Attribute) -> Any:
+    ((kind, value),) = held.items()
+    if kind != "N":
+        return value
+    return int(value) if value.lstrip("-").isdecimal() else float(value)

@@ -1,0 +1,39 @@
+"""The deployed ledger over a stand-in for DynamoDB and S3."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiobotocore.session import get_session
+
+from infra.aws import Aws
+from infra.ledger.dynamodb import DynamoLedger
+from infra.ledger.packing import PARTITION, SORT
+from tests.worlds import REGION
+
+KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+@asynccontextmanager
+async def table(endpoint: str) -> AsyncIterator[DynamoLedger]:
+    """Yield a ledger on a table and a bucket of its own."""
+    name, session = f"ledger-{uuid.uuid4().hex[:12]}", get_session()
+    async with AsyncExitStack() as stack:
+        clients = {}
+
+        async def client(service: str):
+            if service not in clients:
+                made = session.create_client(service, region_name=REGION, endpoint_url=endpoint, **KEYS)
+                clients[service] = await stack.enter_async_context(made)
+            return clients[service]
+
+        await (await client("dynamodb")).create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": PARTITION, "KeyType": "HASH"}, {"AttributeName": SORT, "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": one, "AttributeType": "S"} for one in (PARTITION, SORT)],
+        )
+        s3 = await client("s3")
+        await s3.create_bucket(Bucket=name)
+        await s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        yield DynamoLedger(Aws(client, REGION), name, name)

@@ -1,0 +1,56 @@
+"""Consent in time: since when a stack waits for a person, whether that was told, and when it is given up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from infra.ledger import Item
+from workflows.failures import Failure, consent_overdue
+from workflows.fingerprint import digest
+from workflows.outcome import Outcome, ResourceStatus, Result, Status
+
+#: Seconds between two looks at whether a person has consented.
+LOOK_AGAIN = 30.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How a stack waits for consent: since when (seconds since the epoch), and what was told last."""
+
+    generation: int
+    since: float
+    told: str = ""
+
+    @classmethod
+    def read(cls, item: Item, generation: int, now: float) -> "Waiting":
+        """Read what a stack's item says; a new wait where it says nothing of this generation."""
+        held: Mapping[str, Any] = item.get("consent") or {}
+        if held.get("generation") != generation:
+            return cls(generation, now)
+        return cls(generation, float(held["since"]), str(held.get("told", "")))
+
+    def item(self) -> dict[str, Any]:
+        """Return the member of the stack's item."""
+        return {"consent": {"generation": self.generation, "since": self.since, "told": self.told}}
+
+    def telling(self, outcome: Outcome) -> "Waiting":
+        """Return it with what an outcome tells; the same where that is no news. URLs are kept as digests alone."""
+        asking = {result.address: result.consent for result in outcome.results if result.consent is not None}
+        return replace(self, told=digest([[a, str(one.get("authorizationUrl", ""))] for a, one in asking.items()]))
+
+    def overdue(self, timeout: float, now: float) -> bool:
+        """Tell whether nobody consented in time."""
+        return now - self.since > timeout
+
+
+def given_up(outcome: Outcome, timeout: float) -> Outcome:
+    """Return the outcome of a stack for which nobody consented in time: what waited has failed."""
+    results = tuple(_failed(result, timeout) for result in outcome.results)
+    return replace(outcome, status=Status.FAILED, results=results, retry_after=None)
+
+
+def _failed(result: Result, timeout: float) -> Result:
+    if result.status is not ResourceStatus.AWAITING_CONSENT:
+        return result
+    failure: Failure = consent_overdue(result.address, timeout)
+    return replace(result, status=ResourceStatus.FAILED, reason=failure.message, failure=failure, consent=None)

@@ -1,0 +1,88 @@
+"""Messages that cannot be worked on: put into the dead-letter queue with their reason, and taken out again by it."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from infra.aws import Calls
+from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime
+from workflows.context import Context
+
+log = structlog.get_logger()
+
+#: The attribute of a dead letter that says why it is one.
+REASON = "reason"
+#: What no further delivery would cure.
+_HOPELESS = "NotARequest"
+_SECONDS = 30.0
+
+
+async def bury(context: Context, record: Mapping[str, Any], reason: str) -> bool:
+    """Put a message into the dead-letter queue where it is to be delivered no more; False where it is.
+
+    The queue would move it there by itself, but without a reason; it still does when this fails.
+    """
+    deliveries = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    hopeless = reason.startswith(_HOPELESS) or deliveries >= context.settings.deliveries
+    if not context.settings.dead_letters or not hopeless:
+        return False
+    attributes = {REASON: reason, "messageId": str(record.get("messageId", "")), "deliveries": str(deliveries)}
+    message = {
+        "QueueUrl": context.settings.dead_letters,
+        "MessageBody": record.get("body") or " ",
+        "MessageAttributes": {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    }
+    try:
+        await context.aws.within(Deadline.within(_SECONDS))("SendMessage", message, service="sqs")
+    except (CallFailed, OutOfTime) as failed:
+        log.error("dead letter not sent", message_id=record.get("messageId"), error=str(failed))
+        return False
+    log.error("dead letter", message_id=record.get("messageId"), reason=reason)
+    return True
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One message of a dead-letter queue."""
+
+    id: str
+    receipt: str
+    body: str
+    reason: str
+
+    @classmethod
+    def read(cls, message: Mapping[str, Any]) -> "DeadLetter":
+        """Read a message that was received with its attributes. One that the queue moved itself has no reason."""
+        attributes = message.get("MessageAttributes") or {}
+        reason = attributes.get(REASON, {}).get("StringValue", "")
+        return cls(message["MessageId"], message["ReceiptHandle"], message["Body"], reason or "deliveries exhausted")
+
+
+async def letters(calls: Calls, queue: str) -> AsyncIterator[DeadLetter]:
+    """Yield the messages of a dead-letter queue; those that are not deleted show again after a minute."""
+    seen: set[str] = set()
+    wanted = {
+        "QueueUrl": queue,
+        "MaxNumberOfMessages": 10,
+        "VisibilityTimeout": 60,
+        "WaitTimeSeconds": 1,
+        "MessageAttributeNames": ["All"],
+    }
+    while True:
+        answer = await calls("ReceiveMessage", wanted, service="sqs")
+        found = [DeadLetter.read(message) for message in answer.get("Messages", [])]
+        fresh = [letter for letter in found if letter.id not in seen]
+        if not fresh:
+            return
+        seen.update(letter.id for letter in fresh)
+        for letter in fresh:
+            yield letter
+
+
+async def send_again(calls: Calls, letter: DeadLetter, *, dead: str, queue: str) -> None:
+    """Put a dead letter into a queue again, then take it out of the dead-letter queue: rather twice than never."""
+    await calls("SendMessage", {"QueueUrl": queue, "MessageBody": letter.body}, service="sqs")
+    await calls("DeleteMessage", {"QueueUrl": dead, "ReceiptHandle": letter.receipt}, service="sqs")

@@ -1,0 +1,115 @@
+"""Fulfilling requests: the one way in for every door, from who asks to what is answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+
+from infra.deadline import Deadline
+from infra.settings import Operation
+from workflows.answers import announced, rejected, rejected_unread
+from workflows.authority import Allowed, Submitter
+from workflows.context import Context
+from workflows.decide import Mode
+from workflows.intake import admit, authorize
+from workflows.memory import partition_of, stack_key
+from workflows.outcome import Outcome, Status
+from workflows.planning import plan
+from workflows.problems import Invalid, Problem
+from workflows.provision import Job
+from workflows.reading import read_stack
+from workflows.request import Request
+from workflows.stages import SYNCHRONIZATION
+
+#: Seconds after which to look again whether a paused deployment goes on.
+_PAUSED_SECONDS = 300.0
+
+
+async def fulfil(context: Context, request: Request, deadline: Deadline, *, admitted: bool = False) -> Outcome:
+    """Do what a request asks for, as far as this run's time goes, and announce what came of it.
+
+    `admitted` says that its submitter was found to be allowed to ask for it, when it was accepted.
+
+    Raises CallFailed when AWS cannot be asked at all: nothing was decided then, and the request is to come again.
+    """
+    if context.settings.mode is Operation.PAUSED:
+        return _paused(request)
+    began = anyio.current_time()
+    calls = context.aws.within(deadline)
+    try:
+        request, allowed = (request, None) if admitted else await admit(context, calls, request)
+        if request.dry_run or context.settings.mode is Operation.OBSERVE:
+            outcome = await _planned(context, request, allowed, deadline)
+        else:
+            outcome = await Job(context, calls, request, allowed).do()
+    except Invalid as invalid:
+        outcome = rejected(request, invalid.problems)
+    return await announced(context, outcome, anyio.current_time() - began, request.submitter)
+
+
+async def _planned(context: Context, request: Request, allowed: Allowed | None, deadline: Deadline) -> Outcome:
+    """Return a plan as an outcome: nothing is accepted, marked or changed."""
+    outcome = Outcome(
+        stack=request.stack,
+        status=Status.PLANNED,
+        request_id=request.request_id,
+        account=context.aws.known.get("account", ""),
+        region=context.aws.region,
+    )
+    if request.mode is not Mode.PROVISION:
+        return replace(outcome, reason="this deployment only observes; removals and synchronizations are not planned")
+    document = request.document or {}
+    authorize(allowed, read_stack(document))
+    found = await plan(context, document, deadline, request.allow)
+    account = context.aws.known.get("account", "")
+    return replace(outcome, account=account, warnings=found.warnings, calls=found.calls, plan=found.shown())
+
+
+def _paused(request: Request) -> Outcome:
+    """Return that nothing is done for now; it is no news, since nothing happened."""
+    outcome = Outcome(request.stack, Status.IN_PROGRESS, request.request_id, request.generation)
+    return replace(outcome, reason="this deployment is paused", retry_after=_PAUSED_SECONDS, news=False)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A request that was accepted before, as who goes on with it names it."""
+
+    stack: str
+    generation: int
+    request_id: str
+    synchronize: bool = False
+    stage: str = ""
+
+    def request(self, item: Mapping[str, Any] | None = None) -> Request:
+        """Return the request, with what a stack's item holds of it."""
+        held = item or {}
+        if self.synchronize or self.stage == SYNCHRONIZATION:
+            return Request(mode=Mode.SYNCHRONIZE, request_id=self.request_id, stack=self.stack)
+        return Request(
+            mode=Mode(held.get("mode", Mode.PROVISION)),
+            request_id=self.request_id,
+            stack=self.stack,
+            document=held.get("document"),
+            generation=self.generation,
+            allow=frozenset(held.get("allow") or ()),
+            submitter=Submitter.read(held.get("submitter")),
+            stage=self.stage,
+        )
+
+
+async def resume(context: Context, named: Named, deadline: Deadline) -> Outcome:
+    """Go on with a request that was accepted before; its document is read from the ledger, not from the caller.
+
+    A deployment that does not act leaves it for later.
+    """
+    if context.settings.mode is not Operation.ACT:
+        return _paused(named.request())
+    account = await context.aws.within(deadline).account()
+    item = await context.ledger.get(stack_key(partition_of(account, context.aws.region, named.stack)))
+    if item is None or named.generation > int(item["generation"]):
+        what = f"generation {named.generation} of a stack named {named.stack}"
+        problem = Problem("stack", "unknown-stack", f"{what} is not known here")
+        return await announced(context, rejected_unread(named.request_id, [problem]))
+    return await fulfil(context, named.request(item), deadline, admitted=True)

@@ -1,0 +1,73 @@
+"""Handing over: what a door cannot settle in its time goes on in the state machine, once per request.
+
+The execution's name says which request it is for, so that a repeated delivery finds the one that is running.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from infra.deadline import Deadline
+from infra.errors import CallFailed
+from workflows.context import Context
+from workflows.decide import Mode
+from workflows.outcome import Outcome, Status
+from workflows.request import Request
+
+log = structlog.get_logger()
+
+#: What goes on: the rest is an answer.
+GOES_ON = frozenset({Status.IN_PROGRESS, Status.AWAITING_CONSENT})
+_LONGEST_NAME = 80
+_MOST_ATTEMPTS = 1000
+_STRANGE = re.compile(r"[^A-Za-z0-9_-]+")
+_SECONDS = 30.0
+
+
+def execution_name(stack: str, request_id: str, attempt: int) -> str:
+    """Return the name of an execution: `stack-requestId-attempt`, made fit where it is too long or not plain."""
+    plain = _STRANGE.sub("_", f"{stack}-{request_id}")
+    end = f"-{attempt}"
+    if plain == f"{stack}-{request_id}" and len(plain + end) <= _LONGEST_NAME:
+        return plain + end
+    # What was cut or replaced is told apart by the digest of what it was.
+    mark = hashlib.sha256(f"{stack}\n{request_id}".encode()).hexdigest()[:16]
+    return f"{plain[: _LONGEST_NAME - len(mark) - len(end) - 1]}-{mark}{end}"
+
+
+async def hand_over(context: Context, request: Request, outcome: Outcome) -> bool:
+    """See to it that an execution goes on with an accepted request; False where there is no state machine for it.
+
+    Raises CallFailed when that cannot be had: the message is to come again.
+    """
+    if not context.settings.state_machine or outcome.status not in GOES_ON or not outcome.generation:
+        return False
+    given: dict[str, Any] = {"stack": outcome.stack, "generation": outcome.generation, "requestId": outcome.request_id}
+    if request.mode is Mode.SYNCHRONIZE:
+        given["synchronize"] = True
+    return await start(context, given)
+
+
+async def start(context: Context, given: Mapping[str, Any]) -> bool:
+    """See to it that an execution runs for `{stack, generation, requestId}`. Raises CallFailed."""
+    machine = context.settings.state_machine
+    calls = context.aws.within(Deadline.within(_SECONDS))
+    for attempt in range(1, _MOST_ATTEMPTS):
+        name = execution_name(given["stack"], given["requestId"], attempt)
+        wanted = {"stateMachineArn": machine, "name": name, "input": json.dumps(given, sort_keys=True)}
+        try:
+            await calls("StartExecution", wanted, service="stepfunctions")
+        except CallFailed as failed:
+            if failed.code != "ExecutionAlreadyExists":
+                raise
+            arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+            found = await calls("DescribeExecution", {"executionArn": arn}, service="stepfunctions")
+            if found["status"] not in ("RUNNING", "PENDING_REDRIVE"):
+                continue  # it ended without settling the request, which is why we are here
+        log.info("handed over", execution=name)
+        return True
+    return False

@@ -1,0 +1,70 @@
+"""What is no request and still asks for work: a schedule's tick, and the service's word that a registry is going.
+
+A synchronization is asked for on the bus, one request a stack; converging again goes straight to the state machine,
+by the name of what was accepted. Both take the way of every other request from there on.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from infra.deadline import Deadline
+from infra.ledger import Item
+from workflows.acceptance import synchronization_of
+from workflows.context import Context
+from workflows.decide import Mode
+from workflows.handover import start
+from workflows.memory import Memory, partition_of, stack_key
+from workflows.outcome import Status
+
+#: The detail type of a schedule's tick; its detail may say `{"converge": true}`.
+TICK = "Gateway Schedule"
+#: Where the registries' events come from, before and after they moved to a service of their own.
+_SERVICES = frozenset({"aws.agent-registry", "aws.bedrock-agentcore"})
+_REGISTRY = re.compile(r"arn:[a-z-]+:[a-z-]+:[a-z0-9-]+:\d{12}:registry/[A-Za-z0-9]+")
+_GOING = re.compile(r"delet|failed", re.IGNORECASE)
+_SECONDS = 60.0
+
+
+def is_notice(event: Mapping[str, Any]) -> bool:
+    """Tell whether an event is a tick or the service's."""
+    return event.get("detail-type") == TICK or event.get("source") in _SERVICES
+
+
+async def notice(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for what an event makes needful; return the stacks for which that was done."""
+    asked = []
+    request_id = f"schedule-{event.get('id', '')}"
+    detail = event.get("detail") or {}
+    registries = set(_REGISTRY.findall(str(detail) + str(event.get("resources", ""))))
+    async for partition, item in _stacks(context):
+        stack = partition.split("/", 2)[2]
+        if event.get("detail-type") != TICK:
+            if not _GOING.search(str(event.get("detail-type"))) or not await _holds(context, partition, registries):
+                continue
+            await _converge(context, stack, item, request_id)
+        elif detail.get("converge"):
+            await _converge(context, stack, item, request_id)
+        elif synchronization_of(item) is not None:
+            await context.ask("Gateway Stack Synchronization Requested", {"stack": stack, "requestId": request_id})
+        asked.append(stack)
+    return {"version": 1, "asked": asked}
+
+
+async def _stacks(context: Context) -> AsyncIterator[tuple[str, Item]]:
+    """Yield the stacks of this account and Region that are as declared: what is under way needs no push."""
+    account = await context.aws.within(Deadline.within(_SECONDS)).account()
+    for partition in await context.ledger.partitions(partition_of(account, context.aws.region, "")):
+        item = await context.ledger.get(stack_key(partition)) or {}
+        ready = (item.get("outcome") or {}).get("status") == Status.READY
+        if ready and item.get("mode") == Mode.PROVISION:
+            yield partition, item
+
+
+async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
+    items = (await context.ledger.query(partition, "resource#")).values()
+    return any(Memory.read(item).arn in arns for item in items)
+
+
+async def _converge(context: Context, stack: str, item: Item, request_id: str) -> None:
+    await start(context, {"stack": stack, "generation": int(item["generation"]), "requestId": request_id})
