@@ -29,6 +29,16 @@ check: $(STAMP) ## Lint, types, imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# The functions share one artifact; SAM asks for it once for each. ARCH, GRANTS and TARGET_PYTHON may be set.
+ARCH ?= arm64
+export ARCH
+
+build: $(STAMP) ## Build what is deployed, into .aws-sam/build
+	@PATH="$(abspath $(BIN)):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build --parameter-overrides Architecture=$(ARCH)
+
+build-RequestsFunction build-EventsFunction build-ConvergeFunction: $(STAMP)
+	@$(BIN)/python tools/build_artifact.py "$(ARTIFACTS_DIR)"
+
 bench: $(STAMP) ## Time to READY against the floor, and against a sequential script
 	@$(BIN)/python tests/bench/bench.py
 
@@ -43,4 +53,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test check bench docs lock
+.PHONY: help install demo test check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
+	lock

@@ -71,7 +71,7 @@ class Environment:
 
     async def _make(self) -> Context:
         settings = self.settings
-        aws = await open_clients(self._stack, self.redaction, workers=settings.workers)
+        aws = await open_clients(self._stack, self.redaction, workers=settings.workers, account=settings.account)
         bus = Bus(aws, settings.bus)
         return Context(
             aws=aws,

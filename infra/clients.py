@@ -25,7 +25,9 @@ _SANDBOX_KEY = "sandbox"
 _SANDBOX_ACCOUNT = "000000000000"
 
 
-async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1) -> Aws:
+async def open_clients(
+    stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1, account: str = ""
+) -> Aws:
     """Return the clients, opened on first use; the exit stack closes them. Standard AWS settings apply.
 
     Against an endpoint on loopback, a missing Region and missing credentials are made up.
@@ -51,7 +53,8 @@ async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: 
 
     for service in _AT_ONCE:
         await client(service)
-    known = {"account": account} if (account := os.environ.get("AWS_ACCOUNT_ID")) else {}
+    account = account or os.environ.get("AWS_ACCOUNT_ID", "")
+    known = {"account": account} if account else {}
     return Aws(client, str(region), Pace(1.0 / workers), redaction, known, _SANDBOX_ACCOUNT if local else None)
 
 

@@ -40,6 +40,8 @@ class Settings(BaseModel):
     bucket: str = Field(default="", alias="GATEWRIGHT_BUCKET", pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|)$")
     #: The event bus for announcements; without one they are log lines.
     bus: str = Field(default="", alias="GATEWRIGHT_BUS_NAME", max_length=1600)
+    #: The account that it works in, where that is known and need not be asked for.
+    account: str = Field(default="", alias="GATEWRIGHT_ACCOUNT_ID", pattern=r"^(\d{12}|)$")
     #: The state machine that goes on with what a door cannot settle in its time.
     state_machine: str = Field(
         default="",
