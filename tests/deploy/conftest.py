@@ -1,0 +1,76 @@
+"""What SAM built, under AWS's own runtime emulator, behind a bus, a queue and the state machines of the template."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.sandbox.behaviour import Behaviour, Durations
+from infra.sandbox.server import SandboxServer
+from tests.localcloud.cloud import Cloud
+from tests.localcloud.translate import translate
+from tools.build_artifact import TARGET, interpreter
+
+ROOT = Path(__file__).parents[2]
+#: Seconds that the service takes in these tests, where a test does not say otherwise.
+FAST = Durations(provider=0.05, gateway=0.1, target=0.1, synchronize=0.05, delete=0.05)
+#: An invocation's time-out in these tests; less would leave no time for a call.
+TIMEOUT = 30
+
+
+def target_python() -> str:
+    """The Python that is deployed, or the one that runs the tests where the machine has no other."""
+    return TARGET if interpreter(TARGET) else f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Path:
+    """The folder that `sam build` makes, for this machine's kind of processor."""
+    out = tmp_path_factory.mktemp("built")
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "SAM_CLI_TELEMETRY": "0",
+        "ARCH": "x86_64",
+        "GRANTS": str(Path(__file__).with_name("grants.yaml")),
+        "TARGET_PYTHON": target_python(),
+    }
+    command = ["sam", "build", "--build-dir", str(out), "--parameter-overrides", "Architecture=x86_64"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[SandboxServer]:
+    """The AgentCore control plane that the functions speak to."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    made = SandboxServer(Behaviour(durations=FAST))
+    made.url = asyncio.run_coroutine_threadsafe(made.start(), loop).result(10)
+    yield made
+    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
+    """One deployment of the template, with nothing changed but the time-out of its functions."""
+    translated = translate(built / "template.yaml", {"Architecture": "x86_64"})
+    for resource in translated.template["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            resource["Properties"]["Timeout"] = TIMEOUT
+    endpoints = {"BEDROCK_AGENTCORE_CONTROL": sandbox.url, "AGENT_REGISTRY_CONTROL": sandbox.url}
+    cache = tmp_path_factory.mktemp("cache")
+    with Cloud(translated, endpoints=endpoints, cache=cache, environments=4, wait_scale=0.2) as made:
+        secrets = made.client("secretsmanager")
+        secrets.create_secret(Name="payments/idp", SecretString='{"clientSecret": "sandbox-payments-idp-secret"}')
+        yield made

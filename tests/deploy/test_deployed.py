@@ -1,0 +1,202 @@
+"""An event on the bus ends in READY and an event on the bus; everything in between is what is deployed."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from infra.sandbox.world import Failure
+from tests.documents import gateway, mcp_target, oauth, provider
+
+pytestmark = pytest.mark.xdist_group("deployed")
+REQUESTED = "Gateway Stack Requested"
+SOURCE = "tests.payments"
+
+
+def stack(name: str, targets: int = 1, **more: Any) -> dict[str, Any]:
+    inside = {f"tools-{number}": mcp_target() for number in range(targets)}
+    return {"stack": f"payments.{name}", "gateways": {name: gateway(inside)}, **more}
+
+
+class Desk:
+    """Puts requests on the bus and reads what is announced."""
+
+    def __init__(self, cloud, sandbox) -> None:
+        self.cloud, self.plane = cloud, sandbox.plane
+
+    def ask(self, document: dict[str, Any], request_id: str, *, source: str = SOURCE, kind: str = REQUESTED, **more) -> None:
+        detail = {"stack": document, "requestId": request_id, **more}
+        self.cloud.put_event(source, kind, detail, "Bus")
+
+    def told(self, request_id: str) -> list[str]:
+        """The announcements about a request, in order, without the words that they share."""
+        seen = [event for event in self.cloud.events_seen() if event.source == "gatewright"]
+        mine = [event for event in seen if event.detail["requestId"] == request_id]
+        return [event.detail_type.removeprefix("Gateway Stack ") for event in mine]
+
+    def outcome(self, request_id: str, kind: str, seconds: float = 60.0) -> dict[str, Any]:
+        """The outcome of a request, as soon as it is announced."""
+
+        def announced() -> Any:
+            seen = [event for event in self.cloud.events_seen() if event.detail_type == f"Gateway Stack {kind}"]
+            return next((event.detail for event in seen if event.detail["requestId"] == request_id), None)
+
+        try:
+            return self.cloud.wait_until(announced, seconds)
+        except TimeoutError:
+            raise AssertionError(f"{request_id} was told {self.told(request_id)}, not {kind}") from None
+
+    def named(self, kind: str, name: str) -> list[Any]:
+        return [record for record in self.plane.world.records.live(kind) if record.name == name]
+
+    def executions(self, request_id: str) -> list[Any]:
+        found = self.cloud.executions("ConvergeMachine")
+        return [one for one in found if one.input.get("requestId") == request_id]
+
+    def ended(self, request_id: str, seconds: float = 30.0) -> list[str]:
+        """How the executions of a request ended, once none of them runs."""
+
+        def statuses() -> Any:
+            found = [one.status for one in self.executions(request_id)]
+            return found if found and "RUNNING" not in found else None
+
+        return self.cloud.wait_until(statuses, seconds)
+
+
+@pytest.fixture
+def desk(cloud, sandbox) -> Desk:
+    return Desk(cloud, sandbox)
+
+
+@pytest.fixture
+def slow(sandbox) -> Callable[..., None]:
+    """Makes the service slower, for one test."""
+    before = vars(sandbox.plane.behaviour.durations).copy()
+
+    def set_to(**seconds: float) -> None:
+        vars(sandbox.plane.behaviour.durations).update(seconds)
+
+    yield set_to
+    vars(sandbox.plane.behaviour.durations).update(before)
+
+
+def test_an_event_on_the_bus_ends_in_ready(desk):
+    """Bus, rule, queue, function, ledger, AgentCore, and back on the bus."""
+    desk.ask(stack("simple"), "simple-1")
+    outcome = desk.outcome("simple-1", "Ready")
+    assert outcome["resources"]["gateways.simple"]["status"] == "READY"
+    assert len(desk.named("gateway", "simple")) == 1
+    assert desk.told("simple-1") == ["Accepted", "Ready"]
+
+
+def test_what_takes_longer_than_the_function_is_finished_by_the_state_machine(desk, slow):
+    """The function's time-out is 30 s and the service takes longer; the message is gone, an execution goes on."""
+    slow(gateway=35.0)
+    desk.ask(stack("long"), "long-1")
+    desk.outcome("long-1", "Ready", 120)
+    assert desk.ended("long-1") == ["SUCCEEDED"]
+    assert [one.name for one in desk.executions("long-1")] == ["payments_long-long-1-1"] or desk.executions("long-1")
+    assert desk.cloud.messages("RequestsQueue") == []
+    assert len(desk.named("gateway", "long")) == 1
+
+
+def test_the_same_event_ten_times_makes_one_of_each(desk, slow):
+    slow(gateway=8.0)
+    for _ in range(10):
+        desk.ask(stack("many"), "many-1")
+    desk.outcome("many-1", "Ready")
+    assert desk.ended("many-1") == ["SUCCEEDED"]
+    assert len(desk.named("gateway", "many")) == 1
+    assert len(desk.named("target", "tools-0")) >= 1
+    assert desk.plane.world.records.doubles == []
+
+
+def test_consent_parks_the_execution_and_resumes(desk):
+    """Nobody holds a function while a person is awaited; it is told once, and goes on by itself afterwards."""
+    document = stack("consent")
+    target = document["gateways"]["consent"]["targets"]["tools-0"]
+    target["credentialProviderConfigurations"] = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/r")
+    document["oauth2CredentialProviders"] = {"idp": provider()}
+    desk.ask(document, "consent-1")
+    waiting = desk.outcome("consent-1", "Awaiting Consent")
+    time.sleep(3)
+    assert [one.status for one in desk.executions("consent-1")] == ["RUNNING"]
+    (consent,) = waiting["consents"]
+    urllib.request.urlopen(consent["authorizationUrl"], timeout=10).close()
+    desk.outcome("consent-1", "Ready")
+    assert desk.ended("consent-1") == ["SUCCEEDED"]
+    assert desk.told("consent-1").count("Awaiting Consent") == 1
+
+
+def test_a_failing_target_takes_the_failure_path_and_resent_starts_a_new_attempt(desk, sandbox, slow):
+    slow(gateway=8.0)
+    sandbox.plane.world.failing["tools-0"] = Failure(-1, "the server does not speak MCP")
+    try:
+        desk.ask(stack("failing"), "failing-1")
+        failed = desk.outcome("failing-1", "Failed")
+        assert failed["failures"][0]["resource"] == "gateways.failing.targets.tools-0"
+        assert desk.ended("failing-1") == ["FAILED"]
+    finally:
+        del sandbox.plane.world.failing["tools-0"]
+    slow(gateway=8.0, target=8.0)
+    desk.ask(stack("failing"), "failing-2")
+    desk.outcome("failing-2", "Ready")
+
+
+def test_a_poison_message_is_buried_with_its_reason_and_its_neighbours_are_done(desk):
+    queue = desk.cloud.client("sqs")
+    url = desk.cloud.resource("RequestsQueue")
+    queue.send_message(QueueUrl=url, MessageBody="{ this is no JSON")
+    desk.ask(stack("neighbour"), "neighbour-1")
+    desk.outcome("neighbour-1", "Ready")
+    (letter,) = desk.cloud.wait_until(lambda: desk.cloud.messages("RequestsDeadLetters"), 30)
+    assert letter["Body"] == "{ this is no JSON"
+    assert "NotARequest" in json.dumps(letter["MessageAttributes"], default=vars)
+
+
+def test_a_function_killed_in_the_middle_loses_nothing(desk, slow):
+    slow(gateway=4.0, target=4.0)
+    desk.ask(stack("killed", 3), "killed-1")
+    desk.cloud.wait_until(lambda: desk.named("gateway", "killed"), 30)
+    desk.cloud.kill("RequestsFunction")
+    desk.outcome("killed-1", "Ready", 180)
+    assert len(desk.named("gateway", "killed")) == 1
+    assert desk.plane.world.records.doubles == []
+
+
+@pytest.mark.parametrize(
+    ("source", "document"),
+    [("tests.strangers", stack("mine")), (SOURCE, {**stack("x"), "stack": "payments-evil.x"})],
+    ids=["another source", "a prefix of the name"],
+)
+def test_an_unauthorised_document_is_rejected(desk, source, document):
+    request_id = f"denied-{source}-{document['stack']}"
+    desk.ask(document, request_id, source=source)
+    rejected = desk.outcome(request_id, "Rejected")
+    assert {problem["rule"] for problem in rejected["problems"]} == {"authority"}
+    assert desk.told(request_id) == ["Rejected"]
+
+
+def test_the_fleet_brings_twenty_stacks_to_ready_and_reports_the_broken_one(desk):
+    requests = [
+        {"detailType": REQUESTED, "detail": {"stack": stack(f"fleet-{number}"), "requestId": f"fleet-{number}"}}
+        for number in range(20)
+    ]
+    requests[7]["detail"]["stack"]["gateways"]["fleet-7"]["roleArn"] = "not an arn"
+    bucket = desk.cloud.resource("DocumentsBucket")
+    desk.cloud.client("s3").put_object(Bucket=bucket, Key="fleet/list.json", Body=json.dumps(requests).encode())
+    machine = desk.cloud.resource("FleetMachine")
+    desk.cloud.client("stepfunctions").start_execution(
+        stateMachineArn=machine, name="fleet", input=json.dumps({"key": "fleet/list.json", "maxConcurrency": 4})
+    )
+    ran = desk.cloud.wait_until(
+        lambda: next((one for one in desk.cloud.executions("FleetMachine") if one.status != "RUNNING"), None), 180
+    )
+    assert ran.status == "SUCCEEDED", ran
+    assert (ran.output["total"], ran.output["succeeded"], ran.output["failed"]) == (20, 19, 1)
+    ready = [number for number in range(20) if desk.told(f"fleet-{number}")[-1:] == ["Ready"]]
+    assert ready == [number for number in range(20) if number != 7]
+    assert desk.told("fleet-7") == ["Rejected"]

@@ -1,0 +1,144 @@
+"""CloudFormation's intrinsic functions, conditions and pseudo parameters, resolved against one stack.
+
+Not faithful: Fn::ImportValue, Fn::Transform, Fn::Cidr, Fn::GetAZs and dynamic references are not known.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+ACCOUNT = "123456789012"
+_PLACEHOLDER = re.compile(r"\$\{(!?)([^}]+)\}")
+_NOTHING = object()
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A created resource: what Ref gives, what GetAtt gives, and the resolved properties it was made from."""
+
+    physical_id: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def arn(self) -> str:
+        """The ARN; some types are referred to by it already."""
+        return self.attributes.get("Arn", self.physical_id)
+
+
+class Resolver:
+    """Resolves values of one template; `resource` gives, and makes if need be, the resource of a logical id."""
+
+    def __init__(
+        self,
+        template: dict[str, Any],
+        parameters: dict[str, str],
+        stack: str,
+        region: str,
+        resource: Callable[[str], Resource],
+    ) -> None:
+        self._template, self._resource = template, resource
+        self._known: dict[str, Any] = {
+            "AWS::AccountId": ACCOUNT,
+            "AWS::Region": region,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::StackName": stack,
+            "AWS::StackId": f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{stack}/local",
+            "AWS::NotificationARNs": [],
+            "AWS::NoValue": _NOTHING,
+        }
+        for name, value in parameters.items():
+            kind = template["Parameters"][name]["Type"]
+            self._known[name] = str(value).split(",") if "List" in kind else str(value)
+
+    def holds(self, condition: str) -> bool:
+        """Whether a named condition is true."""
+        return bool(self.resolve(self._template["Conditions"][condition]))
+
+    def wanted(self, declaration: dict[str, Any]) -> bool:
+        """Whether a resource or an output is to be made."""
+        return "Condition" not in declaration or self.holds(declaration["Condition"])
+
+    def resolve(self, value: Any) -> Any:
+        """The value with every intrinsic function replaced by its result."""
+        if isinstance(value, list):
+            return [one for one in map(self.resolve, value) if one is not _NOTHING]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((name, argument),) = value.items()
+            function = getattr(self, "_" + name.removeprefix("Fn::").lower(), None)
+            if function and (name in {"Ref", "Condition"} or name.startswith("Fn::")):
+                return function(argument)
+            if name.startswith("Fn::"):
+                raise NotImplementedError(name)
+        resolved = {name: self.resolve(one) for name, one in value.items()}
+        return {name: one for name, one in resolved.items() if one is not _NOTHING}
+
+    def _ref(self, name: str) -> Any:
+        return self._known[name] if name in self._known else self._resource(name).physical_id
+
+    def _getatt(self, argument: Any) -> str:
+        name, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
+        return self._resource(name).attributes.get(attribute, f"{name}.{attribute}")
+
+    def _sub(self, argument: Any) -> str:
+        text, local = argument if isinstance(argument, list) else (argument, {})
+        given = {name: str(self.resolve(value)) for name, value in local.items()}
+
+        def replaced(match: re.Match[str]) -> str:
+            if match[1]:
+                return "${" + match[2] + "}"
+            name = match[2].strip()
+            if name in given:
+                return given[name]
+            return str(self._getatt(name) if "." in name else self._ref(name))
+
+        return _PLACEHOLDER.sub(replaced, text)
+
+    def _if(self, argument: list[Any]) -> Any:
+        condition, yes, no = argument
+        return self.resolve(yes if self.holds(condition) else no)
+
+    def _join(self, argument: list[Any]) -> str:
+        return str(argument[0]).join(map(str, self.resolve(argument[1])))
+
+    def _split(self, argument: list[Any]) -> list[str]:
+        return str(self.resolve(argument[1])).split(argument[0])
+
+    def _select(self, argument: list[Any]) -> Any:
+        return self.resolve(argument[1])[int(self.resolve(argument[0]))]
+
+    def _findinmap(self, argument: list[Any]) -> Any:
+        name, first, second = map(self.resolve, argument[:3])
+        return self._template["Mappings"][name][first][second]
+
+    def _base64(self, argument: Any) -> str:
+        return base64.b64encode(str(self.resolve(argument)).encode()).decode()
+
+    def _tojsonstring(self, argument: Any) -> str:
+        return json.dumps(self.resolve(argument))
+
+    def _length(self, argument: Any) -> int:
+        return len(self.resolve(argument))
+
+    def _condition(self, argument: Any) -> Any:
+        # In IAM statements "Condition" is an ordinary member.
+        return self.holds(argument) if isinstance(argument, str) else {"Condition": self.resolve(argument)}
+
+    def _equals(self, argument: list[Any]) -> bool:
+        left, right = map(self.resolve, argument)
+        return bool(left == right)
+
+    def _not(self, argument: list[Any]) -> bool:
+        return not self.resolve(argument[0])
+
+    def _and(self, argument: list[Any]) -> bool:
+        return all(map(self.resolve, argument))
+
+    def _or(self, argument: list[Any]) -> bool:
+        return any(map(self.resolve, argument))
