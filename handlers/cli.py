@@ -5,10 +5,10 @@ People see progress and tables on stderr and stdout; `--json` prints one JSON va
 
 import argparse
 import asyncio
-import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,13 @@ from botocore.exceptions import BotoCoreError
 
 from handlers import cli_show as show
 from handlers.cli_files import Source, read_source
+from handlers.cli_operate import add_commands, settings_of, with_environment
 from handlers.cli_plan import plan as show_plan
-from handlers.environment import Environment
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
 from infra.errors import CallFailed, OutOfTime
-from infra.ledger.sqlite import SqliteLedger
-from infra.settings import Settings, SettingsError, ledger_path, read_settings
-from infra.telemetry import set_up_logs
+from infra.settings import SettingsError
 from workflows.context import Context
 from workflows.decide import Action, Mode
 from workflows.fulfil import fulfil
@@ -34,7 +32,6 @@ from workflows.problems import Invalid
 from workflows.reading import read_stack
 from workflows.request import NotARequest, Request
 from workflows.schema import document_schema
-from workflows.status import stacks
 from workflows.taking_over import TakenOver, take_over
 
 #: Exit codes; see the README.
@@ -71,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gatewright", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"gatewright {version('gatewright')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Callable[[argparse.Namespace], int], text: str, *, file: bool = True) -> Any:
@@ -95,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
             "--ledger",
             default="",
             metavar="URL",
-            help="sqlite:FILE or :memory: (default: a file in the user's state folder)",
+            help="sqlite:FILE, :memory: or dynamodb:TABLE (default: a file in the user's state folder)",
         )
         sub.add_argument(
             "--timeout", type=_seconds, default=3600.0, metavar="S", help="seconds to go on for (default 3600)"
@@ -116,9 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     working("destroy", _destroy, "remove a stack")
     working("sync", _sync, "have the tools of a stack's targets read again")
-    status = command("status", _status, "show what the ledger knows", file=False)
-    status.add_argument("stack", nargs="?", default="", metavar="STACK")
-    status.add_argument("--ledger", default="", metavar="URL")
+    add_commands(command)
     adopting = working("adopt", _adopt, "write the stack document of what was made by hand", file=False)
     adopting.add_argument("section", metavar="SECTION", help="such as gateways")
     adopting.add_argument("name", metavar="NAME", help="the resource's name")
@@ -218,17 +214,6 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
     return _EXIT.get(outcome.status, FAILED)
 
 
-def _status(options: argparse.Namespace) -> int:
-    settings = _settings(options)
-    ledger = SqliteLedger(ledger_path(settings.ledger))
-    try:
-        found = asyncio.run(stacks(ledger, options.stack))
-    finally:
-        ledger.close()
-    show.value(options, found, lambda: show.stacks(found))
-    return DONE if found else FAILED
-
-
 def _adopt(options: argparse.Namespace) -> int:
     stack = options.stack or options.name
 
@@ -266,19 +251,8 @@ def _sandbox(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return read_settings({**os.environ, "GATEWRIGHT_LEDGER": options.ledger} if options.ledger else os.environ)
-
-
 def _with_environment(options: argparse.Namespace, job: Callable[[Context], Awaitable[Any]]) -> Any:
-    settings = _settings(options)
-    env = Environment(settings, progress=show.Progress())
-    # A terminal shows progress itself; log lines are for those who look for trouble.
-    set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)
-    try:
-        return env.run(job)
-    finally:
-        env.close()
+    return with_environment(settings_of(options), job)
 
 
 def _invalid(options: argparse.Namespace, invalid: Invalid) -> int:

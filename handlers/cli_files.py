@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.documents import Unreadable, parse
+from workflows.decide import Mode
 from workflows.parameters import fill
+from workflows.request import DETAIL_TYPES
 
 
 @dataclass(frozen=True)
@@ -17,20 +19,38 @@ class Source:
     allow: frozenset[str] = frozenset()
 
 
+#: What a file can ask for, and the detail type of that.
+_TYPES = {mode: detail_type for detail_type, mode in DETAIL_TYPES.items()}
+
+
+def read_request_file(path: Path, ask: str = "") -> tuple[str, dict[str, Any]]:
+    """Return the detail type and detail of a request for a deployment, from a document or a sample event.
+
+    `ask` is what is asked for (provision, plan, remove, synchronize), where the file does not say or says otherwise.
+    Raises OSError, or Unreadable naming the file and the place.
+    """
+    value = _read(path)
+    detail_type = value.get("detail-type") or _TYPES[Mode.PROVISION]
+    detail = dict(value["detail"]) if isinstance(value.get("detail"), Mapping) else {"stack": value}
+    if ask:
+        detail_type = _TYPES[Mode(ask.upper() if ask != "plan" else "PROVISION")]
+        stack = detail.get("stack")
+        if ask in ("remove", "synchronize") and isinstance(stack, Mapping):
+            detail = {"stack": stack.get("stack", "")}
+        if ask == "plan":
+            detail["dryRun"] = True
+    return detail_type, detail
+
+
 def read_source(path: Path, parameters: Mapping[str, Any] | None = None) -> Source:
     """Read a file, with the parameters of its event and of the caller put in.
 
     Raises OSError, or Unreadable naming the file and the place.
     """
-    try:
-        value = parse(path.read_text("utf-8"))
-    except UnicodeDecodeError:
-        raise Unreadable(f"{path}: it is not UTF-8 text") from None
-    except Unreadable as error:
-        raise Unreadable(f"{path}: {error}") from None
-    if isinstance(value, Mapping) and "detail-type" in value and isinstance(value.get("detail"), Mapping):
+    value = _read(path)
+    if "detail-type" in value and isinstance(value.get("detail"), Mapping):
         value = value["detail"]
-    if isinstance(value, Mapping) and isinstance(value.get("stack"), Mapping):
+    if isinstance(value.get("stack"), Mapping):
         allow = value.get("allow", [])
         if not isinstance(allow, list) or not all(isinstance(address, str) for address in allow):
             raise Unreadable(f"{path}: allow is a list of addresses")
@@ -38,6 +58,16 @@ def read_source(path: Path, parameters: Mapping[str, Any] | None = None) -> Sour
         if not isinstance(given, Mapping):
             raise Unreadable(f"{path}: parameters map names to values")
         return Source(fill(value["stack"], {**given, **(parameters or {})}), frozenset(allow))
+    return Source(fill(value, parameters or {}))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        value = parse(path.read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise Unreadable(f"{path}: it is not UTF-8 text") from None
+    except Unreadable as error:
+        raise Unreadable(f"{path}: {error}") from None
     if not isinstance(value, Mapping):
         raise Unreadable(f"{path}: a stack document is a mapping")
-    return Source(fill(value, parameters or {}))
+    return value

@@ -115,6 +115,32 @@ def stacks(found: dict[str, Any]) -> None:
             table(("resource", "id", "pending"), inner)
 
 
+def history(found: dict[str, list[Any]]) -> None:
+    """Print the runs of stacks."""
+    if not found:
+        print("the ledger knows no such stack", file=sys.stderr)
+    for name, runs in found.items():
+        print(name)
+        heads = ("finishedAt", "generation", "requestId", "status", "reason")
+        table((*heads, "calls"), [(*(str(r[one]) for one in heads), str(sum(r["calls"].values()))) for r in runs])
+
+
+def answer(found: dict[str, Any]) -> None:
+    """Print the outcome of a request that a deployment answered."""
+    resources = found["resources"].items()
+    if resources:
+        rows = [(name, one["status"], one.get("action", ""), one.get("id") or "") for name, one in resources]
+        table(("resource", "status", "action", "id"), rows)
+    for one in found["failures"]:
+        print(f"{one['resource']}: {one['code']}: {one['message']}\n  {one['actor']} must act: {one['advice']}")
+    for one in found["problems"]:
+        print(f"{one['path'] or 'document'}: {one['message']} [{one['rule']}]")
+    if found["status"] == "AWAITING_CONSENT":
+        print("the announcement on the bus says where to consent")
+    reason = f" ({found['reason']})" if found["reason"] else ""
+    print(f"{found['stack']}: {found['status']}{reason}")
+
+
 def serving(url: str, options: argparse.Namespace) -> None:
     """Print where the sandbox listens."""
     if options.json:

@@ -25,9 +25,7 @@ _SANDBOX_KEY = "sandbox"
 _SANDBOX_ACCOUNT = "000000000000"
 
 
-async def open_clients(
-    stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1, account: str = ""
-) -> Aws:
+async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1, account: str = "") -> Aws:
     """Return the clients, opened on first use; the exit stack closes them. Standard AWS settings apply.
 
     Against an endpoint on loopback, a missing Region and missing credentials are made up.

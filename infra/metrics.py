@@ -9,20 +9,31 @@ NAMESPACE = "Gatewright"
 
 
 class RunMetrics:
-    """Emits one metric blob per run: its outcome, its calls, its seconds. Dimensions stay few: the outcome's status."""
+    """Emits the metrics of a run: its calls and seconds by the outcome's status, and apart from them what alarms need.
+
+    The outcome is given as JSON, with `sinceAccepted`, the seconds since its request was accepted.
+    """
 
     def __init__(self) -> None:
         self._metrics = Metrics(namespace=NAMESPACE, service="gatewright")
 
     def emit(self, outcome: Mapping[str, Any], seconds: float) -> None:
         """Emit the metrics of a run that returned."""
-        actors = {failure["actor"] for failure in outcome["failures"]}
         self._metrics.add_dimension("status", outcome["status"])
         self._metrics.add_metric("Runs", MetricUnit.Count, 1)
         self._metrics.add_metric("Calls", MetricUnit.Count, sum(outcome["calls"].values()))
         self._metrics.add_metric("RunSeconds", MetricUnit.Seconds, round(seconds, 3))
-        for actor in sorted(actors):
-            self._metrics.add_metric(f"FailedBy{actor.title().replace('_', '')}", MetricUnit.Count, 1)
         for name in ("stack", "requestId", "generation", "runId"):
             self._metrics.add_metadata(name, outcome[name])
         self._metrics.flush_metrics()
+        self._alarming(outcome)
+
+    def _alarming(self, outcome: Mapping[str, Any]) -> None:
+        """Emit who must act on failures, and for how long a request has been in progress."""
+        for actor in sorted({failure["actor"] for failure in outcome["failures"]}):
+            self._metrics.add_metric(f"FailedBy{actor.title().replace('_', '')}", MetricUnit.Count, 1)
+        if outcome["status"] == "IN_PROGRESS" and outcome.get("sinceAccepted") is not None:
+            self._metrics.add_metric("InProgressSeconds", MetricUnit.Seconds, outcome["sinceAccepted"])
+        if self._metrics.metric_set:
+            self._metrics.add_metadata("stack", outcome["stack"])
+            self._metrics.flush_metrics()

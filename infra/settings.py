@@ -56,6 +56,7 @@ class Settings(BaseModel):
     deliveries: int = Field(default=5, alias="GATEWRIGHT_MAX_DELIVERIES", ge=1, le=1000)
     #: The file of grants; without one everybody acts with the worker's rights, as at a terminal.
     grants: str = Field(default="", alias="GATEWRIGHT_GRANTS", max_length=1000)
+    #: Whether it acts, only looks, or does nothing.
     mode: Operation = Field(default=Operation.ACT, alias="GATEWRIGHT_MODE")
     #: How long the history of runs is kept.
     history_days: int = Field(default=90, alias="GATEWRIGHT_HISTORY_DAYS", ge=1, le=3650)

@@ -113,8 +113,8 @@ def _fetch(folder: Path, arch: str, version: str) -> None:
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in reversed(GLIBC)] + [f"manylinux2014_{machine}"]
     tags = [f"cp{version.replace('.', '')}", "abi3", "none"]
     command = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps",
-        "--only-binary=:all:", "--no-compile", "--implementation=cp", f"--python-version={version}",
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
+        "--no-deps", "--only-binary=:all:", "--no-compile", "--implementation=cp", f"--python-version={version}",
         *(f"--platform={platform}" for platform in platforms), *(f"--abi={tag}" for tag in tags),
         "--target", str(folder), "--requirement", str(ROOT / "requirements.txt"),
     ]  # fmt: skip

@@ -73,20 +73,21 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
     return accepted
 
 
-async def accept(ledger: Ledger, partition: str, request: Request, digest: str) -> Accepted | Refused:
-    """Write the acceptance, again from the start when another writer came first."""
+async def accept(ledger: Ledger, partition: str, request: Request, digest: str, now: float = 0.0) -> Accepted | Refused:
+    """Write the acceptance, again from the start when another writer came first. `now` is seconds since the epoch."""
     key = stack_key(partition)
     while True:
         item = await ledger.get(key)
         judged = judge(item, request, digest)
         if isinstance(judged, Refused):
             return judged
+        new = (item or {}).get("requestId") != request.request_id
         judged["version"] = int((item or {}).get("version", 0)) + 1
+        judged["acceptedAt"] = now if new else judged.get("acceptedAt", now)
         try:
             await ledger.write(Put(key, judged, when={"version": (item or {}).get("version")}))
         except ConditionFailed:
             continue
-        new = (item or {}).get("requestId") != request.request_id
         return Accepted(judged["generation"], judged.get("document"), judged, new)
 
 

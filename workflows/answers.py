@@ -15,6 +15,8 @@ from workflows.request import Request
 
 log = structlog.get_logger()
 
+#: What is an answer to who waits for one; of these, only a wait for consent is followed by another.
+_ANSWERS = {*FINAL, Status.PLANNED, Status.AWAITING_CONSENT}
 #: Seconds for which an answer is kept for whoever waits for it.
 _KEPT_FOR = 14 * 86_400.0
 
@@ -34,10 +36,10 @@ async def announced(
 ) -> Outcome:
     """Announce an outcome where it is news, and write the run's one outcome line and its metrics."""
     shown = outcome.shown()
-    context.measure(shown, seconds)
+    context.measure({**shown, "sinceAccepted": outcome.age}, seconds)
     if outcome.news:
         await tell(context, outcome)
-    if context.grants is not None and outcome.status in {*FINAL, Status.PLANNED}:
+    if context.grants is not None and outcome.status in _ANSWERS:
         await _keep(context, outcome, submitter)
     log.info(
         "outcome",

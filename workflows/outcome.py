@@ -104,6 +104,8 @@ class Outcome:
     earlier: Mapping[str, Any] | None = None
     #: Whether it is to be announced: what was told before and did not change is not.
     news: bool = True
+    #: Seconds since its request was accepted.
+    age: float = 0.0
 
     @property
     def failures(self) -> list[Failure]:

@@ -76,6 +76,12 @@ class Job:
             retry = max(1.0, late.retry_after)
             return self._outcome(accepted, Status.IN_PROGRESS, reason=str(late), retry=retry)
         except LeaseLost:
+            item = await context.ledger.get(stack_key(self.partition)) or {}
+            if _finished(item, request.request_id):
+                # An operator ended it.
+                return self._refused(
+                    Refused(Status(item["outcome"]["status"]), item["outcome"]["reason"], None, item["outcome"])
+                )
             # A synchronization is of no generation: it is still to be done, on what is in force then.
             again = self.request.mode is Mode.SYNCHRONIZE
             status = Status.IN_PROGRESS if again else Status.SUPERSEDED
@@ -91,7 +97,7 @@ class Job:
             raise Invalid([problem])
         # A removal is the same one whatever document came with it.
         what = self.stack.digest if self.stack is not None and mode is Mode.PROVISION else digest(["remove"])
-        return await accept(ledger, self.partition, self.request, what)
+        return await accept(ledger, self.partition, self.request, what, self.started.timestamp())
 
     def _accept_synchronization(self, item: Mapping[str, Any] | None) -> Accepted | Refused:
         found = synchronization_of(dict(item) if item is not None else None)
@@ -224,6 +230,7 @@ class Job:
             retry_after=retry,
             calls=dict(self.calls.count),
             reason=reason,
+            age=self.started.timestamp() - float(accepted.item.get("acceptedAt") or self.started.timestamp()),
         )
 
     def _acceptance(self, accepted: Accepted) -> dict[str, Any]:
@@ -241,6 +248,10 @@ class Job:
         accepted = Accepted(refused.generation or 0, None, {})
         outcome = self._outcome(accepted, refused.status, reason=refused.reason)
         return replace(outcome, earlier=refused.outcome)
+
+
+def _finished(item: Mapping[str, Any], request_id: str) -> bool:
+    return item.get("requestId") == request_id and (item.get("outcome") or {}).get("status") in FINAL
 
 
 def _moved(outcome: Outcome, item: Mapping[str, Any]) -> bool:

@@ -27,7 +27,9 @@ class Desk:
     def __init__(self, cloud, sandbox) -> None:
         self.cloud, self.plane = cloud, sandbox.plane
 
-    def ask(self, document: dict[str, Any], request_id: str, *, source: str = SOURCE, kind: str = REQUESTED, **more) -> None:
+    def ask(
+        self, document: dict[str, Any], request_id: str, *, source: str = SOURCE, kind: str = REQUESTED, **more
+    ) -> None:
         detail = {"stack": document, "requestId": request_id, **more}
         self.cloud.put_event(source, kind, detail, "Bus")
 
@@ -118,7 +120,9 @@ def test_consent_parks_the_execution_and_resumes(desk):
     """Nobody holds a function while a person is awaited; it is told once, and goes on by itself afterwards."""
     document = stack("consent")
     target = document["gateways"]["consent"]["targets"]["tools-0"]
-    target["credentialProviderConfigurations"] = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/r")
+    target["credentialProviderConfigurations"] = oauth(
+        "AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/r"
+    )
     document["oauth2CredentialProviders"] = {"idp": provider()}
     desk.ask(document, "consent-1")
     waiting = desk.outcome("consent-1", "Awaiting Consent")

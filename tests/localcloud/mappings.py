@@ -97,7 +97,7 @@ class Mapping:
             return set()
         failures = report.get("batchItemFailures") or []
         named = {failure.get("itemIdentifier") for failure in failures}
-        return named if named <= everything else everything
+        return min(named, everything)
 
     def _shorten(self, message: Any) -> None:
         """Leave `visibility_scale` of the time for which a message stays hidden, whoever set that time."""

@@ -159,7 +159,7 @@ def _start_execution(backend: StepFunctionsParserBackend, arn: str, name: Any = 
 
 
 def _lower_first_letters(task: Any, parameters: dict[str, Any], *rest: Any, **named: Any) -> None:
-    """startExecution's parameters as boto names them; moto passes them on as a definition writes them."""
+    """StartExecution's parameters as boto names them; moto passes them on as a definition writes them."""
     _stock.normalise_parameters(task, parameters, *rest, **named)
     _lower(task, parameters)
 
@@ -194,7 +194,7 @@ def _client_for(region: str, service: str, state_credentials: Any = None) -> Any
         return _client(service)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _client(service: str) -> Any:
     return make_client(_state["host"].url, service, _STATES_KEY, parameter_validation=False)
 

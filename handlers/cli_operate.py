@@ -1,0 +1,170 @@
+"""The commands of operators: what a shared ledger knows, requests over the bus, dead letters."""
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from handlers import cli_show as show
+from handlers.cli_files import read_request_file
+from handlers.environment import Environment
+from infra.deadline import Deadline
+from infra.documents import Unreadable
+from infra.ledger import Ledger
+from infra.ledger.sqlite import SqliteLedger
+from infra.settings import Settings, ledger_path, read_settings
+from infra.telemetry import set_up_logs
+from workflows.answers import answer_key
+from workflows.context import Context
+from workflows.dead_letters import letters, send_again
+from workflows.operating import cancel, history
+from workflows.status import stacks
+
+DONE, FAILED, CONSENT, UNFINISHED, INVALID = 0, 1, 4, 5, 2
+#: The source of what people at terminals put on the bus.
+TERMINAL = "gatewright.terminal"
+_POLL_SECONDS = 2.0
+_EXIT = {"READY": DONE, "DELETED": DONE, "PLANNED": DONE, "AWAITING_CONSENT": CONSENT, "REJECTED": INVALID}
+Command = Callable[..., Any]
+
+
+def add_commands(command: Command) -> None:
+    """Add the commands to a parser; `command(name, function, text, file=...)` adds one and returns its parser."""
+    for name, function, text in (
+        ("status", _status, "show what the ledger knows"),
+        ("history", _history, "show the runs of a stack, the newest first"),
+        ("cancel", _cancel, "end the request of a stack that is under way"),
+    ):
+        sub = command(name, function, text, file=False)
+        sub.add_argument("stack", metavar="STACK", **({"nargs": "?", "default": ""} if name == "status" else {}))
+        sub.add_argument("--ledger", default="", metavar="URL")
+    submit = command("submit", _submit, "ask a deployment: put a request on its bus", file=False)
+    submit.add_argument("file", type=Path, metavar="FILE", help="a stack document or a sample event")
+    submit.add_argument("--bus", required=True, metavar="NAME", help="the deployment's bus")
+    submit.add_argument("--ask", choices=("provision", "plan", "remove", "synchronize"), default="")
+    submit.add_argument("--source", default=TERMINAL, metavar="TEXT", help="what the grants know you by")
+    submit.add_argument("--allow", action="append", default=[], metavar="ADDRESS")
+    submit.add_argument("--wait", action="store_true", help="wait for the outcome, which needs --ledger")
+    submit.add_argument("--ledger", default="", metavar="URL", help="dynamodb:TABLE")
+    submit.add_argument("--timeout", type=float, default=3600.0, metavar="S")
+    dead = command("dead-letters", _dead_letters, "show dead letters by reason, or send them again", file=False)
+    dead.add_argument("--queue", required=True, metavar="URL", help="the dead-letter queue")
+    dead.add_argument("--reason", default="", metavar="TEXT", help="only those whose reason holds this text")
+    dead.add_argument("--redrive-to", default="", metavar="URL", help="the queue to send them to again")
+
+
+def settings_of(options: argparse.Namespace, **more: str) -> Settings:
+    """Return the settings of the environment, with the ledger that the command line names."""
+    named = {"GATEWRIGHT_LEDGER": options.ledger} if getattr(options, "ledger", "") else {}
+    return read_settings({**os.environ, **named, **more})
+
+
+def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]]) -> Any:
+    """Run a job with clients and a ledger, showing progress."""
+    env = Environment(settings, progress=show.Progress())
+    # A terminal shows progress itself; log lines are for those who look for trouble.
+    set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)
+    try:
+        return env.run(job)
+    finally:
+        env.close()
+
+
+def _with_ledger(options: argparse.Namespace, job: Callable[[Ledger], Awaitable[Any]]) -> Any:
+    """Run a job on a ledger; one in a file needs no Region and no credentials."""
+    settings = settings_of(options)
+    if settings.ledger.startswith("dynamodb:"):
+        return with_environment(settings, lambda context: job(context.ledger))
+    ledger = SqliteLedger(ledger_path(settings.ledger))
+
+    async def run() -> Any:
+        return await job(ledger)
+
+    try:
+        return asyncio.run(run())
+    finally:
+        ledger.close()
+
+
+def _status(options: argparse.Namespace) -> int:
+    found = _with_ledger(options, lambda ledger: stacks(ledger, options.stack))
+    show.value(options, found, lambda: show.stacks(found))
+    return DONE if found else FAILED
+
+
+def _history(options: argparse.Namespace) -> int:
+    found = _with_ledger(options, lambda ledger: history(ledger, options.stack))
+    show.value(options, found, lambda: show.history(found))
+    return DONE if found else FAILED
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    found = _with_ledger(options, lambda ledger: cancel(ledger, options.stack, datetime.now(UTC)))
+    show.value(options, found, lambda: show.table(("stack", "request"), list(found.items())))
+    return DONE if found else FAILED
+
+
+def _submit(options: argparse.Namespace) -> int:
+    detail_type, detail = read_request_file(options.file, options.ask)
+    detail["requestId"] = detail.get("requestId") or f"terminal-{secrets.token_hex(6)}"
+    if options.allow:
+        detail["allow"] = sorted({*detail.get("allow", []), *options.allow})
+    if options.wait and not options.ledger.startswith("dynamodb:"):
+        raise Unreadable("--wait needs --ledger dynamodb:TABLE, where the answer is kept")
+
+    async def job(context: Context) -> Any:
+        entry = {"Source": options.source, "DetailType": detail_type, "Detail": json.dumps(detail)}
+        calls = context.aws.within(Deadline.within(60))
+        await calls("PutEvents", {"Entries": [{**entry, "EventBusName": options.bus}]}, service="events")
+        return await _answer(context, detail, options.timeout) if options.wait else None
+
+    answer = with_environment(settings_of(options), job)
+    if answer is None:
+        shown = {
+            "version": 1,
+            "requestId": detail["requestId"],
+            "status": "IN_PROGRESS" if options.wait else "SUBMITTED",
+        }
+        show.value(options, shown, lambda: print(f"{shown['requestId']}: {shown['status']}"))
+        return UNFINISHED if options.wait else DONE
+    show.value(options, answer, lambda: show.answer(answer))
+    return _EXIT.get(answer["status"], FAILED)
+
+
+async def _answer(context: Context, detail: dict[str, Any], seconds: float) -> Any:
+    """Wait for the answer to a request. While a person is awaited, that is the answer so far."""
+    stack = detail.get("stack")
+    name = str(stack.get("stack", "")) if isinstance(stack, dict) else str(stack or "")
+    deadline = Deadline.within(seconds)
+    answer: Any = None
+    while deadline.remaining() > 0:
+        item = await context.ledger.get(answer_key(name, detail["requestId"])) or {}
+        answer = item.get("outcome")
+        if answer is not None and answer["status"] != "AWAITING_CONSENT":
+            return answer
+        await deadline.sleep(min(_POLL_SECONDS, max(0.0, deadline.remaining())), "the answer")
+    return answer
+
+
+def _dead_letters(options: argparse.Namespace) -> int:
+    async def job(context: Context) -> list[dict[str, str]]:
+        calls = context.aws.within(Deadline.within(600))
+        found = []
+        async for letter in letters(calls, options.queue):
+            if options.reason not in letter.reason:
+                continue
+            if options.redrive_to:
+                await send_again(calls, letter, dead=options.queue, queue=options.redrive_to)
+            found.append({"id": letter.id, "reason": letter.reason, "sent": "again" if options.redrive_to else ""})
+        return found
+
+    found = with_environment(settings_of(options, GATEWRIGHT_LEDGER=":memory:"), job)
+    rows = [(one["id"], one["reason"], one["sent"]) for one in found]
+    show.value(options, {"version": 1, "deadLetters": found}, lambda: show.table(("message", "reason", "sent"), rows))
+    return DONE
