@@ -21,7 +21,10 @@ demo: $(STAMP) ## Provision the sample stack in the sandbox, twice
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest -n auto $(TESTS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(TESTS)
+
+record: $(STAMP) ## Write down which AWS operations the suite performs, from which policies are checked
+	@RECORD=1 $(BIN)/python -m pytest -n auto --dist loadgroup tests
 
 check: $(STAMP) ## Lint, types, imports
 	@$(BIN)/ruff check .
@@ -53,5 +56,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
+.PHONY: help install demo test record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
 	lock

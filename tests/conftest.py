@@ -13,12 +13,14 @@ from moto.server import ThreadedMotoServer
 
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
+from tests.recorder import Recorder
 from tests.secrets import secrets_in
 from tests.worlds import OUTPUTS, SandboxWorld
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on the real clock, for tests with sockets or processes")
+    config.pluginmanager.register(Recorder(config), "recorder")
 
 
 def pytest_asyncio_loop_factories(config: Any, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:

@@ -22,6 +22,7 @@ from infra.sandbox.client import InProcessClient
 from infra.sandbox.plane import Plane
 from infra.sandbox.seed import sow
 from infra.service_model import CONTROL_PLANE
+from tests.recorder import note
 from workflows.context import Context, Progress
 from workflows.decide import Mode
 from workflows.fulfil import fulfil
@@ -64,7 +65,7 @@ class SandboxWorld:
         return InProcessClient(self.plane, service, self.round_trip)
 
     async def _open(self, service: str) -> InProcessClient:
-        return self.client(service)
+        return _Recorded(self.plane, service, self.round_trip)
 
     async def run(self, request: Request, *, seconds: float = math.inf, patience: float = math.inf) -> Outcome:
         return await fulfil(self.context(), request, Deadline.within(seconds, patience))
@@ -108,6 +109,14 @@ class SandboxWorld:
         calls = self.plane.journal.mutating()
         self.plane.journal.calls.clear()
         return calls
+
+
+class _Recorded(InProcessClient):
+    """A client of the worker: what is called through it is what its roles must allow."""
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        note("worker", self._service, "".join(word.capitalize() for word in method.split("_")))
+        return super().__getattr__(method)
 
 
 def provision(document: Mapping[str, Any], request_id: str, **more: Any) -> Request:

@@ -14,6 +14,9 @@ from infra.sandbox.behaviour import Behaviour, Durations
 from infra.sandbox.server import SandboxServer
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.translate import translate
+from tests.recorder import note
+from tests.secrets import secrets_in
+from tests.worlds import OUTPUTS
 from tools.build_artifact import TARGET, interpreter
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +24,15 @@ ROOT = Path(__file__).parents[2]
 FAST = Durations(provider=0.05, gateway=0.1, target=0.1, synchronize=0.05, delete=0.05)
 #: An invocation's time-out in these tests; less would leave no time for a call.
 TIMEOUT = 30
+FUNCTIONS = ("RequestsFunction", "EventsFunction", "ConvergeFunction")
+#: The interpreter of both state machines signs alike; what each does tells them apart.
+MACHINES_OF = {
+    "Invoke": ("ConvergeMachine", "FleetMachine"),
+    "PutEvents": ("ConvergeMachine",),
+    "GetObject": ("FleetMachine",),
+    "PutObject": ("FleetMachine",),
+    "DescribeMapRun": ("FleetMachine",),
+}
 
 
 def target_python() -> str:
@@ -74,3 +86,20 @@ def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
         secrets = made.client("secretsmanager")
         secrets.create_secret(Name="payments/idp", SecretString='{"clientSecret": "sandbox-payments-idp-secret"}')
         yield made
+        record(made)
+        OUTPUTS.extend(made.logs(name) for name in FUNCTIONS)
+        found = secrets_in(*OUTPUTS, str(made.events_seen()), str(made.executions("ConvergeMachine")))
+        assert not found, f"a secret got out: {found}"
+
+
+def record(cloud: Cloud) -> None:
+    """Note who asked AWS for what: what every run needs is the worker's, the rest is the door's own."""
+    for name in FUNCTIONS:
+        for request in cloud.requests(name):
+            own = request.service in ("sqs", "stepfunctions", "states") or request.operation == "Scan"
+            note(name if own else "worker", request.service, request.operation)
+    for request in cloud.requests("AKIASTATES"):
+        machines = MACHINES_OF.get(request.operation, ())
+        assert machines, f"a state machine called {request}"
+        for machine in machines:
+            note(machine, request.service, request.operation)

@@ -1,6 +1,8 @@
 """An event on the bus ends in READY and an event on the bus; everything in between is what is deployed."""
 
 import json
+import random
+import string
 import time
 import urllib.request
 from collections.abc import Callable
@@ -9,7 +11,9 @@ from typing import Any
 import pytest
 
 from infra.sandbox.world import Failure
+from infra.service_model import CONTROL_PLANE
 from tests.documents import gateway, mcp_target, oauth, provider
+from workflows.handover import execution_name
 
 pytestmark = pytest.mark.xdist_group("deployed")
 REQUESTED = "Gateway Stack Requested"
@@ -49,7 +53,9 @@ class Desk:
         try:
             return self.cloud.wait_until(announced, seconds)
         except TimeoutError:
-            raise AssertionError(f"{request_id} was told {self.told(request_id)}, not {kind}") from None
+            told = [event for event in self.cloud.events_seen() if event.detail.get("requestId") == request_id]
+            last = str(told[-1].detail) if told else ""
+            raise AssertionError(f"{request_id} was told {self.told(request_id)}, not {kind}: {last}") from None
 
     def named(self, kind: str, name: str) -> list[Any]:
         return [record for record in self.plane.world.records.live(kind) if record.name == name]
@@ -204,3 +210,93 @@ def test_the_fleet_brings_twenty_stacks_to_ready_and_reports_the_broken_one(desk
     ready = [number for number in range(20) if desk.told(f"fleet-{number}")[-1:] == ["Ready"]]
     assert ready == [number for number in range(20) if number != 7]
     assert desk.told("fleet-7") == ["Rejected"]
+
+
+def used_up(desk, stack_name: str, request_id: str) -> None:
+    """Start and end an execution of the name that a hand-over would take first: one that settled nothing."""
+    machine = desk.cloud.resource("ConvergeMachine")
+    name = execution_name(stack_name, request_id, 1)
+    client = desk.cloud.client("stepfunctions")
+    client.start_execution(stateMachineArn=machine, name=name, input=json.dumps({"requestId": request_id, "stack": 1}))
+    assert desk.ended(request_id) == ["FAILED"]
+
+
+def test_an_execution_that_settled_nothing_is_followed_by_the_next_attempt(desk, slow):
+    """Its name is taken for ever; the hand-over looks at it, and takes the next. That it failed was announced."""
+    used_up(desk, "payments.again", "again-1")
+    assert desk.told("again-1") == ["Failed"]
+    slow(gateway=8.0)
+    desk.ask(stack("again"), "again-1")
+    desk.outcome("again-1", "Ready")
+    assert sorted(desk.ended("again-1")) == ["FAILED", "SUCCEEDED"]
+
+
+def test_an_event_may_go_straight_to_a_function(desk, slow):
+    """Without a queue the function hands over the same way."""
+    used_up(desk, "payments.direct", "direct-1")
+    slow(gateway=8.0)
+    detail = {"stack": stack("direct"), "requestId": "direct-1"}
+    event = {"id": "e", "account": "123456789012", "source": SOURCE, "detail-type": REQUESTED, "detail": detail}
+    answer = json.loads(desk.cloud.invoke("EventsFunction", event).body)
+    assert answer["status"] == "IN_PROGRESS"
+    desk.outcome("direct-1", "Ready")
+
+
+def test_a_schedule_has_the_tools_of_every_ready_stack_read_again(desk):
+    desk.ask(stack("timed"), "timed-1")
+    desk.outcome("timed-1", "Ready")
+    tick = {"id": "tick-1", "detail-type": "Gateway Schedule", "source": "gatewright.schedule", "detail": {}}
+    asked = json.loads(desk.cloud.invoke("EventsFunction", tick).body)["asked"]
+    assert "payments.timed" in asked
+    desk.cloud.wait_until(lambda: desk.told("schedule-tick-1").count("Ready") == len(asked), 60)
+
+
+def test_a_registry_that_was_deleted_by_hand_is_made_again(desk):
+    """The service's own event leads to the stack that declares it."""
+    document = {"stack": "payments.registry", "registries": {"tools": {"authorizerType": "AWS_IAM"}}}
+    desk.ask(document, "registry-1")
+    ready = desk.outcome("registry-1", "Ready")
+    (record,) = desk.named("registry", "tools")
+    desk.plane.answer("DeleteRegistry", {"registryId": record.id}, CONTROL_PLANE)
+    desk.cloud.wait_until(lambda: not desk.named("registry", "tools"), 20)
+    event = {"id": "gone-1", "detail-type": "Registry Deleting", "source": "aws.agent-registry", "account": "1"}
+    arn = ready["resources"]["registries.tools"]["arn"]
+    answer = desk.cloud.invoke("EventsFunction", {**event, "detail": {"registryArn": arn}})
+    assert json.loads(answer.body)["asked"] == ["payments.registry"]
+    desk.outcome("schedule-gone-1", "Ready")
+    assert len(desk.named("registry", "tools")) == 1
+
+
+def test_a_large_document_comes_from_the_bucket(desk):
+    """`stackUri` is read where a grant allows it; the ledger keeps what is too long for an item in the bucket."""
+    noise = random.Random(1)  # noqa: S311 - text that does not compress
+    document = stack("large", 3)
+    for target in document["gateways"]["large"]["targets"].values():
+        text = "".join(noise.choices(string.ascii_letters, k=250_000))
+        schema = {
+            "openapi": "3.0.0",
+            "info": {"title": text},
+            "servers": [{"url": "https://x.example.com"}],
+            "paths": {},
+        }
+        target["targetConfiguration"] = {"mcp": {"openApiSchema": {"inlinePayload": json.dumps(schema)}}}
+        target["credentialProviderConfigurations"] = [API_KEY]
+    bucket, s3 = desk.cloud.resource("DocumentsBucket"), desk.cloud.client("s3")
+    s3.put_object(Bucket=bucket, Key="documents/payments/large.json", Body=json.dumps(document).encode())
+    detail = {"stackUri": f"s3://{bucket}/documents/payments/large.json", "requestId": "large-1"}
+    desk.cloud.put_event(SOURCE, REQUESTED, detail, "Bus")
+    desk.outcome("large-1", "Ready")
+    kept = s3.list_objects_v2(Bucket=bucket, Prefix="ledger/")
+    assert kept["KeyCount"] >= 1
+    detail = {"stackUri": f"s3://{bucket}/documents/others/large.json", "requestId": "large-2"}
+    desk.cloud.put_event(SOURCE, REQUESTED, detail, "Bus")
+    assert desk.outcome("large-2", "Rejected")["problems"][0]["path"] == "stackUri"
+
+
+VAULT = "arn:aws:bedrock-agentcore:us-east-1:123456789012:token-vault/default"
+API_KEY = {
+    "credentialProviderType": "API_KEY",
+    "credentialProvider": {
+        "apiKeyCredentialProvider": {"providerArn": f"{VAULT}/apikeycredentialprovider/payments-rates-key"}
+    },
+}
