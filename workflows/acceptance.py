@@ -91,6 +91,27 @@ async def accept(ledger: Ledger, partition: str, request: Request, digest: str, 
         return Accepted(judged["generation"], judged.get("document"), judged, new)
 
 
+def knows(item: Item, request_id: str) -> bool:
+    """Tell whether a request was accepted for a stack, whatever it asked for."""
+    return request_id in item["recent"] or request_id in item.get("synchronizations", ())
+
+
+async def note_request(ledger: Ledger, partition: str, request_id: str) -> None:
+    """Note a request that raises no generation, so that it can be gone on with by its name."""
+    key = stack_key(partition)
+    while True:
+        item = await ledger.get(key)
+        if item is None or knows(item, request_id):
+            return
+        noted = [*item.get("synchronizations", ()), request_id][-_REMEMBERED:]
+        changed = {**item, "synchronizations": noted, "version": int(item["version"]) + 1}
+        try:
+            await ledger.write(Put(key, changed, when={"version": item["version"]}))
+        except ConditionFailed:
+            continue
+        return
+
+
 def synchronization_of(item: Item | None) -> Accepted | None:
     """Return what a synchronization works on: the document in force. It raises no generation. None: no stack."""
     if item is None or item.get("mode") == Mode.REMOVE:

@@ -73,6 +73,8 @@ def answer_key(stack: str, request_id: str) -> Key:
 
 async def _keep(context: Context, outcome: Outcome, submitter: Submitter | None) -> None:
     """Keep an answer. What somebody else asked under the same id is left alone: ids are anybody's to choose."""
+    if any((one.path, one.rule) == ("stack", "authority") for one in outcome.problems):
+        return  # whoever may not ask about a stack leaves nothing beside its answers
     key = answer_key(outcome.stack, outcome.request_id)
     by = submitter.shown() if submitter is not None else {}
     held: Mapping[str, Any] | None = await context.ledger.get(key)

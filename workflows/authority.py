@@ -158,13 +158,15 @@ class Allowed:
 def covers(pattern: str, name: str) -> bool:
     """Tell whether a pattern covers a stack's name: segment by segment, a last `*` all the rest of at least one."""
     wanted, given = pattern.split("."), name.split(".")
+    if not all(given):
+        return False
     if wanted[-1] == "*" and len(given) >= len(wanted):
         wanted, given = wanted[:-1], given[: len(wanted) - 1]
-    return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True)) and all(given)
+    return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True))
 
 
 def _fits(pattern: str, text: str, place: Place) -> bool:
-    return _compiled(place.filled(pattern)).fullmatch(text) is not None
+    return bool(text) and _compiled(place.filled(pattern)).fullmatch(text) is not None
 
 
 @cache

@@ -8,11 +8,12 @@ import anyio
 
 from infra.deadline import Deadline
 from infra.settings import Operation
+from workflows.acceptance import knows
 from workflows.answers import announced, rejected, rejected_unread
 from workflows.authority import Allowed, Submitter
 from workflows.context import Context
 from workflows.decide import Mode
-from workflows.intake import admit, authorize
+from workflows.intake import admit, authorize, readmit
 from workflows.memory import partition_of, stack_key
 from workflows.outcome import Outcome, Status
 from workflows.planning import plan
@@ -38,7 +39,7 @@ async def fulfil(context: Context, request: Request, deadline: Deadline, *, admi
     began = anyio.current_time()
     calls = context.aws.within(deadline)
     try:
-        request, allowed = (request, None) if admitted else await admit(context, calls, request)
+        request, allowed = await (readmit if admitted else admit)(context, calls, request)
         if request.dry_run or context.settings.mode is Operation.OBSERVE:
             outcome = await _planned(context, request, allowed, deadline)
         else:
@@ -108,8 +109,9 @@ async def resume(context: Context, named: Named, deadline: Deadline) -> Outcome:
         return _paused(named.request())
     account = await context.aws.within(deadline).account()
     item = await context.ledger.get(stack_key(partition_of(account, context.aws.region, named.stack)))
-    if item is None or named.generation > int(item["generation"]):
-        what = f"generation {named.generation} of a stack named {named.stack}"
+    known = item is not None and named.generation <= int(item["generation"])
+    if item is None or not known or (context.grants is not None and not knows(item, named.request_id)):
+        what = f"request {named.request_id}, generation {named.generation} of a stack named {named.stack},"
         problem = Problem("stack", "unknown-stack", f"{what} is not known here")
         return await announced(context, rejected_unread(named.request_id, [problem]))
     return await fulfil(context, named.request(item), deadline, admitted=True)

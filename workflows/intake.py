@@ -28,12 +28,18 @@ async def admit(context: Context, calls: Calls, request: Request) -> tuple[Reque
     allowed = await _allowed(context, calls, request)
     if request.uri:
         if allowed is not None:
-            _raise([*allowed.unless(Named("stackUri", "documents", request.uri))])
+            _raise([*allowed.unless(Named("stackUri", "documents", _object(request.uri)))])
         document = fill(await _fetch(calls, request.uri), request.parameters)
         request = request.model_copy(update={"document": document, "stack": str(document.get("stack", ""))})
     if allowed is not None:
         _raise(allowed.problems(request.stack))
     return request, allowed
+
+
+async def readmit(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
+    """Return a request that was accepted before, and what its submitter may do by now: grants may be taken away."""
+    known = request.document is not None and request.submitter is not None
+    return request, await _allowed(context, calls, request) if known else None
 
 
 def authorize(allowed: Allowed | None, stack: Stack) -> None:
@@ -48,6 +54,12 @@ async def _allowed(context: Context, calls: Calls, request: Request) -> Allowed 
     place = Place(await calls.account(), context.aws.region, context.aws.partition)
     requested = "plan" if request.dry_run else _TYPES[request.mode]
     return context.grants.of(request.submitter or Submitter(), requested, place)
+
+
+def _object(uri: str) -> str:
+    """Return the object that a URI names, as grants name it: what else stands in the URI chooses no other."""
+    parts = urlsplit(uri)
+    return f"s3://{parts.netloc}/{unquote(parts.path).removeprefix('/')}"
 
 
 async def _fetch(calls: Calls, uri: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
@@ -32,8 +33,10 @@ CATEGORIES: Mapping[str, str] = {
     "agentCore": "gateways, runtimes, memories and other AgentCore resources of others, by ARN",
     "fileSystems": "EFS and S3 Files access points",
     "topics": "event buses and SNS topics",
+    "connectors": "what connectors are given, as parameter=value",
     "models": "Bedrock models, inference profiles and guardrails, by ARN",
-    "existing": "resources that are only looked up or taken over, as section/name",
+    "existing": "resources that are only looked up (`existing: true`), as section/name",
+    "adopted": "resources that are taken over (`adopt: true`), as section/name",
     "documents": "stack documents, as s3://bucket/key",
 }
 
@@ -57,8 +60,8 @@ HARMLESS = frozenset({
     "allowedAudience", "allowedClients", "allowedQueryParameters", "allowedRequestHeaders", "allowedResponseHeaders",
     "allowedScopes", "allowedTools", "apiBase", "authorizationEndpoint", "bucketOwnerAccountId", "clientId",
     "compositeIdentifier", "connectorId", "credentialParameterName", "credentialPrefix", "customParameters",
-    "defaultReturnUrl", "defaultSchema", "description", "discoveryUrl", "domain", "enabled", "endpoint", "entryPoint",
-    "environmentVariables", "filterPath", "headers", "identifier", "inboundTokenClaimName", "inlinePayload",
+    "defaultReturnUrl", "defaultSchema", "description", "discoveryUrl", "domain", "enabled", "entryPoint",
+    "environmentVariables", "filterPath", "identifier", "inboundTokenClaimName", "inlinePayload",
     "instructions", "issuer", "jsonKey", "matchValueString", "matchValueStringList", "model", "mountPath", "name",
     "path", "paths", "platformVersion", "prefix", "providerPath", "qualifier", "region", "requestHeaderAllowlist",
     "required", "responseTypes", "routingDomain", "schema", "scopes", "separator", "service", "stage",
@@ -66,8 +69,8 @@ HARMLESS = frozenset({
     "text", "tokenEndpoint", "tokenEndpointAuthMethods", "url", "username", "version", "versionId", "volumeName",
     "workloadIdentities",
 })  # fmt: skip
-#: Members that hold an ARN, or a plain name of what AWS has for everybody.
-SOMETIMES = frozenset({"modelId", "parameters"})
+#: Members in whose text a name may stand among other things, each of which is read in a way of its own.
+SOMETIMES = frozenset({"endpoint", "headers", "modelId", "parameters"})
 
 #: By service and resource type of an ARN: what it names. The first row that fits decides.
 _ARNS: tuple[tuple[str, str, str], ...] = (
@@ -85,6 +88,8 @@ _ARNS: tuple[tuple[str, str, str], ...] = (
     ("sns", r".+", "topics"),
     ("bedrock", r".+", "models"),
 )  # fmt: skip
+#: A provider in a header, as the service puts its key in.
+_VAULT = re.compile(r"\$\$\{(arn:[^${}]+)\}")
 _ARN = re.compile(r"arn:(?P<partition>[^:]*):(?P<service>[^:]*):[^:]*:(?P<account>[^:]*):(?P<rest>.+)", re.DOTALL)
 
 
@@ -99,9 +104,8 @@ class Place:
     def filled(self, text: str) -> str:
         """Return a text with `${aws.accountId}`, `${aws.region}` and `${aws.partition}` put in."""
         here = {"accountId": self.account, "region": self.region, "partition": self.partition}
-        for name, value in here.items():
-            text = text.replace(f"${{aws.{name}}}", value)
-        return text
+        known = {f"aws.{name}": value for name, value in here.items()}
+        return references.TOKEN.sub(lambda match: known.get(match[1] or "", match[0]), text)
 
     def secret(self, text: str) -> str:
         """Return the ARN, or the beginning of it, of a secret that is named by ARN or by name."""
@@ -124,8 +128,9 @@ class Named:
 def named_by(stack: Stack, place: Place) -> Iterator[Named]:
     """Yield everything that a document names outside itself. Pure."""
     for resource in stack.resources.values():
-        if resource.options.existing or resource.options.adopt:
-            yield Named(resource.address, "existing", f"{resource.kind.section}/{resource.name}")
+        options, name = resource.options, f"{resource.kind.section}/{resource.name}"
+        if options.existing or options.adopt:
+            yield Named(resource.address, "adopted" if options.adopt else "existing", name)
         for member, value in resource.declared.items():
             shape = resource.kind.declarable.members.get(member)
             if shape is not None:
@@ -165,7 +170,9 @@ class _Reader:
         """Yield the ARNs and S3 URIs in free-form JSON. In payloads, references are text like any other."""
         for where, text in references.strings(value, frozenset(), path):
             payload = not self.resource.kind.opaque.isdisjoint(where)
-            if _looks_like_a_name(text) or (references.TOKEN.search(self.place.filled(text)) and not payload):
+            if "parameterValues" in path:
+                yield from self.connector(where, text)
+            elif _looks_like_a_name(text) or (references.TOKEN.search(self.place.filled(text)) and not payload):
                 yield from self.naming(where, "arn", text)
 
     def text(self, path: Path, member: str, text: str) -> Iterator[Named]:
@@ -175,11 +182,54 @@ class _Reader:
             yield self.at(path, "secrets" if secret else None, self.place.secret(secret.secret_id if secret else ""))
         elif member in NAMING:
             yield from self.naming(path, member, text)
-        elif member in SOMETIMES:
-            if _looks_like_a_name(text) or references.TOKEN.search(self.place.filled(text)):
-                yield from self.naming(path, "arn", text)
+        elif member == "parameters":
+            yield from self.connector(path, text)
+        elif member == "endpoint":
+            yield from self.endpoint(path, text)
+        elif member == "headers":
+            yield from self.header(path, text)
+        elif member == "modelId":
+            yield from self.model(path, text)
         elif member not in HARMLESS:
             yield self.at(path, None, text, "this member is not known here")
+
+    def model(self, path: Path, text: str) -> Iterator[Named]:
+        """Yield the ARN of a model, which may stand behind a vendor's name; plain names are AWS's, for everybody."""
+        start = text.find("arn:")
+        if start >= 0 or references.TOKEN.search(self.place.filled(text)):
+            yield from self.naming(path, "arn", text[max(start, 0) :])
+
+    def connector(self, path: Path, text: str) -> Iterator[Named]:
+        """Yield what a connector is given: an ARN, or an id whose meaning only the connector knows."""
+        if _looks_like_a_name(text) or references.TOKEN.search(self.place.filled(text)):
+            yield from self.naming(path, "arn", text)
+        else:
+            yield self.at(path, "connectors", f"{path[-1]}={text}")
+
+    def header(self, path: Path, text: str) -> Iterator[Named]:
+        """Yield the providers whose keys the service puts into a header, for `${arn:...}` (written `$${arn:...}`)."""
+        filled = self.place.filled(text)
+        for match in references.TOKEN.finditer(filled):
+            if match[1] is not None:
+                yield from self.reference(path, match[0])
+            elif found := _VAULT.match(filled, match.start()):
+                yield from self.arn(path, found[1])
+            else:
+                yield self.at(path, None, text, "a literal ${ in a header names a provider by ARN")
+
+    def endpoint(self, path: Path, text: str) -> Iterator[Named]:
+        """Yield the runtime that an endpoint is: as an ARN, or in a URL of AgentCore."""
+        filled = self.place.filled(text)
+        if not filled.startswith("https://"):
+            yield from self.naming(path, "arn", text)
+        elif "bedrock-agentcore" in filled or "${" in filled.split("/")[2]:
+            for match in references.TOKEN.finditer(filled):
+                yield from self.reference(path, match[0])
+            found = re.search(r"/runtimes/([^/?#$]+)", filled)
+            if found is not None:
+                name = unquote(found[1])
+                place = f"arn:{self.place.partition}:bedrock-agentcore:{self.place.region}:{self.place.account}"
+                yield from self.arn(path, name if name.startswith("arn:") else f"{place}:runtime/{name}")
 
     def naming(self, path: Path, member: str, text: str) -> Iterator[Named]:
         """Yield what a member that names something names."""
@@ -191,7 +241,11 @@ class _Reader:
         elif member == "secretId":
             yield self.at(path, "secrets", self.place.secret(filled))
         elif member == "bucket":
-            yield self.at(path, "buckets", f"s3://{filled}/{self.beside(path, 'prefix')}")
+            prefix = self.place.filled(self.beside(path, "prefix"))
+            if references.TOKEN.search(prefix):
+                yield self.at(path, None, prefix, "a prefix beside a bucket holds no reference")
+            else:
+                yield self.at(path, "buckets", f"s3://{filled}/{prefix}")
         else:
             yield self.at(path, NAMING[member], filled)
 
@@ -203,7 +257,7 @@ class _Reader:
             yield self.at(path, "buckets", filled)
         elif found is None:
             yield self.at(path, None, filled, "it is no ARN")
-        elif found["account"] == "aws":
+        elif found["account"] == "aws" and found["service"] in ("bedrock", "bedrock-agentcore"):
             return  # AWS's own, there for everybody
         else:
             rows = (row for row in _ARNS if row[0] == found["service"] and re.fullmatch(row[1], found["rest"]))

@@ -10,11 +10,13 @@ from typing import Any
 
 from infra.deadline import Deadline
 from infra.ledger import Item
-from workflows.acceptance import synchronization_of
+from workflows.acceptance import note_request, synchronization_of
+from workflows.authority import Submitter
 from workflows.context import Context
 from workflows.decide import Mode
 from workflows.handover import start
 from workflows.memory import Memory, partition_of, stack_key
+from workflows.naming import Place
 from workflows.outcome import Status
 
 #: The detail type of a schedule's tick; its detail may say `{"converge": true}`.
@@ -39,16 +41,27 @@ async def notice(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
     registries = set(_REGISTRY.findall(str(detail) + str(event.get("resources", ""))))
     async for partition, item in _stacks(context):
         stack = partition.split("/", 2)[2]
+        if not _may(context, event, partition, stack):
+            continue
         if event.get("detail-type") != TICK:
             if not _GOING.search(str(event.get("detail-type"))) or not await _holds(context, partition, registries):
                 continue
-            await _converge(context, stack, item, request_id)
+            await _converge(context, partition, item, request_id)
         elif detail.get("converge"):
-            await _converge(context, stack, item, request_id)
+            await _converge(context, partition, item, request_id)
         elif synchronization_of(item) is not None:
             await context.ask("Gateway Stack Synchronization Requested", {"stack": stack, "requestId": request_id})
         asked.append(stack)
     return {"version": 1, "asked": asked}
+
+
+def _may(context: Context, event: Mapping[str, Any], partition: str, stack: str) -> bool:
+    """Tell whether whoever sent a tick may have a stack synchronized; nobody but the service sends its own events."""
+    if context.grants is None or event.get("source") in _SERVICES:
+        return True
+    who = Submitter(account=str(event.get("account", "")), source=str(event.get("source", "")))
+    place = Place(partition.split("/", maxsplit=1)[0], context.aws.region, context.aws.partition)
+    return bool(context.grants.of(who, "synchronize", place).of_stack(stack).grants)
 
 
 async def _stacks(context: Context) -> AsyncIterator[tuple[str, Item]]:
@@ -66,5 +79,7 @@ async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
     return any(Memory.read(item).arn in arns for item in items)
 
 
-async def _converge(context: Context, stack: str, item: Item, request_id: str) -> None:
+async def _converge(context: Context, partition: str, item: Item, request_id: str) -> None:
+    stack = partition.split("/", 2)[2]
+    await note_request(context.ledger, partition, request_id)
     await start(context, {"stack": stack, "generation": int(item["generation"]), "requestId": request_id})

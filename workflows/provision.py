@@ -16,7 +16,7 @@ from infra.aws import Calls
 from infra.errors import OutOfTime
 from infra.tasks import guarded
 from workflows import rollback
-from workflows.acceptance import Accepted, Refused, accept, synchronization_of
+from workflows.acceptance import Accepted, Refused, accept, note_request, synchronization_of
 from workflows.act import act
 from workflows.answers import kept, tell
 from workflows.authority import Allowed
@@ -55,7 +55,7 @@ class Job:
         """Do it, and return what came of it. Raises Invalid, or CallFailed when AWS cannot be asked at all."""
         request, context = self.request, self.context
         self.stack = read_stack(request.document) if request.document is not None else None
-        if self.stack is not None and request.mode is Mode.PROVISION:
+        if self.stack is not None and request.mode is not Mode.REMOVE:
             authorize(self.allowed, self.stack)
         self.run_id = context.new_id()
         self.started = context.now()
@@ -91,7 +91,7 @@ class Job:
     async def _accept(self) -> Accepted | Refused:
         ledger, mode = self.context.ledger, self.request.mode
         if mode is Mode.SYNCHRONIZE:
-            return self._accept_synchronization(await ledger.get(stack_key(self.partition)))
+            return await self._accept_synchronization(await ledger.get(stack_key(self.partition)))
         if mode is Mode.REMOVE and self.stack is None and await ledger.get(stack_key(self.partition)) is None:
             problem = Problem("stack", "unknown-stack", f"no stack named {self.request.stack} is known here")
             raise Invalid([problem])
@@ -99,7 +99,7 @@ class Job:
         what = self.stack.digest if self.stack is not None and mode is Mode.PROVISION else digest(["remove"])
         return await accept(ledger, self.partition, self.request, what, self.started.timestamp())
 
-    def _accept_synchronization(self, item: Mapping[str, Any] | None) -> Accepted | Refused:
+    async def _accept_synchronization(self, item: Mapping[str, Any] | None) -> Accepted | Refused:
         found = synchronization_of(dict(item) if item is not None else None)
         if found is None:
             problem = Problem("stack", "unknown-stack", f"no stack named {self.request.stack} is in force here")
@@ -108,6 +108,7 @@ class Job:
         if last.get("requestId") == self.request.request_id and last["outcome"]["status"] in FINAL:
             outcome = last["outcome"]
             return Refused(Status(outcome["status"]), "this request was finished before", found.generation, outcome)
+        await note_request(self.context.ledger, self.partition, self.request.request_id)
         return found
 
     async def _run(self, accepted: Accepted) -> Outcome:
@@ -171,6 +172,8 @@ class Job:
         run = Run(self.context, self.calls, book, Mode.PROVISION, self.request.stack, self.account)
         undone = tuple(item["rollback"]["failures"])
         try:
+            if item.get("readyDocument") is not None:
+                authorize(self.allowed, read_stack(item["readyDocument"]))
             rollback.prepare(run, item)
         except Invalid as invalid:
             reason = f"generation {item.get('readyGeneration')} cannot be gone back to: {invalid}"

@@ -103,12 +103,12 @@ def _resources(document: Mapping[str, Any], problems: list[Problem]) -> Iterator
 def _types(resource: Resource) -> Iterator[Problem]:
     """Check a declaration against AWS's type, and the name as the member that it becomes."""
     kind = resource.kind
-    where = _path(resource)
+    where, secret = _path(resource), kind.secret_texts(resource.declared)
     declarable = kind.lookup if resource.options.existing else kind.declarable
     for fault in declarable.faults(dict(resource.declared)):
         value = _at(resource.declared, fault.path)
         waits = isinstance(value, str) and "${" in value
-        hidden = isinstance(value, str) and fault.path[-1] in kind.secrets
+        hidden = fault.path in secret
         if not (waits and fault.kind in _UNTIL_RESOLVED) and not hidden:
             number = rules.number_of(kind.section, path_text(fault.path)) or fault.kind
             yield Problem(path_text((*where, *fault.path)), number, fault.message)
@@ -123,8 +123,9 @@ def _types(resource: Resource) -> Iterator[Problem]:
 def _secrets(resource: Resource) -> Iterator[Problem]:
     """A secret member holds a reference and nothing else; a reference to a secret stands nowhere else."""
     kind, where = resource.kind, _path(resource)
+    secret = kind.secret_texts(resource.declared)
     for path, text in references.strings(resource.declared, kind.opaque):
-        is_secret = path[-1] in kind.secrets
+        is_secret = path in secret
         if is_secret and SecretReference.parse(text) is None:
             message = (
                 "a secret is declared by reference, as {{resolve:secretsmanager:NAME:SecretString:KEY}} and nothing "

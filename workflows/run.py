@@ -204,10 +204,8 @@ class Run:
         """Return the secret references of a declaration by path."""
         if resource is None or not resource.kind.secrets:
             return {}
-        found = references.strings(resource.declared, resource.kind.opaque)
-        parsed = {
-            path_text(path): SecretReference.parse(text) for path, text in found if path[-1] in resource.kind.secrets
-        }
+        found = resource.kind.secret_texts(resource.declared)
+        parsed = {path_text(path): SecretReference.parse(text) for path, text in found.items()}
         return {path: reference for path, reference in parsed.items() if reference is not None}
 
     def versions_of(self, resource: Resource | None) -> dict[str, str]:

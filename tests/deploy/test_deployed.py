@@ -246,6 +246,7 @@ def test_a_schedule_has_the_tools_of_every_ready_stack_read_again(desk):
     desk.ask(stack("timed"), "timed-1")
     desk.outcome("timed-1", "Ready")
     tick = {"id": "tick-1", "detail-type": "Gateway Schedule", "source": "gatewright.schedule", "detail": {}}
+    tick["account"] = "123456789012"
     asked = json.loads(desk.cloud.invoke("EventsFunction", tick).body)["asked"]
     assert "payments.timed" in asked
     desk.cloud.wait_until(lambda: desk.told("schedule-tick-1").count("Ready") == len(asked), 60)

@@ -6,10 +6,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from botocore.model import OperationModel, Shape
+from botocore.model import MapShape, OperationModel, Shape
 
 from infra import service_model
-from infra.service_model import CONTROL_PLANE, RequestType
+from infra.service_model import CONTROL_PLANE, Path, RequestType
 
 
 class Phase(StrEnum):
@@ -233,6 +233,12 @@ class Kind:
     def first(self, declared: Mapping[str, Any]) -> dict[str, Any]:
         """Return what of a declaration a create takes; the rest is for the update after it."""
         return {n: _without(v, self.never_created) for n, v in declared.items() if n in self.creatable}
+
+    def secret_texts(self, declared: Mapping[str, Any]) -> dict[Path, str]:
+        """Return the text of every secret member by path. Keys of maps are names, whatever they are called."""
+        parts = list(self.declarable.walk(declared))
+        maps = {path for path, shape, _ in parts if isinstance(shape, MapShape)}
+        return {p: v for p, _, v in parts if isinstance(v, str) and p[-1] in self.secrets and p[:-1] not in maps}
 
     def meaning(self, status: str | None) -> Status:
         """Return the meaning of a status. A missing one is settled: older responses carry none.
