@@ -16,7 +16,7 @@ from infra.aws import CLIENT_CONFIG, Aws
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.service_model import CONTROL_PLANE
-from infra.settings import is_loopback
+from infra.settings import SettingsError, is_loopback
 
 _AT_ONCE = (CONTROL_PLANE, "secretsmanager", "sts", "events")
 #: What a sandbox on this machine takes where nothing else is set; no real endpoint would.
@@ -28,12 +28,16 @@ _SANDBOX_ACCOUNT = "000000000000"
 async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1, account: str = "") -> Aws:
     """Return the clients, opened on first use; the exit stack closes them. Standard AWS settings apply.
 
-    Against an endpoint on loopback, a missing Region and missing credentials are made up.
+    Against an endpoint on loopback, a missing Region and missing credentials are made up. Raises SettingsError.
     """
     session = get_session()
     local = is_loopback(os.environ.get("AWS_ENDPOINT_URL"))
     local = local or is_loopback(os.environ.get("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL"))
-    region = session.get_config_variable("region") or (_SANDBOX_REGION if local else None)
+    # botocore itself does not look at AWS_REGION, which every other AWS tool prefers.
+    region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    region = region or (_SANDBOX_REGION if local else None)
+    if not region:
+        raise SettingsError("no Region is set: set AWS_REGION, or a region in your AWS profile")
     credentials = await session.get_credentials() if not local or _has_credentials() else None
     keys: dict[str, Any] = {}
     if credentials is None and local:

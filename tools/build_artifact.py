@@ -50,10 +50,11 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--arch", choices=ARCHITECTURES, default=os.environ.get("ARCH") or "arm64")
     parser.add_argument("--python", default=os.environ.get("TARGET_PYTHON") or TARGET, metavar="X.Y")
+    parser.add_argument("--cache", type=Path, default=ROOT / "build", help="where dependencies are kept ready")
     parser.add_argument("--grants", type=Path, default=Path(os.environ.get("GRANTS") or ROOT / "grants.yaml"))
     options = parser.parse_args()
     try:
-        build(options.out, options.arch, options.python, options.grants)
+        build(options.out, options.arch, options.python, options.grants, options.cache)
     except (BuildError, OSError, subprocess.CalledProcessError) as error:
         print(f"build: {error}", file=sys.stderr)
         return 1
@@ -64,12 +65,12 @@ class BuildError(Exception):
     """It cannot be built; the text says why."""
 
 
-def build(out: Path, arch: str, version: str, grants: Path) -> None:
+def build(out: Path, arch: str, version: str, grants: Path, cache: Path) -> None:
     """Build the artifact for an architecture and a version of Python."""
     compiler = interpreter(version)
     if compiler is None:
         print(f"build: no Python {version} here, so no bytecode: cold starts will be slower", file=sys.stderr)
-    dependencies = _dependencies(arch, version, compiler)
+    dependencies = _dependencies(arch, version, compiler, cache)
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(dependencies, out)
     for package in PACKAGES:
@@ -89,12 +90,12 @@ def interpreter(version: str) -> str | None:
     return found.stdout.strip() or None
 
 
-def _dependencies(arch: str, version: str, compiler: str | None) -> Path:
+def _dependencies(arch: str, version: str, compiler: str | None, cache: Path) -> Path:
     """Return a folder with the dependencies, made once for what decides its content."""
     decides = [ROOT / "requirements.txt", Path(__file__)]
     key = hashlib.sha256(b"\n".join(path.read_bytes() for path in decides))
     key.update(f"{arch} {version} {bool(compiler)}".encode())
-    made = ROOT / "build" / f"dependencies-{arch}-{key.hexdigest()[:16]}"
+    made = cache / f"dependencies-{arch}-{key.hexdigest()[:16]}"
     made.parent.mkdir(exist_ok=True)
     with (made.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

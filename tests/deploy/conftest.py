@@ -73,9 +73,12 @@ def sandbox() -> Iterator[SandboxServer]:
     loop.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
-    """One deployment of the template, with nothing changed but the time-out of its functions."""
+    """One deployment of the template, with nothing changed but the time-out of its functions.
+
+    It is closed when its file is done: a process has one local cloud at a time, and other files open theirs.
+    """
     translated = translate(built / "template.yaml", {"Architecture": "x86_64"})
     for resource in translated.template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from moto.moto_api._internal.models import moto_api_backend
 from moto.sqs import sqs_backends
@@ -24,7 +24,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from tests.localcloud import patches
 from tests.localcloud.emulator import Answer, EmulatorPool
-from tests.localcloud.invocations import Invocations, UnknownFunction, functions
+from tests.localcloud.invocations import Invocations, UnknownFunctionError, functions
 from tests.localcloud.mappings import Mapping
 from tests.localcloud.patches import CLOUD_KEY, REGION
 from tests.localcloud.resolve import ACCOUNT
@@ -35,6 +35,7 @@ from tests.localcloud.translate import Translated
 
 _POLL_SECONDS = 0.02
 _TEST_KEY = "AKIATEST"
+_NAME = "local"
 
 
 class Event(NamedTuple):
@@ -69,9 +70,7 @@ class Cloud:
         self,
         translated: Translated,
         *,
-        name: str = "local",
         endpoints: dict[str, str] | None = None,
-        variables: dict[str, str] | None = None,
         environments: int = 10,
         retry_scale: float = 0.01,
         visibility_scale: float = 0.01,
@@ -79,14 +78,12 @@ class Cloud:
         cache: Path | None = None,
     ) -> None:
         self.wait_scale, self.url = wait_scale, ""
-        self._translated, self._name, self._environments = translated, name, environments
-        self._endpoints, self._variables = endpoints or {}, variables or {}
+        self._translated, self._endpoints, self._environments = translated, endpoints or {}, environments
         self._retry_scale, self._visibility_scale, self._cache = retry_scale, visibility_scale, cache
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock, self._events = threading.Lock(), list[Event]()
-        self.mappings: dict[str, Mapping] = {}
 
-    def __enter__(self) -> "Cloud":
+    def __enter__(self) -> Self:
         with ExitStack() as started:
             self._start(started)
             self._started = started.pop_all()
@@ -104,22 +101,22 @@ class Cloud:
         self.url = self._server.url
         os.environ["MOTO_PORT"] = str(self._server.port)
         patches.install()
-        self._stack = Stack(self._translated, self._name, REGION, self.url, self._own_client)
+        self._stack = Stack(self._translated, _NAME, REGION, self.url, self._own_client)
         self._stack.deploy()
         self._start_functions(folder, started)
 
     def _start_functions(self, folder: Path, started: ExitStack) -> None:
         variables = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
-        variables |= {f"AWS_ENDPOINT_URL_{name}": url for name, url in self._endpoints.items()} | self._variables
+        variables |= {f"AWS_ENDPOINT_URL_{name}": url for name, url in self._endpoints.items()}
         self.pool = EmulatorPool(folder, variables, self._environments, self._cache)
         for function in functions(self._stack, self._translated):
             self.pool.add(function)
         self._invocations = Invocations(self._stack, self.pool, self._own_client, self._retry_scale)
         self._router = Router(self._own_client, self._invocations)
         started.callback(self._router.close)
-        for logical_id, one in self._stack.of_type("AWS::Lambda::EventSourceMapping").items():
-            self.mappings[logical_id] = Mapping(one, REGION, self._invocations, self._visibility_scale)
-            started.callback(self.mappings[logical_id].stop)
+        for one in self._stack.of_type("AWS::Lambda::EventSourceMapping").values():
+            mapping = Mapping(one, REGION, self._invocations, self._visibility_scale)
+            started.callback(mapping.stop)
         # Ended first: what waits for an answer gets one, and nothing is retried.
         started.callback(self.pool.close)
         started.callback(self._stop_executions)
@@ -158,7 +155,7 @@ class Cloud:
     def _answer(self, name: str, kind: str, payload: bytes) -> Answer:
         try:
             return self.invoke(name, payload, kind)
-        except UnknownFunction as unknown:
+        except UnknownFunctionError as unknown:
             body = json.dumps({"Type": "User", "message": f"Function not found: {unknown}"}).encode()
             return Answer(
                 404, {"Content-Type": "application/json", "X-Amzn-ErrorType": "ResourceNotFoundException"}, body
@@ -191,18 +188,18 @@ class Cloud:
         answer = self.client("events").put_events(Entries=[{**entry, "EventBusName": self.resource(bus)}])
         return str(answer["Entries"][0]["EventId"])
 
-    def events_seen(self, bus: str | None = None) -> list[Event]:
-        """The events that were put on custom buses, or on the bus of this name, in order."""
+    def events_seen(self) -> list[Event]:
+        """The events that were put on custom buses, in order."""
         with self._lock:
-            return [event for event in self._events if (event.bus == bus if bus else event.bus != "default")]
+            return [event for event in self._events if event.bus != "default"]
 
     def undelivered(self) -> list[tuple[str, Exception]]:
         """The targets' ARNs that an event could not be delivered to and that have no dead-letter queue, and why."""
         return list(self._router.errors)
 
-    def requests(self, who: str | None = None) -> list[Request]:
-        """The AWS requests that arrived, of everybody or of one function (by logical id) or access key id."""
-        return self._server.record.all() if who is None else self._server.record.of(who)
+    def requests(self, who: str) -> list[Request]:
+        """The AWS requests that arrived from one function (by logical id) or access key id, in order."""
+        return self._server.record.of(who)
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs."""

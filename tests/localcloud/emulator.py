@@ -182,13 +182,16 @@ class EmulatorPool:
         environment = _Environment(function, command, self._environ(function), log)
         with self._lock:
             self._running[function.logical_id].append(environment)
+            late = self._closed
+        if late:
+            environment.end()
         return environment
 
     def _environ(self, function: Function) -> dict[str, str]:
         compiled = any(function.artifact.glob("**/*.pyc"))
         return {
             "PATH": "/usr/bin:/bin",
-            "HOME": "/tmp",
+            "HOME": str(self._folder),
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
             "LAMBDA_TASK_ROOT": str(function.artifact),

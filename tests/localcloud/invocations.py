@@ -21,7 +21,7 @@ _DEFAULT_RETRIES = 2
 _ARN = re.compile(r"^(?:arn:aws:lambda:[^:]*:\d*:function:)?(?P<name>[^:]+)(?::(?P<qualifier>.+))?$")
 
 
-class UnknownFunction(Exception):
+class UnknownFunctionError(Exception):
     """No function has this name."""
 
 
@@ -47,7 +47,7 @@ class Invocations:
         """The logical id and the qualifier that a function's name or ARN means."""
         match = _ARN.match(name_or_arn)
         if match is None or match["name"] not in self._names:
-            raise UnknownFunction(name_or_arn)
+            raise UnknownFunctionError(name_or_arn)
         return self._names[match["name"]], match["qualifier"] or "$LATEST"
 
     def invoke(self, name_or_arn: str, payload: bytes) -> Answer:

@@ -25,7 +25,7 @@ _KINDS = {"String": "stringValue", "Number": "stringValue", "Binary": "binaryVal
 
 
 class Mapping:
-    """One mapping from a queue to a function; `enabled` may be set while it runs."""
+    """One mapping from a queue to a function; one that is not enabled takes nothing."""
 
     def __init__(self, resource: Resource, region: str, invocations: Invocations, visibility_scale: float) -> None:
         properties = resource.properties
@@ -37,7 +37,7 @@ class Mapping:
         self._free = threading.Semaphore(concurrency)
         self._workers = ThreadPoolExecutor(concurrency, thread_name_prefix=f"mapping-{self._queue}")
         self._visibility_scale, self._stopping = visibility_scale, threading.Event()
-        self.enabled = str(properties.get("Enabled", True)).lower() == "true"
+        self._enabled = str(properties.get("Enabled", True)).lower() == "true"
         self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
 
@@ -54,7 +54,7 @@ class Mapping:
     def _poll(self) -> None:
         while not self._stopping.is_set():
             self._free.acquire()
-            batch = self._receive() if self.enabled else []
+            batch = self._receive() if self._enabled else []
             if batch:
                 self._workers.submit(self._handle, batch)
             else:
@@ -97,7 +97,7 @@ class Mapping:
             return set()
         failures = report.get("batchItemFailures") or []
         named = {failure.get("itemIdentifier") for failure in failures}
-        return min(named, everything)
+        return everything if named - everything else named
 
     def _shorten(self, message: Any) -> None:
         """Leave `visibility_scale` of the time for which a message stays hidden, whoever set that time."""

@@ -21,9 +21,6 @@ from moto.sqs.models import Queue, SQSBackend
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
-    StateTaskServiceSfn,
-)
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from tests.localcloud import distributed, query
@@ -54,9 +51,7 @@ _state: dict[str, Any] = {"host": None, "open": False}
 _stock = SimpleNamespace(
     put_events=EventsBackend.put_events,
     start_execution=StepFunctionsParserBackend.start_execution,
-    describe_state_machine=StepFunctionsParserBackend.describe_state_machine,
     receive_message=SQSBackend.receive_message,
-    normalise_parameters=StateTaskServiceSfn._normalise_parameters,
     add_message=Queue.add_message,
     delete_message=Queue.delete_message,
 )
@@ -85,10 +80,7 @@ def install() -> None:
     Rule.send_to_targets = _send_to_targets
     EventsBackend.put_events = _put_events
     StepFunctionsParserBackend.start_execution = _start_execution
-    StepFunctionsParserBackend.describe_state_machine = _describe_state_machine
-    StateTaskServiceSfn._normalise_parameters = _lower_first_letters
-    StateTaskServiceSfn._normalise_response = _upper_first_letters
-    StateTaskServiceAwsSdk._normalise_parameters = _only_for_sfn(_lower)
+    StateTaskServiceAwsSdk._normalise_parameters = _only_for_sfn(_lower_first_letters)
     StateTaskServiceAwsSdk._normalise_response = _only_for_sfn(_upper_first_letters)
     SQSBackend.receive_message = _receive_message
     Queue.add_message = _locked(_stock.add_message)
@@ -131,7 +123,7 @@ def _put_events(backend: EventsBackend, events: list[dict[str, Any]]) -> list[di
     return results
 
 
-def _send_to_targets(rule: Rule, original_event: dict[str, Any], transform_input: bool = True) -> None:
+def _send_to_targets(rule: Rule, original_event: dict[str, Any], **_named: Any) -> None:
     """Hand a matching event to the host, once per target; moto knows few targets and drops `account`."""
     if rule.state == "DISABLED" or not rule.event_pattern.matches_event(original_event):
         return
@@ -147,24 +139,14 @@ def _timestamp(value: Any) -> str:
     return datetime.fromtimestamp(float(value), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _describe_state_machine(backend: StepFunctionsParserBackend, arn: str) -> Any:
-    """A version or an alias is the state machine itself: there is one revision."""
-    return _stock.describe_state_machine(backend, ":".join(arn.split(":")[:7]))
-
-
 def _start_execution(backend: StepFunctionsParserBackend, arn: str, name: Any = None, *rest: Any, **named: Any) -> Any:
     """Start under a lock, so that of two starts with one name one is the second; unnamed ones get a name."""
     with _starting:
         return _stock.start_execution(backend, arn, name or str(uuid.uuid4()), *rest, **named)
 
 
-def _lower_first_letters(task: Any, parameters: dict[str, Any], *rest: Any, **named: Any) -> None:
-    """StartExecution's parameters as boto names them; moto passes them on as a definition writes them."""
-    _stock.normalise_parameters(task, parameters, *rest, **named)
-    _lower(task, parameters)
-
-
-def _lower(_task: Any, parameters: dict[str, Any], *_rest: Any, **_named: Any) -> None:
+def _lower_first_letters(_task: Any, parameters: dict[str, Any], *_rest: Any, **_named: Any) -> None:
+    """Parameters as boto names them; moto passes them on as a definition writes them."""
     for name in list(parameters):
         parameters[name[0].lower() + name[1:]] = parameters.pop(name)
 

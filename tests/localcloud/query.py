@@ -4,7 +4,6 @@ Values are bound as data, not as program text, so strings need no escaping and n
 fixed within one expression, as JSONata says.
 """
 
-import hashlib
 import json
 import uuid
 from collections.abc import Callable
@@ -26,16 +25,13 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.jsonata import jsonata as bridge
 from moto.stepfunctions.parser.asl.parse import preprocessor
 
-_HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
-
 
 def install() -> None:
     """Give the interpreter an evaluator; doing it twice is the same as doing it once."""
     bridge._eval_jsonata = evaluate
     for module in (bridge, states, variable_store):
         module.encode_jsonata_variable_declarations = _declare
-    for name in ("$uuid", "$hash", "$parse"):
-        intrinsic._DECLARATION_BY_VARIABLE_REFERENCE.pop(name, None)
+    intrinsic._DECLARATION_BY_VARIABLE_REFERENCE.pop("$uuid", None)
     preprocessor.from_string_literal = _literal
     preprocessor.Preprocessor._inner_string_of = staticmethod(_literal)
     if not hasattr(StringJSONata, "stock_eval_body"):
@@ -110,13 +106,7 @@ def _plain(value: Any) -> Any:
     return None if value is Utils.NULL_VALUE else value
 
 
-def _hash(value: str, algorithm: str = "SHA-256") -> str:
-    return hashlib.new(_HASHES[algorithm], str(value).encode()).hexdigest()
-
-
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "__data": _data,
-    "parse": _data,
     "uuid": lambda: str(uuid.uuid4()),
-    "hash": _hash,
 }

@@ -1,10 +1,8 @@
 """CloudFormation's intrinsic functions, conditions and pseudo parameters, resolved against one stack.
 
-Not faithful: Fn::ImportValue, Fn::Transform, Fn::Cidr, Fn::GetAZs and dynamic references are not known.
+Not faithful: only the functions below are known (others are refused), and dynamic references are left as they are.
 """
 
-import base64
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -106,25 +104,6 @@ class Resolver:
 
     def _join(self, argument: list[Any]) -> str:
         return str(argument[0]).join(map(str, self.resolve(argument[1])))
-
-    def _split(self, argument: list[Any]) -> list[str]:
-        return str(self.resolve(argument[1])).split(argument[0])
-
-    def _select(self, argument: list[Any]) -> Any:
-        return self.resolve(argument[1])[int(self.resolve(argument[0]))]
-
-    def _findinmap(self, argument: list[Any]) -> Any:
-        name, first, second = map(self.resolve, argument[:3])
-        return self._template["Mappings"][name][first][second]
-
-    def _base64(self, argument: Any) -> str:
-        return base64.b64encode(str(self.resolve(argument)).encode()).decode()
-
-    def _tojsonstring(self, argument: Any) -> str:
-        return json.dumps(self.resolve(argument))
-
-    def _length(self, argument: Any) -> int:
-        return len(self.resolve(argument))
 
     def _condition(self, argument: Any) -> Any:
         # In IAM statements "Condition" is an ordinary member.

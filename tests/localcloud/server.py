@@ -17,7 +17,7 @@ _CREDENTIAL = re.compile(r"Credential=([^/,]+)/[^/]*/[^/]*/([^/]+)/aws4_request"
 _INVOKE = re.compile(r"^/2015-03-31/functions/([^/]+)/invocations$")
 _CBOR = re.compile(r"^/service/[^/]+/operation/(\w+)$")
 # moto checks a condition and writes in two steps; AWS does it in one.
-_ATOMIC = ("dynamodb", "s3", "secretsmanager", "ssm")
+_ATOMIC = ("dynamodb", "s3", "secretsmanager")
 _S3_ON_KEY = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 _S3_ON_BUCKET = {"GET": "ListObjectsV2", "PUT": "CreateBucket", "HEAD": "HeadBucket", "DELETE": "DeleteBucket"}
 
@@ -45,15 +45,11 @@ class Record:
         with self._lock:
             self._requests.append(request)
 
-    def all(self) -> list[Request]:
-        """A copy of what arrived so far."""
-        with self._lock:
-            return list(self._requests)
-
     def of(self, who: str) -> list[Request]:
         """What one caller asked for: a function's logical id, or an access key id."""
         keys = {who, f"AKIA{who.upper()}"}
-        return [request for request in self.all() if request.access_key in keys]
+        with self._lock:
+            return [request for request in self._requests if request.access_key in keys]
 
 
 class _Handler(MotoRequestHandler):

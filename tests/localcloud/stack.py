@@ -125,18 +125,9 @@ def _secret(stack: Stack, logical_id: str, properties: dict[str, Any]) -> Resour
         taken = ("PasswordLength", "ExcludeCharacters", "ExcludePunctuation", "IncludeSpace")
         wishes = {key: generated[key] for key in taken if key in generated}
         value = client.get_random_password(**wishes)["RandomPassword"]
-        if "GenerateStringKey" in generated:
-            template = json.loads(generated.get("SecretStringTemplate", "{}"))
-            value = json.dumps({**template, generated["GenerateStringKey"]: value})
     name = properties.get("Name", stack.named(logical_id))
     arn = client.create_secret(Name=name, SecretString=value)["ARN"]
     return Resource(arn, {"Id": arn, "Arn": arn})
-
-
-def _parameter(stack: Stack, logical_id: str, properties: dict[str, Any]) -> Resource:
-    name = properties.get("Name", stack.named(logical_id))
-    stack.clients("ssm").put_parameter(Name=name, Value=properties["Value"], Type=properties.get("Type", "String"))
-    return Resource(name, {"Value": properties["Value"]})
 
 
 def _machine(stack: Stack, logical_id: str, properties: dict[str, Any]) -> Resource:
@@ -150,16 +141,6 @@ def _machine(stack: Stack, logical_id: str, properties: dict[str, Any]) -> Resou
     )
     arn = made["stateMachineArn"]
     return Resource(arn, {"Arn": arn, "Name": name, "StateMachineRevisionId": "1"})
-
-
-def _machine_version(_stack: Stack, _logical_id: str, properties: dict[str, Any]) -> Resource:
-    return Resource(f"{properties['StateMachineArn']}:1")
-
-
-def _machine_alias(stack: Stack, logical_id: str, properties: dict[str, Any]) -> Resource:
-    routes = properties.get("RoutingConfiguration") or [properties["DeploymentPreference"]]
-    arn = f"{routes[0]['StateMachineVersionArn'].rpartition(':')[0]}:{properties.get('Name', stack.named(logical_id))}"
-    return Resource(arn, {"Arn": arn})
 
 
 def _function(stack: Stack, logical_id: str, properties: dict[str, Any]) -> Resource:
@@ -197,10 +178,7 @@ _MAKERS: dict[str, Maker] = {
     "AWS::DynamoDB::Table": _table,
     "AWS::S3::Bucket": _bucket,
     "AWS::SecretsManager::Secret": _secret,
-    "AWS::SSM::Parameter": _parameter,
     "AWS::StepFunctions::StateMachine": _machine,
-    "AWS::StepFunctions::StateMachineVersion": _machine_version,
-    "AWS::StepFunctions::StateMachineAlias": _machine_alias,
     "AWS::Lambda::Function": _function,
     "AWS::Lambda::Version": _function_part,
     "AWS::Lambda::Alias": _function_part,

@@ -31,7 +31,7 @@ class Translated:
 def translate(path: Path, parameters: dict[str, str] | None = None, region: str = "us-east-1") -> Translated:
     """Translate the template at `path`; the paths inside it are relative to its folder, as `sam build` writes them."""
     folder, given = path.resolve().parent, dict(parameters or {})
-    sam = _without_region_rules(yaml_parse(path.read_text()))
+    sam = yaml_parse(path.read_text())
     artifacts = _take_artifacts(sam, folder)
     definitions = _take_definitions(sam, folder)
     session = boto3.Session(region_name=region, aws_access_key_id="local", aws_secret_access_key="local")
@@ -42,14 +42,6 @@ def translate(path: Path, parameters: dict[str, str] | None = None, region: str 
         properties.pop("DefinitionS3Location")
         properties["DefinitionString"] = text
     return Translated(template, _values(template, given), artifacts)
-
-
-def _without_region_rules(sam: dict[str, Any]) -> dict[str, Any]:
-    """The template without the macros that a deployment would have run before this one."""
-    transform = sam.get("Transform")
-    if isinstance(transform, list):
-        sam["Transform"] = "AWS::Serverless-2016-10-31"
-    return sam
 
 
 def _values(template: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
