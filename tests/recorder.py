@@ -45,10 +45,12 @@ class Recorder:
         if hasattr(self._config, "workerinput"):
             self._config.workeroutput["seen"] = json.dumps(as_lists(SEEN))
             return
-        if not self._whole or session.testsfailed or session.config.option.collectonly:
+        if not self._whole or session.config.option.collectonly:
             return
         if os.environ.get("RECORD"):
             RECORDED.write_text(yaml.safe_dump(as_lists(SEEN), sort_keys=True), "utf-8")
+            return
+        if session.testsfailed:
             return
         known = yaml.safe_load(RECORDED.read_text("utf-8"))
         for who in sorted({*known, *SEEN}):

@@ -1,8 +1,9 @@
 """The deployed ledger over a stand-in for DynamoDB and S3."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from aiobotocore.session import get_session
 
@@ -15,18 +16,25 @@ KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
 @asynccontextmanager
-async def table(endpoint: str) -> AsyncIterator[DynamoLedger]:
-    """Yield a ledger on a table and a bucket of its own."""
-    name, session = f"ledger-{uuid.uuid4().hex[:12]}", get_session()
+async def services(endpoint: str) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+    """Yield a function that opens the client of a service, once."""
+    session, clients = get_session(), {}
     async with AsyncExitStack() as stack:
-        clients = {}
 
-        async def client(service: str):
+        async def client(service: str) -> Any:
             if service not in clients:
                 made = session.create_client(service, region_name=REGION, endpoint_url=endpoint, **KEYS)
                 clients[service] = await stack.enter_async_context(made)
             return clients[service]
 
+        yield client
+
+
+@asynccontextmanager
+async def table(endpoint: str) -> AsyncIterator[DynamoLedger]:
+    """Yield a ledger on a table and a bucket of its own."""
+    name = f"ledger-{uuid.uuid4().hex[:12]}"
+    async with services(endpoint) as client:
         await (await client("dynamodb")).create_table(
             TableName=name,
             BillingMode="PAY_PER_REQUEST",

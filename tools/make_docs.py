@@ -1,16 +1,20 @@
 """Writes the tables in docs/ from the code: `make docs`. A test fails when they are not what the code says."""
 
+import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from infra.service_model import CONTROL_PLANE
+from workflows.authority import Grants
 from workflows.coverage import methods
 from workflows.kinds import KINDS, Kind
+from workflows.naming import CATEGORIES
 from workflows.rules import MODELLED, PLANNED, RULES, UNCHECKED
 
 DOCS = Path(__file__).parents[1] / "docs"
+SCHEMA = DOCS.parent / "events" / "grants.schema.json"
 _BEGIN, _END = "<!-- made by `make docs` -->", "<!-- end -->"
 
 
@@ -67,7 +71,25 @@ def _list(names: frozenset[str]) -> str:
     return ", ".join(sorted(names))
 
 
-TABLES = {"methods.md": methods_table, "rules.md": rules_table, "kinds.md": kinds_table}
+def categories_table() -> str:
+    """Return what grants can allow to be named."""
+    return table(["category", "names"], [[f"`{name}`", what] for name, what in CATEGORIES.items()])
+
+
+TABLES = {
+    "methods.md": methods_table,
+    "rules.md": rules_table,
+    "kinds.md": kinds_table,
+    "authority.md": categories_table,
+}
+
+
+def grants_schema() -> str:
+    """Return the JSON Schema of grants."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Grants.model_json_schema()}
+    patterns = schema["$defs"]["Grant"]["properties"]["mayName"]
+    patterns["propertyNames"] = {"enum": list(CATEGORIES)}
+    return json.dumps({**schema, "title": "Gatewright grants: who may ask for what"}, indent=2) + "\n"
 
 
 def written(name: str, text: str) -> str:
@@ -78,7 +100,8 @@ def written(name: str, text: str) -> str:
 
 
 def main() -> None:
-    """Write every table."""
+    """Write every table, and the schema of grants."""
+    SCHEMA.write_text(grants_schema(), "utf-8")
     for name in TABLES:
         page = DOCS / name
         page.write_text(written(name, page.read_text("utf-8")), "utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.ledger import ConditionFailed, Item, Ledger, Put
 from workflows.decide import Mode
-from workflows.memory import SCHEMA, stack_key
+from workflows.memory import SCHEMA, readable, stack_key
 from workflows.outcome import FINAL, Status
 from workflows.request import Request
 
@@ -42,7 +42,7 @@ class Refused:
 
 def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
     """Return the stack's item with the request accepted, or why it is not. Pure."""
-    old: Item = item or {"schema": SCHEMA, "generation": 0, "recent": {}, "lease": None}
+    old: Item = readable(item) if item else {"generation": 0, "recent": {}, "lease": None}
     current = int(old["generation"])
     known = old["recent"].get(request.request_id)
     generation = request.generation or known or current + 1
@@ -59,6 +59,7 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
     recent = {**old["recent"], request.request_id: generation}
     accepted = {
         **old,
+        "schema": SCHEMA,
         "generation": generation,
         "recent": dict(list(recent.items())[-_REMEMBERED:]),
         "requestId": request.request_id,

@@ -66,8 +66,8 @@ async def start(context: Context, given: Mapping[str, Any]) -> bool:
                 raise
             arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
             found = await calls("DescribeExecution", {"executionArn": arn}, service="stepfunctions")
-            if found["status"] not in ("RUNNING", "PENDING_REDRIVE"):
-                continue  # it ended without settling the request, which is why we are here
+            if found["status"] not in ("RUNNING", "PENDING_REDRIVE") or json.loads(found["input"]) != given:
+                continue  # it ended without settling the request, or is for another one whose name looks the same
         log.info("handed over", execution=name)
         return True
     return False

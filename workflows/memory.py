@@ -6,8 +6,20 @@ from typing import Any
 
 from infra.ledger import Item, Key
 
-#: The form of the items. A reader takes this and the one before.
-SCHEMA = 1
+#: The form of the items. A reader takes this and the one before: 1 knew no submitter but a text, and no consent.
+SCHEMA = 2
+
+
+class LedgerTooNew(OSError):  # noqa: N818 - it says what the ledger is
+    """The ledger was written by a newer version, whose words this one does not know."""
+
+
+def readable(item: Item) -> Item:
+    """Return an item that this version can read. Raises LedgerTooNew."""
+    if int(item.get("schema", 1)) > SCHEMA:
+        message = f"the ledger has items of form {item['schema']}, and this version knows {SCHEMA}: upgrade it"
+        raise LedgerTooNew(message)
+    return item
 
 
 def stack_key(partition: str) -> Key:
@@ -79,6 +91,7 @@ class Memory:
     @classmethod
     def read(cls, item: Item) -> "Memory":
         """Read an item, keeping what this code does not know."""
+        readable(item)
         known = {one.name for one in fields(cls)} - {"unknown"}
         mine = {name: value for name, value in item.items() if name in known}
         mine |= {name: tuple(mine.get(name, ())) for name in ("waits_on", "stale_tags")}

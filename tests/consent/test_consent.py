@@ -5,7 +5,7 @@ import pytest
 
 from infra.sandbox.behaviour import Behaviour
 from tests.documents import oauth, small_stack
-from tests.worlds import SandboxWorld
+from tests.worlds import SandboxWorld, provision
 from workflows.outcome import ResourceStatus, Status
 
 TARGET = "gateways.payments.targets.target-0"
@@ -109,3 +109,44 @@ async def test_a_static_tool_schema_needs_no_consent(world):
     assert world.sent() == ["SynchronizeGatewayTargets"]
     reason = next(result.reason for result in outcome.results if result.address == TARGET)
     assert reason == "skipped: a target with a static tool schema does not synchronize"
+
+
+def told(world) -> list[str]:
+    return [kind.removeprefix("Gateway Stack ") for kind, _ in world.announced]
+
+
+async def test_that_a_person_is_awaited_is_told_once(world):
+    """A state machine looks every half minute; people hear of it once, and again when there is another URL."""
+    request = provision(consent_stack(), "one")
+    for _ in range(5):
+        outcome = await world.run(request)
+        assert (outcome.status, outcome.retry_after) == (Status.AWAITING_CONSENT, 30.0)
+    assert told(world) == ["Accepted", "Awaiting Consent"]
+
+
+async def test_consent_that_nobody_gives_is_given_up(world):
+    """After the stack's own time the request has failed, by name of who did not act; a new request asks anew."""
+    document = {**consent_stack(), "consentTimeoutSeconds": 300}
+    request = provision(document, "one")
+    assert (await world.run(request)).status is Status.AWAITING_CONSENT
+    await anyio.sleep(301)
+    outcome = await world.run(request)
+    assert outcome.status is Status.FAILED
+    (failure,) = outcome.failures
+    assert (failure.resource, failure.code, failure.actor) == (TARGET, "ConsentTimeout", "END_USER")
+    assert (await world.apply(document)).status is Status.AWAITING_CONSENT
+
+
+async def test_consent_that_nobody_gives_rolls_back_where_that_is_declared(world):
+    """The pending session ends by itself; then what was made is removed."""
+    document = {**consent_stack(), "consentTimeoutSeconds": 300, "onFailure": "ROLLBACK"}
+    request = provision(document, "one")
+    await world.run(request)
+    await anyio.sleep(301)
+    for _ in range(60):
+        outcome = await world.run(request, seconds=90, patience=30)
+        if outcome.status is not Status.IN_PROGRESS:
+            break
+        await anyio.sleep(outcome.retry_after)
+    assert outcome.status is Status.ROLLED_BACK
+    assert world.live == {}

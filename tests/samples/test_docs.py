@@ -1,12 +1,19 @@
 """The tables in docs/ are what the code says, and the code covers what the installed model has."""
 
 import importlib.util
+import json
+import re
+from itertools import pairwise
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from infra.error_table import classify
 from infra.errors import Verdict
+from workflows.authority import Grants
 from workflows.coverage import LISTED, UNEXPRESSED, methods
 from workflows.kinds import KINDS
 
@@ -20,11 +27,64 @@ def make_docs():
     return module
 
 
-@pytest.mark.parametrize("name", ["methods.md", "rules.md", "kinds.md"])
+@pytest.mark.parametrize("name", sorted(make_docs().TABLES))
 def test_tables_are_up_to_date(name):
     """`make docs` would change nothing."""
     text = (ROOT / "docs" / name).read_text("utf-8")
     assert make_docs().written(name, text) == text, "run `make docs`"
+
+
+def test_the_schema_of_grants_is_up_to_date_and_takes_the_sample():
+    """What an editor is given for grants.yaml is what a build takes, and refuses what a build refuses."""
+    docs = make_docs()
+    assert docs.SCHEMA.read_text("utf-8") == docs.grants_schema(), "run `make docs`"
+    sample = yaml.safe_load((ROOT / "grants.yaml").read_text("utf-8"))
+    schema = json.loads(docs.grants_schema())
+    jsonschema.validate(sample, schema)
+    Grants.model_validate(sample)
+    sample["grants"][0]["mayName"] = {"nonsense": []}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(sample, schema)
+    with pytest.raises(ValidationError):
+        Grants.model_validate(sample)
+
+
+def test_every_alarm_has_its_page():
+    """Whoever is woken finds what to do."""
+    template = (ROOT / "template.yaml").read_text("utf-8")
+    alarms = set(re.findall(r"^  (\w+)Alarm:$", template, re.MULTILINE))
+    runbook = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+    pages = {name for row in re.findall(r"^\| ([A-Za-z, ]+) \|", runbook, re.MULTILINE) for name in row.split(", ")}
+    assert len(alarms) > 10
+    assert alarms <= pages
+
+
+def between(start: str, end: str) -> str:
+    """Return a part of the template's text."""
+    return (ROOT / "template.yaml").read_text("utf-8").partition(start)[2].partition(end)[0]
+
+
+def test_every_parameter_is_explained():
+    template = (ROOT / "template.yaml").read_text("utf-8")
+    parameters = re.findall(
+        r"^  (\w+):", template.partition("\nParameters:\n")[2].partition("\nRules:")[0], re.MULTILINE
+    )
+    text = (ROOT / "docs" / "deploying.md").read_text("utf-8")
+    assert len(parameters) > 15
+    assert [name for name in parameters if f"`{name}`" not in text] == []
+
+
+def test_every_resource_of_the_template_says_why_it_is_there():
+    """One comment a resource."""
+    lines = (
+        (ROOT / "template.yaml")
+        .read_text("utf-8")
+        .partition("\nResources:\n")[2]
+        .partition("\nOutputs:")[0]
+        .splitlines()
+    )
+    bare = [line for before, line in pairwise(lines) if re.match(r"  \w+:$", line) and not before.startswith("  #")]
+    assert bare == []
 
 
 def test_all_twenty_methods_are_covered():

@@ -1,0 +1,107 @@
+"""What operators do: observe and pause a deployment, cancel a request, look back, and deal with dead letters."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+
+from infra.aws import Aws
+from infra.deadline import Deadline
+from infra.settings import read_settings
+from tests.documents import small_stack
+from tests.tables import services
+from tests.worlds import REGION, SandboxWorld, provision
+from workflows.context import Context
+from workflows.dead_letters import bury, letters, send_again
+from workflows.fulfil import Named, fulfil, resume
+from workflows.operating import cancel, history
+from workflows.outcome import Status
+from workflows.status import stacks
+
+
+def context_of(world: SandboxWorld, **settings: str) -> Context:
+    return replace(world.context(), settings=read_settings(settings))
+
+
+async def test_an_observing_deployment_plans_and_changes_nothing(world):
+    """The plan is announced; neither the service nor the ledger is touched."""
+    context = context_of(world, GATEWRIGHT_MODE="OBSERVE")
+    outcome = await fulfil(context, provision(small_stack(2), "one"), Deadline.within(600))
+    assert outcome.status is Status.PLANNED
+    assert [kind for kind, _ in world.announced] == ["Gateway Stack Planned"]
+    assert outcome.shown()["plan"]["changes"] == 4
+    assert world.sent() == []
+    assert await stacks(world.ledger) == {}
+
+
+@pytest.mark.parametrize("mode", ["OBSERVE", "PAUSED"])
+async def test_what_is_under_way_waits_until_the_deployment_acts_again(world, mode):
+    """An upgrade in between loses nothing: the execution comes back later."""
+    world.behaviour.durations.gateway = 300
+    await world.run(provision(small_stack(1), "one"), seconds=60)
+    world.sent()
+    named = Named("payments.tools", 1, "one")
+    waiting = await resume(context_of(world, GATEWRIGHT_MODE=mode), named, Deadline.within(600))
+    assert (waiting.status, waiting.retry_after) == (Status.IN_PROGRESS, 300.0)
+    assert world.sent() == []
+    assert (await resume(world.context(), named, Deadline.within(600))).status is Status.READY
+
+
+async def test_a_paused_deployment_does_nothing(world):
+    context = context_of(world, GATEWRIGHT_MODE="PAUSED")
+    outcome = await fulfil(context, provision(small_stack(1), "one"), Deadline.within(600))
+    assert outcome.status is Status.IN_PROGRESS
+    assert (world.sent(), world.announced) == ([], [])
+
+
+async def test_a_cancelled_request_ends_and_its_run_stops(world):
+    """The run that works on it notices; the request is FAILED for everybody, and a new one goes on from there."""
+    world.behaviour.durations.gateway = 600
+    outcomes = []
+
+    async def work() -> None:
+        outcomes.append(await world.run(provision(small_stack(1), "one")))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work)
+        await anyio.sleep(30)
+        found = await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC))
+        assert list(found.values()) == ["cancelled"]
+        cancelled_at = anyio.current_time()
+    assert anyio.current_time() - cancelled_at < 20
+    assert outcomes[0].shown()["status"] == "FAILED"
+    assert "cancelled by an operator" in outcomes[0].shown()["reason"]
+    again = await world.run(provision(small_stack(1), "one"))
+    assert again.status is Status.FAILED
+    assert (await world.run(provision(small_stack(1), "two"))).status is Status.READY
+    found = await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC))
+    assert list(found.values()) == ["nothing is under way"]
+
+
+async def test_the_history_has_every_run_the_newest_first(world):
+    await world.apply(small_stack(1), "one")
+    await world.apply(small_stack(2), "two")
+    (runs,) = (await history(world.ledger, "payments.tools")).values()
+    assert [(run["requestId"], run["status"]) for run in runs] == [("two", "READY"), ("one", "READY")]
+    assert await history(world.ledger, "nobody") == {}
+
+
+@pytest.mark.real_time
+async def test_dead_letters_are_found_by_their_reason_and_sent_again(world, moto):
+    """A message that failed often enough is buried with its reason; sent again, it is what it was."""
+    async with services(moto) as client:
+        sqs = await client("sqs")
+        dead, queue = [(await sqs.create_queue(QueueName=name))["QueueUrl"] for name in ("dead", "requests")]
+        settings = read_settings({"GATEWRIGHT_DEAD_LETTER_QUEUE_URL": dead, "GATEWRIGHT_MAX_DELIVERIES": "3"})
+        context = replace(world.context(), aws=Aws(client, REGION), settings=settings)
+        record = {"messageId": "m", "body": '{"x": 1}', "attributes": {"ApproximateReceiveCount": "2"}}
+        assert not await bury(context, record, "RuntimeError")
+        record["attributes"]["ApproximateReceiveCount"] = "3"
+        assert await bury(context, record, "RuntimeError")
+        assert await bury(context, {"messageId": "n", "body": "{"}, "NotARequest: no JSON")
+        calls = context.aws.within(Deadline.within(60))
+        found = {letter.reason: letter async for letter in letters(calls, dead)}
+        assert set(found) == {"RuntimeError", "NotARequest: no JSON"}
+        await send_again(calls, found["RuntimeError"], dead=dead, queue=queue)
+        assert [letter.body async for letter in letters(calls, queue)] == ['{"x": 1}']
