@@ -20,7 +20,8 @@ from infra.ledger import Ledger
 from infra.ledger.sqlite import SqliteLedger
 from infra.settings import Settings, ledger_path, read_settings
 from infra.telemetry import set_up_logs
-from workflows.answers import answer_key
+from workflows.answers import answer_to
+from workflows.authority import Submitter
 from workflows.context import Context
 from workflows.dead_letters import letters, send_again
 from workflows.operating import cancel, history
@@ -122,7 +123,10 @@ def _submit(options: argparse.Namespace) -> int:
         entry = {"Source": options.source, "DetailType": detail_type, "Detail": json.dumps(detail)}
         calls = context.aws.within(Deadline.within(60))
         await calls("PutEvents", {"Entries": [{**entry, "EventBusName": options.bus}]}, service="events")
-        return await _answer(context, detail, options.timeout) if options.wait else None
+        if not options.wait:
+            return None
+        submitter = Submitter(account=await calls.account(), source=options.source)
+        return await _answer(context, detail, submitter, options.timeout)
 
     answer = with_environment(settings_of(options), job)
     if answer is None:
@@ -137,15 +141,14 @@ def _submit(options: argparse.Namespace) -> int:
     return _EXIT.get(answer["status"], FAILED)
 
 
-async def _answer(context: Context, detail: dict[str, Any], seconds: float) -> Any:
+async def _answer(context: Context, detail: dict[str, Any], submitter: Submitter, seconds: float) -> Any:
     """Wait for the answer to a request. While a person is awaited, that is the answer so far."""
     stack = detail.get("stack")
     name = str(stack.get("stack", "")) if isinstance(stack, dict) else str(stack or "")
     deadline = Deadline.within(seconds)
     answer: Any = None
     while deadline.remaining() > 0:
-        item = await context.ledger.get(answer_key(name, detail["requestId"])) or {}
-        answer = item.get("outcome")
+        answer = await answer_to(context.ledger, name, detail["requestId"], submitter)
         if answer is not None and answer["status"] != "AWAITING_CONSENT":
             return answer
         await deadline.sleep(min(_POLL_SECONDS, max(0.0, deadline.remaining())), "the answer")

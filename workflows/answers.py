@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from infra.ledger import Key, Put
+from infra.ledger import Key, Ledger, Put
 from workflows.authority import Submitter
 from workflows.context import Context
 from workflows.outcome import FINAL, Outcome, Status
@@ -66,16 +66,25 @@ def kept(outcome: Outcome) -> dict[str, Any]:
     return {**shown, "consents": [{**consent, "authorizationUrl": ""} for consent in shown["consents"]]}
 
 
-def answer_key(stack: str, request_id: str) -> Key:
-    """Return where the answer to a request is kept."""
-    return Key(f"request#{request_id}", stack or "-")
+def answer_key(stack: str, request_id: str, *, refused: bool = False) -> Key:
+    """Return where the answer to a request is kept, or that its submitter was refused."""
+    return Key(f"request#{request_id}", f"{stack or '-'}{'#refused' if refused else ''}")
+
+
+async def answer_to(ledger: Ledger, stack: str, request_id: str, submitter: Submitter) -> Any:
+    """Return the outcome with which a request was answered; None where it was not yet."""
+    answer = await ledger.get(answer_key(stack, request_id))
+    refusal = None if answer else await ledger.get(answer_key(stack, request_id, refused=True))
+    if refusal is not None and refusal["submitter"] == submitter.shown():
+        return refusal["outcome"]
+    return answer["outcome"] if answer else None
 
 
 async def _keep(context: Context, outcome: Outcome, submitter: Submitter | None) -> None:
     """Keep an answer. What somebody else asked under the same id is left alone: ids are anybody's to choose."""
-    if any((one.path, one.rule) == ("stack", "authority") for one in outcome.problems):
-        return  # whoever may not ask about a stack leaves nothing beside its answers
-    key = answer_key(outcome.stack, outcome.request_id)
+    # Whoever may not ask about a stack leaves nothing among its answers.
+    refused = any((one.path, one.rule) == ("stack", "authority") for one in outcome.problems)
+    key = answer_key(outcome.stack, outcome.request_id, refused=refused)
     by = submitter.shown() if submitter is not None else {}
     held: Mapping[str, Any] | None = await context.ledger.get(key)
     if held is None or held.get("submitter") == by:

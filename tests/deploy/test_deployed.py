@@ -1,8 +1,11 @@
 """An event on the bus ends in READY and an event on the bus; everything in between is what is deployed."""
 
 import json
+import os
 import random
 import string
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -12,6 +15,7 @@ import pytest
 
 from infra.sandbox.world import Failure
 from infra.service_model import CONTROL_PLANE
+from tests.deploy.conftest import ROOT
 from tests.documents import gateway, mcp_target, oauth, provider
 from workflows.handover import execution_name
 
@@ -249,7 +253,12 @@ def test_a_schedule_has_the_tools_of_every_ready_stack_read_again(desk):
     tick["account"] = "123456789012"
     asked = json.loads(desk.cloud.invoke("EventsFunction", tick).body)["asked"]
     assert "payments.timed" in asked
-    desk.cloud.wait_until(lambda: desk.told("schedule-tick-1").count("Ready") == len(asked), 60)
+
+    def synchronized() -> bool:
+        events = [event.detail for event in desk.cloud.events_seen() if event.detail_type == "Gateway Stack Ready"]
+        return any((one["stack"], one["requestId"]) == ("payments.timed", "schedule-tick-1") for one in events)
+
+    desk.cloud.wait_until(synchronized, 60)
 
 
 def test_a_registry_that_was_deleted_by_hand_is_made_again(desk):
@@ -302,3 +311,64 @@ API_KEY = {
         "apiKeyCredentialProvider": {"providerArn": f"{VAULT}/apikeycredentialprovider/payments-rates-key"}
     },
 }
+
+
+def shell(desk, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line against the deployment, with credentials of its own."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", ""),
+        "AWS_ENDPOINT_URL": desk.cloud.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "AKIATERMINAL",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ACCOUNT_ID": "123456789012",
+    }
+    command = [sys.executable, "-m", "handlers.cli", *arguments, "--json"]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_terminal_asks_and_waits_with_two_rights(desk, tmp_path):
+    """It puts an event on the bus and reads one item of the table, and calls nothing else."""
+    ledger, bus = f"dynamodb:{desk.cloud.resource('LedgerTable')}", desk.cloud.resource("Bus")
+    file = tmp_path / "stack.json"
+    file.write_text(json.dumps(stack("asked")))
+    common = ("--bus", bus, "--ledger", ledger, "--source", SOURCE, "--wait", "--timeout", "60")
+    done = shell(desk, "submit", str(file), *common)
+    assert json.loads(done.stdout)["status"] == "READY", done.stderr
+    assert {one.operation for one in desk.cloud.requests("AKIATERMINAL")} == {"PutEvents", "GetItem"}
+    planned = json.loads(shell(desk, "submit", str(file), *common, "--ask", "plan").stdout)
+    assert (planned["status"], planned["plan"]["changes"]) == ("PLANNED", 0)
+    denied = shell(desk, "submit", str(file), "--bus", bus, "--ledger", ledger, "--wait", "--timeout", "60")
+    assert (denied.returncode, json.loads(denied.stdout)["status"]) == (2, "REJECTED")
+    status = json.loads(shell(desk, "status", "payments.asked", "--ledger", ledger).stdout)
+    assert status["123456789012/us-east-1/payments.asked"]["status"] == "READY"
+    history = json.loads(shell(desk, "history", "payments.asked", "--ledger", ledger).stdout)
+    assert [one["status"] for one in history["123456789012/us-east-1/payments.asked"]] == ["READY"]
+    removed = json.loads(shell(desk, "submit", str(file), *common, "--ask", "remove").stdout)
+    assert removed["status"] == "DELETED"
+    assert desk.named("gateway", "asked") == []
+
+
+def test_a_dead_letter_is_sent_again_from_a_terminal(desk):
+    """By its reason; what is wrong with it has not changed, so it comes back with the same one."""
+    dead, queue = desk.cloud.resource("RequestsDeadLetters"), desk.cloud.resource("RequestsQueue")
+    sqs = desk.cloud.client("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody='{"detailType": "Gateway Stack Dance"}')
+    desk.cloud.wait_until(
+        lambda: [one for one in desk.cloud.messages("RequestsDeadLetters") if "Dance" in one["Body"]], 30
+    )
+    found = json.loads(shell(desk, "dead-letters", "--queue", dead, "--reason", "none of ours").stdout)
+    assert len(found["deadLetters"]) == 1
+    assert "NotARequest" in found["deadLetters"][0]["reason"]
+
+
+def test_a_request_under_way_is_cancelled_from_a_terminal(desk, slow):
+    slow(gateway=40.0)
+    desk.ask(stack("stopped"), "stopped-1")
+    desk.cloud.wait_until(lambda: desk.executions("stopped-1"), 30)
+    ledger = f"dynamodb:{desk.cloud.resource('LedgerTable')}"
+    found = json.loads(shell(desk, "cancel", "payments.stopped", "--ledger", ledger).stdout)
+    assert list(found.values()) == ["cancelled"]
+    assert "cancelled" in desk.outcome("stopped-1", "Failed")["reason"]
+    assert desk.ended("stopped-1") == ["FAILED"]
