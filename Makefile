@@ -26,11 +26,14 @@ test: $(STAMP) ## Run the tests
 record: $(STAMP) ## Write down which AWS operations the suite performs, from which policies are checked
 	@RECORD=1 $(BIN)/python -m pytest -n auto --dist loadgroup tests
 
-check: $(STAMP) ## Lint, types, imports
+check: $(STAMP) ## Lint, types, imports, the template and its state machines
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/cfn-lint --config-file .cfnlintrc -t template.yaml
+	@$(BIN)/python tools/check_state_machines.py
 
 # The functions share one artifact; SAM asks for it once for each. ARCH, GRANTS and TARGET_PYTHON may be set.
 ARCH ?= arm64
