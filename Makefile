@@ -45,8 +45,9 @@ build: $(STAMP) ## Build what is deployed, into .aws-sam/build
 build-RequestsFunction build-EventsFunction build-ConvergeFunction: $(STAMP)
 	@$(BIN)/python tools/build_artifact.py "$(ARTIFACTS_DIR)"
 
-bench: $(STAMP) ## Time to READY against the floor, and against a sequential script
+bench: $(STAMP) ## Time to READY against the floor and a sequential script; cold start of what is built
 	@$(BIN)/python tests/bench/bench.py
+	@$(BIN)/python tests/bench/cold_start.py
 
 docs: $(STAMP) ## Write the tables in docs/ from the code
 	@$(BIN)/python tools/make_docs.py
