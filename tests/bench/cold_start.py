@@ -17,19 +17,20 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from handlers.cli_show import table
 from infra.sandbox.behaviour import Behaviour, Durations
 from infra.sandbox.server import SandboxServer
+from tests.deploy.conftest import ARCH, ROOT, target_python
 from tests.documents import gateway, mcp_target
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.emulator import EmulatorPool, Function
 from tests.localcloud.translate import translate
-from tools.build_artifact import PACKAGES, interpreter
+from tools.build_artifact import PACKAGES
 
 ROUNDS = 9
+GRANTS = ROOT / "tests" / "deploy" / "grants.yaml"
 _INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)")
 BASE = """
 import asyncio
@@ -49,20 +50,18 @@ def handler(event, context):
 
 def build(folder: Path) -> Path:
     """What SAM builds, and beside it the function that it is compared with."""
-    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0", "ARCH": "x86_64", "GRANTS": str(GRANTS)}
+    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0", "ARCH": ARCH, "GRANTS": str(GRANTS)}
+    environment["TARGET_PYTHON"] = target_python()
     environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = ["sam", "build", "--build-dir", str(folder), "--parameter-overrides", "Architecture=x86_64"]
+    command = ["sam", "build", "--build-dir", str(folder), "--parameter-overrides", f"Architecture={ARCH}"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     base = folder / "Base"
     shutil.copytree(folder / "ConvergeFunction", base, ignore=lambda _, names: set(PACKAGES) & set(names))
     (base / "base.py").write_text(BASE)
-    python = interpreter("3.13") or sys.executable
-    subprocess.run([python, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", base], check=True)
+    compiling = [sys.executable, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", base]
+    subprocess.run(compiling, check=True)
     return base
-
-
-GRANTS = ROOT / "tests" / "deploy" / "grants.yaml"
 
 
 def inits(cloud: Cloud, base: Path, folder: Path) -> dict[str, list[float]]:
@@ -109,7 +108,7 @@ def main() -> int:
         folder = Path(name)
         base = build(folder / "built")
         url = serve(SandboxServer(Behaviour(durations=durations)))
-        translated = translate(folder / "built" / "template.yaml", {"Architecture": "x86_64"})
+        translated = translate(folder / "built" / "template.yaml", {"Architecture": ARCH})
         (folder / "cache").mkdir()
         endpoints = {"BEDROCK_AGENTCORE_CONTROL": url}
         with Cloud(translated, endpoints=endpoints, cache=folder / "cache", environments=1) as cloud:

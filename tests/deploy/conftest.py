@@ -1,13 +1,16 @@
 """What SAM built, under AWS's own runtime emulator, behind a bus, a queue and the state machines of the template."""
 
 import asyncio
+import json
 import os
+import platform
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from infra.sandbox.behaviour import Behaviour, Durations
@@ -17,7 +20,6 @@ from tests.localcloud.translate import translate
 from tests.recorder import note
 from tests.secrets import secrets_in
 from tests.worlds import OUTPUTS
-from tools.build_artifact import TARGET, interpreter
 
 ROOT = Path(__file__).parents[2]
 #: Seconds that the service takes in these tests, where a test does not say otherwise.
@@ -35,9 +37,13 @@ MACHINES_OF = {
 }
 
 
+#: This machine's kind of processor, as the template names it.
+ARCH = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+
+
 def target_python() -> str:
-    """The Python that is deployed, or the one that runs the tests where the machine has no other."""
-    return TARGET if interpreter(TARGET) else f"{sys.version_info.major}.{sys.version_info.minor}"
+    """The version of the Python that runs the tests: the one that is deployed, wherever the machine has it."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +54,11 @@ def built(tmp_path_factory) -> Path:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "SAM_CLI_TELEMETRY": "0",
-        "ARCH": "x86_64",
+        "ARCH": ARCH,
         "GRANTS": str(Path(__file__).with_name("grants.yaml")),
         "TARGET_PYTHON": target_python(),
     }
-    command = ["sam", "build", "--build-dir", str(out), "--parameter-overrides", "Architecture=x86_64"]
+    command = ["sam", "build", "--build-dir", str(out), "--parameter-overrides", f"Architecture={ARCH}"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out
@@ -79,7 +85,7 @@ def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
 
     It is closed when its file is done: a process has one local cloud at a time, and other files open theirs.
     """
-    translated = translate(built / "template.yaml", {"Architecture": "x86_64"})
+    translated = translate(built / "template.yaml", {"Architecture": ARCH})
     for resource in translated.template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
             resource["Properties"]["Timeout"] = TIMEOUT
@@ -90,9 +96,18 @@ def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
         secrets.create_secret(Name="payments/idp", SecretString='{"clientSecret": "sandbox-payments-idp-secret"}')
         yield made
         record(made)
+        fit_their_schemas(made)
         OUTPUTS.extend(made.logs(name) for name in FUNCTIONS)
         found = secrets_in(*OUTPUTS, str(made.events_seen()), str(made.executions("ConvergeMachine")))
         assert not found, f"a secret got out: {found}"
+
+
+def fit_their_schemas(cloud: Cloud) -> None:
+    """Whatever was announced, by a function or by the state machine itself, its schema holds."""
+    for event in cloud.events_seen():
+        if event.source == "gatewright":
+            name = "accepted" if event.detail_type == "Gateway Stack Accepted" else "outcome"
+            jsonschema.validate(event.detail, json.loads((ROOT / "events" / f"{name}.schema.json").read_text("utf-8")))
 
 
 def record(cloud: Cloud) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import FUNCTIONS, ROOT, target_python
-from tools.build_artifact import SERVICES, interpreter
+from tests.deploy.conftest import ARCH, FUNCTIONS, ROOT, target_python
+from tools.build_artifact import SERVICES, TARGET, interpreter
 
 pytestmark = pytest.mark.xdist_group("deployed")
 #: What the header of a shared object says that it is for.
@@ -62,12 +62,13 @@ def imported(python: Path, artifact: Path, module: str, settings: dict[str, str]
 def test_the_target_python_is_built_for_where_it_can_be_found(capfd):
     """What is tested is what is deployed; a machine without that Python says what it tests instead."""
     with capfd.disabled():
-        print(f"\n  the artifact is built for Python {target_python()}")  # noqa: T201 - it is to be seen
-    assert target_python() == "3.13" or interpreter("3.13") is None
+        print(f"\n  the artifact is built for Python {target_python()} on {ARCH}")  # noqa: T201 - it is to be seen
+    assert target_python() == TARGET or interpreter(TARGET) is None, f"make .venv with Python {TARGET}: it is here"
 
 
-@pytest.mark.parametrize("arch", ["arm64", "x86_64"])
+@pytest.mark.parametrize("arch", ["arm64", ARCH])
 def test_shared_objects_are_for_the_processor(arch, arm, built):
+    """Those that are deployed by default, and those that run here."""
     folder = arm if arch == "arm64" else built / "RequestsFunction"
     found = list(folder.rglob("*.so"))
     assert len(found) > 5
@@ -95,7 +96,7 @@ def test_two_builds_are_the_same_to_the_byte(arm, tmp_path):
 
 def test_it_is_small(arm, built, tmp_path, capfd):
     """At most 50 MB as Lambda unpacks it and 16 MB as it is sent."""
-    for name, folder in (("arm64", arm), ("x86_64", built / "RequestsFunction")):
+    for name, folder in (("arm64", arm), (ARCH, built / "RequestsFunction")):
         archive = tmp_path / f"{name}.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
             for path in sorted(folder.rglob("*")):
