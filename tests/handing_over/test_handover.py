@@ -1,5 +1,6 @@
 """What goes on elsewhere is named so that nobody else's is meant, and is told once."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -34,7 +35,8 @@ async def test_a_request_is_handed_over_once_and_never_taken_for_another(world, 
     """Two requests whose names look the same both go on; one that is delivered twice goes on once."""
     async with services(moto) as client:
         machines = await client("stepfunctions")
-        role, definition = "arn:aws:iam::123456789012:role/x", '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
+        role, wait = "arn:aws:iam::123456789012:role/x", {"Type": "Wait", "Seconds": 60, "End": True}
+        definition = json.dumps({"StartAt": "A", "States": {"A": wait}})
         made = await machines.create_state_machine(name="converge", definition=definition, roleArn=role)
         arn = made["stateMachineArn"]
         settings = read_settings({"GATEWRIGHT_STATE_MACHINE_ARN": arn})
@@ -44,4 +46,6 @@ async def test_a_request_is_handed_over_once_and_never_taken_for_another(world, 
         for given_ in (one, two, one, two):
             assert await start(context, given_)
         found = (await machines.list_executions(stateMachineArn=arn))["executions"]
+        for execution in found:
+            await machines.stop_execution(executionArn=execution["executionArn"])
         assert sorted(one["name"] for one in found) == ["a-b-c-1", "a-b-c-2"]
