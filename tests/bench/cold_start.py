@@ -67,7 +67,7 @@ def build(folder: Path) -> Path:
 def inits(cloud: Cloud, base: Path, folder: Path) -> dict[str, list[float]]:
     """Milliseconds of init, one after the other in turn."""
     folder.mkdir()
-    pool = EmulatorPool(folder, {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}, 1)
+    pool = EmulatorPool(folder, {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}, 1, level="info")
     pool.add(Function("Base", "base", "base.handler", base, 30, 1024))
     found: dict[str, list[float]] = {"base": [], "gatewright": []}
     for _ in range(ROUNDS):
@@ -111,7 +111,7 @@ def main() -> int:
         translated = translate(folder / "built" / "template.yaml", {"Architecture": ARCH})
         (folder / "cache").mkdir()
         endpoints = {"BEDROCK_AGENTCORE_CONTROL": url}
-        with Cloud(translated, endpoints=endpoints, cache=folder / "cache", environments=1) as cloud:
+        with Cloud(translated, endpoints=endpoints, cache=folder / "cache", environments=1, level="info") as cloud:
             measured = inits(cloud, base, folder / "pool")
             calls = warm(cloud)
     medians = {name: statistics.median(times) for name, times in measured.items()}

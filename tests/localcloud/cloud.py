@@ -76,10 +76,12 @@ class Cloud:
         visibility_scale: float = 0.01,
         wait_scale: float = 1.0,
         cache: Path | None = None,
+        level: str = "error",
     ) -> None:
         self.wait_scale, self.url = wait_scale, ""
         self._translated, self._endpoints, self._environments = translated, endpoints or {}, environments
         self._retry_scale, self._visibility_scale, self._cache = retry_scale, visibility_scale, cache
+        self._level = level
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock, self._events = threading.Lock(), list[Event]()
 
@@ -108,7 +110,7 @@ class Cloud:
     def _start_functions(self, folder: Path, started: ExitStack) -> None:
         variables = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
         variables |= {f"AWS_ENDPOINT_URL_{name}": url for name, url in self._endpoints.items()}
-        self.pool = EmulatorPool(folder, variables, self._environments, self._cache)
+        self.pool = EmulatorPool(folder, variables, self._environments, self._cache, self._level)
         for function in functions(self._stack, self._translated):
             self.pool.add(function)
         self._invocations = Invocations(self._stack, self.pool, self._own_client, self._retry_scale)

@@ -69,13 +69,15 @@ def free_port() -> int:
 class _Environment:
     """One emulator process with one runtime in it."""
 
-    def __init__(self, function: Function, command: list[str], variables: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, function: Function, command: list[str], variables: dict[str, str], log: Path, level: str
+    ) -> None:
         self._port, self._timeout = free_port(), function.timeout
         addresses = ["--runtime-interface-emulator-address", f"{LOOPBACK}:{self._port}"]
         addresses += ["--runtime-api-address", f"{LOOPBACK}:{free_port()}"]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [command[0], "--log-level", "error", *addresses, *command[1:]],
+                [command[0], "--log-level", level, *addresses, *command[1:]],
                 cwd=function.artifact,
                 env=variables,
                 stdin=subprocess.DEVNULL,
@@ -132,7 +134,9 @@ def _session(leader: int) -> list[int]:
 class EmulatorPool:
     """Up to `limit` environments per function, started when they are needed and reused afterwards."""
 
-    def __init__(self, folder: Path, variables: dict[str, str], limit: int = 10, cache: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, variables: dict[str, str], limit: int = 10, cache: Path | None = None, level: str = "error"
+    ) -> None:
         self._folder, self._variables, self._limit = folder, variables, limit
         self._command = [str(_binary(folder)), str(interpreter(cache or folder))]
         self._compiled = str((cache or folder) / "pyc")
@@ -141,6 +145,7 @@ class EmulatorPool:
         self._running: dict[str, list[_Environment]] = {}
         self._lock = threading.Lock()
         self._started = 0
+        self._level = level
         self._closed = False
 
     def add(self, function: Function) -> None:
@@ -179,7 +184,7 @@ class EmulatorPool:
             self._started += 1
             log = self._folder / f"{function.logical_id}-{self._started:03}.log"
         command = [*self._command, "-m", "awslambdaric", function.handler]
-        environment = _Environment(function, command, self._environ(function), log)
+        environment = _Environment(function, command, self._environ(function), log, self._level)
         with self._lock:
             self._running[function.logical_id].append(environment)
             late = self._closed
