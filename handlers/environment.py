@@ -4,6 +4,7 @@ This is the only module state.
 """
 
 import asyncio
+import gc
 import os
 import secrets
 import sys
@@ -71,7 +72,10 @@ class Environment:
 
     async def _make(self) -> Context:
         settings = self.settings
-        aws = await open_clients(self._stack, self.redaction, workers=settings.workers, account=settings.account)
+        at_once = ("dynamodb",) if settings.ledger.startswith(_TABLE) else ()
+        aws = await open_clients(
+            self._stack, self.redaction, workers=settings.workers, account=settings.account, at_once=at_once
+        )
         bus = Bus(aws, settings.bus)
         return Context(
             aws=aws,
@@ -148,6 +152,8 @@ def at_init() -> None:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
+    gc.freeze()
+    gc.enable()
 
 
 async def _nothing(context: Context) -> None:

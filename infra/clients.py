@@ -1,6 +1,6 @@
 """The aiobotocore clients of one execution environment: one session, one client per service, one event loop.
 
-Those that nearly every run needs are opened at once, the others when they are first called.
+Those that every run needs are opened at once, the others when they are first called.
 """
 
 import os
@@ -18,17 +18,19 @@ from infra.redaction import Redaction
 from infra.service_model import CONTROL_PLANE
 from infra.settings import SettingsError, is_loopback
 
-_AT_ONCE = (CONTROL_PLANE, "secretsmanager", "sts", "events")
 #: What a sandbox on this machine takes where nothing else is set; no real endpoint would.
 _SANDBOX_REGION = "us-east-1"
 _SANDBOX_KEY = "sandbox"
 _SANDBOX_ACCOUNT = "000000000000"
 
 
-async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1, account: str = "") -> Aws:
+async def open_clients(
+    stack: AsyncExitStack, redaction: Redaction, *, workers: int = 1, account: str = "", at_once: tuple[str, ...] = ()
+) -> Aws:
     """Return the clients, opened on first use; the exit stack closes them. Standard AWS settings apply.
 
-    Against an endpoint on loopback, a missing Region and missing credentials are made up. Raises SettingsError.
+    `at_once` names services that are opened now, beside AgentCore's. Against an endpoint on loopback, a missing Region
+    and missing credentials are made up. Raises SettingsError.
     """
     session = get_session()
     local = is_loopback(os.environ.get("AWS_ENDPOINT_URL"))
@@ -53,7 +55,7 @@ async def open_clients(stack: AsyncExitStack, redaction: Redaction, *, workers: 
                 clients[service] = await stack.enter_async_context(made)
         return clients[service]
 
-    for service in _AT_ONCE:
+    for service in (CONTROL_PLANE, *at_once):
         await client(service)
     account = account or os.environ.get("AWS_ACCOUNT_ID", "")
     known = {"account": account} if account else {}

@@ -16,7 +16,6 @@ from workflows.decide import Mode
 from workflows.intake import admit, authorize, readmit
 from workflows.memory import partition_of, stack_key
 from workflows.outcome import Outcome, Status
-from workflows.planning import plan
 from workflows.problems import Invalid, Problem
 from workflows.provision import Job
 from workflows.reading import read_stack
@@ -60,6 +59,8 @@ async def _planned(context: Context, request: Request, allowed: Allowed | None, 
     )
     if request.mode is not Mode.PROVISION:
         return replace(outcome, reason="this deployment only observes; removals and synchronizations are not planned")
+    from workflows.planning import plan  # noqa: PLC0415 - off the cold path
+
     document = request.document or {}
     authorize(allowed, read_stack(document))
     found = await plan(context, document, deadline, request.allow)
