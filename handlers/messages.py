@@ -7,7 +7,7 @@ from typing import Any
 
 from workflows.authority import Submitter
 from workflows.problems import Invalid
-from workflows.request import NotARequest, Request, read_request
+from workflows.request import NotARequest, Request, is_id, read_request
 
 #: Larger bodies are no messages of SQS or EventBridge (1 MiB is the most that a queue takes).
 _LARGEST = 1_048_576
@@ -54,7 +54,7 @@ def read_message(record: Mapping[str, Any], bus_queue: str = "") -> Message:
 def request_id_of(detail: Any, default_id: str) -> str:
     """Return the id by which a request is answered, also one whose detail is wrong."""
     named = detail.get("requestId") if isinstance(detail, Mapping) else None
-    return named if isinstance(named, str) and named else default_id
+    return named if isinstance(named, str) and is_id(named) else default_id
 
 
 def submitter_of(event: Mapping[str, Any]) -> Submitter:

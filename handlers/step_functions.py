@@ -16,7 +16,7 @@ from workflows.context import Context
 from workflows.decide import Mode
 from workflows.fulfil import Named, fulfil, resume
 from workflows.problems import Invalid
-from workflows.request import NotARequest, Request, read_request
+from workflows.request import NotARequest, Request, is_id, read_request
 from workflows.stages import STAGES, SYNCHRONIZATION
 
 _SUBMITTER = Submitter(invocation="step-functions")
@@ -29,6 +29,8 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     """
     env = environment()
     default_id = str(event.get("requestId") or "")
+    if default_id and not is_id(default_id):
+        raise NotARequest("a requestId is a text of at most 128 printable characters")
 
     async def job(context: Context) -> dict[str, Any]:
         deadline = deadline_of(lambda_context, env.settings)

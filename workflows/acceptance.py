@@ -49,12 +49,13 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
     if generation < current:
         return Refused(Status.SUPERSEDED, f"generation {current} is in force", generation)
     # The document of an accepted request is in the ledger; a message delivered again need not repeat it.
-    changed = old.get("digest") != digest or old.get("mode") != request.mode
+    again = generation == current and old.get("requestId") == request.request_id
+    fixed = again and bool(request.uri)  # what stands at a URI may be replaced between two deliveries
+    changed = (old.get("digest") != digest and not fixed) or old.get("mode") != request.mode
     if generation == current and changed:
         return Refused(Status.REJECTED, f"generation {generation} was accepted with another document", generation)
-    same = generation == current and old.get("requestId") == request.request_id
     outcome = old.get("outcome")
-    if same and outcome and outcome.get("status") in FINAL:
+    if again and outcome and outcome.get("status") in FINAL:
         return Refused(Status(outcome["status"]), "this request was finished before", generation, outcome)
     recent = {**old["recent"], request.request_id: generation}
     accepted = {
@@ -65,11 +66,11 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
         "requestId": request.request_id,
         "submitter": request.submitter.shown() if request.submitter else None,
         "mode": str(request.mode),
-        "digest": digest,
+        "digest": old["digest"] if fixed else digest,
         "allow": sorted(request.allow),
-        "outcome": outcome if same else None,
+        "outcome": outcome if again else None,
     }
-    if request.document is not None:
+    if request.document is not None and not fixed:
         accepted["document"] = request.document
     return accepted
 
@@ -82,7 +83,7 @@ async def accept(ledger: Ledger, partition: str, request: Request, digest: str, 
         judged = judge(item, request, digest)
         if isinstance(judged, Refused):
             return judged
-        new = (item or {}).get("requestId") != request.request_id
+        new = request.request_id not in (item or {}).get("recent", {})
         judged["version"] = int((item or {}).get("version", 0)) + 1
         judged["acceptedAt"] = now if new else judged.get("acceptedAt", now)
         try:

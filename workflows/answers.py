@@ -23,7 +23,7 @@ _KEPT_FOR = 14 * 86_400.0
 
 def rejected(request: Request, problems: list[Problem]) -> Outcome:
     """Return the outcome of a request whose document cannot be used."""
-    return Outcome(request.stack, Status.REJECTED, request.request_id, request.generation, problems=tuple(problems))
+    return Outcome(request.known_as, Status.REJECTED, request.request_id, request.generation, problems=tuple(problems))
 
 
 def rejected_unread(request_id: str, problems: list[Problem]) -> Outcome:

@@ -9,8 +9,8 @@ from workflows.failures import Failure, consent_overdue
 from workflows.fingerprint import digest
 from workflows.outcome import Outcome, ResourceStatus, Result, Status
 
-#: Seconds between two looks at whether a person has consented.
-LOOK_AGAIN = 30.0
+#: Seconds between two looks at whether a person has consented: a tenth of the wait so far, within these.
+_SOONEST, _LATEST = 30.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Waiting:
         """Return it with what an outcome tells; the same where that is no news. URLs are kept as digests alone."""
         asking = {result.address: result.consent for result in outcome.results if result.consent is not None}
         return replace(self, told=digest([[a, str(one.get("authorizationUrl", ""))] for a, one in asking.items()]))
+
+    def look_again(self, now: float) -> float:
+        """Return the seconds until it is worth looking again."""
+        return min(_LATEST, max(_SOONEST, round((now - self.since) / 10)))
 
     def overdue(self, timeout: float, now: float) -> bool:
         """Tell whether nobody consented in time."""

@@ -35,16 +35,19 @@ def is_notice(event: Mapping[str, Any]) -> bool:
 
 async def notice(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
     """Ask for what an event makes needful; return the stacks for which that was done."""
-    asked = []
+    asked: list[str] = []
     request_id = f"schedule-{event.get('id', '')}"
     detail = event.get("detail") or {}
     registries = set(_REGISTRY.findall(str(detail) + str(event.get("resources", ""))))
+    tick = event.get("detail-type") == TICK
+    if not tick and not (registries and _GOING.search(str(event.get("detail-type")))):
+        return {"version": 1, "asked": asked}
     async for partition, item in _stacks(context):
         stack = partition.split("/", 2)[2]
         if not _may(context, event, partition, stack):
             continue
-        if event.get("detail-type") != TICK:
-            if not _GOING.search(str(event.get("detail-type"))) or not await _holds(context, partition, registries):
+        if not tick:
+            if not await _holds(context, partition, registries):
                 continue
             await _converge(context, partition, item, request_id)
         elif detail.get("converge"):

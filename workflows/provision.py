@@ -21,7 +21,7 @@ from workflows.act import act
 from workflows.answers import kept, tell
 from workflows.authority import Allowed
 from workflows.book import Book, LeaseHeld, LeaseLost
-from workflows.consent import LOOK_AGAIN, Waiting, given_up
+from workflows.consent import Waiting, given_up
 from workflows.context import Context
 from workflows.decide import Mode
 from workflows.fingerprint import digest
@@ -66,6 +66,9 @@ class Job:
         if isinstance(accepted, Refused):
             return self._refused(accepted)
         structlog.contextvars.bind_contextvars(generation=accepted.generation)
+        if request.uri and accepted.document is not None:
+            # The object may have been replaced since the request was accepted.
+            self.stack = read_stack(accepted.document)
         if accepted.new:
             await context.announce("Gateway Stack Accepted", self._acceptance(accepted))
         try:
@@ -140,8 +143,10 @@ class Job:
         outcome = self._of_results(accepted, run, await guarded(partial(_work, run), partial(_guard, book)))
         if outcome.status is Status.AWAITING_CONSENT and self.stack is not None:
             now, timeout = self.started.timestamp(), float(self.stack.consent_timeout)
-            if Waiting.read(accepted.item, accepted.generation, now).overdue(timeout, now):
+            waiting = Waiting.read(accepted.item, accepted.generation, now)
+            if waiting.overdue(timeout, now):
                 return given_up(outcome, timeout)
+            return replace(outcome, retry_after=waiting.look_again(now))
         return outcome
 
     async def _told(self, accepted: Accepted, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
@@ -215,7 +220,6 @@ class Job:
         status = overall(results, removed=run.mode is Mode.REMOVE)
         outcome = self._outcome(accepted, status)
         waits = retry_after(results) if status is Status.IN_PROGRESS else None
-        waits = LOOK_AGAIN if status is Status.AWAITING_CONSENT else waits
         return replace(outcome, results=tuple(results), warnings=tuple(run.warnings), retry_after=waits)
 
     def _outcome(self, accepted: Accepted, status: Status, *, reason: str = "", retry: float | None = None) -> Outcome:

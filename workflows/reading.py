@@ -13,12 +13,11 @@ from workflows import parameters, references, rules
 from workflows.kinds import KINDS, top_level
 from workflows.problems import Invalid, Problem, path_text
 from workflows.references import Reference
-from workflows.stack import CONSENT_TIMEOUT, OWNER_TAG, RESERVED, Resource, Stack, from_pydantic, resources_in
+from workflows.stack import CONSENT_TIMEOUT, NAME, OWNER_TAG, RESERVED, Resource, Stack, from_pydantic, resources_in
 
 #: Mistakes that a reference explains: what stands there is not known yet, so its form is checked once it is.
 _UNTIL_RESOLVED = frozenset({"string_pattern_mismatch", "string_too_short", "string_too_long", "literal_error"})
 _SECTIONS = frozenset(kind.section for kind in KINDS if kind.parent is None)
-_SEGMENT = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
 class Head(BaseModel):
@@ -27,7 +26,7 @@ class Head(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     version: int = Field(default=1, ge=1, le=1)
-    stack: str = Field(pattern=rf"^{_SEGMENT}(\.{_SEGMENT})*$", max_length=128)
+    stack: str = Field(pattern=f"^{NAME}$", max_length=128)
     on_failure: str = Field(default="HALT", alias="onFailure", pattern="^(HALT|ROLLBACK)$")
     #: Seconds for which a stack waits for people to consent, a week at most.
     consent_timeout: int = Field(default=CONSENT_TIMEOUT, alias="consentTimeoutSeconds", ge=60, le=604_800)

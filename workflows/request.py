@@ -1,5 +1,6 @@
 """Requests: what asks for something, in the form in which every door hands it over."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from workflows.authority import Submitter
 from workflows.decide import Mode
 from workflows.parameters import fill
 from workflows.problems import Invalid, Problem
-from workflows.stack import from_pydantic
+from workflows.stack import NAME, from_pydantic
 
 #: The detail types that ask for something, and what they ask for.
 DETAIL_TYPES: Mapping[str, Mode] = {
@@ -17,6 +18,16 @@ DETAIL_TYPES: Mapping[str, Mode] = {
     "Gateway Stack Removal Requested": Mode.REMOVE,
     "Gateway Stack Synchronization Requested": Mode.SYNCHRONIZE,
 }
+
+
+#: Characters of a request's id.
+LONGEST_ID = 128
+_NAME = re.compile(NAME)
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text can be the id of a request: it is written to logs, ledgers and names."""
+    return 0 < len(text) <= LONGEST_ID and text.isprintable() and all(not "\ud800" <= one <= "\udfff" for one in text)
 
 
 class NotARequest(Exception):  # noqa: N818 - it says what arrived
@@ -38,6 +49,12 @@ class Request(BaseModel):
     submitter: Submitter | None = None
     #: Where its document is, which is read when it is admitted, and what its parameters stand for then.
     uri: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """The stack's name where it can be one; nothing where it is some other text."""
+        return self.stack if len(self.stack) <= LONGEST_ID and _NAME.fullmatch(self.stack) else ""
+
     parameters: dict[str, Any] = {}
     #: The section that is worked on; everything where it is empty.
     stage: str = ""
@@ -48,7 +65,7 @@ class Request(BaseModel):
 class _Detail(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
-    request_id: str = Field(default="", alias="requestId", max_length=128)
+    request_id: str = Field(default="", alias="requestId", max_length=LONGEST_ID)
     generation: int | None = Field(default=None, ge=1, le=2**53)
     stack: dict[str, Any] | str | None = None
     stack_uri: str = Field(default="", alias="stackUri", max_length=2048, pattern=r"^(s3://[^/]+/.+|)$")
@@ -79,7 +96,7 @@ def read_request(
     name = str((read.stack or "") if document is None else document.get("stack", ""))
     return Request(
         mode=mode,
-        request_id=read.request_id or default_id,
+        request_id=read.request_id if is_id(read.request_id) else default_id,
         stack=name,
         document=document,
         generation=read.generation,

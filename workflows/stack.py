@@ -21,6 +21,8 @@ from workflows.references import Reference
 
 #: The one member of a resource that is ours and is never sent.
 RESERVED = "gatewright"
+#: What a stack's name is: segments with dots between them, 128 characters at most.
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)*"
 #: Seconds for which a stack waits for people to consent, unless it says otherwise.
 CONSENT_TIMEOUT = 3600
 #: The tag by which a resource is known as ours; it cannot be declared.

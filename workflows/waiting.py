@@ -7,6 +7,7 @@ import anyio
 from workflows import steps
 from workflows.decide import VISIBLE_WITHIN
 from workflows.kinds.kind import Phase
+from workflows.memory import Memory
 from workflows.run import Item, Run
 from workflows.state import Seen, earlier
 
@@ -28,10 +29,10 @@ async def wait(run: Run, item: Item, why: str) -> None:
     """Wait for something that this run did not begin, or for reads to show what was made."""
     run.tell(item.address, "WAIT", why)
     seen = run.seen.get(item.address)
-    if seen is not None:
-        await _wait_for(run, item, str(seen.status), anyio.current_time())
-        return
     memory = run.memory(item.address)
+    if seen is not None:
+        await _wait_for(run, item, str(seen.status), anyio.current_time(), since=_since(run, memory))
+        return
     if memory.id is None:
         await run.deadline.sleep(_ASK_BY_NAME, f"a creation of {item.address} to show")
         await steps.look_by_name(run, run.wish(item.address))
@@ -43,8 +44,19 @@ async def wait(run: Run, item: Item, why: str) -> None:
         await steps.forget(run, run.wish(item.address))
 
 
-async def _wait_for(run: Run, item: Item, sort: str, began: float, *, appears: bool = False) -> None:
-    """Wait until a poll shows the end of an operation, and keep what it shows."""
+def _since(run: Run, memory: Memory) -> float:
+    """Return when an earlier run began what goes on, on the loop's clock, so that looks grow rarer over runs too."""
+    changed = max(memory.created_at, float(memory.changed or 0))
+    return anyio.current_time() - max(0.0, run.now() - changed) if changed else anyio.current_time()
+
+
+async def _wait_for(
+    run: Run, item: Item, sort: str, began: float, *, appears: bool = False, since: float | None = None
+) -> None:
+    """Wait until a poll shows the end of an operation, and keep what it shows.
+
+    `began` is when this run began to wait, `since` when the operation itself began.
+    """
     before = run.seen.get(item.address)
     leaving = before is not None and before.status == "DELETING"
 
@@ -61,7 +73,9 @@ async def _wait_for(run: Run, item: Item, sort: str, began: float, *, appears: b
         stale = lagging and anyio.current_time() - began < VISIBLE_WITHIN
         return not seen.moving and not stale
 
-    shown = await run.watch(item.address).until(item.name, f"{item.kind.section} {sort}", began, done)
+    shown = await run.watch(item.address).until(
+        item.name, f"{item.kind.section} {sort}", began if since is None else since, done
+    )
     if shown is None or before is None:
         run.seen[item.address] = shown
     elif shown.full:

@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 FAST = Durations(provider=0.05, gateway=0.1, target=0.1, synchronize=0.05, delete=0.05)
 #: An invocation's time-out in these tests; less would leave no time for a call.
 TIMEOUT = 30
+#: After so many turns another execution goes on.
+TURNS = 6
 FUNCTIONS = ("RequestsFunction", "EventsFunction", "ConvergeFunction")
 #: The interpreter of both state machines signs alike; what each does tells them apart.
 MACHINES_OF = {
@@ -34,6 +36,7 @@ MACHINES_OF = {
     "GetObject": ("FleetMachine",),
     "PutObject": ("FleetMachine",),
     "DescribeMapRun": ("FleetMachine",),
+    "StartExecution": ("ConvergeMachine",),
 }
 
 
@@ -81,7 +84,7 @@ def sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture(scope="module")
 def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
-    """One deployment of the template, with nothing changed but the time-out of its functions.
+    """One deployment of the template, with nothing changed but the time-out of its functions and the longest execution.
 
     It is closed when its file is done: a process has one local cloud at a time, and other files open theirs.
     """
@@ -89,6 +92,8 @@ def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
     for resource in translated.template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
             resource["Properties"]["Timeout"] = TIMEOUT
+        if "MostTurns" in (resource["Properties"].get("DefinitionSubstitutions") or {}):
+            resource["Properties"]["DefinitionSubstitutions"]["MostTurns"] = TURNS
     endpoints = {"BEDROCK_AGENTCORE_CONTROL": sandbox.url, "AGENT_REGISTRY_CONTROL": sandbox.url}
     cache = tmp_path_factory.mktemp("cache")
     with Cloud(translated, endpoints=endpoints, cache=cache, environments=4, wait_scale=0.2) as made:

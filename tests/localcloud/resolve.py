@@ -105,6 +105,9 @@ class Resolver:
     def _join(self, argument: list[Any]) -> str:
         return str(argument[0]).join(map(str, self.resolve(argument[1])))
 
+    def _select(self, argument: list[Any]) -> Any:
+        return self.resolve(argument[1])[int(argument[0])]
+
     def _condition(self, argument: Any) -> Any:
         # In IAM statements "Condition" is an ordinary member.
         return self.holds(argument) if isinstance(argument, str) else {"Condition": self.resolve(argument)}
