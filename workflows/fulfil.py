@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 
 from infra.deadline import Deadline
+from infra.ledger import Item
 from infra.settings import Operation
 from workflows.acceptance import knows
 from workflows.answers import announced, rejected, rejected_unread
@@ -84,10 +85,15 @@ class Named:
     synchronize: bool = False
     stage: str = ""
 
+    @property
+    def synchronizes(self) -> bool:
+        """Whether it is of no generation."""
+        return self.synchronize or self.stage == SYNCHRONIZATION
+
     def request(self, item: Mapping[str, Any] | None = None) -> Request:
         """Return the request, with what a stack's item holds of it."""
         held = item or {}
-        if self.synchronize or self.stage == SYNCHRONIZATION:
+        if self.synchronizes:
             return Request(mode=Mode.SYNCHRONIZE, request_id=self.request_id, stack=self.stack)
         return Request(
             mode=Mode(held.get("mode", Mode.PROVISION)),
@@ -110,9 +116,16 @@ async def resume(context: Context, named: Named, deadline: Deadline) -> Outcome:
         return _paused(named.request())
     account = await context.aws.within(deadline).account()
     item = await context.ledger.get(stack_key(partition_of(account, context.aws.region, named.stack)))
-    known = item is not None and named.generation <= int(item["generation"])
-    if item is None or not known or (context.grants is not None and not knows(item, named.request_id)):
+    if item is None or not _known(context, item, named):
         what = f"request {named.request_id}, generation {named.generation} of a stack named {named.stack},"
         problem = Problem("stack", "unknown-stack", f"{what} is not known here")
         return await announced(context, rejected_unread(named.request_id, [problem]))
     return await fulfil(context, named.request(item), deadline, admitted=True)
+
+
+def _known(context: Context, item: Item, named: Named) -> bool:
+    """Tell whether somebody who was allowed to asked for this; what is older than what is in force does nothing."""
+    current = int(item["generation"])
+    if context.grants is None or named.generation > current:
+        return named.generation <= current
+    return (named.generation < current and not named.synchronizes) or knows(item, named.request_id)

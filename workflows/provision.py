@@ -82,14 +82,13 @@ class Job:
             item = await context.ledger.get(stack_key(self.partition)) or {}
             if _finished(item, request.request_id):
                 # An operator ended it.
-                return self._refused(
-                    Refused(Status(item["outcome"]["status"]), item["outcome"]["reason"], None, item["outcome"])
-                )
+                ended = item["outcome"]
+                return self._refused(Refused(Status(ended["status"]), ended["reason"], None, ended))
             # A synchronization is of no generation: it is still to be done, on what is in force then.
-            again = self.request.mode is Mode.SYNCHRONIZE
-            status = Status.IN_PROGRESS if again else Status.SUPERSEDED
-            reason = "another run or a newer generation took over"
-            return self._outcome(accepted, status, reason=reason, retry=5.0 if again else None)
+            overtaken = self.request.mode is not Mode.SYNCHRONIZE and int(item.get("generation", 0)) > accepted.generation
+            if overtaken:
+                return self._outcome(accepted, Status.SUPERSEDED, reason="a newer generation took over")
+            return self._outcome(accepted, Status.IN_PROGRESS, reason="another run took over", retry=5.0)
 
     async def _accept(self) -> Accepted | Refused:
         ledger, mode = self.context.ledger, self.request.mode
