@@ -29,7 +29,7 @@ def test_the_state_machines_are_sound(checker):
         ('"Type": "Wait"', '"Type": "Snooze"', "unknown type"),
         ('"Default": "Failed"', '"Comment": "x"', "nothing happens"),
         ("{% $seconds %}", "{% $seconds ( %}", "Converge"),
-        ('"StartAt": "Converge"', '"StartAt": "X"', "StartAt"),
+        ('"StartAt": "Begin"', '"StartAt": "X"', "StartAt"),
         ('"Next": "WaitForConsent"', '"Next": "Done"', "is never reached"),
     ],
 )
