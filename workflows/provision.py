@@ -85,8 +85,8 @@ class Job:
                 ended = item["outcome"]
                 return self._refused(Refused(Status(ended["status"]), ended["reason"], None, ended))
             # A synchronization is of no generation: it is still to be done, on what is in force then.
-            overtaken = self.request.mode is not Mode.SYNCHRONIZE and int(item.get("generation", 0)) > accepted.generation
-            if overtaken:
+            newer = int(item.get("generation", 0)) > accepted.generation
+            if newer and request.mode is not Mode.SYNCHRONIZE:
                 return self._outcome(accepted, Status.SUPERSEDED, reason="a newer generation took over")
             return self._outcome(accepted, Status.IN_PROGRESS, reason="another run took over", retry=5.0)
 
