@@ -1,7 +1,10 @@
 """Documents that are somewhere else, and ids that are no ids: answered, once, and nothing is lost."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from tests.intake.test_queue import REQUESTED, record
 from tests.tables import services, table
 from tests.worlds import REGION
 from workflows.authority import Grants
+from workflows.context import Context
 from workflows.decide import Mode
 from workflows.fulfil import fulfil
 from workflows.outcome import Status
@@ -31,6 +35,19 @@ def fast(world):
 
 def stack(name: str) -> dict:
     return {"stack": name, "gateways": {"one": gateway({"tools": mcp_target()})}}
+
+
+@asynccontextmanager
+async def bucket_beside(world, moto, name: str) -> AsyncIterator[tuple[Context, Any]]:
+    """A world that has a bucket, too."""
+    async with services(moto) as client:
+        s3 = await client("s3")
+        await s3.create_bucket(Bucket=name)
+
+        async def both(service: str) -> Any:
+            return s3 if service == "s3" else world.client(service)
+
+        yield replace(world.context(), aws=Aws(both, REGION)), s3
 
 
 @pytest.mark.parametrize(
@@ -57,14 +74,7 @@ async def test_what_cannot_be_written_down_is_rejected_once(fast, moto, detail):
 
 async def test_the_document_of_an_accepted_request_is_the_one_that_was_accepted(fast, moto):
     """The object is replaced before the message comes again: the request goes on with what it began."""
-    async with services(moto) as client:
-        s3 = await client("s3")
-        await s3.create_bucket(Bucket="stacks-of-payments")
-
-        async def both(service: str):
-            return s3 if service == "s3" else fast.client(service)
-
-        context = replace(fast.context(), aws=Aws(both, REGION))
+    async with bucket_beside(fast, moto, "stacks-of-payments") as (context, s3):
         request = Request(mode=Mode.PROVISION, request_id="one", stack="", uri="s3://stacks-of-payments/stack.yaml")
         outcomes = []
         for name in ("first", "second"):
@@ -81,14 +91,7 @@ async def test_the_document_of_an_accepted_request_is_the_one_that_was_accepted(
 
 
 async def test_an_object_that_is_no_document_says_so(fast, moto):
-    async with services(moto) as client:
-        s3 = await client("s3")
-        await s3.create_bucket(Bucket="odd-objects")
-
-        async def both(service: str):
-            return s3 if service == "s3" else fast.client(service)
-
-        context = replace(fast.context(), aws=Aws(both, REGION))
+    async with bucket_beside(fast, moto, "odd-objects") as (context, s3):
         for body, rule in ((b"[1]", "type"), (b"\xff", "unreadable"), (b"a: [", "unreadable"), (None, "unreachable")):
             key = f"object-{rule}-{len(body or b'')}"
             if body is not None:
