@@ -24,6 +24,14 @@ def note(who: str, service: str, operation: str) -> None:
     SEEN[who].add(f"{service}:{operation}")
 
 
+#: What tests want people to read at the end of a run.
+SAID: list[str] = []
+
+
+def say(text: str) -> None:
+    SAID.append(text)
+
+
 def as_lists(seen: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     return {who: sorted(operations) for who, operations in sorted(seen.items())}
 
@@ -40,10 +48,11 @@ class Recorder:
     def pytest_testnodedown(self, node: Any) -> None:
         for who, operations in json.loads(getattr(node, "workeroutput", {}).get("seen", "{}")).items():
             SEEN[who].update(operations)
+        SAID.extend(getattr(node, "workeroutput", {}).get("said", ()))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(self._config, "workerinput"):
-            self._config.workeroutput["seen"] = json.dumps(as_lists(SEEN))
+            self._config.workeroutput.update(seen=json.dumps(as_lists(SEEN)), said=SAID)
             return
         if not self._whole or session.config.option.collectonly:
             return
@@ -61,6 +70,8 @@ class Recorder:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for line in SAID:
+            terminalreporter.write_line(line)
         if self.difference:
             terminalreporter.section("AWS operations differ from tests/permissions/recorded.yaml; see make record")
             terminalreporter.write("\n".join(self.difference) + "\n")
