@@ -1,7 +1,10 @@
 """Stack documents for tests, small ones that each test changes to its purpose."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
+
+from workflows.problems import parse_path
 
 ROLE = "arn:aws:iam::123456789012:role/payments-gateway"
 DISCOVERY = "https://login.example.com/.well-known/openid-configuration"
@@ -52,3 +55,18 @@ def small_stack(targets: int = 3) -> dict[str, Any]:
             "gateways": {"payments": gateway(made)},
         }
     )
+
+
+def changed(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a document with some of its members set, or taken away."""
+    made = copy.deepcopy(dict(document))
+    for text, value in changes.items():
+        *outer, last = parse_path(text)
+        place: Any = made
+        for name in outer:
+            place = place[name] if isinstance(name, int) else place.setdefault(name, {})
+        if value is None:
+            place.pop(last)
+        else:
+            place[last] = copy.deepcopy(value)
+    return made

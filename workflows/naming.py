@@ -69,8 +69,13 @@ HARMLESS = frozenset({
     "text", "tokenEndpoint", "tokenEndpointAuthMethods", "url", "username", "version", "versionId", "volumeName",
     "workloadIdentities",
 })  # fmt: skip
-#: Members in whose text a name may stand among other things, each of which is read in a way of its own.
-SOMETIMES = frozenset({"endpoint", "headers", "modelId", "parameters"})
+#: Members in whose text a name may stand among other things, and the method that reads each.
+SOMETIMES: Mapping[str, str] = {
+    "endpoint": "endpoint",
+    "headers": "header",
+    "modelId": "model",
+    "parameters": "connector",
+}
 
 #: By service and resource type of an ARN: what it names. The first row that fits decides.
 _ARNS: tuple[tuple[str, str, str], ...] = (
@@ -182,14 +187,8 @@ class _Reader:
             yield self.at(path, "secrets" if secret else None, self.place.secret(secret.secret_id if secret else ""))
         elif member in NAMING:
             yield from self.naming(path, member, text)
-        elif member == "parameters":
-            yield from self.connector(path, text)
-        elif member == "endpoint":
-            yield from self.endpoint(path, text)
-        elif member == "headers":
-            yield from self.header(path, text)
-        elif member == "modelId":
-            yield from self.model(path, text)
+        elif member in SOMETIMES:
+            yield from getattr(self, SOMETIMES[member])(path, text)
         elif member not in HARMLESS:
             yield self.at(path, None, text, "this member is not known here")
 

@@ -1,6 +1,5 @@
 """A deployment with grants, and requests to it."""
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +17,6 @@ from workflows.authority import Grants, Submitter
 from workflows.context import Context
 from workflows.memory import partition_of, stack_key
 from workflows.naming import Place
-from workflows.problems import parse_path
 
 FILE = parse((Path(__file__).parent / "attacks.yaml").read_text())
 EVENTS = Path(__file__).parents[2] / "events"
@@ -44,21 +42,6 @@ OBJECTS = {
     ),
 }
 SECRET_CALLS = {"GetSecretValue", "DescribeSecret"}
-
-
-def changed(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a document with some of its members set, or taken away."""
-    made = copy.deepcopy(dict(document))
-    for text, value in changes.items():
-        *outer, last = parse_path(text)
-        place: Any = made
-        for name in outer:
-            place = place[name] if isinstance(name, int) else place.setdefault(name, {})
-        if value is None:
-            place.pop(last)
-        else:
-            place[last] = copy.deepcopy(value)
-    return made
 
 
 class Shelf:

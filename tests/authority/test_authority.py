@@ -22,10 +22,9 @@ from tests.authority.desk import (
     Shelf,
     asked,
     assert_refused,
-    changed,
     deployed,
 )
-from tests.documents import gateway, mcp_target, provider
+from tests.documents import changed, gateway, mcp_target, provider
 from tests.worlds import REGION, SandboxWorld, provision
 from workflows.answers import answer_key
 from workflows.authority import Grants, Submitter

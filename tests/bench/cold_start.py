@@ -4,7 +4,6 @@ Both are built the same way and run under AWS's runtime interface emulator, in t
 converged stack. Printed are medians and their ratio: absolute times are this machine's.
 """
 
-import asyncio
 import json
 import os
 import re
@@ -13,20 +12,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from handlers.cli_show import table
-from infra.sandbox.behaviour import Behaviour, Durations
-from infra.sandbox.server import SandboxServer
+from infra.sandbox.behaviour import Durations
 from tests.deploy.conftest import ARCH, ROOT, target_python
 from tests.documents import gateway, mcp_target
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.emulator import EmulatorPool, Function
 from tests.localcloud.translate import translate
+from tests.servers import serving
 from tools.build_artifact import PACKAGES
 
 ROUNDS = 9
@@ -95,23 +93,15 @@ def warm(cloud: Cloud) -> list[float]:
     return found[2:]
 
 
-def serve(server: SandboxServer) -> str:
-    """Serve a sandbox from a thread that ends with the program."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, daemon=True).start()
-    return asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-
-
 def main() -> int:
     """Measure, and print one table."""
     durations = Durations(provider=0.05, gateway=0.05, target=0.05, synchronize=0.05, delete=0.05)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, serving(durations) as sandbox:
         folder = Path(name)
         base = build(folder / "built")
-        url = serve(SandboxServer(Behaviour(durations=durations)))
         translated = translate(folder / "built" / "template.yaml", {"Architecture": ARCH})
         (folder / "cache").mkdir()
-        endpoints = {"BEDROCK_AGENTCORE_CONTROL": url}
+        endpoints = {"BEDROCK_AGENTCORE_CONTROL": sandbox.url}
         with Cloud(translated, endpoints=endpoints, cache=folder / "cache", environments=1, level="info") as cloud:
             measured = inits(cloud, base, folder / "pool")
             calls = warm(cloud)

@@ -1,24 +1,23 @@
 """What SAM built, under AWS's own runtime emulator, behind a bus, a queue and the state machines of the template."""
 
-import asyncio
 import json
 import os
 import platform
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from infra.sandbox.behaviour import Behaviour, Durations
+from infra.sandbox.behaviour import Durations
 from infra.sandbox.server import SandboxServer
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.translate import translate
 from tests.recorder import note
 from tests.secrets import secrets_in
+from tests.servers import serving
 from tests.worlds import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
@@ -70,16 +69,8 @@ def built(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[SandboxServer]:
     """The AgentCore control plane that the functions speak to."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    made = SandboxServer(Behaviour(durations=FAST))
-    made.url = asyncio.run_coroutine_threadsafe(made.start(), loop).result(10)
-    yield made
-    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with serving(FAST) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """The Lambda handlers: one event loop and one set of clients per execution environment, over real sockets."""
 
-import asyncio
 import json
-import threading
 import time
 from collections.abc import Iterator
 
@@ -10,11 +8,12 @@ import pytest
 
 from handlers import environment, eventbridge, sqs, step_functions
 from handlers.environment import Environment
-from infra.sandbox.behaviour import Behaviour, Durations
+from infra.sandbox.behaviour import Durations
 from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.server import SandboxServer
 from infra.settings import SettingsError, read_settings
 from tests.documents import gateway, mcp_target
+from tests.servers import serving
 from tests.worlds import OUTPUTS
 from workflows.request import NotARequest
 
@@ -33,16 +32,8 @@ class LambdaContext:
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    made = SandboxServer(Behaviour(durations=Durations(**FAST)))
-    made.url = asyncio.run_coroutine_threadsafe(made.start(), loop).result(10)
-    yield made
-    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with serving(Durations(**FAST)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,34 +1,19 @@
 """Every rule that refuses does so, with its number and at its path, and lets its nearest valid neighbour pass."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.documents import parse
+from tests.documents import changed
 from workflows.kinds import KINDS
-from workflows.problems import Invalid, Problem, parse_path
+from workflows.problems import Invalid, Problem
 from workflows.reading import read_stack
 from workflows.rules import MODELLED, PLANNED, RULES, UNCHECKED
 
 FILE = parse((Path(__file__).parent / "samples.yaml").read_text())
 SAMPLES = FILE["samples"]
-
-
-def changed(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a document with some of its members set, or taken away."""
-    document = copy.deepcopy(document)
-    for text, value in changes.items():
-        *outer, last = parse_path(text)
-        place: Any = document
-        for name in outer:
-            place = place[name] if isinstance(name, int) else place.setdefault(name, {})
-        if value is None:
-            place.pop(last)
-        else:
-            place[last] = copy.deepcopy(value)
-    return document
 
 
 def problems(document: dict[str, Any]) -> list[Problem]:
