@@ -13,7 +13,8 @@ from moto.server import ThreadedMotoServer
 
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
-from tests.recorder import Recorder
+from tests.goals import Goals
+from tests.recorder import Recorder, is_whole
 from tests.secrets import secrets_in
 from tests.worlds import OUTPUTS, SandboxWorld
 
@@ -21,6 +22,7 @@ from tests.worlds import OUTPUTS, SandboxWorld
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on the real clock, for tests with sockets or processes")
     config.pluginmanager.register(Recorder(config), "recorder")
+    config.pluginmanager.register(Goals(config, whole=is_whole(config)), "goals")
 
 
 def pytest_asyncio_loop_factories(config: Any, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:

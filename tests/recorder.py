@@ -36,13 +36,18 @@ def as_lists(seen: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     return {who: sorted(operations) for who, operations in sorted(seen.items())}
 
 
+def is_whole(config: pytest.Config) -> bool:
+    """Tell whether a run is of the whole suite."""
+    paths = [Path(arg.partition("::")[0]).name for arg in config.args]
+    return paths == ["tests"] and not config.option.keyword and not config.option.markexpr
+
+
 class Recorder:
     """Gathers what the workers of pytest-xdist saw, and judges it when the whole suite has run."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        paths = [Path(arg.partition("::")[0]).name for arg in config.args]
-        self._whole = paths == ["tests"] and not config.option.keyword and not config.option.markexpr
+        self._whole = is_whole(config)
         self.difference: list[str] = []
 
     def pytest_testnodedown(self, node: Any) -> None:
