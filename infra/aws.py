@@ -1,5 +1,6 @@
 """Calling AWS: one client per service, one retry layer, pacing, and errors that say what to do about them."""
 
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ class Aws:
     known: dict[str, str] = field(default_factory=dict)
     #: The account where nobody tells it: an endpoint on this machine may not speak STS.
     default_account: str | None = None
+    #: Spreads the waits before a call is tried again.
+    jitter: Callable[[float, float], float] = random.uniform
 
     @property
     def partition(self) -> str:
@@ -88,7 +91,7 @@ class Calls:
         method = getattr(await self.aws.client(service), xform_name(operation))
         refused: CallFailed | None = None
         try:
-            async for attempt in attempts(operation, self.deadline):
+            async for attempt in attempts(operation, self.deadline, self.aws.jitter):
                 with attempt:
                     try:
                         return await self._once(operation, method, params, paced=service in PACED)

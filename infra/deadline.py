@@ -7,10 +7,16 @@ import anyio
 
 from infra.errors import OutOfTime
 
+#: Seconds that a run waits itself to send a call: to come back for it would cost more.
+BRIEF = 5.0
+
 
 @dataclass(frozen=True)
 class Deadline:
-    """`at` is a moment of `anyio.current_time()`; a wait longer than `patience` seconds is left to the next run."""
+    """`at` is a moment of `anyio.current_time()`.
+
+    A wait for the service that is longer than `patience` seconds is left to the next run.
+    """
 
     at: float = math.inf
     patience: float = math.inf
@@ -30,11 +36,14 @@ class Deadline:
             raise OutOfTime(f"too little time is left for {what}", retry_after=0.0)
 
     async def sleep(self, seconds: float, what: str) -> None:
-        """Sleep, or raise OutOfTime where that is for the next run to do."""
-        self.allow(seconds, what)
+        """Sleep before something is sent, or raise OutOfTime where that is for the next run to do."""
+        self._allow(seconds, what, max(self.patience, BRIEF))
         await anyio.sleep(seconds)
 
     def allow(self, seconds: float, what: str) -> None:
-        """Raise OutOfTime when a wait of this many seconds is for the next run to do."""
-        if seconds > self.patience or seconds > self.remaining():
+        """Raise OutOfTime when a wait of this many seconds for the service is for the next run to do."""
+        self._allow(seconds, what, self.patience)
+
+    def _allow(self, seconds: float, what: str, patience: float) -> None:
+        if seconds > patience or seconds > self.remaining():
             raise OutOfTime(f"waiting for {what}", retry_after=max(0.0, seconds))

@@ -20,6 +20,8 @@ class Verdict(StrEnum):
     UNKNOWN = "UNKNOWN"  # an error that the table does not know
 
 
+#: The code of the failure of what has not moved for so long that it was given up. It has a metric of its own.
+STUCK = "Stuck"
 #: What passes by itself: the same call may succeed later.
 PASSING = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNKNOWN_OUTCOME})
 

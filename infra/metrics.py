@@ -5,6 +5,8 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
+from infra.errors import STUCK
+
 NAMESPACE = "Gatewright"
 
 
@@ -29,9 +31,12 @@ class RunMetrics:
         self._alarming(outcome)
 
     def _alarming(self, outcome: Mapping[str, Any]) -> None:
-        """Emit who must act on failures, and for how long a request has been in progress."""
+        """Emit who must act on failures, what stands still, and for how long a request has been in progress."""
         for actor in sorted({failure["actor"] for failure in outcome["failures"]}):
             self._metrics.add_metric(f"FailedBy{actor.title().replace('_', '')}", MetricUnit.Count, 1)
+        stuck = sum(failure["code"] == STUCK for failure in outcome["failures"])
+        if stuck:
+            self._metrics.add_metric(STUCK, MetricUnit.Count, stuck)
         if outcome["status"] == "IN_PROGRESS" and outcome.get("sinceAccepted") is not None:
             self._metrics.add_metric("InProgressSeconds", MetricUnit.Seconds, outcome["sinceAccepted"])
         if self._metrics.metric_set:

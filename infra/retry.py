@@ -4,8 +4,7 @@ Exponential waits with full jitter, bounded by attempts, by the time that a verd
 deadline; all on the event loop's clock.
 """
 
-import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import anyio
@@ -38,9 +37,13 @@ BUDGETS = {
 }
 
 
-def attempts(operation: str, deadline: Deadline) -> AsyncIterator[AttemptManager]:
+#: Returns a number between two.
+Jitter = Callable[[float, float], float]
+
+
+def attempts(operation: str, deadline: Deadline, jitter: Jitter) -> AsyncIterator[AttemptManager]:
     """Return the attempts at one call, for `async for attempt in ...: with attempt:`."""
-    pace = _Pace(operation, deadline)
+    pace = _Pace(operation, deadline, jitter)
     return AsyncRetrying(
         sleep=pace.sleep,
         wait=pace.wait,
@@ -63,7 +66,8 @@ def _again(operation: str, verdict: Verdict) -> bool:
 class _Pace:
     """The waits of one call. Tries are counted per verdict: a throttled call was no try at what it asks for."""
 
-    def __init__(self, what: str, deadline: Deadline) -> None:
+    def __init__(self, what: str, deadline: Deadline, jitter: Jitter) -> None:
+        self._jitter = jitter
         self._what = what
         self._deadline = deadline
         self._began = anyio.current_time()
@@ -81,7 +85,7 @@ class _Pace:
         self._tries[verdict] = self._tries.get(verdict, 0) + 1
         budget = BUDGETS[verdict]
         ceiling = min(budget.longest, budget.first * 2.0 ** min(self._tries[verdict] - 1, 20))
-        return random.uniform(0.2 * ceiling, ceiling)  # noqa: S311 - jitter is no secret
+        return self._jitter(0.2 * ceiling, ceiling)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, or leave the call to the next run."""

@@ -58,12 +58,14 @@ class Settings(BaseModel):
     grants: str = Field(default="", alias="GATEWRIGHT_GRANTS", max_length=1000)
     #: Whether it acts, only looks, or does nothing.
     mode: Operation = Field(default=Operation.ACT, alias="GATEWRIGHT_MODE")
+    #: After how many seconds without any movement a request has failed.
+    stuck: float = Field(default=3600.0, alias="GATEWRIGHT_STUCK_SECONDS", ge=60, le=1_209_600)
     #: How long the history of runs is kept.
     history_days: int = Field(default=90, alias="GATEWRIGHT_HISTORY_DAYS", ge=1, le=3650)
     #: How many workers of this deployment may run at once; they share the account's rates.
     workers: int = Field(default=1, alias="GATEWRIGHT_MAX_CONCURRENCY", ge=1, le=1000)
-    #: A wait longer than this many seconds is left to the next run.
-    patience: float = Field(default=5.0, alias="GATEWRIGHT_PATIENCE_SECONDS", gt=0, le=900)
+    #: A wait for the service longer than this many seconds is left to the next run: for what takes ten times as long.
+    patience: float = Field(default=1.0, alias="GATEWRIGHT_PATIENCE_SECONDS", gt=0, le=900)
     log_level: str = Field(default="INFO", alias="LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 

@@ -19,7 +19,7 @@ S = TypeVar("S")
 #: A waiter asks again after this part of the time that it has waited, but not sooner or later than these seconds.
 FRACTION = 0.1
 FLOOR = 0.2
-CEILING = 15.0
+CEILING = 60.0
 #: Durations are learned to this precision in seconds, and asked about this much later than learned, so that one
 #: poll serves operations that began together.
 PRECISION = 0.05

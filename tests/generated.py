@@ -51,7 +51,7 @@ class Maker:
     """Makes declarations. `full` is how likely an optional member is declared."""
 
     def __init__(self, seed: int, full: float = 0.4) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - documents need to differ, not to be secret
+        self.random = random.Random(seed)
         self.full = full
 
     def document(self, stack: str = "generated") -> dict[str, Any]:

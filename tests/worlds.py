@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -22,6 +23,7 @@ from infra.sandbox.client import InProcessClient
 from infra.sandbox.plane import Plane
 from infra.sandbox.seed import sow
 from infra.service_model import CONTROL_PLANE
+from infra.settings import Settings
 from tests.recorder import note
 from workflows.context import Context, Progress
 from workflows.decide import Mode
@@ -45,6 +47,11 @@ class SandboxWorld:
     round_trip: float = 0.02
     announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
+    #: Operations whose calls of a worker never come back.
+    hanging: set[str] = field(default_factory=set)
+    #: What is random in a worker repeats with its world.
+    random: Random = field(default_factory=lambda: Random(0))
     _serial: Any = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -53,10 +60,11 @@ class SandboxWorld:
 
     def context(self) -> Context:
         return Context(
-            aws=Aws(self._open, self.behaviour.region, Pace(), Redaction()),
+            aws=Aws(self._open, self.behaviour.region, Pace(), Redaction(), jitter=self.random.uniform),
             ledger=self.ledger,
             now=lambda: EPOCH + timedelta(seconds=anyio.current_time()),
             new_id=lambda: f"run-{next(self._serial)}",
+            settings=self.settings,
             announce=self._announce,
             progress=self.progress.append,
         )
@@ -65,7 +73,7 @@ class SandboxWorld:
         return InProcessClient(self.plane, service, self.round_trip)
 
     async def _open(self, service: str) -> InProcessClient:
-        return _Recorded(self.plane, service, self.round_trip)
+        return _Recorded(self, service)
 
     async def run(self, request: Request, *, seconds: float = math.inf, patience: float = math.inf) -> Outcome:
         return await fulfil(self.context(), request, Deadline.within(seconds, patience))
@@ -114,9 +122,19 @@ class SandboxWorld:
 class _Recorded(InProcessClient):
     """A client of the worker: what is called through it is what its roles must allow."""
 
+    def __init__(self, world: SandboxWorld, service: str) -> None:
+        super().__init__(world.plane, service, world.round_trip)
+        self._hanging = world.hanging
+
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        note("worker", self._service, "".join(word.capitalize() for word in method.split("_")))
-        return super().__getattr__(method)
+        operation = "".join(word.capitalize() for word in method.split("_"))
+        note("worker", self._service, operation)
+        return _never if operation in self._hanging else super().__getattr__(method)
+
+
+async def _never(**params: Any) -> None:
+    del params
+    await anyio.sleep_forever()
 
 
 def provision(document: Mapping[str, Any], request_id: str, **more: Any) -> Request:

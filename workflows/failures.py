@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from infra.errors import CallFailed, Verdict
+from infra.errors import STUCK, CallFailed, Verdict
 
 
 class Actor(StrEnum):
@@ -136,6 +136,16 @@ def consent_overdue(address: str, timeout: float) -> Failure:
     message = f"nobody consented within {timeout:.0f} s"
     advice = "Resend the request and open the new authorization URL in time, or raise consentTimeoutSeconds."
     return Failure(address, "ConsentTimeout", message, Actor.END_USER, advice)
+
+
+def stuck(address: str, reason: str, seconds: float) -> Failure:
+    """Return the failure of a resource that has not moved for so long that it is not waited for any more."""
+    message = f"it has not moved for {seconds:.0f} s: {reason}"
+    advice = (
+        "Ask AWS about a resource that does not leave its status. A new request goes on from there, and waits as long "
+        "again."
+    )
+    return Failure(address, STUCK, message, Actor.AWS, advice)
 
 
 def restless(address: str, paths: str) -> Failure:

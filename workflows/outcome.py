@@ -54,6 +54,8 @@ class Result:
     address: str
     status: ResourceStatus
     action: str = "NONE"
+    #: The service's own word for where it stands; not shown, but what moves is told by it.
+    state: str | None = None
     reason: str = ""
     id: str | None = None
     arn: str | None = None

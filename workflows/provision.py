@@ -33,6 +33,7 @@ from workflows.reading import read_stack
 from workflows.request import Request
 from workflows.run import Run, items_of
 from workflows.stack import Stack
+from workflows.standing import Standing, stood_still
 from workflows.survey import survey
 
 log = structlog.get_logger()
@@ -50,6 +51,7 @@ class Job:
     request: Request
     allowed: Allowed | None = None
     stack: Stack | None = None
+    standing: Standing | None = None
 
     async def do(self) -> Outcome:
         """Do it, and return what came of it. Raises Invalid, or CallFailed when AWS cannot be asked at all."""
@@ -126,6 +128,7 @@ class Job:
                 outcome = await self._back(accepted, book, outcome)
             outcome, waiting = await self._told(accepted, outcome)
             left = {**_left_in_item(outcome, self.request, accepted.item), **waiting}
+            left["standing"] = self.standing.item() if self.standing is not None else None
             days = self.context.settings.history_days
             await book.close(left, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
         except (Exception, anyio.get_cancelled_exc_class()):
@@ -140,6 +143,7 @@ class Job:
         if run.mode is Mode.PROVISION and rollback.is_under_way(accepted.item, accepted.generation):
             return None
         outcome = self._of_results(accepted, run, await guarded(partial(_work, run), partial(_guard, book)))
+        outcome = self._unless_stuck(accepted, outcome, self.request.request_id)
         if outcome.status is Status.AWAITING_CONSENT and self.stack is not None:
             now, timeout = self.started.timestamp(), float(self.stack.consent_timeout)
             waiting = Waiting.read(accepted.item, accepted.generation, now)
@@ -147,6 +151,14 @@ class Job:
                 return given_up(outcome, timeout)
             return replace(outcome, retry_after=waiting.look_again(now))
         return outcome
+
+    def _unless_stuck(self, accepted: Accepted, outcome: Outcome, what: str) -> Outcome:
+        """Give up what has not moved for too long; note since when it stands still."""
+        now, limit = self.started.timestamp(), self.context.settings.stuck
+        if outcome.status is not Status.IN_PROGRESS:
+            return outcome
+        self.standing = Standing.read(accepted.item, what, now).seeing(outcome, now)
+        return stood_still(outcome, limit) if self.standing.overdue(limit, now) else outcome
 
     async def _told(self, accepted: Accepted, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
         """Announce that a stack waits for consent, once; return with it what the stack's item is to hold of that.
@@ -185,6 +197,7 @@ class Job:
         results = await guarded(partial(_work, run), partial(_guard, book))
         run.warnings += rollback.not_undone(run, results, item)
         outcome = self._of_results(accepted, run, results)
+        outcome = self._unless_stuck(accepted, outcome, f"{self.request.request_id} rollback")
         return replace(outcome, status=rollback.ended(outcome.status), undone=undone)
 
     def _prepare(self, accepted: Accepted, book: Book) -> Run:

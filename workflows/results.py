@@ -33,6 +33,7 @@ def result_of(run: Run, item: Item, status: ResourceStatus, reason: str, *, retr
         arn=seen.arn if seen is not None else None,
         outputs={**run.memory(item.address).outputs, **seen.outputs} if seen is not None else {},
         retry_after=retry_after,
+        state=seen.status if seen is not None else None,
         seconds=seconds,
     )
 

@@ -11,7 +11,7 @@ import anyio
 
 from infra.aws import Calls
 from infra.deadline import Deadline
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.secrets import SecretReference
 from infra.watch import Slots, Watch
 from workflows import references
@@ -87,8 +87,8 @@ class Run:
     unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: Gateways whose targets are known: listed, or freshly made and so without any.
     listed: set[str] = field(default_factory=set)
-    #: What keeps a resource from being seen for good, such as a permission that is missing.
-    obstacles: dict[str, CallFailed] = field(default_factory=dict)
+    #: What keeps a resource from being seen, such as a permission that is missing.
+    obstacles: dict[str, CallFailed | OutOfTime] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     secret_versions: dict[SecretReference, str] = field(default_factory=dict)
     _slots: dict[str, Slots] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from infra.errors import PASSING, CallFailed
+from infra.errors import CallFailed, OutOfTime
 from infra.secrets import SecretReference, version_of
 from infra.tasks import together
 from workflows.decide import Mode
@@ -23,13 +23,13 @@ async def survey(run: Run) -> None:
 
 
 async def _top(run: Run, address: str) -> None:
-    """Look a resource up, and what stands under it. What AWS refuses stops this resource alone."""
+    """Look a resource up, and what stands under it. What AWS refuses or is slow with stops this resource alone."""
     item = run.items[address]
     try:
         run.seen[address] = await run.observer.resource(item.kind, item.name, run.memory(address))
         if children(item.kind) and run.seen[address] is not None:
             await list_children(run, address)
-    except CallFailed as failed:
+    except (CallFailed, OutOfTime) as failed:
         run.obstacles[address] = failed
 
 
@@ -90,8 +90,6 @@ def _secrets_to_compare(run: Run) -> set[SecretReference]:
 async def _secret_version(run: Run, reference: SecretReference) -> None:
     try:
         run.secret_versions[reference] = await version_of(run.calls, reference)
-    except CallFailed as failed:
-        if failed.verdict in PASSING:
-            raise
+    except (CallFailed, OutOfTime) as failed:
         users = (item for item in run.items.values() if reference in run.secrets_of(item.resource).values())
         run.obstacles |= {item.address: failed for item in users}

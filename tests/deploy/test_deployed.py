@@ -300,7 +300,7 @@ def test_a_registry_that_was_deleted_by_hand_is_made_again(desk):
 
 def test_a_large_document_comes_from_the_bucket(desk):
     """`stackUri` is read where a grant allows it; the ledger keeps what is too long for an item in the bucket."""
-    noise = random.Random(1)  # noqa: S311 - text that does not compress
+    noise = random.Random(1)
     document = stack("large", 3)
     for target in document["gateways"]["large"]["targets"].values():
         text = "".join(noise.choices(string.ascii_letters, k=250_000))

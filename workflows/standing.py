@@ -1,0 +1,54 @@
+"""Standing still: since when nothing of a request has moved, and when it is given up: nothing waits for ever."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from infra.ledger import Item
+from workflows.failures import Failure, stuck
+from workflows.fingerprint import digest
+from workflows.outcome import Outcome, ResourceStatus, Result, Status
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the resources of a request stood when something moved last, and when (seconds since the epoch)."""
+
+    request_id: str
+    since: float
+    where: str = ""
+
+    @classmethod
+    def read(cls, item: Item, request_id: str, now: float) -> "Standing":
+        """Read what a stack's item says; a new one where it says nothing of this request."""
+        held: Mapping[str, Any] = item.get("standing") or {}
+        if held.get("requestId") != request_id:
+            return cls(request_id, now)
+        # A clock that ran ahead must not make this one wait for longer.
+        return cls(request_id, min(float(held["since"]), now), str(held.get("where", "")))
+
+    def item(self) -> dict[str, Any]:
+        """Return what the stack's item holds of it."""
+        return {"requestId": self.request_id, "since": self.since, "where": self.where}
+
+    def seeing(self, outcome: Outcome, now: float) -> "Standing":
+        """Return it as of an outcome: the same where nothing moved."""
+        where = digest([[one.address, str(one.status), one.id, one.state] for one in outcome.results])
+        return self if where == self.where else replace(self, since=now, where=where)
+
+    def overdue(self, limit: float, now: float) -> bool:
+        """Tell whether nothing moved for longer than a limit of seconds."""
+        return now - self.since > limit
+
+
+def stood_still(outcome: Outcome, seconds: float) -> Outcome:
+    """Return the outcome of a request of which nothing moved for so long: what was in progress has failed."""
+    results = tuple(_failed(result, seconds) for result in outcome.results)
+    return replace(outcome, status=Status.FAILED, results=results, retry_after=None)
+
+
+def _failed(result: Result, seconds: float) -> Result:
+    if result.status is not ResourceStatus.IN_PROGRESS:
+        return result
+    failure: Failure = stuck(result.address, result.reason, seconds)
+    return replace(result, status=ResourceStatus.FAILED, reason=failure.message, failure=failure)
