@@ -125,7 +125,7 @@ async def test_many_workers_on_one_stack_make_one_of_everything(world, workers):
 
 async def test_a_lease_left_behind_ends_by_itself(world):
     """A process that died holds the stack no longer than its own deadline and a margin."""
-    assert await run_once(world, Process(At.NOT_REMEMBERED, 6), provision(small_stack(1), "request-a")) is None
+    assert await run_once(world, Process.struck(At.NOT_REMEMBERED, 6), provision(small_stack(1), "request-a")) is None
     began = anyio.current_time()
     while (outcome := await world.run(provision(small_stack(1), "request-b"), seconds=60)).status is Status.IN_PROGRESS:
         assert outcome.retry_after <= 10

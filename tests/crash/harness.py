@@ -1,9 +1,10 @@
-"""Learns every outbound call and ledger write of a fault-free run, then repeats the run with one fault at each.
+"""Learns every outbound call and ledger write of a fault-free run, then repeats the run with faults at them.
 
 A crash is a BaseException that nothing of ours can catch, and a dead process does nothing more: every later call
 and write of it raises again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from infra.deadline import Deadline
 from infra.ledger import Change, Item, Key, Ledger
+from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.everything.states import state
 from tests.worlds import SandboxWorld
@@ -23,36 +25,88 @@ from workflows.memory import Memory
 from workflows.outcome import Outcome, Status
 from workflows.request import Request
 
+#: Seconds after which a request arrives that was lost on its way.
+LATE_SECONDS = 40.0
+
 
 class Crash(BaseException):
     """The process is dead."""
 
 
 class At(StrEnum):
-    """Where the fault strikes."""
+    """Where a fault strikes."""
 
-    BEFORE_SENDING = "before sending"
-    EFFECT_LOST = "effect lost"
+    BEFORE_SENDING = "killed before sending"
+    EFFECT_LOST = "request lost"
     ANSWER_LOST = "effect done, answer lost"
-    NOT_REMEMBERED = "answer seen, not remembered"
-    BEFORE_WRITE = "before a ledger write"
-    AFTER_WRITE = "after a ledger write"
+    NOT_REMEMBERED = "killed with the answer"
+    LATE = "no answer, effect later"
+    BEFORE_WRITE = "killed before a ledger write"
+    AFTER_WRITE = "killed after a ledger write"
+    WRITE_REFUSED = "ledger out of reach"
+    WRITE_UNANSWERED = "ledger write done, answer lost"
 
 
-CALLS = (At.BEFORE_SENDING, At.EFFECT_LOST, At.ANSWER_LOST, At.NOT_REMEMBERED)
-WRITES = (At.BEFORE_WRITE, At.AFTER_WRITE)
+CALLS = (At.BEFORE_SENDING, At.EFFECT_LOST, At.ANSWER_LOST, At.NOT_REMEMBERED, At.LATE)
+WRITES = (At.BEFORE_WRITE, At.AFTER_WRITE, At.WRITE_REFUSED, At.WRITE_UNANSWERED)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A fault, and the call or write of a history at which it strikes."""
+
+    at: At
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.at} ({self.index})"
+
+
+@dataclass
+class History:
+    """What all processes that work on one request do, one after the other, and the faults that they meet."""
+
+    faults: tuple[Point, ...] = ()
+    calls: list[str] = field(default_factory=list)
+    writes: int = 0
+    struck: list[Point] = field(default_factory=list)
+    #: Requests that are still on their way.
+    late: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def strikes(self, at: At, index: int) -> bool:
+        point = Point(at, index)
+        hit = point in self.faults and point not in self.struck
+        if hit:
+            self.struck.append(point)
+        return hit
+
+    def arrives_late(self, method: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        async def arrive() -> None:
+            await anyio.sleep(LATE_SECONDS)
+            try:
+                await method()
+            except ClientError:
+                return  # it came too late
+
+        task = asyncio.get_running_loop().create_task(arrive())
+        self.late.add(task)
+        task.add_done_callback(self.late.discard)
+
+    async def all_arrived(self) -> None:
+        await asyncio.gather(*self.late)
 
 
 @dataclass
 class Process:
-    """One worker process: counts what it does, and dies or is deceived where it is told to."""
+    """One worker process: dies or is deceived where its history says so."""
 
-    fault: At | None = None
-    index: int = -1
-    calls: list[str] = field(default_factory=list)
-    writes: int = 0
+    history: History = field(default_factory=History)
     dead: bool = False
-    struck: bool = False
+
+    @classmethod
+    def struck(cls, at: At, index: int) -> "Process":
+        """Return a process that meets one fault."""
+        return cls(History((Point(at, index),)))
 
     def live(self) -> None:
         if self.dead:
@@ -62,18 +116,18 @@ class Process:
         self.dead = True
         raise Crash
 
-    def strikes(self, at: At, index: int) -> bool:
-        hit = self.fault is at and self.index == index and not self.struck
-        self.struck = self.struck or hit
-        return hit
-
     async def call(self, operation: str, method: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         self.live()
-        index = len(self.calls)
-        self.calls.append(operation)
-        if self.strikes(At.BEFORE_SENDING, index):
+        history = self.history
+        index = len(history.calls)
+        history.calls.append(operation)
+        if history.strikes(At.BEFORE_SENDING, index):
             self.die()
-        if self.strikes(At.EFFECT_LOST, index):
+        if history.strikes(At.EFFECT_LOST, index):
+            raise ReadTimeoutError(endpoint_url="https://lost")
+        if history.strikes(At.LATE, index):
+            if is_mutating("".join(word.capitalize() for word in operation.split("_"))):
+                history.arrives_late(method)
             raise ReadTimeoutError(endpoint_url="https://lost")
         refusal: ClientError | None = None
         answer: dict[str, Any] = {}
@@ -83,9 +137,9 @@ class Process:
             # A refusal is an answer too: it can be lost, or seen and not remembered.
             refusal = error
         self.live()
-        if self.strikes(At.ANSWER_LOST, index):
+        if history.strikes(At.ANSWER_LOST, index):
             raise ReadTimeoutError(endpoint_url="https://lost")
-        if self.strikes(At.NOT_REMEMBERED, index):
+        if history.strikes(At.NOT_REMEMBERED, index):
             self.die()
         if refusal is not None:
             raise refusal
@@ -93,13 +147,18 @@ class Process:
 
     async def write(self, write: Callable[[], Awaitable[None]]) -> None:
         self.live()
-        index = self.writes
-        self.writes += 1
-        if self.strikes(At.BEFORE_WRITE, index):
+        history = self.history
+        index = history.writes
+        history.writes += 1
+        if history.strikes(At.BEFORE_WRITE, index):
             self.die()
+        if history.strikes(At.WRITE_REFUSED, index):
+            raise OSError("the ledger cannot be reached")
         await write()
-        if self.strikes(At.AFTER_WRITE, index):
+        if history.strikes(At.AFTER_WRITE, index):
             self.die()
+        if history.strikes(At.WRITE_UNANSWERED, index):
+            raise OSError("the ledger does not answer")
 
 
 class FaultyClient:
@@ -148,6 +207,8 @@ class Scenario:
     world: Callable[[], SandboxWorld] = SandboxWorld
     #: What changes nothing afterwards; the request itself where there is nothing else.
     then: Request | None = None
+    #: How many changing calls one fault may have repeated: those that were in flight together.
+    repeated: int = 2
 
 
 @dataclass(frozen=True)
@@ -160,6 +221,12 @@ class Trace:
     snapshot: Mapping[str, Any]
     status: Status
 
+    @property
+    def points(self) -> list[Point]:
+        """Every place for a fault."""
+        calls = [Point(at, index) for at in CALLS for index in range(self.calls)]
+        return calls + [Point(at, index) for at in WRITES for index in range(self.writes)]
+
 
 def context_of(world: SandboxWorld, process: Process) -> Context:
     context = world.context()
@@ -171,24 +238,22 @@ def context_of(world: SandboxWorld, process: Process) -> Context:
 
 
 async def run_once(world: SandboxWorld, process: Process, request: Request) -> Outcome | None:
-    """Run in a process; None when it died."""
+    """Run in a process; None when it died, or when its ledger could not be had: the request is delivered again."""
     try:
         return await fulfil(context_of(world, process), request, Deadline.within(300))
     except BaseException as error:
-        if isinstance(first_of(error), Crash):
+        if isinstance(first_of(error), Crash | OSError):
             return None
         raise
 
 
-async def run_until_settled(world: SandboxWorld, first: Process, request: Request) -> Outcome:
+async def run_until_settled(world: SandboxWorld, history: History, request: Request) -> Outcome:
     """Run in one process after the other, as deliveries of a queue would, until the request is settled."""
-    process = first
     for _ in range(20):
-        outcome = await run_once(world, process, request)
+        outcome = await run_once(world, Process(history), request)
         if outcome is not None and outcome.status is not Status.IN_PROGRESS:
             return outcome
         await anyio.sleep(outcome.retry_after if outcome is not None and outcome.retry_after else 30)
-        process = Process()
     raise AssertionError("twenty deliveries did not settle the request")
 
 
@@ -200,37 +265,54 @@ async def learn(scenario: Scenario) -> Trace:
     process = Process()
     outcome = await run_once(world, process, scenario.request)
     assert outcome is not None
-    trace = Trace(len(process.calls), process.writes, len(world.sent()), snapshot(world), outcome.status)
+    calls, writes = len(process.history.calls), process.history.writes
+    trace = Trace(calls, writes, len(world.sent()), snapshot(world), outcome.status)
     world.close()
     return trace
 
 
-async def strike(scenario: Scenario, trace: Trace, at: At, index: int) -> list[str]:
-    """Repeat the run with one fault and return what is wrong in the end."""
+async def strike(scenario: Scenario, trace: Trace, *faults: Point) -> tuple[list[Point], list[str]]:
+    """Repeat the run with faults; return those that were met, and what is wrong in the end."""
     world = scenario.world()
     await scenario.prepare(world)
     world.sent()
-    process = Process(at, index)
-    outcome = await run_until_settled(world, process, scenario.request)
+    history = History(faults)
+    wrong: list[str] = []
+    try:
+        wrong += await _end(world, scenario, trace, history)
+    except AssertionError as error:
+        wrong.append(str(error))
+    finally:
+        for task in list(history.late):
+            task.cancel()
+        world.close()
+    return history.struck, [f"{scenario.name}, {', '.join(map(str, faults))}: {one}" for one in wrong]
+
+
+async def _end(world: SandboxWorld, scenario: Scenario, trace: Trace, history: History) -> list[str]:
+    """Bring a request to its end and say what is not as it should be then."""
+    outcome = await run_until_settled(world, history, scenario.request)
     mutating = len(world.sent())
-    wrong = []
-    if not process.struck:
-        wrong.append("the fault never struck")
+    wrong = [] if history.struck else ["the fault never struck"]
     if outcome.status is not trace.status:
         wrong.append(f"ended {outcome.status}: {[f.message for f in outcome.failures]}")
+    if mutating > trace.mutating + scenario.repeated * len(history.struck):
+        wrong.append(f"{mutating} mutating calls where {trace.mutating} do")
+    then = scenario.then or scenario.request
+    if any(point.at is At.LATE for point in history.struck):
+        # What arrives after everything is done is a change by others: the next run mends it.
+        await history.all_arrived()
+        await run_until_settled(world, History(), then.model_copy(update={"request_id": "mend"}))
+        world.sent()
     if snapshot(world) != trace.snapshot:
         wrong.append("the world is not as declared")
     if world.plane.world.records.doubles:
         wrong.append(f"doubled: {world.plane.world.records.doubles}")
-    if mutating > trace.mutating + 2:
-        wrong.append(f"{mutating} mutating calls where {trace.mutating} do")
     wrong += await unknown_to_ledger(world)
-    again = (scenario.then or scenario.request).model_copy(update={"request_id": "again"})
-    await run_until_settled(world, Process(), again)
+    await run_until_settled(world, History(), then.model_copy(update={"request_id": "again"}))
     if sent := world.sent():
         wrong.append(f"a further run sent {sent}")
-    world.close()
-    return [f"{scenario.name}, {at} {index}: {one}" for one in wrong]
+    return wrong
 
 
 def snapshot(world: SandboxWorld) -> dict[str, Any]:

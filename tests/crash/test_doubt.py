@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from infra.sandbox.faults import Effect, Fault
-from tests.crash.harness import At, Process, run_once, run_until_settled
+from tests.crash.harness import At, History, Process, run_once, run_until_settled
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from tests.secrets import SENTINELS
 from tests.worlds import SandboxWorld, provision, virtually
@@ -50,7 +50,7 @@ async def index_of(before: dict | None, request: Request, operation: str) -> int
         await world.apply(before)
     await run_once(world, process, request)
     world.close()
-    return process.calls.index(operation)
+    return process.history.calls.index(operation)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_what_a_lost_creation_added_does_not_linger(what, operation):
 
     async def job() -> None:
         world, first = SandboxWorld(), provision(with_more(what), "first")
-        process = Process(At.NOT_REMEMBERED, await index_of(None, first, operation))
+        process = Process.struck(At.NOT_REMEMBERED, await index_of(None, first, operation))
         assert await run_once(world, process, first) is None
         await anyio.sleep(400)
-        outcome = await run_until_settled(world, Process(), provision(plain(), "second"))
+        outcome = await run_until_settled(world, History(), provision(plain(), "second"))
         assert outcome.status is Status.READY
         assert "more" not in str([(r.request, r.tags) for r in world.live.values()])
         assert "rcfg" not in str([r.request for r in world.live.values()])
@@ -91,13 +91,13 @@ def test_what_a_lost_change_added_does_not_linger(what, operation, back):
     async def job() -> None:
         world, more = SandboxWorld(), provision(with_more(what), "more")
         await world.apply(plain())
-        process = Process(At.NOT_REMEMBERED, await index_of(plain(), more, operation))
+        process = Process.struck(At.NOT_REMEMBERED, await index_of(plain(), more, operation))
         assert await run_once(world, process, more) is None
         await anyio.sleep(400)
         last = plain()
         if not back:
             last["gateways"]["payments"]["targets"]["t"]["description"] = "third"
-        outcome = await run_until_settled(world, Process(), provision(last, "last"))
+        outcome = await run_until_settled(world, History(), provision(last, "last"))
         assert outcome.status is Status.READY
         record = world.live["gateway payments"]
         assert "more" not in str((record.request, record.tags))
@@ -113,9 +113,9 @@ def test_what_an_unfinished_update_added_does_not_linger():
         world, more = SandboxWorld(), provision(with_more("gateway description"), "more")
         await world.apply(plain())
         index = await index_of(plain(), more, "update_gateway")
-        assert await run_once(world, Process(At.BEFORE_SENDING, index + 1), more) is None
+        assert await run_once(world, Process.struck(At.BEFORE_SENDING, index + 1), more) is None
         await anyio.sleep(400)
-        assert (await run_until_settled(world, Process(), provision(plain(), "last"))).status is Status.READY
+        assert (await run_until_settled(world, History(), provision(plain(), "last"))).status is Status.READY
         assert "description" not in world.live["gateway payments"].request
         world.close()
 
@@ -128,10 +128,10 @@ def test_a_secret_that_rotated_after_a_lost_creation_is_applied():
     async def job() -> None:
         world, first = SandboxWorld(), provision(plain(), "first")
         index = await index_of(None, first, "create_oauth2_credential_provider")
-        assert await run_once(world, Process(At.NOT_REMEMBERED, index), first) is None
+        assert await run_once(world, Process.struck(At.NOT_REMEMBERED, index), first) is None
         world.plane.world.secrets.put("payments/idp", json.dumps({"clientSecret": SENTINELS[2]}))
         await anyio.sleep(400)
-        assert (await run_until_settled(world, Process(), provision(plain(), "second"))).status is Status.READY
+        assert (await run_until_settled(world, History(), provision(plain(), "second"))).status is Status.READY
         kept = world.plane.world.secrets.find("bedrock-agentcore-identity!default/oauth2/idp")
         assert kept.versions[kept.current] == SENTINELS[2]
         world.close()

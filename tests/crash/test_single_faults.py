@@ -1,4 +1,4 @@
-"""R1, R2: one fault at every call and every ledger write, and the stack still ends as declared."""
+"""R1, R2, R13: one fault at every call and every ledger write of every path, and two at every pair of a small one."""
 
 import copy
 from functools import partial
@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from infra.documents import parse
+from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.behaviour import Behaviour, Durations
 from infra.sandbox.world import Failure
-from tests.crash.harness import CALLS, WRITES, At, Scenario, learn, strike
+from tests.crash.harness import At, Point, Scenario, learn, strike
 from tests.documents import mcp_target, oauth, small_stack
+from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.decide import Mode
 from workflows.outcome import Status
@@ -86,11 +88,64 @@ async def rolls_back_to_nothing(world: SandboxWorld) -> None:
     world.plane.world.failing["bad"] = Failure(-1, "The endpoint cannot be reached")
 
 
+async def ledger_lost(world: SandboxWorld) -> None:
+    """Everything exists and bears our tags, and nothing is remembered."""
+    await applied(world)
+    world.close()
+    world.ledger = SqliteLedger()
+
+
+async def made_by_others(world: SandboxWorld) -> None:
+    """Everything exists under our names, and is somebody else's."""
+    await ledger_lost(world)
+    for record in world.live.values():
+        record.tags.clear()
+
+
+def repaired() -> dict[str, Any]:
+    """The changed small stack with all that was there: without a ledger nobody knows what left the document."""
+    document = changed()
+    document["gateways"]["payments"]["targets"]["target-2"] = small_stack()["gateways"]["payments"]["targets"][
+        "target-2"
+    ]
+    return document
+
+
+def adopting() -> dict[str, Any]:
+    """The changed small stack, which takes over what bears its names."""
+    document = repaired()
+    for made in (document["gateways"]["payments"], document["oauth2CredentialProviders"]["idp"]):
+        made["gatewright"] = {"adopt": True}
+    return document
+
+
+def synchronize() -> Request:
+    return Request(mode=Mode.SYNCHRONIZE, request_id="synchronize", stack="payments.tools")
+
+
+def tiny(request_id: str = "create") -> Request:
+    return provision(small_stack(1), request_id)
+
+
+async def tiny_applied(world: SandboxWorld) -> None:
+    assert (await world.run(tiny())).status is Status.READY
+
+
+def tiny_changed() -> dict[str, Any]:
+    document = small_stack(1)
+    document["gateways"]["payments"]["description"] = "Payments"
+    document["gateways"]["payments"]["targets"]["target-0"]["description"] = "The ledger"
+    return document
+
+
 GATEWAY = frozenset({"gateways.payments"})
 SCENARIOS = [
     Scenario("provision", nothing, provision(small_stack(), "create")),
     Scenario("update", applied, provision(changed(), "update")),
     Scenario("removal", applied, remove(small_stack())),
+    Scenario("synchronization", applied, synchronize(), quick, provision(small_stack(), "again"), repeated=3),
+    Scenario("ledger lost", ledger_lost, provision(repaired(), "update"), quick),
+    Scenario("adoption", made_by_others, provision(adopting(), "adopt"), quick),
     Scenario("everything", nothing, provision(sample("every-kind.yaml"), "create"), quick),
     Scenario("everything changed", everything_applied, provision(sample("every-kind-changed.yaml"), "update"), quick),
     Scenario("everything removed", everything_applied, remove(sample("every-kind.yaml")), quick),
@@ -98,16 +153,55 @@ SCENARIOS = [
     Scenario("rollback", rolls_back, provision(rolling(), "roll"), quick, provision(small_stack(), "again")),
     Scenario("rollback to nothing", rolls_back_to_nothing, provision(rolling(), "roll"), quick, remove(small_stack())),
 ]
+SMALL = [
+    Scenario("provision", nothing, tiny(), quick),
+    Scenario("update", tiny_applied, provision(tiny_changed(), "update"), quick),
+    Scenario("removal", tiny_applied, remove(small_stack(1)), quick),
+]
+
+
+def goal_of(scenario: Scenario, at: At) -> str:
+    if scenario.name.startswith("rollback"):
+        return "R13"
+    return "R2" if at in (At.ANSWER_LOST, At.EFFECT_LOST, At.LATE) else "R1"
 
 
 @pytest.mark.parametrize("at", list(At), ids=str)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_every_single_fault_ends_in_the_declared_world(scenario, at, record_property):
+def test_r1_r2_r13_every_single_fault_ends_in_the_declared_world(scenario, at):
     """Declared world, nothing doubled, nothing unknown to the ledger, and a further run that sends nothing."""
     trace = virtually(partial(learn, scenario))
     assert trace.status in (Status.READY, Status.DELETED, Status.ROLLED_BACK)
-    points = trace.calls if at in CALLS else trace.writes
-    assert at in CALLS + WRITES
-    wrong = [one for index in range(points) for one in virtually(partial(strike, scenario, trace, at, index))]
-    record_property("points", points)
+    points = [point for point in trace.points if point.at is at]
+    wrong = [one for point in points for one in virtually(partial(strike, scenario, trace, point))[1]]
+    tried(goal_of(scenario, at), f"{at}, at every point of every path", len(points), wrong)
     assert wrong == []
+
+
+#: In how many parts the pairs are tried, so that they spread over processes.
+_PARTS = 8
+
+
+@pytest.mark.parametrize("part", range(_PARTS))
+@pytest.mark.parametrize("scenario", SMALL, ids=lambda scenario: scenario.name)
+def test_r1_r2_every_pair_of_faults_ends_in_the_declared_world(scenario, part):
+    """A provider, a gateway and a target: a second fault at every later point of what goes on after the first."""
+    trace = virtually(partial(learn, scenario))
+    wrong: list[str] = []
+    pairs = 0
+    for first in trace.points[part::_PARTS]:
+        for at in PAIRED:
+            index = first.index + 1
+            while True:
+                struck, found = virtually(partial(strike, scenario, trace, first, Point(at, index)))
+                if len(struck) < 2:
+                    break
+                wrong += found
+                pairs += 1
+                index += 1
+    tried("R1", "two faults, at every pair of points of provider, gateway and target", pairs, wrong)
+    assert wrong == []
+
+
+#: The second of two faults: one of each sort.
+PAIRED = (At.NOT_REMEMBERED, At.ANSWER_LOST, At.BEFORE_WRITE)

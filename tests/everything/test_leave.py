@@ -147,9 +147,9 @@ async def test_a_registry_in_doubt_is_not_given_up(world, way):
     """A crash after the creation: a removal says that it cannot know, and the next apply finds out."""
     document = {"stack": "s", "registries": {"r": {}}}
     for index in range(40):
-        process = Process(At.NOT_REMEMBERED, index)
+        process = Process.struck(At.NOT_REMEMBERED, index)
         await run_once(world, process, provision(document, "a"))
-        if process.struck and process.calls[-1] == "create_registry":
+        if process.struck and process.history.calls[-1] == "create_registry":
             break
         await anyio.sleep(400)
     await anyio.sleep(400)
@@ -354,9 +354,9 @@ async def test_a_creation_in_doubt_is_a_rollbacks_to_remove(world):
     """What a crashed run made is found, changed, and still known as made by us when it is rolled back."""
     first = {"stack": "s", "gateways": {"g": {"roleArn": ROLE, "authorizerType": "AWS_IAM"}}}
     for index in range(40):
-        process = Process(At.NOT_REMEMBERED, index)
+        process = Process.struck(At.NOT_REMEMBERED, index)
         await run_once(world, process, provision(first, "a"))
-        if process.struck and process.calls[-1] == "create_gateway":
+        if process.struck and process.history.calls[-1] == "create_gateway":
             break
         await anyio.sleep(400)
     await anyio.sleep(400)
