@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
-import looptime
 import pytest
 import structlog
 from moto.server import ThreadedMotoServer
@@ -16,7 +15,7 @@ from infra.telemetry import set_up_logs
 from tests.goals import Goals
 from tests.recorder import Recorder, is_whole
 from tests.secrets import secrets_in
-from tests.worlds import OUTPUTS, SandboxWorld
+from tests.worlds import OUTPUTS, SandboxWorld, virtual_loop
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,7 +29,7 @@ def pytest_asyncio_loop_factories(config: Any, item: pytest.Item) -> Mapping[str
     del config
     if item.get_closest_marker("real_time"):
         return {"real": asyncio.new_event_loop}
-    return {"virtual": looptime.new_event_loop}
+    return {"virtual": virtual_loop}
 
 
 @pytest.fixture(autouse=True)

@@ -154,17 +154,27 @@ def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
         failure = failures.of_status(wish.address, str(seen.status), seen.reasons, tries)
         return Decision(Action.FAIL, failure.message, failure=failure)
     reason = f"{seen.status}: {seen.reasons or 'no reason given'}"
-    if remedy is Remedy.UPDATE_AGAIN:
-        return Decision(Action.UPDATE, reason)
-    if remedy is Remedy.SYNCHRONIZE_AGAIN:
-        refused = refuses_synchronization(wish.declared or {})
-        return Decision(Action.UPDATE if refused else Action.SYNCHRONIZE, reason)
+    if remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN):
+        return _go_on(wish, seen, memory, reason)
     if not (_free(wish, memory) or _just_made(seen, memory)):
         failure = failures.not_ours_to_delete(wish.address, wish.kind.noun, str(seen.status), seen.reasons)
         return Decision(Action.FAIL, failure.message, failure=failure)
     if wish.unmanaged or wish.staying:
         return _holds_others(wish)
     return Decision(Action.REPLACE, reason)
+
+
+def _go_on(wish: Wish, seen: Seen, memory: Memory, reason: str) -> Decision:
+    """Repeat what failed, or do what the declaration needs by now: that may be what mends it."""
+    declared = wish.declared or {}
+    found = _differences(wish.kind, declared, seen, memory)
+    fixed = tuple(frozen(wish.kind, declared, seen.body, found))
+    if fixed:
+        return _replace(wish, fixed, memory)
+    repeats = seen.meaning.remedy is Remedy.SYNCHRONIZE_AGAIN and not found
+    if repeats and refuses_synchronization(declared) is None:
+        return Decision(Action.SYNCHRONIZE, reason)
+    return Decision(Action.UPDATE, reason, tuple(sorted(path_text(path) for path in found)))
 
 
 def _free(wish: Wish, memory: Memory) -> bool:

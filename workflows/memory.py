@@ -52,7 +52,7 @@ class Memory:
     made_in: int = 0
     #: Counts the lives of this name; raised before anything is created again.
     incarnation: int = 0
-    #: The mark of a mutating call that was about to go out: {"action", "at", "doubtful": [{"declared", "versions"}]}.
+    #: The mark of a mutating call that was about to go out: {"action", "at", "doubtful": [{"declared", "versions", "token"?}]}.
     #: While it stands, nobody knows which of the doubtful declarations are in force.
     pending: Mapping[str, Any] | None = None
     applied: Mapping[str, Any] | None = None
@@ -133,6 +133,11 @@ class Memory:
     def doubtful(self) -> list[Mapping[str, Any]]:
         """What was sent without an answer: each declaration's fingerprint and its secrets' versions."""
         return list((self.pending or {}).get("doubtful", ()))
+
+    @property
+    def doubtful_tokens(self) -> set[str]:
+        """The client tokens of creations without an answer."""
+        return {one["token"] for one in self.doubtful if "token" in one}
 
     @property
     def doubtful_tags(self) -> set[str]:

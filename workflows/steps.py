@@ -42,7 +42,7 @@ async def create(run: Run, wish: Wish) -> None:
     mark: dict[str, Any] = {"action": Action.CREATE, "digest": identity, "generation": run.book.generation}
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
-        body["clientToken"] = client_token(*place, incarnation, digest(declared))
+        body["clientToken"] = mark["token"] = client_token(*place, incarnation, digest(declared))
     doubts = memory.pending
     memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
     await _mark(run, wish, memory, mark, versions)
@@ -77,8 +77,7 @@ async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, An
         await look_by_name(run, wish)
         found = run.seen[wish.address]
         if found is not None and not found.ours and not wish.kind.tagged:
-            # A repeat under the token would have been answered with what it made: this is somebody else's.
-            await run.book.remember(replace(run.memory(wish.address), pending=None))
+            await _learn_whose(run, wish, body, found)
         if found is not None:
             return None
         if failed.verdict is Verdict.EXISTS:
@@ -91,6 +90,27 @@ async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, An
             raise
         await run.book.remember(replace(run.memory(wish.address), pending=None))
         return None
+
+
+async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: Seen) -> None:
+    """Find out whether an earlier creation of ours that had no answer made what bears the name.
+
+    A repeat under its token is answered with what it made, or refused because the token was used for other parameters.
+    """
+    memory = run.memory(wish.address)
+    for token in sorted(memory.doubtful_tokens - {body["clientToken"]}):
+        try:
+            await ask(run.calls, wish.kind, wish.kind.operations.create, {**body, "clientToken": token})
+        except CallFailed as failed:
+            if failed.verdict is Verdict.EXISTS:
+                continue
+            if failed.verdict is not Verdict.TOKEN_MISMATCH:
+                raise
+        run.seen[wish.address] = replace(found, ours=True)
+        await run.book.remember(replace(memory, id=found.id, arn=found.arn))
+        return
+    # Every repeat would have been answered with what it made: this is somebody else's.
+    await run.book.remember(replace(memory, pending=None))
 
 
 async def look_by_name(run: Run, wish: Wish) -> None:
@@ -258,6 +278,7 @@ async def _mark(
     """
     run.deadline.require(CALL_SECONDS, str(mark["action"]))
     doubt = {"declared": fingerprint(_declared(wish)), "versions": dict(versions or {})}
+    doubt |= {"token": mark["token"]} if "token" in mark else {}
     declares = mark["action"] in (Action.CREATE, Action.UPDATE, Action.TAG)
     doubtful = [one for one in memory.doubtful if one != doubt] + ([doubt] if declares else [])
     pending = {**mark, "at": run.now(), "doubtful": doubtful[-_MOST_DOUBTS:]}
@@ -265,9 +286,10 @@ async def _mark(
 
 
 def _memory(run: Run, wish: Wish) -> Memory:
-    """Return what is remembered of a resource that is seen, with whether we made it."""
-    memory = run.memory(wish.address)
-    return replace(memory, made_in=memory.born(ours=_present(run, wish).ours))
+    """Return what is remembered of a resource that is seen: also which it is, where its creation had no answer."""
+    memory, seen = run.memory(wish.address), _present(run, wish)
+    known = replace(memory, made_in=memory.born(ours=seen.ours), id=seen.id, arn=seen.arn or memory.arn)
+    return replace(known, parent_id=run.parent_id(wish.address))
 
 
 def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:

@@ -1,0 +1,163 @@
+"""What goes wrong in a simulated life: faults of calls and writes by chance, and what others do to the service."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import anyio
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from infra.sandbox.records import GONE, TRANSITIONAL, Record
+from infra.sandbox.refusals import Refusal
+from infra.sandbox.world import Failure
+from tests.crash.harness import CALLS, WRITES, At, Crash, History, Process
+from tests.soak.documents import SHARED
+from tests.worlds import SandboxWorld
+
+#: Faults of calls beside those of the crash harness, which take the place of an answer.
+THROTTLED, SERVER_ERROR, SLOW = "throttled", "server error", "slow answer"
+_CODES = {THROTTLED: ("ThrottlingException", 429), SERVER_ERROR: ("InternalServerException", 500)}
+#: What others do, by name; see `Others`.
+DEEDS = ("change by hand", "deletion by hand", "failing", "freezing", "consent", "lagging reads", "rotation")
+FAULTS = (*map(str, (*CALLS, *WRITES)), *_CODES, SLOW, *DEEDS)
+
+
+@dataclass
+class Chance(History):
+    """A history whose faults strike by chance; `met` counts them by name."""
+
+    random: Random = field(default_factory=Random)
+    rate: float = 0.0
+    met: Counter[str] = field(default_factory=Counter)
+
+    def strikes(self, at: At, index: int) -> bool:
+        return self.happens(str(at))
+
+    def happens(self, fault: str) -> bool:
+        hit = self.random.random() < self.rate
+        self.met[fault] += hit
+        return hit
+
+
+@dataclass
+class Victim(Process):
+    """A process whose calls are also throttled, failed and slow."""
+
+    async def call(self, operation: str, method: Any) -> dict[str, Any]:
+        self.live()
+        assert isinstance(self.history, Chance)
+        for fault, (code, status) in _CODES.items():
+            if self.history.happens(fault):
+                error = {"Code": code, "Message": "by chance"}
+                raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}, operation)
+        if self.history.happens(SLOW):
+            await anyio.sleep(self.history.random.uniform(1.0, 30.0))
+            if self.history.random.random() < 0.5:
+                raise ReadTimeoutError(endpoint_url="https://slow")
+        return await super().call(operation, method)
+
+
+class Others:
+    """People and programs that work on the same account, for as long as they are let."""
+
+    def __init__(self, world: SandboxWorld, random: Random, met: Counter[str]) -> None:
+        self._world = world
+        self._random = random
+        self._met = met
+        self._frozen: list[Record] = []
+
+    async def work(self) -> None:
+        """Do something every now and then."""
+        while True:
+            await anyio.sleep(self._random.expovariate(1 / 20.0))
+            deed = self._random.choice(DEEDS)
+            if getattr(self, "_" + deed.replace(" ", "_"))():
+                self._met[deed] += 1
+
+    def rest(self) -> None:
+        """Stop, and let everything go on that was frozen or failing."""
+        world = self._world.plane.world
+        world.failing.clear()
+        world.behaviour.durations.visible_after = 0.0
+        world.behaviour.consent_seconds = 600.0
+        self._let_go()
+
+    def consent_to_all(self) -> int:
+        """Open every authorization URL; return how many."""
+        given = 0
+        for record in list(self._world.live.values()):
+            session = record.extra.get("consent", {}).get("session")
+            if session is not None:
+                self._world.plane.targets.consent.give(session)
+                given += 1
+        return given
+
+    def _any(self) -> Record | None:
+        records = [one for one in self._world.live.values() if one.kind != "memory" and one.name != SHARED]
+        return self._random.choice(records) if records else None
+
+    def _change_by_hand(self) -> bool:
+        record = self._any()
+        if record is None or record.status != "READY" or "description" not in record.request:
+            return False
+        record.request = {**record.request, "description": f"changed by hand {self._random.random():.3f}"}
+        record.updated = self._world.plane.world.now
+        return True
+
+    def _deletion_by_hand(self) -> bool:
+        record = self._any()
+        inside = record is not None and any(self._world.plane.world.records.live("target", record.id))
+        if record is None or inside or record.status != "READY":
+            return False
+        record.status, record.next = GONE, None
+        return True
+
+    def _failing(self) -> bool:
+        record = self._any()
+        failing = self._world.plane.world.failing
+        if failing or record is None:
+            failing.clear()
+            return False
+        failing[record.name] = Failure(self._random.choice((1, 2, -1)), "by chance")
+        return True
+
+    def _freezing(self) -> bool:
+        """Have one name move no more, or let go what does not."""
+        frozen, record = self._world.plane.world.stuck, self._any()
+        if frozen or record is None:
+            self._let_go()
+            return False
+        frozen.add(record.name)
+        return True
+
+    def _let_go(self) -> None:
+        world = self._world.plane.world
+        world.stuck.clear()
+        for record in self._world.live.values():
+            if record.status in TRANSITIONAL and record.next is None:
+                record.plan(world.now + 1.0, GONE if record.status == "DELETING" else "READY")
+
+    def _rotation(self) -> bool:
+        """Give a secret another version."""
+        secrets = self._world.plane.world.secrets
+        found = secrets.find("payments/idp")
+        assert found is not None
+        secrets.put("payments/idp", next(iter(found.versions.values())))
+        return True
+
+    def _consent(self) -> bool:
+        try:
+            return bool(self.consent_to_all())
+        except Refusal:
+            return False
+
+    def _lagging_reads(self) -> bool:
+        self._world.plane.behaviour.durations.visible_after = self._random.choice((0.0, 5.0, 60.0))
+        return True
+
+
+def dead(error: BaseException) -> bool:
+    """Tell whether an exception is the end of a process, after which its request is delivered again."""
+    return isinstance(error, Crash | OSError | asyncio.CancelledError)

@@ -1,0 +1,222 @@
+"""One simulated life of a stack: requests, workers, faults and other people by chance; then rest, and judgement.
+
+Everything that is random comes from the seed, and time is virtual, so a life repeats to the letter.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+import anyio
+
+from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime
+from infra.ledger.sqlite import SqliteLedger
+from infra.sandbox.behaviour import Behaviour, Durations
+from infra.tasks import first_of
+from tests.crash.harness import context_of, unknown_to_ledger
+from tests.everything.states import addresses, state
+from tests.secrets import secrets_in
+from tests.soak.documents import SHARED, STACK, Documents
+from tests.soak.nemesis import Chance, Others, Victim, dead
+from tests.worlds import SandboxWorld, provision
+from workflows.decide import Mode
+from workflows.fulfil import fulfil
+from workflows.outcome import FINAL, Outcome, Status
+from workflows.request import Request
+
+_MOST_DELIVERIES = 400
+#: How likely each fault is at each call and write, one of these for a whole life.
+_RATES = (0.0, 0.002, 0.01, 0.03, 0.06)
+
+
+@dataclass
+class Life:
+    """What a seed makes, and what was wrong with it in the end."""
+
+    seed: int
+    wrong: list[str] = field(default_factory=list)
+    met: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    story: list[str] = field(default_factory=list)
+
+
+class Simulation:
+    """Lives one life."""
+
+    def __init__(self, seed: int) -> None:
+        self.life = Life(seed)
+        self._random = Random(seed)
+        self._documents = Documents(self._random, seed)
+        self._world = SandboxWorld(self._behaviour())
+        self._documents.strangers(self._world.plane)
+        self._world.random = Random(seed)
+        self._chance = Chance(random=Random(seed), rate=self._random.choice(_RATES), met=self.life.met)
+        self._others = Others(self._world, Random(seed), self.life.met)
+        self._skewed = self._random.random() < 0.3
+        self._serial = 0
+
+    async def live(self) -> Life:
+        """Let everything happen, then let it rest, and judge what is left."""
+        try:
+            async with anyio.create_task_group() as group:
+                if self._random.random() < 0.7:
+                    group.start_soon(self._others.work)
+                for _ in range(self._random.randint(1, 5)):
+                    await self._some_request()
+                group.cancel_scope.cancel()
+            await self._judge(await self._rest())
+        except Exception as error:  # noqa: BLE001 - whatever ends a life is a finding
+            self._say(f"it ended with {type(first_of(error)).__name__}: {first_of(error)}")
+        finally:
+            for task in list(self._chance.late):
+                task.cancel()
+            self._world.close()
+        return self.life
+
+    def _say(self, text: str) -> None:
+        self.life.wrong.append(f"seed {self.life.seed}: {text}")
+
+    def _behaviour(self) -> Behaviour:
+        pick = self._random.choice
+        quick = {name: pick((0.1, 1.0, 20.0)) for name in ("provider", "gateway", "target", "runtime", "registry")}
+        return Behaviour(
+            durations=Durations(**quick),
+            page_size=pick((1, 3, 1000)),
+            duplicate=pick(("ValidationException", "ConflictException")),
+            busy=pick(("ValidationException", "ConflictException")),
+            pending=pick(("ValidationException", "ConflictException")),
+            consent_hops=pick((True, False)),
+            fills_defaults=pick((True, False)),
+            failed_update_keeps_old=pick((True, False)),
+            lists_whole_seconds=pick((True, False)),
+            consent_seconds=pick((60.0, 600.0)),
+        )
+
+    async def _some_request(self) -> None:
+        """Send a request and have it worked on, by one worker or by several, to its end or not quite."""
+        request = self._request()
+        workers = self._random.choice((1, 1, 2, 4))
+        self.life.story.append(f"{request.request_id}: {request.mode}, {workers} workers")
+        async with anyio.create_task_group() as group:
+            for _ in range(workers):
+                group.start_soon(self._deliver, request, self._random.choice((3, 30)))
+
+    def _request(self) -> Request:
+        self._serial += 1
+        name, kind = f"request-{self._serial}", self._random.random()
+        if kind < 0.1:
+            return Request(mode=Mode.REMOVE, request_id=name, stack=STACK)
+        if kind < 0.25:
+            return Request(mode=Mode.SYNCHRONIZE, request_id=name, stack=STACK)
+        document = self._documents.another() if kind < 0.8 or not self._documents.all else self._documents.earlier()
+        if self._random.random() < 0.2:
+            document = self._documents.adopting(document)
+        if self._random.random() < 0.3:
+            document["onFailure"] = "ROLLBACK"
+        allow = addresses(*self._documents.all) if self._random.random() < 0.7 else frozenset()
+        return provision(document, name, allow=allow)
+
+    async def _deliver(self, request: Request, most: int) -> None:
+        """Deliver a request until it is settled, or for as often as somebody cares."""
+        for _ in range(most):
+            await anyio.sleep(self._random.uniform(0.0, 3.0))
+            outcome = await self._run(request)
+            if outcome is None:
+                await anyio.sleep(self._random.uniform(1.0, 40.0))
+            elif outcome.status in FINAL:
+                return
+            else:
+                await anyio.sleep(min(outcome.retry_after or 5.0, 300.0))
+
+    async def _run(self, request: Request) -> Outcome | None:
+        """Run in a process of its own; None where it died or could not ask AWS."""
+        process = Victim(self._chance)
+        context = context_of(self._world, process)
+        if self._skewed:
+            skew, now = timedelta(seconds=self._random.uniform(-3600, 3600)), context.now
+            context = replace(context, now=lambda: now() + skew)
+        seconds = self._random.choice((30.0, 87.0, 300.0))
+        try:
+            outcome = await fulfil(context, request, Deadline.within(seconds, self._random.choice((1.0, 5.0, 60.0))))
+        except BaseException as error:
+            found = first_of(error)
+            if isinstance(found, CallFailed | OutOfTime) or (dead(found) and not _cancelled(found)):
+                return None
+            raise
+        self.life.statuses[str(outcome.status)] += 1
+        return outcome
+
+    async def _rest(self) -> dict[str, Any]:
+        """End all trouble and have one last document applied; return it."""
+        self._others.rest()
+        self._chance.rate = 0.0
+        self._skewed = False
+        await self._chance.all_arrived()
+        document = self._documents.adopting(self._documents.another())
+        allow = addresses(*self._documents.all)
+        last = await self._settled(provision(document, "last", allow=allow))
+        for failure in [one for one in last.failures if one.code == "CreationInDoubt"]:
+            # As it advises: whoever still declares it finds out whether it was made.
+            found = next(one for one in self._documents.all if failure.resource in addresses(one))
+            await self._settled(provision(found, f"found-{failure.resource}", allow=allow))
+            last = await self._settled(provision(document, f"last-{failure.resource}", allow=allow))
+        if last.status is not Status.READY:
+            self._say(f"the last request ended {last.status}: {[f.message for f in last.failures] or last.shown()}")
+        return document
+
+    async def _settled(self, request: Request) -> Outcome:
+        for _ in range(_MOST_DELIVERIES):
+            outcome = await self._world.run(request, seconds=300.0)
+            self._others.consent_to_all()
+            if outcome.status in FINAL:
+                return outcome
+            await anyio.sleep(min(outcome.retry_after or 5.0, 300.0))
+        raise AssertionError(f"{request.request_id} is not settled after {_MOST_DELIVERIES} deliveries")
+
+    async def _judge(self, document: Mapping[str, Any]) -> None:
+        world = self._world
+        if world.plane.world.records.doubles:
+            self._say(f"doubled: {world.plane.world.records.doubles}")
+        for one in await unknown_to_ledger(world):
+            if SHARED not in one:
+                self._say(one)
+        world.plane.behaviour.limit_rates = False
+        there, wanted = state(world), await self._alone(document)
+        for name in sorted({*there, *wanted}):
+            if there.get(name) != wanted.get(name):
+                self._say(f"{name} is {there.get(name)} and should be {wanted.get(name)}")
+        world.sent()
+        await self._settled(provision(document, "again"))
+        if sent := world.sent():
+            self._say(f"a further run sent {sent}")
+        ledger = "\n".join(world.ledger.dump()) if isinstance(world.ledger, SqliteLedger) else ""
+        for one in secrets_in(str(world.announced), str(world.progress), ledger):
+            self._say(f"a secret got out: {one}")
+
+    async def _alone(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the document makes of an empty account."""
+        fresh = Simulation.__new__(Simulation)
+        fresh._documents = self._documents  # noqa: SLF001 - a twin
+        fresh._world = SandboxWorld(replace(self._world.behaviour, durations=Durations()))  # noqa: SLF001 - a twin
+        fresh._others = Others(fresh._world, Random(0), Counter())  # noqa: SLF001 - a twin
+        with fresh._world as world:  # noqa: SLF001 - a twin
+            self._documents.strangers(world.plane)
+            await fresh._settled(provision(document, "alone"))  # noqa: SLF001 - a twin
+            return state(world)
+
+
+def _cancelled(error: BaseException) -> bool:
+    return isinstance(error, anyio.get_cancelled_exc_class())
+
+
+async def live(seed: int) -> Life:
+    """Live the life of a seed."""
+    return await Simulation(seed).live()
+
+
+run = partial(live)
