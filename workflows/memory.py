@@ -52,7 +52,8 @@ class Memory:
     made_in: int = 0
     #: Counts the lives of this name; raised before anything is created again.
     incarnation: int = 0
-    #: The mark of a mutating call that was about to go out: {"action", "at", "doubtful": [{"declared", "versions", "token"?}]}.
+    #: The mark of a mutating call that was about to go out: {"action", "at", "doubtful"}; the last is a list of
+    #: {"declared", "versions", "token"?}.
     #: While it stands, nobody knows which of the doubtful declarations are in force.
     pending: Mapping[str, Any] | None = None
     applied: Mapping[str, Any] | None = None
