@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from botocore.loaders import create_loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
@@ -24,6 +24,9 @@ MAX_DEPTH = 64
 
 #: Where a value stands in a document: member names, map keys and list indexes.
 Path = tuple[str | int, ...]
+
+
+_NOTHING = StructureShape("Nothing", {"type": "structure", "members": {}})
 
 
 @cache
@@ -79,6 +82,9 @@ def wrapped(shape: Shape) -> Shape | None:
 class RequestTypes:
     """Builds one pydantic-core schema from shapes, sharing a definition per structure (so recursion works)."""
 
+    #: What is built by another hand than `_scalar`, by the type name of a shape.
+    scalars: ClassVar[Mapping[str, CoreSchema]] = {}
+
     def __init__(self) -> None:
         self._definitions: dict[str, CoreSchema] = {}
         self._started: set[str] = set()
@@ -94,6 +100,8 @@ class RequestTypes:
 
     def of(self, shape: Shape) -> CoreSchema:
         """Return the schema of any shape."""
+        if shape.type_name in self.scalars:
+            return self.scalars[shape.type_name]
         build = {"structure": self._reference, "list": self._list, "map": self._map, "string": _string}
         return build.get(shape.type_name, _scalar)(shape)
 
@@ -109,8 +117,13 @@ class RequestTypes:
             built = {**self.structure(shape.members, shape.required_members), "ref": shape.name}
             if is_union(shape):
                 built["metadata"] = {"pydantic_js_updates": {"minProperties": 1, "maxProperties": 1}}
-            self._definitions[shape.name] = cast("CoreSchema", built)
+            self._definitions[shape.name] = self.closed(shape, cast("CoreSchema", built))
         return core_schema.definition_reference_schema(shape.name)
+
+    def closed(self, shape: StructureShape, built: CoreSchema) -> CoreSchema:
+        """Return the definition of a structure; the one-of rule of unions is left to `RequestType`, for its words."""
+        del shape
+        return built
 
     def _list(self, shape: ListShape) -> CoreSchema:
         return core_schema.list_schema(
@@ -128,6 +141,19 @@ class RequestTypes:
             max_length=shape.metadata.get("max"),
             strict=True,
         )
+
+
+class ResponseTypes(RequestTypes):
+    """Types of answers, as an SDK hands them out: times are datetimes, and unions are checked by the schema itself."""
+
+    scalars: ClassVar[Mapping[str, CoreSchema]] = {"timestamp": core_schema.datetime_schema(strict=True)}
+
+    def closed(self, shape: StructureShape, built: CoreSchema) -> CoreSchema:
+        """Return the definition of a structure, with exactly one member where it is a union."""
+        if not is_union(shape):
+            return built
+        one = core_schema.dict_schema(min_length=1, max_length=1)
+        return core_schema.chain_schema([one, {**built, "ref": f"{shape.name} one"}], ref=shape.name)
 
 
 @dataclass(frozen=True)
@@ -218,12 +244,41 @@ def walk(shape: Shape, value: Any, path: Path = ()) -> Iterator[tuple[Path, Shap
                 yield from walk(member, value[name], (*path, name))
 
 
-def strangers(shape: Shape, value: Any) -> Iterator[Path]:
-    """Yield the paths of members that a shape does not know, and of required ones that are not there."""
-    for path, part_shape, part in walk(shape, value):
-        if isinstance(part_shape, StructureShape) and isinstance(part, Mapping) and not is_document(part_shape):
-            known, needed = set(part_shape.members), set(part_shape.required_members)
-            yield from ((*path, name) for name in (set(part) - known) | (needed - set(part)))
+class ResponseType:
+    """The type of an answer, checked wholly by one compiled schema: cheap enough for every answer of a test suite."""
+
+    def __init__(self, shape: StructureShape) -> None:
+        types = ResponseTypes()
+        schema = types.finish(types.structure(shape.members, shape.required_members))
+        self._validator = SchemaValidator(schema, core_schema.CoreConfig(hide_input_in_errors=True))
+
+    def faults(self, value: Mapping[str, Any]) -> list[Fault]:
+        """Return everything that is wrong with an answer."""
+        try:
+            self._validator.validate_python(value)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+            return [Fault(one["loc"], one["type"], one["msg"]) for one in found]
+        return []
+
+
+@cache
+def output_type(operation_name: str, service_name: str = CONTROL_PLANE) -> ResponseType:
+    """Return the type of an operation's whole answer."""
+    shape = operation(operation_name, service_name).output_shape
+    return ResponseType(shape if shape is not None else _NOTHING)
+
+
+@cache
+def error_type(code: str, service_name: str = CONTROL_PLANE) -> ResponseType:
+    """Return the type of an error answer that the model of a service knows."""
+    return ResponseType(service(service_name).shape_for(code))
+
+
+@cache
+def error_codes(operation_name: str, service_name: str = CONTROL_PLANE) -> frozenset[str]:
+    """Return the codes of the errors that the model lists for an operation."""
+    return frozenset(shape.name for shape in operation(operation_name, service_name).error_shapes)
 
 
 @cache

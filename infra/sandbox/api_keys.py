@@ -1,7 +1,7 @@
 """API key credential providers: made, changed and deleted before the call is answered, so that there is no status."""
 
 from infra.sandbox.records import GONE, Record
-from infra.sandbox.refusals import duplicate, missing, quota
+from infra.sandbox.refusals import Refusal, missing, quota
 from infra.sandbox.world import Body, Params, World, kept
 
 KIND = "apiKey"
@@ -18,7 +18,7 @@ class ApiKeys:
         world, name = self._world, params["name"]
         if world.records.named(KIND, name):
             message = f"Credential provider with name: {name} already exists"
-            raise duplicate(world.behaviour.duplicate_provider, message)
+            raise Refusal(world.behaviour.duplicate_provider, message)
         if len(list(world.records.live(KIND))) >= world.behaviour.providers:
             raise quota("The number of agent identity API key credential providers has reached its limit")
         arn = world.arn(f"token-vault/default/apikeycredentialprovider/{name}")
@@ -67,9 +67,8 @@ class ApiKeys:
         if record.request.get("apiKeySecretSource") == "MANAGED":
             external = None
         name = external["secretId"] if external else _secret_name(record.name)
-        found = self._world.secrets.find(name)
         body: Body = {
-            "apiKeySecretArn": {"secretArn": found.arn if found else name},
+            "apiKeySecretArn": {"secretArn": self._world.secrets.arn(name)},
             "apiKeySecretSource": "EXTERNAL" if external else "MANAGED",
             "name": record.name,
             "credentialProviderArn": record.arn,

@@ -66,7 +66,6 @@ def before(fault: Fault | None) -> None:
         case Effect.ERROR:
             raise Refusal("InternalServerException", fault.message or "Internal error")
         case Effect.REFUSE:
-            members = {"reason": "FieldValidationFailed"} if fault.code == "ValidationException" else {}
-            raise Refusal(fault.code, fault.message, **members)
+            raise Refusal(fault.code, fault.message)
         case _:
             raise ConnectionLost(fault.operation)

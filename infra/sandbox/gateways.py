@@ -1,7 +1,7 @@
 """Gateways: known by id, named once per account, refusing work while in transition and removal while in use."""
 
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
-from infra.sandbox.refusals import busy, duplicate, invalid, missing, quota
+from infra.sandbox.refusals import Refusal, busy, invalid, missing, quota
 from infra.sandbox.resources import authorized, hide_overrides
 from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
 
@@ -32,7 +32,7 @@ class Gateways:
             return self._body(again)
         if world.records.named(KIND, params["name"]):
             message = f"A gateway with name {params['name']} already exists"
-            raise duplicate(world.behaviour.duplicate, message)
+            raise Refusal(world.behaviour.duplicate, message)
         if len(list(world.records.live(KIND))) >= world.behaviour.gateways:
             raise quota("The number of gateways in this account has reached its limit")
         authorized(params, params["authorizerType"])

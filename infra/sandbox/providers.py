@@ -3,7 +3,7 @@
 from typing import Any
 
 from infra.sandbox.records import GONE, Record
-from infra.sandbox.refusals import Refusal, busy, duplicate, missing
+from infra.sandbox.refusals import Refusal, busy, missing
 from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
 
 KIND = "provider"
@@ -29,7 +29,7 @@ class Providers:
         world, name = self._world, params["name"]
         if world.records.named(KIND, name):
             message = f"Credential provider with name: {name} already exists"
-            raise duplicate(world.behaviour.duplicate_provider, message)
+            raise Refusal(world.behaviour.duplicate_provider, message)
         if len(list(world.records.live(KIND))) >= world.behaviour.providers:
             text = "The number of agent identity Oauth2 credential providers in this account has reached its limit"
             raise Refusal("ServiceQuotaExceededException", text)
@@ -120,12 +120,10 @@ class Providers:
 
     def _secret(self, record: Record, config: Params) -> Body:
         external = config.get("clientSecretConfig") if config.get("clientSecretSource") != "MANAGED" else None
+        secrets = self._world.secrets
         if external is not None:
-            found = self._world.secrets.find(external["secretId"])
-            arn = found.arn if found else external["secretId"]
-            return {"secretArn": arn, "key": external["jsonKey"], "source": "EXTERNAL"}
-        found = self._world.secrets.find(_secret_name(record.name))
-        return {"secretArn": found.arn if found else record.extra.get("secret", ""), "source": "MANAGED"}
+            return {"secretArn": secrets.arn(external["secretId"]), "key": external["jsonKey"], "source": "EXTERNAL"}
+        return {"secretArn": secrets.arn(_secret_name(record.name)), "source": "MANAGED"}
 
     def _body(self, record: Record, exclude: set[str] = frozenset()) -> Body:  # type: ignore[assignment]
         world, place = self._world, self._world.behaviour

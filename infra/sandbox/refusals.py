@@ -10,7 +10,9 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not an
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
-        self.members = members
+        # A ValidationException always gives one of the model's reasons.
+        reason = {"reason": "FieldValidationFailed"} if code == "ValidationException" else {}
+        self.members = {**reason, **members}
 
     @property
     def status(self) -> int:
@@ -20,9 +22,9 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not an
         return int(service_model.service().shape_for(self.code).metadata["error"]["httpStatusCode"])
 
 
-def invalid(message: str, reason: str = "FieldValidationFailed", **members: object) -> Refusal:
+def invalid(message: str, **members: object) -> Refusal:
     """A ValidationException."""
-    return Refusal("ValidationException", message, reason=reason, **members)
+    return Refusal("ValidationException", message, **members)
 
 
 def missing(what: str) -> Refusal:
@@ -37,10 +39,6 @@ def quota(message: str) -> Refusal:
 
 def busy(code: str, operation: str, what: str, status: str) -> Refusal:
     """A refusal because of a transitional status, in the words observed for CreateGatewayTarget."""
-    message = f"Cannot perform operation {operation} when {what} is in {status} status"
-    return invalid(message) if code == "ValidationException" else Refusal(code, message)
-
-
-def duplicate(code: str, message: str) -> Refusal:
-    """A refusal because the name is taken."""
-    return invalid(message) if code == "ValidationException" else Refusal(code, message)
+    listed = service_model.error_codes(operation)
+    known = code if code in listed else "ConflictException"
+    return Refusal(known, f"Cannot perform operation {operation} when {what} is in {status} status")

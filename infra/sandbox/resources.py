@@ -8,7 +8,7 @@ from botocore.model import Shape
 
 from infra import service_model
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
-from infra.sandbox.refusals import busy, duplicate, invalid, missing, quota
+from infra.sandbox.refusals import Refusal, busy, invalid, missing, quota
 from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
 
 
@@ -44,9 +44,7 @@ class Resources:
         name = params[nature.name_member]
         if world.records.named(nature.kind, name):
             article = "An" if nature.noun[0] in "aeiou" else "A"
-            raise duplicate(
-                world.behaviour.duplicate, f"{article} {nature.noun} with the specified name already exists"
-            )
+            raise Refusal(world.behaviour.duplicate, f"{article} {nature.noun} with the specified name already exists")
         if len(list(world.records.live(nature.kind))) >= getattr(world.behaviour, nature.quota):
             raise quota(f"This account has reached the maximum number of {nature.noun}s")
         record = world.records.add(self._new(name, params, request))

@@ -1,6 +1,7 @@
 """The part of Secrets Manager that a run needs, and enough to put secrets in: versions and JSON keys included."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,12 +32,17 @@ class SecretsManager:
 
     def put(self, name: str, value: str) -> Secret:
         """Create a secret or rotate it to a new version."""
-        suffix = hashlib.sha256(name.encode()).hexdigest()[:6]
-        arn = f"arn:aws:secretsmanager:{self._place}:secret:{name}-{suffix}"
-        secret = self._secrets.setdefault(name, Secret(name, arn))
+        secret = self._secrets.setdefault(name, Secret(name, self.arn(name)))
         serial = f"{name}:{len(secret.versions)}".encode()
         secret.versions[hashlib.sha256(serial).hexdigest()[:32]] = value
         return secret
+
+    def arn(self, secret_id: str) -> str:
+        """Return the ARN of a secret that is named by ARN or by name, whether it is there or not."""
+        if secret_id.startswith("arn:"):
+            return secret_id
+        suffix = hashlib.sha256(secret_id.encode()).hexdigest()[:6]
+        return f"arn:aws:secretsmanager:{self._place}:secret:{secret_id}-{suffix}"
 
     def drop(self, name: str) -> None:
         """Delete a secret, if it is there."""
@@ -47,7 +53,7 @@ class SecretsManager:
         found = (s for s in self._secrets.values() if secret_id in (s.name, s.arn))
         return next(found, None)
 
-    def call(self, operation: str, params: dict[str, Any], now: datetime) -> dict[str, Any]:
+    def call(self, operation: str, params: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """Answer CreateSecret, PutSecretValue, GetSecretValue and DescribeSecret."""
         match operation:
             case "CreateSecret":
@@ -58,19 +64,18 @@ class SecretsManager:
                 return {"ARN": secret.arn, "Name": secret.name, "VersionId": secret.current}
             case "GetSecretValue":
                 return self._value(params, now)
-            case "DescribeSecret":
+            case _:
                 secret = self._get(params)
                 stages = {version: ["AWSCURRENT"] for version in [secret.current]}
                 return {"ARN": secret.arn, "Name": secret.name, "VersionIdsToStages": stages}
-        raise Refusal("InvalidRequestException", f"The sandbox does not answer {operation}")
 
-    def _get(self, params: dict[str, Any]) -> Secret:
+    def _get(self, params: Mapping[str, Any]) -> Secret:
         secret = self.find(params["SecretId"])
         if secret is None:
             raise Refusal("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
         return secret
 
-    def _value(self, params: dict[str, Any], now: datetime) -> dict[str, Any]:
+    def _value(self, params: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         secret = self._get(params)
         version = params.get("VersionId") or secret.current
         if version not in secret.versions:

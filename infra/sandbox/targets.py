@@ -6,7 +6,7 @@ from infra.sandbox import private_endpoints
 from infra.sandbox.consent import Consent
 from infra.sandbox.gateways import Gateways
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
-from infra.sandbox.refusals import Refusal, busy, duplicate, invalid, missing, quota
+from infra.sandbox.refusals import Refusal, busy, invalid, missing, quota
 from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
 
 KIND = "target"
@@ -57,7 +57,7 @@ class Targets:
             raise busy(world.behaviour.busy, "CreateGatewayTarget", "gateway", gateway.status)
         if world.records.named(KIND, params["name"], gateway.id):
             message = f"A target with name {params['name']} already exists in gateway {gateway.id}"
-            raise duplicate(world.behaviour.duplicate, message)
+            raise Refusal(world.behaviour.duplicate, message)
         if len(list(world.records.live(KIND, gateway.id))) >= world.behaviour.targets_per_gateway:
             raise quota("The number of targets of this gateway has reached its limit")
         self._check_providers(params)

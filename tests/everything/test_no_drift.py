@@ -64,7 +64,7 @@ SEEN: list[tuple[str, str, dict[str, Any], Callable[[dict[str, Any]], None]]] = 
      {"credentialProviderConfigurations": ROLE_CREDENTIAL,
       "targetConfiguration": {"mcp": {"lambda": {"lambdaArn": LAMBDA, "toolSchema": {"inlinePayload": TOOLS}}}}},
      put("targetConfiguration", "mcp", "lambda", "toolSchema", "inlinePayload", "0", "inputSchema")(
-         {"required": ["a"], "items": None, "type": "object",
+         {"required": ["a"], "type": "object",
           "properties": {"a": {"items": {"type": "string", "properties": {}}, "type": "array", "required": []}}})),
     ("serverProtocol and lifecycle leaves, ACK runtimes", "agentRuntimes",
      {"lifecycleConfiguration": {"maxLifetime": 3600}}, nothing),
