@@ -109,6 +109,7 @@ class SandboxWorld:
     @property
     def live(self) -> dict[str, Any]:
         """Every resource that exists, by kind and name."""
+        self.plane.arrive()
         kinds = ("provider", "apiKey", "gateway", "target", "runtime", "harness", "memory", "registry", "agentRegistry")
         return {f"{kind} {r.name}": r for kind in kinds for r in self.plane.world.records.live(kind)}
 

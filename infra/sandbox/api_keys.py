@@ -47,7 +47,7 @@ class ApiKeys:
     def list(self, _params: Params) -> list[Body]:
         """ListApiKeyCredentialProviders, unpaged."""
         members = ("name", "credentialProviderArn", "createdTime", "lastUpdatedTime")
-        bodies = [self._body(record) for record in self._world.records.visible(KIND)]
+        bodies = [self._body(record) for record in self._world.shown(KIND)]
         return [{member: body[member] for member in members} for body in bodies]
 
     def _put(self, record: Record, params: Params) -> None:
@@ -57,10 +57,10 @@ class ApiKeys:
             self._world.secrets.put(_secret_name(record.name), params["apiKey"])
 
     def _find(self, params: Params, *, seen: bool = False) -> Record:
-        record = self._world.records.named(KIND, params["name"])
-        if record is None or (seen and record.visible > self._world.now):
-            raise missing(f"Credential provider {params['name']}")
-        return record
+        for record in self._world.shown(KIND) if seen else self._world.records.live(KIND):
+            if record.name == params["name"]:
+                return record
+        raise missing(f"Credential provider {params['name']}")
 
     def _body(self, record: Record, *, times: bool = True) -> Body:
         external, time = record.request.get("apiKeySecretConfig"), self._world.records.time

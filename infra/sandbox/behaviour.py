@@ -4,6 +4,7 @@ Facts come from the service's documentation and model; a member whose comment sa
 nobody outside the service can make, so both positions must work.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,6 +27,10 @@ class Durations:
     private_endpoint: float = 0.0
     #: From an answered create until reads and lists show the resource.
     visible_after: float = 0.0
+    #: Reads and lists show what was so many seconds ago.
+    reads_lag: float = 0.0
+    #: Observed: READY shows, then the status before it again, then READY for good, each after so many seconds.
+    flicker: float = 0.0
 
 
 @dataclass
@@ -57,10 +62,29 @@ class Behaviour:
     )
     #: Unknown: an update or delete of a resource that waits for consent.
     pending: Refusal = "ConflictException"
-    #: Documented: the consent session lives ten minutes; unknown: what follows (here the failed status).
+    #: Documented: the consent session lives ten minutes.
     consent_seconds: float = 600.0
+    #: Unknown: what follows when it has expired, the failed status or none: then the target stays as it waits.
+    consent_expires: bool = True
+    #: Unknown: what follows when the person refuses, the failed status at once or the end of the session.
+    denial_fails: bool = True
     #: Unknown: whether a target passes through CREATING again once consent was given.
     consent_hops: bool = True
+    #: Unknown: how long the service remembers a client token.
+    token_seconds: float = math.inf
+    #: Unknown: whether it remembers it longer than the resource lives, and answers with what is gone.
+    tokens_outlive: bool = False
+    #: Unknown: whether a repeated create is answered as the first one was, or with what the resource is by now.
+    repeat_answers_first: bool = False
+    #: Unknown: the code for a client token that comes again with other parameters.
+    other_parameters: Refusal = "ValidationException"
+    #: Unknown: whether a gateway or target in FAILED, or in a status that ends in UNSUCCESSFUL, can be updated.
+    updates_failed: bool = True
+    updates_unsuccessful: bool = True
+    #: Unknown: whether leaving an optional member out of an update clears it.
+    put_clears: bool = True
+    #: Unknown: whether a create or update of an MCP server target shows SYNCHRONIZING before it ends.
+    shows_implicit_sync: bool = False
     #: Unknown: whether the service shows its default values when a member was left out.
     fills_defaults: bool = True
     #: Observed: the service adds a header of its own to metadataConfiguration.allowedRequestHeaders.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from infra.sandbox.records import Record
-from infra.sandbox.refusals import Refusal
+from infra.sandbox.refusals import invalid
 from infra.sandbox.world import Body, World
 
 Then = Callable[[Record], None]
@@ -29,19 +29,46 @@ class Consent:
         """Return what happens when the target enters *_PENDING_AUTH: a session opens, and expires if unused."""
 
         def open_session(parked: Record) -> None:
-            session = self._world.records.new_id(24)
-            parked.extra["consent"] = {"session": session, "operation": operation, "ready": ready}
-            reason = "The authorization session expired before consent was given"
-            parked.plan(self._world.now + self._world.behaviour.consent_seconds, failed, _close, (reason,))
+            behaviour, session = self._world.behaviour, self._world.records.new_id(24)
+            end = parked.since + behaviour.consent_seconds
+            parked.extra["consent"] = {
+                "session": session, "operation": operation, "ready": ready, "failed": failed, "end": end,
+            }  # fmt: skip
+            if behaviour.consent_expires:
+                parked.plan(end, failed, _close, ("The authorization session expired before consent was given",))
 
         return open_session
 
     def give(self, session: str) -> Record:
         """CompleteResourceTokenAuth: the person consented. Raises Refusal for an unknown or expired session."""
+        record = self._of(session)
+        consent, world = record.extra.pop("consent"), self._world
+        if world.behaviour.consent_hops:
+            hop = {"CREATE": "CREATING", "UPDATE": "UPDATING", "SYNCHRONIZE": "SYNCHRONIZING"}
+            record.go(hop[consent["operation"]], now=world.now)
+            record.plan(world.now + world.behaviour.durations.target, "READY", consent["ready"])
+        else:
+            record.go("READY", now=world.now)
+            consent["ready"](record)
+        return record
+
+    def deny(self, session: str) -> Record:
+        """The person refused: the session is of no more use. Raises Refusal for an unknown or expired session."""
+        record = self._of(session)
+        if self._world.behaviour.denial_fails:
+            record.plan(self._world.now, record.extra["consent"]["failed"], _close, ("Consent was refused",))
+            record.advance(self._world.now)
+        else:
+            record.extra["consent"]["end"] = self._world.now
+        return record
+
+    def _of(self, session: str) -> Record:
+        """Return the target that waits for the consent of an open session."""
         for record in self._world.records.live("target"):
-            if record.extra.get("consent", {}).get("session") == session:
-                return self._go_on(record)
-        raise Refusal("ValidationException", "The authorization session is unknown or has expired")
+            consent = record.extra.get("consent", {})
+            if consent.get("session") == session and self._world.now < consent["end"]:
+                return record
+        raise invalid("The authorization session is unknown or has expired")
 
     def shown(self, record: Record) -> Body:
         """Return authorizationData while consent is awaited."""
@@ -51,18 +78,6 @@ class Consent:
         uri = quote(f"urn:ietf:params:oauth:request_uri:{consent['session']}", safe="")
         url = f"{self._world.behaviour.consent_base}?request_uri={uri}"
         return {"authorizationData": {"oauth2": {"authorizationUrl": url, "userId": f"gateway-{record.parent}"}}}
-
-    def _go_on(self, record: Record) -> Record:
-        consent = record.extra.pop("consent")
-        world = self._world
-        if world.behaviour.consent_hops:
-            hop = {"CREATE": "CREATING", "UPDATE": "UPDATING", "SYNCHRONIZE": "SYNCHRONIZING"}
-            record.go(hop[consent["operation"]], now=world.now)
-            record.plan(world.now + world.behaviour.durations.target, "READY", consent["ready"])
-        else:
-            record.go("READY", now=world.now)
-            consent["ready"](record)
-        return record
 
 
 def _close(record: Record) -> None:

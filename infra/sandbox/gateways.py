@@ -3,7 +3,7 @@
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal, busy, invalid, missing, quota
 from infra.sandbox.resources import authorized, hide_overrides
-from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
+from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
 
 KIND = "gateway"
 _LISTED = (
@@ -47,13 +47,14 @@ class Gateways:
     def update(self, params: Params) -> Body:
         """UpdateGateway: a full replacement; what is left out is cleared, the name must stay."""
         record = self.idle("UpdateGateway", params)
+        self._world.updatable(record, "UpdateGateway", "gateway")
         if params["name"] != record.name:
             raise invalid("Gateway name cannot be changed")
         if params["authorizerType"] != record.request["authorizerType"]:
             raise invalid("Authorizer type cannot be updated for an existing gateway")
         authorized(params, params["authorizerType"])
-        replace_request(record, kept(params))
         record.go("UPDATING", now=self._world.now)
+        self._world.replace(record, kept(params))
         self._world.settle(record, self._seconds(params), "UPDATE", "READY", "UPDATE_UNSUCCESSFUL")
         return self._body(record)
 
@@ -69,14 +70,14 @@ class Gateways:
 
     def list(self, _params: Params) -> list[Body]:
         """ListGateways, unpaged."""
-        bodies = [self._body(record) for record in self._world.records.visible(KIND)]
+        bodies = [self._body(record) for record in self._world.shown(KIND)]
         return [{name: body[name] for name in _LISTED if name in body} for body in bodies]
 
     def find(self, params: Params, *, seen: bool = False) -> Record:
         """Return the gateway that a request names by its id; an ARN is refused, as the service does."""
         wanted = params["gatewayIdentifier"]
-        for record in self._world.records.live(KIND):
-            if record.id == wanted and not (seen and record.visible > self._world.now):
+        for record in self._world.shown(KIND) if seen else self._world.records.live(KIND):
+            if record.id == wanted:
                 return record
         raise missing(f"Gateway {wanted}")
 

@@ -5,7 +5,8 @@ keeps a journal. It does no I/O and reads no clock but the injected one, so hour
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +19,7 @@ from infra.sandbox.agent_runtimes import AgentRuntimes
 from infra.sandbox.answers import check_answer, check_refusal
 from infra.sandbox.api_keys import ApiKeys
 from infra.sandbox.behaviour import Behaviour
-from infra.sandbox.faults import ConnectionLost, Effect, Faults
+from infra.sandbox.faults import AnswerLost, Faults
 from infra.sandbox.gateways import Gateways
 from infra.sandbox.harnesses import Harnesses
 from infra.sandbox.providers import Providers
@@ -102,14 +103,35 @@ class Plane:
 
     def answer(self, operation: str, params: Params, service: str = CONTROL_PLANE) -> Body:
         """Answer one AgentCore call. Raises Refusal, or ConnectionLost when a fault loses the call."""
+        self.arrive()
+        with self._journaled(operation, params):
+            return self._play(service, operation, params)
+
+    def arrive(self) -> None:
+        """Carry out the requests that faults held back until now, each at its own moment; nobody hears the answer."""
+        records = self.world.records
+        clock = records.clock
+        for late in self.faults.arrived(clock()):
+            records.clock = partial(float, late.at)
+            try:
+                with suppress(Refusal), self._journaled(late.operation, late.params):
+                    _checked(late.service, late.operation, late.params, self._operations[late.service][late.operation])
+            finally:
+                records.clock = clock
+
+    @contextmanager
+    def _journaled(self, operation: str, params: Params) -> Iterator[None]:
+        """Note a call that was answered or refused, and one that took effect without an answer."""
         name = next((str(params[member]) for member in _NAMING if params.get(member)), "")
         try:
-            body = self._play(service, operation, params)
+            yield
         except Refusal as refusal:
             self.journal.calls.append(Call(self.world.now, operation, name, refusal.code))
             raise
+        except AnswerLost:
+            self.journal.calls.append(Call(self.world.now, operation, name))
+            raise
         self.journal.calls.append(Call(self.world.now, operation, name))
-        return body
 
     def answer_neighbour(self, service: str, operation: str, params: dict[str, Any]) -> Body:
         """Answer a call to Secrets Manager, STS, EventBridge or the AgentCore data plane."""
@@ -143,15 +165,14 @@ class Plane:
         return record.tags
 
     def _play(self, service: str, operation: str, params: Params) -> Body:
-        fault = self.faults.meet(operation)
-        faults.before(fault)
         if operation not in self._operations[service]:
             raise Refusal("UnknownOperationException", f"The sandbox does not answer {operation}")
+        fault = self.faults.meet(operation)
+        self.faults.hold(fault, service, operation, params, self.world.now)
+        faults.before(fault)
         self._limit(operation)
         body = _checked(service, operation, params, self._operations[service][operation])
-        if fault is not None and fault.effect is Effect.LOST_ANSWER:
-            self.journal.calls.append(Call(self.world.now, operation, str(params.get("name", ""))))
-            raise ConnectionLost(operation)
+        faults.after(fault)
         return body
 
     def _table(self) -> dict[str, dict[str, Operation]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from infra.sandbox.records import GONE, Record
 from infra.sandbox.refusals import Refusal, busy, missing
-from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
+from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
 
 KIND = "provider"
 #: What a provider's Get shows of its configuration, per input member.
@@ -49,8 +49,8 @@ class Providers:
     def update(self, params: Params) -> Body:
         """UpdateOauth2CredentialProvider: a full replacement."""
         record = self._idle("UpdateOauth2CredentialProvider", params)
-        replace_request(record, _without_secret(kept(params)))
         record.go("UPDATING", now=self._world.now)
+        self._world.replace(record, _without_secret(kept(params)))
         self._keep_secret(record, params)
         self._world.settle(record, self._seconds(params), "UPDATE", "READY", "UPDATE_FAILED")
         return self._body(record)
@@ -74,7 +74,7 @@ class Providers:
             "createdTime",
             "lastUpdatedTime",
         )
-        bodies = [self._body(record) for record in self._world.records.visible(KIND)]
+        bodies = [self._body(record) for record in self._world.shown(KIND)]
         return [{member: body[member] for member in members} for body in bodies]
 
     def _is_used(self, record: Record) -> bool:
@@ -102,10 +102,10 @@ class Providers:
         return durations.provider + (durations.private_endpoint if private else 0)
 
     def _find(self, params: Params, *, seen: bool = False) -> Record:
-        record = self._world.records.named(KIND, params["name"])
-        if record is None or (seen and record.visible > self._world.now):
-            raise missing(f"Credential provider {params['name']}")
-        return record
+        for record in self._world.shown(KIND) if seen else self._world.records.live(KIND):
+            if record.name == params["name"]:
+                return record
+        raise missing(f"Credential provider {params['name']}")
 
     def _idle(self, operation: str, params: Params) -> Record:
         record = self._find(params)

@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 #: Statuses that mean that an operation is under way, for every kind.
 TRANSITIONAL = frozenset({"CREATING", "UPDATING", "DELETING", "SYNCHRONIZING"})
 GONE = "GONE"
+#: How many of its latest changes a record knows, beside its first.
+_PAST = 20
 
 
 @dataclass
@@ -40,9 +42,12 @@ class Record:
     visible: float = 0.0
     next: Step | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    #: What it was, each time with the moment until which it was so.
+    past: list[tuple[float, "Record"]] = field(default_factory=list)
 
     def go(self, status: str, *, now: float) -> None:
-        """Enter a status at once."""
+        """Enter a status at once. What else a call changes is changed after this."""
+        self._keep(now)
         self.status, self.reasons, self.updated, self.next = status, (), now, None
 
     def plan(
@@ -59,9 +64,28 @@ class Record:
         """Take every step that is due."""
         while self.next is not None and self.next.at <= now:
             step, self.next = self.next, None
+            self._keep(step.at)
             self.status, self.reasons = step.status, step.reasons
             if step.then is not None:
                 step.then(self)
+
+    def at(self, moment: float) -> "Record":
+        """Return what it was at a moment since its creation."""
+        return next((was for until, was in self.past if until > moment), self)
+
+    @property
+    def since(self) -> float:
+        """The moment at which it entered its status."""
+        return self.past[-1][0] if self.past else self.created
+
+    @property
+    def first(self) -> "Record":
+        """What it was when it was made."""
+        return self.past[0][1] if self.past else self
+
+    def _keep(self, until: float) -> None:
+        self.past.append((until, replace(self, extra=dict(self.extra), past=[])))
+        del self.past[1:-_PAST]
 
 
 class Records:
@@ -70,6 +94,7 @@ class Records:
     def __init__(self, clock: Callable[[], float], epoch: datetime, seed: int = 0) -> None:
         self.clock = clock
         self._all: list[Record] = []
+        self._gone: list[Record] = []
         self._random = random.Random(seed)  # noqa: S311 - ids need to differ, not to be secret
         self._epoch = epoch
         self.doubles: list[str] = []
@@ -83,28 +108,38 @@ class Records:
 
     def live(self, kind: str, parent: str | None = None) -> Iterator[Record]:
         """Every resource of a kind (under a parent) that still exists now."""
-        now = self.clock()
-        for record in self._all:
-            record.advance(now)
-        self._all = [record for record in self._all if record.status != GONE]
+        self._advance()
         return (r for r in list(self._all) if r.kind == kind and parent in (None, r.parent))
 
-    def visible(self, kind: str, parent: str | None = None) -> list[Record]:
-        """Every resource of a kind that reads already show."""
-        now = self.clock()
-        return [r for r in self.live(kind, parent) if r.visible <= now]
+    def shown(self, kind: str, parent: str | None = None, *, lag: float = 0.0) -> list[Record]:
+        """Every resource of a kind that reads show, as it was `lag` seconds ago."""
+        now, there = self.clock(), list(self.live(kind, parent))
+        if lag > 0:
+            gone = (r for r in self._gone if r.kind == kind and parent in (None, r.parent))
+            there = [r.at(now - lag) for r in (*there, *gone) if r.created <= now - lag]
+        return [r for r in there if r.visible <= now and r.status != GONE]
 
     def named(self, kind: str, name: str, parent: str | None = None) -> Record | None:
         """The live resource of that name."""
         return next((r for r in self.live(kind, parent) if r.name == name), None)
 
-    def with_token(self, kind: str, token: str | None) -> Record | None:
-        """The resource that a create with this client token made."""
-        return next((r for r in self.live(kind) if token and r.token == token), None)
+    def with_token(self, kind: str, token: str | None, *, gone: bool = False) -> Record | None:
+        """The resource that a create with this client token made; one that is gone only where asked for."""
+        made = [*self.live(kind), *(r for r in self._gone if gone and r.kind == kind)]
+        return next((r for r in made if token and r.token == token), None)
 
     def by_arn(self, arn: str) -> Record | None:
         """The resource with this ARN, of whatever kind."""
-        return next((r for r in self._all if r.arn == arn and r.status != GONE), None)
+        self._advance()
+        return next((r for r in self._all if r.arn == arn), None)
+
+    def _advance(self) -> None:
+        now = self.clock()
+        for record in self._all:
+            record.advance(now)
+        if any(record.status == GONE for record in self._all):
+            self._gone += [record for record in self._all if record.status == GONE]
+            self._all = [record for record in self._all if record.status != GONE]
 
     def new_id(self, length: int, alphabet: str = "abcdefghijklmnopqrstuvwxyz0123456789") -> str:
         """Return an identifier as the service makes them."""

@@ -57,8 +57,9 @@ class Registries:
         record = self._all.idle("UpdateRegistry", params)
         given = {name: value for name, value in params.items() if name != "registryId"}
         shape = service_model.operation("UpdateRegistry", self._service).input_shape
+        record = self._all.update("UpdateRegistry", params, patched(record.request, given, shape))
         record.name = given.get("name", record.name)
-        return self._body(self._all.update("UpdateRegistry", params, patched(record.request, given, shape)))
+        return self._body(record)
 
     def delete(self, params: Params) -> Body:
         """DeleteRegistry."""

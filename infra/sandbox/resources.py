@@ -9,7 +9,7 @@ from botocore.model import Shape
 from infra import service_model
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal, busy, invalid, missing, quota
-from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
+from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Resources:
     def update(self, operation: str, params: Params, request: Body) -> Record:
         """Put a new request in force, keeping the old one for the case that the update fails."""
         record = self.idle(operation, params)
-        replace_request(record, request)
-        record.extra["version"] += 1
         record.go("UPDATING", now=self.world.now)
+        self.world.replace(record, request)
+        record.extra["version"] += 1
         self.world.settle(record, self._seconds(request), "UPDATE", "READY", "UPDATE_FAILED")
         return record
 
@@ -70,8 +70,9 @@ class Resources:
     def find(self, params: Params, *, seen: bool = False) -> Record:
         """Return the resource that a request names by id, or by ARN where the model takes one."""
         wanted = str(params[self.nature.id_member]).rpartition("/")[2]
-        for record in self.world.records.live(self.nature.kind):
-            if record.id == wanted and not (seen and record.visible > self.world.now):
+        kind = self.nature.kind
+        for record in self.world.shown(kind) if seen else self.world.records.live(kind):
+            if record.id == wanted:
                 return record
         raise missing(f"{self.nature.noun.capitalize()} {wanted}")
 
@@ -84,7 +85,7 @@ class Resources:
 
     def visible(self) -> list[Record]:
         """Return what lists show."""
-        return self.world.records.visible(self.nature.kind)
+        return self.world.shown(self.nature.kind)
 
     def shown(self, record: Record) -> Body:
         """Return the part of every answer that is alike: what was asked for, times, status."""

@@ -105,13 +105,15 @@ class SandboxServer:
         return web.Response(text=xml, content_type="text/xml")
 
     async def _consent(self, request: web.Request) -> web.Response:
-        """What the person sees who follows an authorization URL: opening it is consenting."""
-        session = request.query.get("request_uri", "").rpartition(":")[2]
+        """What the person sees who follows an authorization URL: opening it is consenting, with `&deny` refusing."""
+        session, consent = request.query.get("request_uri", "").rpartition(":")[2], self.plane.targets.consent
+        refuses = "deny" in request.query
         try:
-            record = self.plane.targets.consent.give(session)
+            record = consent.deny(session) if refuses else consent.give(session)
         except Refusal as refusal:
             return web.Response(text=f"{refusal.message}\n", status=400)
-        return web.Response(text=f"Consent given for target {record.name}. You can close this page.\n")
+        done = "refused" if refuses else "given"
+        return web.Response(text=f"Consent {done} for target {record.name}. You can close this page.\n")
 
     async def _control(self, request: web.Request) -> web.Response:
         """Settings, faults and the journal, for tests and for people who try things."""
@@ -129,6 +131,9 @@ class SandboxServer:
                 return web.json_response({})
             case "POST", "failing":
                 self.plane.world.failing[value["name"]] = Failure(value.get("times", -1), value["reason"])
+                return web.json_response({})
+            case "POST", "stuck":
+                self.plane.world.stuck.add(value["name"])
                 return web.json_response({})
             case "POST", "behaviour":
                 return web.json_response(self._set(value))

@@ -7,7 +7,7 @@ from infra.sandbox.consent import Consent
 from infra.sandbox.gateways import Gateways
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal, busy, invalid, missing, quota
-from infra.sandbox.world import Body, Params, World, kept, replace_request, waits_for_private_endpoint
+from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
 
 KIND = "target"
 _LISTED = [
@@ -73,12 +73,13 @@ class Targets:
     def update(self, params: Params) -> Body:
         """UpdateGatewayTarget: a full replacement; consent is asked for again where the grant needs it."""
         record = self._idle("UpdateGatewayTarget", params)
+        self._world.updatable(record, "UpdateGatewayTarget", "target")
         if params.get("name", record.name) != record.name:
             raise invalid("Target name cannot be changed")
         self._check_providers(params)
         self._check_room(self._gateways.find(params))
-        replace_request(record, {"name": record.name, **kept(params)})
         record.go("UPDATING", now=self._world.now)
+        self._world.replace(record, {"name": record.name, **kept(params)})
         self._work(record, self._world.behaviour.durations.target, "UPDATE")
         return self._body(record)
 
@@ -93,8 +94,8 @@ class Targets:
 
     def list(self, params: Params) -> list[Body]:
         """ListGatewayTargets, unpaged."""
-        gateway = self._gateways.find(params)
-        return [self._summary(record) for record in self._world.records.visible(KIND, gateway.id)]
+        gateway = self._gateways.find(params, seen=True)
+        return [self._summary(record) for record in self._world.shown(KIND, gateway.id)]
 
     def synchronize(self, params: Params) -> Body:
         """SynchronizeGatewayTargets: one MCP server target in DEFAULT listing mode, without a static schema."""
@@ -124,13 +125,20 @@ class Targets:
             at_pending = self.consent.ask(operation, failed[operation], ready=self._read_tools)
             pending = f"{operation}_PENDING_AUTH"
             world.settle(record, seconds, operation, pending, failed[operation], then=at_pending)
+        elif world.behaviour.shows_implicit_sync and operation != "SYNCHRONIZE" and _reads_tools(record):
+            world.settle(record, seconds, operation, "SYNCHRONIZING", failed[operation], then=self._read_visibly)
         else:
             world.settle(record, seconds, operation, "READY", failed[operation], then=self._read_tools)
 
+    def _read_visibly(self, record: Record) -> None:
+        world = self._world
+        seconds = world.behaviour.durations.synchronize
+        world.settle(record, seconds, "SYNCHRONIZE", "READY", "SYNCHRONIZE_UNSUCCESSFUL", then=self._read_tools)
+
     def _read_tools(self, record: Record) -> None:
         """Create, update and synchronize read an MCP server's tools when they end well."""
-        if "mcpServer" in record.request["targetConfiguration"].get("mcp", {}):
-            record.extra["synchronized"] = self._world.now
+        if _reads_tools(record):
+            record.extra["synchronized"] = record.since
 
     def _new(self, gateway: Record, params: Params, request: Body) -> Record:
         world = self._world
@@ -150,9 +158,9 @@ class Targets:
         )
 
     def _find(self, params: Params, *, seen: bool = False) -> Record:
-        gateway = self._gateways.find(params)
-        for record in self._world.records.live(KIND, gateway.id):
-            if record.id == params["targetId"] and not (seen and record.visible > self._world.now):
+        gateway, world = self._gateways.find(params, seen=seen), self._world
+        for record in world.shown(KIND, gateway.id) if seen else world.records.live(KIND, gateway.id):
+            if record.id == params["targetId"]:
                 return record
         raise missing(f"Target {params['targetId']}")
 
@@ -222,6 +230,10 @@ class Targets:
             headers = given if _POLICY_HEADER in given else [*given, _POLICY_HEADER]
             body["metadataConfiguration"] = {**metadata, "allowedRequestHeaders": headers}
         return body
+
+
+def _reads_tools(record: Record) -> bool:
+    return "mcpServer" in record.request["targetConfiguration"].get("mcp", {})
 
 
 def _kind_of(record: Record) -> tuple[str, str]:
