@@ -18,6 +18,12 @@ class Secret:
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
+    def stages(self) -> dict[str, list[str]]:
+        """The stages of the versions that have any."""
+        newest = list(self.versions)[:-3:-1]
+        return {version: [stage] for version, stage in zip(newest, ("AWSCURRENT", "AWSPREVIOUS"), strict=False)}
+
+    @property
     def current(self) -> str:
         """The version id staged AWSCURRENT."""
         return list(self.versions)[-1]
@@ -66,8 +72,7 @@ class SecretsManager:
                 return self._value(params, now)
             case _:
                 secret = self._get(params)
-                stages = {version: ["AWSCURRENT"] for version in [secret.current]}
-                return {"ARN": secret.arn, "Name": secret.name, "VersionIdsToStages": stages}
+                return {"ARN": secret.arn, "Name": secret.name, "VersionIdsToStages": secret.stages}
 
     def _get(self, params: Mapping[str, Any]) -> Secret:
         secret = self.find(params["SecretId"])
@@ -81,11 +86,12 @@ class SecretsManager:
         if version not in secret.versions:
             message = "Secrets Manager can't find the specified secret value for that version."
             raise Refusal("ResourceNotFoundException", message)
+        stages = secret.stages.get(version)
         return {
+            **({"VersionStages": stages} if stages else {}),
             "ARN": secret.arn,
             "Name": secret.name,
             "VersionId": version,
             "SecretString": secret.versions[version],
-            "VersionStages": ["AWSCURRENT"] if version == secret.current else [],
             "CreatedDate": now,
         }

@@ -8,6 +8,7 @@ leads to, and takes settings and faults under /_sandbox.
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime
 from html import escape
@@ -30,11 +31,13 @@ _TARGETS = {"secretsmanager": "secretsmanager", "AWSEvents": "events"}
 
 
 class SandboxServer:
-    """Serves one plane. `round_trip` seconds are added to every answer."""
+    """Serves one plane, on the real clock or another. `round_trip` seconds are added to every answer."""
 
-    def __init__(self, behaviour: Behaviour | None = None, round_trip: float = 0.0) -> None:
+    def __init__(
+        self, behaviour: Behaviour | None = None, round_trip: float = 0.0, clock: Callable[[], float] | None = None
+    ) -> None:
         start = time.monotonic()
-        self.plane = Plane(lambda: time.monotonic() - start, behaviour, epoch=datetime.now(UTC))
+        self.plane = Plane(clock or (lambda: time.monotonic() - start), behaviour, epoch=datetime.now(UTC))
         sow(self.plane)
         self._round_trip = round_trip
         self._runner: web.AppRunner | None = None

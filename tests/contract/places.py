@@ -1,0 +1,163 @@
+"""Where the contract is tried: the plane in process, its HTTP server, and a real account where one is given."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import ClientError
+
+from infra.sandbox.behaviour import Behaviour
+from infra.sandbox.client import InProcessClient
+from infra.sandbox.plane import Plane
+from infra.sandbox.server import SandboxServer
+from infra.sandbox.world import Failure
+from infra.service_model import CONTROL_PLANE
+from tests.documents import ROLE
+
+MOVING = frozenset({"CREATING", "UPDATING", "DELETING", "SYNCHRONIZING"})
+ACCOUNT = "GATEWRIGHT_CONTRACT_ACCOUNT"
+
+
+@dataclass
+class Service:
+    """A control plane under contract, and how it is arranged."""
+
+    client: Any
+    where: str
+    role: str = ROLE
+    #: An MCP server that lets anybody in, and how it is that the creation of a target fails.
+    endpoint: str = "https://ledger.example.com/mcp"
+    bad_endpoint: str = "https://nowhere.example.com/mcp"
+    interval: float = 0.2
+    pause: Callable[[float], Awaitable[None]] = anyio.sleep
+    prefix: str = field(default_factory=lambda: f"gwc-{uuid.uuid4().hex[:8]}")
+    plane: Plane | None = None
+
+    def name(self, what: str) -> str:
+        return f"{self.prefix}-{what}"
+
+    def mcp(self, **server: Any) -> dict[str, Any]:
+        return {"mcp": {"mcpServer": {"endpoint": self.endpoint, **server}}}
+
+    async def gateway(self, what: str = "g", **more: Any) -> str:
+        """Make a gateway and return its id at once."""
+        shape = {"roleArn": self.role, "authorizerType": "AWS_IAM", **more}
+        return str((await self.client.create_gateway(name=self.name(what), **shape))["gatewayId"])
+
+    async def ready_gateway(self, what: str = "g", **more: Any) -> str:
+        gateway_id = await self.gateway(what, **more)
+        assert (await self.rest(self.client.get_gateway, gatewayIdentifier=gateway_id))["status"] == "READY"
+        return gateway_id
+
+    async def target(self, gateway_id: str, name: str = "t", **more: Any) -> str:
+        """Make a target and return its id at once."""
+        shape = {"targetConfiguration": self.mcp(), **more}
+        made = await self.client.create_gateway_target(gatewayIdentifier=gateway_id, name=name, **shape)
+        return str(made["targetId"])
+
+    async def rest(self, get: Callable[..., Awaitable[Mapping[str, Any]]], **address: Any) -> Mapping[str, Any]:
+        """Return what Get shows as soon as nothing is under way."""
+        with anyio.fail_after(600):
+            while (shown := await get(**address)).get("status", "READY") in MOVING:
+                await self.pause(self.interval)
+        return shown
+
+    async def target_at_rest(self, gateway_id: str, target_id: str) -> Mapping[str, Any]:
+        return await self.rest(self.client.get_gateway_target, gatewayIdentifier=gateway_id, targetId=target_id)
+
+    async def gone(self, get: Callable[..., Awaitable[Mapping[str, Any]]], **address: Any) -> None:
+        """Wait until Get answers that there is no such thing."""
+        with anyio.fail_after(600):
+            while True:
+                try:
+                    await get(**address)
+                except ClientError as error:
+                    if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                        return
+                    raise
+                await self.pause(self.interval)
+
+    def fails(self, name: str) -> dict[str, Any]:
+        """Return the configuration of a target whose creation fails."""
+        if self.plane is not None:
+            self.plane.world.failing[name] = Failure(-1, "The endpoint cannot be reached")
+        return {"mcp": {"mcpServer": {"endpoint": self.bad_endpoint}}}
+
+
+async def refusal(awaitable: Awaitable[Any]) -> tuple[str, str]:
+    """Return the code and the text of a refusal."""
+    with pytest.raises(ClientError) as caught:
+        await awaitable
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+@asynccontextmanager
+async def in_process() -> AsyncIterator[Service]:
+    plane = Plane(anyio.current_time, Behaviour(limit_rates=False))
+    yield Service(InProcessClient(plane, CONTROL_PLANE, 0.01), "in process", plane=plane)
+
+
+@asynccontextmanager
+async def over_http() -> AsyncIterator[Service]:
+    """The sandbox over sockets; its clock moves when a test waits, so that no test is early or late by chance."""
+    now = [0.0]
+
+    async def pause(seconds: float) -> None:
+        now[0] += seconds
+
+    server = SandboxServer(Behaviour(limit_rates=False), clock=lambda: now[0])
+    url = await server.start()
+    config = AioConfig(retries={"max_attempts": 0})
+    keys = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"}
+    made = get_session().create_client(CONTROL_PLANE, "us-east-1", endpoint_url=url, config=config, **keys)
+    try:
+        async with made as client:
+            yield Service(client, "over HTTP", pause=pause, plane=server.plane)
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def in_an_account() -> AsyncIterator[Service]:
+    """A real account: GATEWRIGHT_CONTRACT_ROLE is a gateway's role, GATEWRIGHT_CONTRACT_ENDPOINT an MCP server."""
+    role, endpoint = (os.environ[f"GATEWRIGHT_CONTRACT_{name}"] for name in ("ROLE", "ENDPOINT"))
+    config = AioConfig(retries={"mode": "standard", "max_attempts": 10})
+    async with get_session().create_client(CONTROL_PLANE, config=config) as client:
+        service = Service(client, "in a real account", role, endpoint, interval=2.0)
+        try:
+            yield service
+        finally:
+            await clean(service)
+
+
+async def clean(service: Service) -> None:
+    """Remove whatever bears the prefix of a test, children first."""
+    client = service.client
+    async for page in client.get_paginator("list_gateways").paginate():
+        for gateway in page["items"]:
+            if gateway["name"].startswith(service.prefix):
+                await _remove_gateway(service, gateway["gatewayId"])
+    async for page in client.get_paginator("list_oauth2_credential_providers").paginate():
+        for provider in page["credentialProviders"]:
+            if provider["name"].startswith(service.prefix):
+                await client.delete_oauth2_credential_provider(name=provider["name"])
+
+
+async def _remove_gateway(service: Service, gateway_id: str) -> None:
+    client = service.client
+    with anyio.move_on_after(900):
+        while targets := (await client.list_gateway_targets(gatewayIdentifier=gateway_id))["items"]:
+            for target in targets:
+                with suppress(ClientError):
+                    await client.delete_gateway_target(gatewayIdentifier=gateway_id, targetId=target["targetId"])
+            await service.pause(service.interval)
+        with suppress(ClientError):
+            await client.delete_gateway(gatewayIdentifier=gateway_id)
+            await service.gone(client.get_gateway, gatewayIdentifier=gateway_id)
