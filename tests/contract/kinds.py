@@ -25,12 +25,12 @@ class Life:
     wrapper: str = ""
 
 
-_IMAGE = {"containerConfiguration": {"containerUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/tools:1"}}
+IMAGE = {"containerConfiguration": {"containerUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/tools:1"}}
 LIVES = [
     Life(
         "AgentRuntime", "AgentRuntimes", "agentRuntimeName", "agentRuntimeId",
-        {"agentRuntimeArtifact": _IMAGE, "roleArn": "role", "networkConfiguration": {"networkMode": "PUBLIC"}},
-        {"agentRuntimeArtifact": _IMAGE, "roleArn": "role", "networkConfiguration": {"networkMode": "PUBLIC"},
+        {"agentRuntimeArtifact": IMAGE, "roleArn": "role", "networkConfiguration": {"networkMode": "PUBLIC"}},
+        {"agentRuntimeArtifact": IMAGE, "roleArn": "role", "networkConfiguration": {"networkMode": "PUBLIC"},
          "description": "after"},
         ("description", "after"), "agentRuntimes",
     ),
@@ -77,7 +77,7 @@ class Kinds:
 
     async def test_r0_a_runtime_keeps_its_artifact_and_says_its_network(self, service: Service):
         create = method(service, "CreateAgentRuntime")
-        lacking = {"agentRuntimeArtifact": _IMAGE, "roleArn": service.role}
+        lacking = {"agentRuntimeArtifact": IMAGE, "roleArn": service.role}
         refused = create(agentRuntimeName="a", networkConfiguration={"networkMode": "VPC"}, **lacking)
         assert (await refusal(refused))[1] == "NetworkModeConfig is required for VPC mode"
 
