@@ -124,6 +124,24 @@ def test_r18_nothing_is_sent_twice(lie):
     assert (made, again) == (expected, [])
 
 
+@pytest.mark.parametrize("flicker", [0.1, 0.2, 0.3, 0.5, 0.8])
+def test_r18_a_wavering_ready_is_not_believed(flicker):
+    """When the run says READY, every resource is READY for good."""
+
+    async def statuses() -> set[str]:
+        with SandboxWorld(Behaviour(durations=Durations(flicker=flicker))) as world:
+            assert await provisioned(world) is Status.READY
+            seen = set()
+            for _ in range(40):
+                seen |= {record.status for record in world.live.values()}
+                await anyio.sleep(0.25)
+            return seen
+
+    seen = virtually(statuses)
+    tried("R18", "READY that wavers, and what is there when the run says READY", 1, seen - {"READY"})
+    assert seen == {"READY"}
+
+
 _EFFECTS = [Effect.LATE, Effect.AGAIN]
 _CREATES = ["CreateOauth2CredentialProvider", "CreateGateway", "CreateGatewayTarget"]
 
