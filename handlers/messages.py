@@ -36,19 +36,37 @@ def read_message(record: Mapping[str, Any], bus_queue: str = "") -> Message:
     to. Anywhere else the submitter is who sent the message. Raises NotARequest.
     """
     body = read_json(record.get("body"))
-    message_id, queue = str(record.get("messageId", "")), str(record.get("eventSourceARN", ""))
+    message_id, queue = text_of(record, "messageId"), text_of(record, "eventSourceARN")
     if not isinstance(body, Mapping):
         raise NotARequest("a message's body must be a JSON object")
-    submitter = Submitter(queue=queue, sender=str(record.get("attributes", {}).get("SenderId", "")))
+    submitter = Submitter(queue=queue, sender=text_of(attributes_of(record), "SenderId"))
     if "detail-type" in body:
         if bus_queue and queue == bus_queue:
             submitter = submitter_of(body)
-        detail_type, detail, default_id = body["detail-type"], body.get("detail"), str(body.get("id") or message_id)
+        detail_type, detail, default_id = body["detail-type"], body.get("detail"), id_of(body) or message_id
     else:
         detail_type, default_id = body.get("detailType"), message_id
         detail = {name: value for name, value in body.items() if name != "detailType"}
     request = _read(detail_type, detail, default_id, submitter)
     return Message(message_id, request_id_of(detail, default_id), request, submitter)
+
+
+def text_of(value: Mapping[str, Any], name: str) -> str:
+    """Return a member that is a text; an empty one where it is missing or something else."""
+    found = value.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def id_of(event: Mapping[str, Any]) -> str:
+    """Return the id of an event; an empty text where it has none that can be one."""
+    found = text_of(event, "id")
+    return found if is_id(found) else ""
+
+
+def attributes_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the queue says of a message."""
+    found = record.get("attributes")
+    return found if isinstance(found, Mapping) else {}
 
 
 def request_id_of(detail: Any, default_id: str) -> str:
@@ -59,13 +77,13 @@ def request_id_of(detail: Any, default_id: str) -> str:
 
 def submitter_of(event: Mapping[str, Any]) -> Submitter:
     """Return who put an event on the bus, as EventBridge says."""
-    return Submitter(account=str(event.get("account", "")), source=str(event.get("source", "")))
+    return Submitter(account=text_of(event, "account"), source=text_of(event, "source"))
 
 
 def read_event(event: Mapping[str, Any]) -> Request:
     """Read an EventBridge event. Raises NotARequest or Invalid."""
     detail_type, detail = event.get("detail-type"), event.get("detail")
-    return read_request(detail_type, detail, default_id=str(event.get("id", "")), submitter=submitter_of(event))
+    return read_request(detail_type, detail, default_id=id_of(event), submitter=submitter_of(event))
 
 
 def read_json(text: Any) -> Any:
