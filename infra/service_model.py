@@ -22,6 +22,9 @@ AGENT_REGISTRY = "agent-registry-control"
 #: Deeper nesting than this is no document that a person meant; it bounds the recursion of every walk.
 MAX_DEPTH = 64
 
+#: To find the name that was meant takes time: it is not looked for beyond so many faults, or for longer names.
+_SUGGESTED, _LONGEST_NAME = 100, 64
+
 #: Where a value stands in a document: member names, map keys and list indexes.
 Path = tuple[str | int, ...]
 
@@ -194,10 +197,13 @@ class RequestType:
             self._validator.validate_python(value)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False, include_context=False)
-            return [Fault(one["loc"], one["type"], self._message(one["loc"], one["type"], one["msg"])) for one in found]
+            return [
+                Fault(one["loc"], one["type"], self._message(one["loc"], one["type"], one["msg"], index))
+                for index, one in enumerate(found)
+            ]
         return []
 
-    def _message(self, path: Path, kind: str, message: str) -> str:
+    def _message(self, path: Path, kind: str, message: str, index: int) -> str:
         """Say in a document's own words what pydantic found, with the name that was probably meant."""
         if kind == "missing":
             return "this member is required and missing"
@@ -205,6 +211,8 @@ class RequestType:
             return message.replace(" after validation", "")
         if kind != "extra_forbidden":
             return message.removeprefix("Input ").replace("String should", "should", 1)
+        if index >= _SUGGESTED or len(str(path[-1])) > _LONGEST_NAME:
+            return "unknown member"
         known = self._siblings(path)
         close = get_close_matches(str(path[-1]), known, n=1)
         return f"unknown member; did you mean {close[0]}?" if close else f"unknown member; known are {', '.join(known)}"

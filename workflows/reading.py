@@ -10,6 +10,7 @@ from infra import service_model
 from infra.secrets import SecretReference
 from infra.service_model import Path
 from workflows import parameters, references, rules
+from workflows.bounds import ENOUGH, MOST_PROBLEMS, is_url, refusal, unfit
 from workflows.kinds import KINDS, top_level
 from workflows.problems import Invalid, Problem, path_text
 from workflows.references import Reference
@@ -17,6 +18,8 @@ from workflows.stack import CONSENT_TIMEOUT, NAME, OWNER_TAG, RESERVED, Resource
 
 #: Mistakes that a reference explains: what stands there is not known yet, so its form is checked once it is.
 _UNTIL_RESOLVED = frozenset({"string_pattern_mismatch", "string_too_short", "string_too_long", "literal_error"})
+#: Members that hold a URL end so; what is wrong with one is of this kind.
+_URLS, _URL = ("url", "endpoint", "uri", "issuer"), "url"
 _SECTIONS = frozenset(kind.section for kind in KINDS if kind.parent is None)
 
 
@@ -36,45 +39,33 @@ def read_stack(document: Any) -> Stack:
     """Return the stack of a document (parsed YAML or JSON). Raises Invalid with every problem in it."""
     if not isinstance(document, Mapping):
         raise Invalid([Problem("", "type", "a stack document is a mapping with the members stack and sections")])
+    if problem := unfit(document):
+        raise Invalid([problem])
     problems: list[Problem] = []
-    if not _named_by_strings(document):
-        raise Invalid([Problem("", "names", "every name in a document must be a string")])
-    if not _shallow_enough(document):
-        raise Invalid([Problem("", "depth", f"nested deeper than {service_model.MAX_DEPTH} levels")])
     head = _head(document, problems)
     resources = {r.address: r for r in _resources(document, problems)}
     for resource in resources.values():
-        problems += _types(resource)
-        problems += _secrets(resource)
-        problems += _dependencies(resource, resources)
-    problems += _cycles(resources)
-    findings = list(rules.check(resources))
-    problems += [found.problem for found in findings if found.refuses]
+        problems += _of(resource, resources) if len(problems) < ENOUGH else ()
+    findings: list[rules.Found] = []
+    if len(problems) < ENOUGH:
+        problems += _cycles(resources)
+        # The rules take URLs apart, which those that are none do not let them.
+        findings += [] if any(problem.rule == _URL for problem in problems) else rules.check(resources)
+        problems += [found.problem for found in findings if found.refuses]
     if problems or head is None:
-        raise Invalid(problems)
+        raise refusal(problems)
     warnings = tuple(found.problem for found in findings if not found.refuses)
     return Stack(head.stack, resources, document, head.on_failure, warnings, head.consent_timeout)
 
 
-def _shallow_enough(value: Any, depth: int = 0) -> bool:
-    if depth > service_model.MAX_DEPTH:
-        return False
-    if isinstance(value, Mapping):
-        return all(_shallow_enough(item, depth + 1) for item in value.values())
-    return not isinstance(value, list) or all(_shallow_enough(item, depth + 1) for item in value)
-
-
-def _named_by_strings(value: Any) -> bool:
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, Mapping):
-            if not all(isinstance(name, str) for name in one):
-                return False
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
-    return True
+def _of(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Problem]:
+    """Yield what is wrong with one resource, the rules aside."""
+    yield from _types(resource)
+    yield from _secrets(resource)
+    yield from _dependencies(resource, resources)
+    for path, text in references.strings(resource.declared, resource.kind.opaque):
+        if str(path[-1]).lower().endswith(_URLS) and not is_url(text):
+            yield Problem(path_text((*_path(resource), *path)), _URL, "this URL cannot be read")
 
 
 def _head(document: Mapping[str, Any], problems: list[Problem]) -> Head | None:
@@ -177,10 +168,10 @@ def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:
 
 
 def _cycles(resources: Mapping[str, Resource]) -> Iterator[Problem]:
-    """Name every cycle, setting those aside that are named already."""
+    """Name the cycles, as many as are told of, setting those aside that are named already."""
     known = set(resources)
     graph = {address: resource.waits_on & known for address, resource in resources.items()}
-    while True:
+    for _ in range(MOST_PROBLEMS):
         try:
             TopologicalSorter(graph).prepare()
         except CycleError as error:

@@ -13,9 +13,10 @@ from urllib.parse import quote
 from infra.service_model import Path
 from workflows.problems import path_text
 
-TOKEN = re.compile(r"\$\$\{|\$\{([^}]*)\}")
-#: What stands before a reference that is part of a URL, and not its beginning.
-_WITHIN_URL = re.compile(r"https?://[^\s/?#]+[/?#]\S*")
+#: No brace stands inside a reference: one that is never closed is not looked for behind the next.
+TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+#: A URL; references from its path on are part of it, and not its beginning.
+_URL = re.compile(r"https?://[^\s/?#]+[/?#](\S*)")
 _PART = re.compile(r'\.?([A-Za-z0-9_-]+)|\["([^"\]]+)"\]')
 
 
@@ -81,7 +82,9 @@ def strings(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tup
 def resolve(value: Any, opaque: frozenset[str], look_up: Callable[[str], str]) -> Any:
     """Return a copy of a value with every reference replaced by what `look_up` says of its expression."""
     if isinstance(value, str):
-        return TOKEN.sub(lambda match: "${" if match[1] is None else _put(value, match, look_up), value)
+        url = _URL.match(value)
+        within = range(url.start(1), url.end(1) + 1) if url else range(0)
+        return TOKEN.sub(lambda match: "${" if match[1] is None else _put(within, match, look_up), value)
     if isinstance(value, Mapping):
         return {k: v if k in opaque else resolve(v, opaque, look_up) for k, v in value.items()}
     if isinstance(value, list):
@@ -98,9 +101,9 @@ def literal(value: Any) -> Any:
     return [literal(item) for item in value] if isinstance(value, list) else value
 
 
-def _put(text: str, match: re.Match[str], look_up: Callable[[str], str]) -> str:
+def _put(url: range, match: re.Match[str], look_up: Callable[[str], str]) -> str:
     """Return the value of a reference where it stands: encoded inside a URL, as an ARN there must be."""
     value = look_up(match[1])
-    if value.startswith("${") or not _WITHIN_URL.fullmatch(text[: match.start()]):
+    if value.startswith("${") or match.start() not in url:
         return value
     return quote(value, safe="")

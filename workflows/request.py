@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workflows.authority import Submitter
+from workflows.bounds import is_url, refusal
 from workflows.decide import Mode
 from workflows.parameters import fill
 from workflows.problems import Invalid, Problem
@@ -22,12 +23,19 @@ DETAIL_TYPES: Mapping[str, Mode] = {
 
 #: Characters of a request's id.
 LONGEST_ID = 128
+#: The greatest generation: what every JSON reader reads as it was written.
+GREATEST = 2**53
 _NAME = re.compile(NAME)
 
 
 def is_id(text: str) -> bool:
     """Tell whether a text can be the id of a request: it is written to logs, ledgers and names."""
     return 0 < len(text) <= LONGEST_ID and text.isprintable() and all(not "\ud800" <= one <= "\udfff" for one in text)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a stack's name."""
+    return len(text) <= LONGEST_ID and _NAME.fullmatch(text) is not None
 
 
 class NotARequest(Exception):  # noqa: N818 - it says what arrived
@@ -53,7 +61,7 @@ class Request(BaseModel):
     @property
     def known_as(self) -> str:
         """The stack's name where it can be one; nothing where it is some other text."""
-        return self.stack if len(self.stack) <= LONGEST_ID and _NAME.fullmatch(self.stack) else ""
+        return self.stack if is_name(self.stack) else ""
 
     parameters: dict[str, Any] = {}
     #: The section that is worked on; everything where it is empty.
@@ -66,7 +74,7 @@ class _Detail(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     request_id: str = Field(default="", alias="requestId", max_length=LONGEST_ID)
-    generation: int | None = Field(default=None, ge=1, le=2**53)
+    generation: int | None = Field(default=None, ge=1, le=GREATEST)
     stack: dict[str, Any] | str | None = None
     stack_uri: str = Field(default="", alias="stackUri", max_length=2048, pattern=r"^(s3://[^/]+/.+|)$")
     allow: list[str] = Field(default_factory=list, max_length=1000)
@@ -87,17 +95,17 @@ def read_request(
     try:
         read = _Detail.model_validate(dict(detail))
     except ValidationError as error:
-        raise Invalid(from_pydantic(error, ())) from None
+        raise refusal(from_pydantic(error, ())) from None
     if problem := _misnamed(mode, read):
         raise Invalid([problem])
     if read.dry_run and mode is not Mode.PROVISION:
         raise Invalid([Problem("dryRun", "type", "only a request to provision can be planned")])
     document = fill(read.stack, read.parameters) if isinstance(read.stack, dict) else None
-    name = str((read.stack or "") if document is None else document.get("stack", ""))
+    name = read.stack if document is None else document.get("stack")
     return Request(
         mode=mode,
         request_id=read.request_id if is_id(read.request_id) else default_id,
-        stack=name,
+        stack=name if isinstance(name, str) else "",
         document=document,
         generation=read.generation,
         allow=frozenset(read.allow),
@@ -111,8 +119,10 @@ def read_request(
 def _misnamed(mode: Mode, read: _Detail) -> Problem | None:
     """Say what is wrong with how a request says which stack it is about."""
     if mode is not Mode.PROVISION:
-        fits = isinstance(read.stack, str) and not read.stack_uri
+        fits = isinstance(read.stack, str) and is_id(read.stack) and not read.stack_uri
         return None if fits else Problem("stack", "type", "in this request, stack names the stack")
+    if not is_url(read.stack_uri):
+        return Problem("stackUri", "url", "this URL cannot be read")
     if read.stack is None:
         return None if read.stack_uri else Problem("stack", "missing", "this member, or stackUri, is required")
     if read.stack_uri:
