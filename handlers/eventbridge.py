@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.environment import at_init, deadline_of, environment
-from handlers.messages import read_event, request_id_of, submitter_of
+from handlers.messages import id_of, read_event, request_id_of, submitter_of
 from workflows.answers import announced, rejected_unread
 from workflows.context import Context
 from workflows.fulfil import fulfil
@@ -12,6 +12,7 @@ from workflows.handover import hand_over
 from workflows.notices import is_notice, notice
 from workflows.outcome import Status
 from workflows.problems import Invalid
+from workflows.request import NotARequest
 
 
 class Unsettled(Exception):  # noqa: N818 - it asks the platform to deliver the event again
@@ -23,6 +24,8 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
 
     Raises NotARequest for an event that asks for nothing known, and Unsettled for what must be delivered again.
     """
+    if not is_event(event):
+        raise NotARequest("an event has a detail-type, and a detail that is a JSON object")
     env = environment()
 
     async def job(context: Context) -> dict[str, Any]:
@@ -31,7 +34,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         try:
             request = read_event(event)
         except Invalid as invalid:
-            rejected = rejected_unread(request_id_of(event.get("detail"), str(event.get("id", ""))), invalid.problems)
+            rejected = rejected_unread(request_id_of(event.get("detail"), id_of(event)), invalid.problems)
             return (await announced(context, rejected, submitter=submitter_of(event))).shown()
         outcome = await fulfil(context, request, deadline_of(lambda_context, env.settings))
         handed_over = await hand_over(context, request, outcome)
@@ -40,6 +43,13 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         return outcome.shown()
 
     return env.run(job)
+
+
+def is_event(event: Any) -> bool:
+    """Tell whether what arrived has the form of an event."""
+    if not isinstance(event, Mapping) or not isinstance(event.get("detail") or {}, Mapping):
+        return False
+    return all(isinstance(event.get(name, ""), str) for name in ("detail-type", "source"))
 
 
 at_init()

@@ -16,9 +16,10 @@ from workflows.context import Context
 from workflows.decide import Mode
 from workflows.fulfil import Named, fulfil, resume
 from workflows.problems import Invalid
-from workflows.request import NotARequest, Request, is_id, read_request
+from workflows.request import GREATEST, NotARequest, Request, is_id, is_name, read_request
 from workflows.stages import STAGES, SYNCHRONIZATION
 
+_FORMS = "a task holds detailType and detail, or stack, generation and requestId"
 _SUBMITTER = Submitter(invocation="step-functions")
 
 
@@ -27,8 +28,12 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
 
     The state machine waits by `retryAfterSeconds` and comes again with the same input. Raises NotARequest.
     """
+    if not isinstance(event, Mapping):
+        raise NotARequest("a task's input must be a JSON object")
     env = environment()
-    default_id = str(event.get("requestId") or "")
+    default_id = event.get("requestId") or ""
+    if not isinstance(default_id, str):
+        raise NotARequest("a requestId is a text")
     if default_id and not is_id(default_id):
         raise NotARequest("a requestId is a text of at most 128 printable characters")
 
@@ -59,17 +64,19 @@ def part_of(event: Mapping[str, Any], name: str) -> Any:
 def stage_of(event: Mapping[str, Any]) -> str:
     """Return the stage that a task names; empty for the whole. Raises NotARequest."""
     stage = event.get("stage") or ""
-    if stage and stage not in STAGES:
+    if not isinstance(stage, str) or (stage and stage not in STAGES):
         raise NotARequest(f"unknown stage; known are {', '.join(sorted(STAGES))}")
-    return str(stage)
+    return stage
 
 
 def accepted_before(event: Mapping[str, Any]) -> Named:
     """Return the request that a task names. Raises NotARequest."""
     stack, generation, request_id = event.get("stack"), event.get("generation"), event.get("requestId")
-    if isinstance(stack, str) and isinstance(generation, int) and isinstance(request_id, str) and request_id:
+    if not isinstance(stack, str) or not isinstance(request_id, str) or type(generation) is not int:
+        raise NotARequest(_FORMS)
+    if is_name(stack) and is_id(request_id) and 0 <= generation <= GREATEST:
         return Named(stack, generation, request_id, event.get("synchronize") is True, stage_of(event))
-    raise NotARequest("a task holds detailType and detail, or stack, generation and requestId")
+    raise NotARequest(_FORMS)
 
 
 def _staged(request: Request, stage: str) -> Request:

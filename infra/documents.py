@@ -1,6 +1,7 @@
 """Reads YAML or JSON text into plain values, bounded and strict: no duplicate names, no aliases run wild, no tags."""
 
 import json
+import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -11,7 +12,12 @@ from infra.service_model import MAX_DEPTH
 #: More text than any stack document needs: S3 holds larger schemas.
 LARGEST = 8 * 1024 * 1024
 #: Values that aliases may blow a document up to.
-_MOST_VALUES = 500_000
+_MOST_VALUES = 100_000
+#: Characters of the longest number, and of what is quoted of a document in an answer.
+_LONGEST_NUMBER, _LONGEST_QUOTE = 400, 200
+
+
+_TOO_MANY = "the document holds too many values; are its aliases meant?"
 
 
 class Unreadable(Exception):  # noqa: N818 - it says what the text is
@@ -20,6 +26,25 @@ class Unreadable(Exception):  # noqa: N818 - it says what the text is
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
     """A safe loader that refuses duplicate names and keeps dates and the like as text."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge mappings, but not without end: merges of merges grow as fast as aliases of aliases."""
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    self._merge(one)
+        super().flatten_mapping(node)
+
+    def _merge(self, node: yaml.Node) -> None:
+        if isinstance(node, yaml.MappingNode):
+            self.flatten_mapping(node)
+            self._merged += len(node.value)
+        if self._merged > _MOST_VALUES:
+            raise Unreadable(_TOO_MANY)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
         self.flatten_mapping(node)
@@ -40,8 +65,29 @@ def _as_text(loader: _Loader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-# AWS's members are strings where YAML 1.1 sees dates; numbers and booleans stay what they are.
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
+def _number(loader: _Loader, node: yaml.ScalarNode) -> int | float:
+    """Read a number that JSON can hold: what is longer, or no number in the end, is nobody's value."""
+    if len(str(node.value)) > _LONGEST_NUMBER:
+        raise yaml.constructor.ConstructorError(None, None, "this number is too long", node.start_mark)
+    whole = node.tag.endswith(":int")
+    value: int | float = loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
+    if not math.isfinite(value):
+        raise yaml.constructor.ConstructorError(None, None, "a number must be finite", node.start_mark)
+    return value
+
+
+_YAML = "tag:yaml.org,2002:"
+_MERGE = f"{_YAML}merge"
+#: What JSON can hold; nothing else is read, whatever its tag says.
+_KNOWN = ("null", "bool", "str", "seq", "map")
+_Loader.yaml_constructors = {
+    **{f"{_YAML}{name}": yaml.SafeLoader.yaml_constructors[f"{_YAML}{name}"] for name in _KNOWN},
+    # AWS's members are strings where YAML 1.1 sees dates; numbers and booleans stay what they are.
+    f"{_YAML}timestamp": _as_text,
+    f"{_YAML}int": _number,
+    f"{_YAML}float": _number,
+    None: yaml.SafeLoader.yaml_constructors[None],
+}
 
 
 def parse(text: str) -> Any:
@@ -51,19 +97,25 @@ def parse(text: str) -> Any:
     try:
         _shallow(text)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - the loader is a safe one
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, ArithmeticError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be read"
+        problem = problem if len(problem) <= _LONGEST_QUOTE else f"{problem[:_LONGEST_QUOTE]}..."
         raise Unreadable(f"{problem}{where}") from None
     _bounded(value)
     return value
 
 
 def _shallow(text: str) -> None:
-    """Refuse deep nesting from the stream of events: composing it would recurse, in C and without a check."""
+    """Refuse deep nesting from the stream of events: composing it would recurse, in C and without a check.
+
+    Too many values are refused here, too, before they take memory.
+    """
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if count > 3 * _MOST_VALUES:
+            raise Unreadable(_TOO_MANY)
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
@@ -79,7 +131,7 @@ def _bounded(value: Any) -> None:
         one = stack.pop()
         left -= 1
         if left < 0:
-            raise Unreadable("the document holds too many values; are its aliases meant?")
+            raise Unreadable(_TOO_MANY)
         if isinstance(one, dict):
             stack += one.values()
         elif isinstance(one, list):
