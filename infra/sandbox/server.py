@@ -1,8 +1,8 @@
 """The sandbox's HTTP server: any AWS client, in any language, can speak to it through AWS_ENDPOINT_URL.
 
-It binds to loopback only. Beside AgentCore it answers Secrets Manager, STS, EventBridge's PutEvents and the data
-plane's CompleteResourceTokenAuth as far as a run needs them, serves the consent page that an authorization URL
-leads to, and takes settings and faults under /_sandbox.
+It binds to loopback only, and answers only requests to a name of this machine. Beside AgentCore it answers Secrets
+Manager, STS, EventBridge's PutEvents and the data plane's CompleteResourceTokenAuth as far as a run needs them, serves
+the consent page that an authorization URL leads to, and takes settings and faults under /_sandbox.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from infra.sandbox import rest_json
 from infra.sandbox.behaviour import Behaviour
@@ -25,6 +26,7 @@ from infra.sandbox.refusals import Refusal
 from infra.sandbox.seed import sow
 from infra.sandbox.world import Failure
 from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE, is_mutating
+from infra.settings import is_loopback
 
 LOOPBACK = "127.0.0.1"
 _TARGETS = {"secretsmanager": "secretsmanager", "AWSEvents": "events"}
@@ -44,7 +46,7 @@ class SandboxServer:
 
     async def start(self, port: int = 0) -> str:
         """Bind to loopback (port 0: any free one) and return the URL."""
-        app = web.Application(client_max_size=16 * 1024 * 1024)
+        app = web.Application(client_max_size=16 * 1024 * 1024, middlewares=[_for_this_machine])
         app.router.add_get("/consent", self._consent)
         app.router.add_route("*", "/_sandbox/{what}", self._control)
         app.router.add_route("*", "/{path:.*}", self._serve)
@@ -156,6 +158,18 @@ class SandboxServer:
                 raise web.HTTPBadRequest(text=f"unknown setting {name}")
             setattr(owner, name, setting)
         return value
+
+
+@web.middleware
+async def _for_this_machine(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what was sent to another name: a web page whose name leads here must not speak to the sandbox."""
+    try:
+        meant = is_loopback(f"http://{request.headers.get('Host', '')}")
+    except ValueError:
+        meant = False
+    if not meant:
+        return web.Response(text="the sandbox answers to names of this machine only\n", status=421)
+    return await handler(request)
 
 
 def _refused(refusal: Refusal) -> web.Response:
