@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.documents import Unreadable, parse
+from infra.documents import LARGEST, Unreadable, parse
 from workflows.decide import Mode
 from workflows.parameters import fill
 from workflows.request import DETAIL_TYPES
@@ -63,7 +63,9 @@ def read_source(path: Path, parameters: Mapping[str, Any] | None = None) -> Sour
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        value = parse(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            # A character has four bytes at most; what is longer is not read to its end, which it may not have.
+            value = parse(file.read(4 * LARGEST + 1).decode("utf-8"))
     except UnicodeDecodeError:
         raise Unreadable(f"{path}: it is not UTF-8 text") from None
     except Unreadable as error:
