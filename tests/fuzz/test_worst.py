@@ -57,7 +57,7 @@ BODIES: dict[str, Callable[[], str]] = {
     "thousands of dependencies": lambda: one(gatewright={"dependsOn": [str(n) for n in range(SIZE // 9)]}),
     "thousands of cycles": lambda: targets(pairs(SIZE // 150)),
     "a long cycle": lambda: targets({f"a{n}": waits(f"a{n + 1}") for n in range(SIZE // 75)} | {"z": waits("a0")}),
-    "thousands of targets that lack everything": lambda: targets(dict.fromkeys(map(str, range(6000)), {"x": 0})),
+    "thousands of targets that lack everything": lambda: targets({f"t{n}": {"x": 0} for n in range(6000)}),
     "one target many times": lambda: targets({f"t{n}": mcp_target() for n in range(SIZE // 110)}),
     "deep nesting": lambda: '{"stack":' * (SIZE // 9),
     "deep nesting that JSON still reads": lambda: asked(nested(900)),
@@ -93,7 +93,7 @@ def _merges(levels: int) -> str:
 TEXTS: dict[str, Callable[[], str]] = {
     "a billion laughs": lambda: _laughs(9),
     "merges of merges": lambda: _merges(9),
-    "one merge of many": lambda: f"a: &a {{{','.join(f'k{n}: 0' for n in range(9000))}}}\nb: {{<<: [{'*a, ' * 40_000}]}}",
+    "one merge": lambda: f"a: &a {{{','.join(f'k{n}: 0' for n in range(9000))}}}\nb: {{<<: [{'*a, ' * 40_000}]}}",
     "a merge of itself": lambda: "a: &a {<<: *a}",
     "a long hexadecimal number": lambda: "stack: 0x" + "f" * SIZE,
     "a long number of base sixty": lambda: "a: 1" + ":59" * (SIZE // 3),
