@@ -108,7 +108,7 @@ def test_r25_a_stack_fits_into_events_results_items_and_one_invocation(targets):
                     "result": len(json.dumps(fitting(shown))) < RESULT and state < KIB,
                     "item": ledger.largest < min(ITEM, LARGEST + 10_000),
                     "writes": per_resource <= 4,
-                    "calls": calls <= 8,
+                    "calls": calls <= 3,
                 }.items()
                 if not holds
             ]
