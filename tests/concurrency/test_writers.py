@@ -1,0 +1,113 @@
+"""R6: many writers on both ledgers: conditions decide, one takes a stack, and a lost lease writes nothing."""
+
+import pytest
+
+from infra.ledger import Key, Put
+from infra.ledger.sqlite import SqliteLedger
+from infra.tasks import together
+from tests.goals import tried
+from tests.tables import table
+from workflows.acceptance import LEASE_MARGIN, Accepted, accept
+from workflows.book import Book, LeaseHeld, LeaseLost
+from workflows.decide import Mode
+from workflows.memory import Memory, stack_key
+from workflows.request import Request
+
+pytestmark = pytest.mark.real_time
+PARTITION = "123456789012/us-east-1/payments.tools"
+WRITERS = 12
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+async def ledger(request, moto):
+    if request.param == "sqlite":
+        made = SqliteLedger()
+        yield made
+        made.close()
+        return
+    async with table(moto) as made:
+        yield made
+
+
+def asked(generation: int | None, request_id: str) -> Request:
+    document = {"stack": "payments.tools", "generation": request_id}
+    return Request(
+        mode=Mode.PROVISION, request_id=request_id, stack="payments.tools", document=document, generation=generation
+    )
+
+
+async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
+    """Over five rounds of leases that ended, exactly one of twelve runs takes the stack; the others write nothing."""
+    await accept(ledger, PARTITION, asked(1, "a"), "digest")
+    wrong, now, before = [], 0.0, None
+    for round_ in range(5):
+        taken: list[Book] = []
+
+        async def take(number: int, at: float = now, round_: int = round_, taken: list[Book] = taken) -> None:
+            try:
+                taken.append(await Book.open(ledger, PARTITION, f"run-{round_}-{number}", 1, now=at, until=at + 60))
+            except LeaseHeld:
+                return
+
+        await together([lambda number=number: take(number) for number in range(WRITERS)])
+        if len(taken) != 1:
+            wrong.append(f"{len(taken)} took the stack")
+        if before is not None:
+            wrong += await _writes_of(before)
+        before, now = taken[0], now + 60 + LEASE_MARGIN + 1
+        await before.remember(Memory("gateways.payments", "gateways", "payments", last_reason=f"round {round_}"))
+    tried("R6", "twelve writers on one stack, on each kind of ledger", 5 * WRITERS, wrong)
+    assert wrong == []
+
+
+async def _writes_of(lost: Book) -> list[str]:
+    """Try every write of a run that lost its lease; return those that got through."""
+    memory = Memory("gateways.payments", "gateways", "payments", last_reason="zombie")
+    tries = {
+        "remember": lambda: lost.remember(memory),
+        "note": lambda: lost.note({"rollback": {}}),
+        "close": lambda: lost.close({"outcome": {"status": "READY"}}, {}, "2026", expires=1.0),
+    }
+    through = []
+    for name, write in tries.items():
+        try:
+            await write()
+        except LeaseLost:
+            continue
+        through.append(f"a lost lease could {name}")
+    await lost.release()
+    if await lost.still_mine():
+        through.append("a lost lease is thought to be held")
+    item = await lost.ledger.get(stack_key(PARTITION))
+    if not item["leaseId"] or item.get("outcome") or "rollback" in item:
+        through.append("a lost lease changed the stack")
+    return through
+
+
+async def test_r6_of_many_that_are_accepted_the_newest_stands(ledger):
+    """Twelve generations arrive at once: numbers are given once, and the highest is in force."""
+    accepted = await together(
+        [
+            lambda number=number: accept(ledger, PARTITION, asked(None, f"r{number}"), f"d{number}")
+            for number in range(WRITERS)
+        ]
+    )
+    numbers = sorted(one.generation for one in accepted if isinstance(one, Accepted))
+    item = await ledger.get(stack_key(PARTITION))
+    newest = next(one for one in accepted if one.generation == WRITERS)
+    wrong = [] if numbers == list(range(1, WRITERS + 1)) else [f"generations {numbers}"]
+    wrong += [] if item["document"] == newest.document and item["generation"] == WRITERS else ["not the newest"]
+    tried("R6", "twelve requests accepted at once, on each kind of ledger", WRITERS, wrong)
+    assert wrong == []
+
+
+async def test_r6_a_write_under_a_lost_lease_takes_nothing_along(ledger):
+    """A transaction whose lease condition fails leaves all of it undone."""
+    await accept(ledger, PARTITION, asked(1, "a"), "digest")
+    old = await Book.open(ledger, PARTITION, "old", 1, now=0.0, until=10.0)
+    await Book.open(ledger, PARTITION, "new", 1, now=1000.0, until=1060.0)
+    with pytest.raises(LeaseLost):
+        await old.remember(Memory("gateways.payments", "gateways", "payments"))
+    assert await ledger.query(PARTITION, "resource#") == {}
+    await ledger.write(Put(Key(PARTITION, "resource#x"), {}))
+    assert list(await ledger.query(PARTITION, "resource#")) == ["resource#x"]
