@@ -1,4 +1,4 @@
-"""R6: a lease lasts as long as its holder may send calls, also where accepting took long or the run goes on for hours."""  # noqa: E501
+"""R6: a lease lasts as long as its holder may send calls, also where accepting took long or the run lasts for hours."""
 
 import anyio
 import pytest
