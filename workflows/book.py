@@ -85,6 +85,10 @@ class Book:
         if not await self._put(members):
             raise LeaseLost
 
+    async def renew(self, until: float) -> None:
+        """Hold the lease for longer. Raises LeaseLost."""
+        await self.note({"lease": {"id": self.run_id, "until": until, "generation": self.generation}})
+
     async def close(self, members: Mapping[str, Any], history: Item, at: str, *, expires: float) -> None:
         """Give the lease back, with what the run leaves in the stack's item and in its history. Raises LeaseLost.
 

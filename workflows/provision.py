@@ -4,7 +4,7 @@ A run accepts the request, observes, lets the planner decide, acts, and remember
 nothing about earlier runs, so running again is always safe.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -40,6 +40,8 @@ log = structlog.get_logger()
 
 #: Seconds between two looks at whether this run is still the one to work.
 _GUARD_SECONDS = 5.0
+#: Seconds after which a run that still works renews its lease.
+_RENEW_SECONDS = 1800.0
 
 
 @dataclass
@@ -117,8 +119,8 @@ class Job:
 
     async def _run(self, accepted: Accepted) -> Outcome:
         now = self.started.timestamp()
-        # A run without a deadline renews nothing, so its lease must not outlive it by long: doors give deadlines.
-        until = now + min(max(self.calls.deadline.remaining(), 0.0), 3600.0)
+        # It counts from now, as accepting may have taken long; a run of hours renews it.
+        until = self._until()
         book = await Book.open(
             self.context.ledger, self.partition, self.run_id, accepted.generation, now=now, until=until
         )
@@ -137,12 +139,17 @@ class Job:
             raise
         return outcome
 
+    def _until(self) -> float:
+        """Return when the stack's lease is to end: with the run's time, or in an hour, unless it is renewed."""
+        return self.context.now().timestamp() + min(max(self.calls.deadline.remaining(), 0.0), 3600.0)
+
     async def _forward(self, accepted: Accepted, book: Book) -> Outcome | None:
         """Do what is asked for; None where that was given up before, and a rollback is under way."""
         run = self._prepare(accepted, book)
         if run.mode is Mode.PROVISION and rollback.is_under_way(accepted.item, accepted.generation):
             return None
-        outcome = self._of_results(accepted, run, await guarded(partial(_work, run), partial(_guard, book)))
+        guard = partial(_guard, book, self._until)
+        outcome = self._of_results(accepted, run, await guarded(partial(_work, run), guard))
         outcome = self._unless_stuck(accepted, outcome, self.request.request_id)
         if outcome.status is Status.AWAITING_CONSENT and self.stack is not None:
             now, timeout = self.started.timestamp(), float(self.stack.consent_timeout)
@@ -194,7 +201,7 @@ class Job:
         except Invalid as invalid:
             reason = f"generation {item.get('readyGeneration')} cannot be gone back to: {invalid}"
             return replace(self._outcome(accepted, Status.FAILED, reason=reason), undone=undone)
-        results = await guarded(partial(_work, run), partial(_guard, book))
+        results = await guarded(partial(_work, run), partial(_guard, book, self._until))
         run.warnings += rollback.not_undone(run, results, item)
         outcome = self._of_results(accepted, run, results)
         outcome = self._unless_stuck(accepted, outcome, f"{self.request.request_id} rollback")
@@ -286,12 +293,19 @@ async def _work(run: Run) -> list[Result]:
     return await act(run)
 
 
-async def _guard(book: Book) -> None:
-    """Stop a run that works for nothing: its lease was taken over, or a newer generation was accepted."""
+async def _guard(book: Book, until: Callable[[], float]) -> None:
+    """Stop a run that works for nothing: its lease was taken over, or a newer generation was accepted.
+
+    A run that goes on for longer than a lease lasts renews it every half hour.
+    """
+    renewed = anyio.current_time()
     while True:
         await anyio.sleep(_GUARD_SECONDS)
         if not await book.still_mine():
             raise LeaseLost
+        if anyio.current_time() - renewed > _RENEW_SECONDS:
+            await book.renew(until())
+            renewed = anyio.current_time()
 
 
 def _left_in_item(outcome: Outcome, request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
