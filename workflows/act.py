@@ -18,6 +18,8 @@ from workflows.run import Item, Run
 from workflows.stages import inside, set_aside
 from workflows.waiting import look
 
+#: Seconds between the last READY and the look that confirms it: one that wavers does so soon.
+_CONFIRM_SECONDS = 1.0
 #: Refusals that pass as a rule, and do not always.
 _REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE})
 
@@ -49,6 +51,7 @@ async def _task(run: Run, address: str) -> None:
         await _note_refusal(run, item, failed)
         item.result = of_failed_call(run, item, failed)
     finally:
+        item.ended = anyio.current_time()
         item.done.set()
     result = item.result
     run.tell(address, str(result.status), f"{result.seconds:.1f} s" if result.failure is None else result.reason)
@@ -117,6 +120,10 @@ async def _unsteady(run: Run) -> list[str]:
     # Everything under one gateway is seen by one look, and the gateway itself by another.
     looks = {(item.parent or item.address, item.parent is not None): run.watch(item.address) for item in changed}
     try:
+        if changed:
+            last = max(item.ended for item in changed)
+            wait = last + _CONFIRM_SECONDS - anyio.current_time()
+            await run.deadline.sleep(max(0.0, wait), "a second look at what is READY")
         await together([watch.look for watch in looks.values()])
         return [item.address for item in changed if not await _rests(run, item)]
     except (CallFailed, OutOfTime):

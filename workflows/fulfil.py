@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 
 from infra.deadline import Deadline
+from infra.errors import OutOfTime
 from infra.ledger import Item
 from infra.settings import Operation
 from workflows.acceptance import knows
@@ -25,6 +26,7 @@ from workflows.stages import SYNCHRONIZATION
 
 #: Seconds after which to look again whether a paused deployment goes on.
 _PAUSED_SECONDS = 300.0
+_PAUSED = "this deployment is paused"
 
 
 async def fulfil(context: Context, request: Request, deadline: Deadline, *, admitted: bool = False) -> Outcome:
@@ -35,7 +37,7 @@ async def fulfil(context: Context, request: Request, deadline: Deadline, *, admi
     Raises CallFailed when AWS cannot be asked at all: nothing was decided then, and the request is to come again.
     """
     if context.settings.mode is Operation.PAUSED:
-        return _paused(request)
+        return _postponed(request, _PAUSED, _PAUSED_SECONDS)
     began = anyio.current_time()
     calls = context.aws.within(deadline)
     try:
@@ -46,6 +48,8 @@ async def fulfil(context: Context, request: Request, deadline: Deadline, *, admi
             outcome = await Job(context, calls, request, allowed).do()
     except Invalid as invalid:
         outcome = rejected(request, invalid.problems)
+    except OutOfTime as late:
+        outcome = _postponed(request, str(late), late.retry_after)
     return await announced(context, outcome, anyio.current_time() - began, request.submitter)
 
 
@@ -69,10 +73,10 @@ async def _planned(context: Context, request: Request, allowed: Allowed | None, 
     return replace(outcome, account=account, warnings=found.warnings, calls=found.calls, plan=found.shown())
 
 
-def _paused(request: Request) -> Outcome:
+def _postponed(request: Request, reason: str, seconds: float) -> Outcome:
     """Return that nothing is done for now; it is no news, since nothing happened."""
-    outcome = Outcome(request.stack, Status.IN_PROGRESS, request.request_id, request.generation)
-    return replace(outcome, reason="this deployment is paused", retry_after=_PAUSED_SECONDS, news=False)
+    outcome = Outcome(request.known_as, Status.IN_PROGRESS, request.request_id, request.generation)
+    return replace(outcome, reason=reason, retry_after=max(1.0, seconds), news=False)
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,11 @@ async def resume(context: Context, named: Named, deadline: Deadline) -> Outcome:
     A deployment that does not act leaves it for later.
     """
     if context.settings.mode is not Operation.ACT:
-        return _paused(named.request())
-    account = await context.aws.within(deadline).account()
+        return _postponed(named.request(), _PAUSED, _PAUSED_SECONDS)
+    try:
+        account = await context.aws.within(deadline).account()
+    except OutOfTime as late:
+        return _postponed(named.request(), str(late), late.retry_after)
     item = await context.ledger.get(stack_key(partition_of(account, context.aws.region, named.stack)))
     if item is None or not _known(context, item, named):
         what = f"request {named.request_id}, generation {named.generation} of a stack named {named.stack},"

@@ -47,6 +47,7 @@ class Item:
     result: Result | None = None
     first_action: tuple[str, str] | None = None
     began: float = 0.0
+    ended: float = 0.0
     worn_tokens: int = 0
     updates: int = 0
     #: Whether it was left as it is on purpose, and is not managed any more.

@@ -42,7 +42,7 @@ SORTS = {"skewed": _skewed, "jumping": _jumping, "running backwards": _backwards
 async def _run(case: Case, sort: str, seed: int) -> list[str]:
     """Let three workers with wrong clocks loose for some minutes; then clocks are right again."""
     shown, world, history = await expected(case), quick(), History()
-    chance = random.Random(f"{case.name} {sort} {seed}")  # noqa: S311 - a schedule is to repeat
+    chance = random.Random(f"{case.name} {sort} {seed}")
     await case.prepare(world)
     right_again = anyio.current_time() + 400.0
 

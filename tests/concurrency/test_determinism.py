@@ -71,7 +71,7 @@ async def _plan(document: dict[str, Any]) -> str:
 def test_r23_any_order_of_keys():
     """Documents with their keys in any order have one digest, one plan and one decision for each resource."""
     wrong, cases, seed = [], 0, 0
-    chance = random.Random(23)  # noqa: S311 - an order is to repeat
+    chance = random.Random(23)
     while cases < 10_000:
         document = Maker(seed).document()
         once, digest = decisions(document), read_stack(document).digest

@@ -99,7 +99,7 @@ async def _mixed(times: int) -> tuple[list[Any], int]:
         names = [f"other{n}" for n in range(OTHERS)]
         events = [message(f"{name}-{k}", requested(name, one_gateway(name))) for name in names for k in range(times)]
         events += _copies(times)
-        random.Random(times).shuffle(events)  # noqa: S311 - an order is to repeat
+        random.Random(times).shuffle(events)
         queue = Queue(world, most=10)
         async with anyio.create_task_group() as group:
             for start in range(0, len(events), 10):

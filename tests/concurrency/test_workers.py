@@ -18,7 +18,7 @@ SEEDS = range(6)
 async def _together(case: Case, workers: int, seed: int) -> list[str]:
     """Let workers loose on a case: slow ones, killed ones, with clocks that differ by no more than the margin."""
     shown, world, history = await expected(case), quick(), History()
-    chance = random.Random(f"{case.name} {workers} {seed}")  # noqa: S311 - a schedule is to repeat
+    chance = random.Random(f"{case.name} {workers} {seed}")
     await case.prepare(world)
     world.sent()
     statuses = []

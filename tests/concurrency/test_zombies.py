@@ -85,7 +85,7 @@ def test_r6_every_point_of_a_zombie(case, ahead):
 async def _herd(case: Case, workers: int, seed: int) -> list[str]:
     """Let workers loose that are killed or frozen for minutes, with clocks that are wrong by up to an hour."""
     shown, world, history = await expected(case), quick(), History()
-    chance = random.Random(f"{case.name} {workers} {seed}")  # noqa: S311 - a schedule is to repeat
+    chance = random.Random(f"{case.name} {workers} {seed}")
     await case.prepare(world)
     world.sent()
 

@@ -149,7 +149,7 @@ class Worker:
     _dead: bool = False
 
     def __post_init__(self) -> None:
-        self._random = random.Random(f"{self.seed} {self.name}")  # noqa: S311 - a schedule is to repeat
+        self._random = random.Random(f"{self.seed} {self.name}")
 
     def context(self) -> Context:
         made = self.world.context()

@@ -116,5 +116,5 @@ def as_yaml(value: Any) -> str:
 
 def events(seed: int, count: int, change: Callable[[random.Random, Any], Any]) -> list[Any]:
     """Return so many changed samples."""
-    random_, known = random.Random(seed), samples()  # noqa: S311 - they are to repeat, not to be secret
+    random_, known = random.Random(seed), samples()
     return [change(random_, random_.choice(known)) for _ in range(count)]

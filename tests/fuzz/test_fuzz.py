@@ -116,8 +116,8 @@ def test_r20_misshapen_documents(share):
 
 def test_r20_garbled_files_of_the_terminal(tmp_path):
     raw = [path.read_bytes() for path in sorted(EVENTS.iterdir()) if path.stat().st_size < 6_000]
-    raw += [as_yaml(_stack(random.Random(0), event)).encode() for event in samples()]  # noqa: S311 - as above
-    random_ = random.Random(700)  # noqa: S311 - as above
+    raw += [as_yaml(_stack(random.Random(0), event)).encode() for event in samples()]
+    random_ = random.Random(700)
     tally = Tally(_ONE)
     tally.give(partial(doors.file, tmp_path / "file"), (garbled(random_, random_.choice(raw)) for _ in range(1_500)))
     judge("garbled files of the terminal", tally)
