@@ -23,6 +23,14 @@ demo: $(STAMP) ## Provision the sample stack in the sandbox, twice
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(TESTS)
 
+# A seed that fails is lived again by LIVES=1.
+SECONDS ?= 600
+SEED ?= 1
+LIVES ?= 0
+
+soak: $(STAMP) ## Simulated lives with every fault, for SECONDS from SEED on
+	@$(BIN)/python tests/soak/soak.py --seconds "$(SECONDS)" --seed "$(SEED)" --lives "$(LIVES)"
+
 record: $(STAMP) ## Write down which AWS operations the suite performs, from which policies are checked
 	@RECORD=1 $(BIN)/python -m pytest -n auto --dist loadgroup tests
 
@@ -60,5 +68,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
+.PHONY: help install demo test soak record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
 	lock

@@ -1,0 +1,115 @@
+"""What becomes of a creation or an update without an answer when the next document wants something else."""
+
+import copy
+from functools import partial
+
+import anyio
+import pytest
+
+from infra.sandbox.world import Failure
+from tests.crash.harness import At, History, Point, Process, run_once, run_until_settled, unknown_to_ledger
+from tests.crash.test_single_faults import quick
+from tests.documents import small_stack
+from tests.goals import tried
+from tests.worlds import provision, virtually
+from workflows.outcome import Status
+
+REGISTRY = {"stack": "payments.tools", "registries": {"catalog": {"description": "one"}}}
+#: A dead process holds the stack for as long as its run might have gone on.
+LEASE_SECONDS = 400.0
+PROVIDER = frozenset({"oauth2CredentialProviders.idp"})
+
+
+async def index_of(operation: str, document: dict) -> int:
+    """Return the place of an operation among the calls of a first apply."""
+    process = Process()
+    with quick() as world:
+        await run_once(world, process, provision(document, "learn"))
+    return process.history.calls.index(operation)
+
+
+def other_client() -> dict:
+    document = small_stack(0)
+    config = document["oauth2CredentialProviders"]["idp"]["oauth2ProviderConfigInput"]["customOauth2ProviderConfig"]
+    config["clientId"] = "another"
+    return document
+
+
+async def updated_in_doubt(at: At, index: int) -> tuple[bool, list[str]]:
+    """Create a provider without an answer, update it in a run that is cut off, then leave it out."""
+    with quick() as world:
+        first = Process.struck(At.NOT_REMEMBERED, await index_of("create_oauth2_credential_provider", small_stack(0)))
+        assert await run_once(world, first, provision(small_stack(0), "first")) is None
+        await anyio.sleep(LEASE_SECONDS)
+        history = History((Point(at, index),))
+        await run_once(world, Process(history), provision(other_client(), "second"))
+        await anyio.sleep(LEASE_SECONDS)
+        bare = small_stack(0)
+        del bare["oauth2CredentialProviders"]
+        await run_until_settled(world, History(), provision(bare, "third", allow=PROVIDER))
+        left = [name for name in world.live if name.startswith("provider")]
+        return bool(history.struck), [*left, *await unknown_to_ledger(world)]
+
+
+def test_r1_what_was_updated_while_its_creation_was_in_doubt_is_known():
+    """Wherever the run that updates it is cut off, the provider is not forgotten: left out, it goes."""
+    wrong, cases = [], 0
+    for at in (At.NOT_REMEMBERED, At.AFTER_WRITE):
+        for index in range(40):
+            struck, left = virtually(partial(updated_in_doubt, at, index))
+            if not struck:
+                break
+            cases += 1
+            wrong += left
+    tried("R1", "a creation in doubt, updated by a run that is cut off, then left out", cases, wrong)
+    assert cases > 10
+    assert wrong == []
+
+
+@pytest.mark.parametrize("lost", [At.NOT_REMEMBERED, At.ANSWER_LOST, At.LATE])
+async def test_r2_an_untagged_creation_without_an_answer_is_known_by_its_token(lost):
+    """The next document declares it otherwise: what the earlier token made is found, changed, and can be removed."""
+    with quick() as world:
+        history = History((Point(lost, await index_of("create_registry", REGISTRY)),))
+        await run_once(world, Process(history), provision(REGISTRY, "first"))
+        await anyio.sleep(LEASE_SECONDS)
+        document = copy.deepcopy(REGISTRY)
+        document["registries"]["catalog"]["description"] = "another"
+        outcome = await run_until_settled(world, history, provision(document, "second"))
+        tried("R2", "an untagged creation without an answer, then declared otherwise", violations=len(world.live) - 1)
+        assert outcome.status is Status.READY, [failure.message for failure in outcome.failures]
+        assert world.live["registry catalog"].request["description"] == "another"
+        assert await unknown_to_ledger(world) == []
+        assert (await world.destroy(document)).status is Status.DELETED
+        assert world.live == {}
+
+
+async def test_a_failed_update_gives_way_to_a_replacement():
+    """What failed to be updated is not updated again when the next document wants what no update can do."""
+    with quick() as world:
+        await world.apply(small_stack(0))
+        world.plane.world.failing["payments"] = Failure(-1, "internal", frozenset({"UPDATE"}))
+        document = small_stack(0)
+        document["gateways"]["payments"]["description"] = "new"
+        assert (await world.apply(document)).status is Status.FAILED
+        document["gateways"]["payments"]["authorizerType"] = "AWS_IAM"
+        del document["gateways"]["payments"]["authorizerConfiguration"]
+        outcome = await world.apply(document, allow=frozenset({"gateways.payments"}))
+        assert outcome.status is Status.READY, [failure.message for failure in outcome.failures]
+        assert world.live["gateway payments"].request["authorizerType"] == "AWS_IAM"
+
+
+async def test_a_failed_synchronization_gives_way_to_a_change():
+    """A target whose tools cannot be read is changed first when the document says so, and not synchronized in vain."""
+    with quick() as world:
+        await world.apply(small_stack(1))
+        world.plane.world.failing["target-0"] = Failure(1, "no such host", frozenset({"SYNCHRONIZE"}))
+        await world.synchronize("payments.tools")
+        record = world.live["target target-0"]
+        record.go("SYNCHRONIZE_UNSUCCESSFUL", now=world.plane.world.now)
+        world.sent()
+        document = small_stack(1)
+        target = document["gateways"]["payments"]["targets"]["target-0"]
+        target["targetConfiguration"]["mcp"]["mcpServer"]["endpoint"] = "https://other.example.com/mcp"
+        assert (await world.apply(document)).status is Status.READY
+        assert world.sent() == ["UpdateGatewayTarget"]

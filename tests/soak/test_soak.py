@@ -1,0 +1,58 @@
+"""R28: some simulated lives in every run of the suite; `make soak` lives more of them."""
+
+import pytest
+
+from tests.goals import tried
+from tests.soak.nemesis import FAULTS
+from tests.soak.rows import rows, watching
+from tests.soak.simulation import Simulation
+from tests.soak.soak import Sum, lived, share
+from tests.worlds import virtually
+
+_PARTS, _LIVES = 10, 12
+
+
+@pytest.mark.parametrize("part", range(_PARTS))
+def test_r28_simulated_lives_end_as_declared(part):
+    """Whatever happens meanwhile, once it ends the last document stands, alone, known, and left alone."""
+    made = share(range(part * _LIVES, (part + 1) * _LIVES))
+    tried("R28", "lives of a stack with every fault and other people, by chance", made.lives, made.wrong)
+    assert made.wrong == []
+
+
+def test_r28_a_life_repeats_to_the_letter():
+    """A seed that fails can be looked at again."""
+    first, second = (lived(4)[0] for _ in range(2))
+    tried("R28", "lives that are lived twice")
+    assert (first.met, first.statuses, first.story) == (second.met, second.statuses, second.story)
+
+
+def test_r28_violations_are_seen():
+    """A life in which something is left over that nobody knows is one with violations."""
+
+    async def spoilt():
+        simulation = Simulation(4)
+        rest = simulation._rest  # noqa: SLF001 - the simulator's own parts
+
+        async def rest_and_spoil():
+            document = await rest()
+            body = {"name": "stray", "roleArn": "arn:aws:iam::123456789012:role/x", "authorizerType": "AWS_IAM"}
+            simulation._world.plane.answer("CreateGateway", body)  # noqa: SLF001 - as above
+            return document
+
+        simulation._rest = rest_and_spoil  # noqa: SLF001 - as above
+        return await simulation.live()
+
+    life = virtually(spoilt)
+    tried("R28", "a life with something left over is found")
+    assert any("stray is unknown to the ledger" in one for one in life.wrong)
+
+
+def test_r28_the_table_has_rows_and_they_are_met():
+    """What the report counts is what the planner decides by."""
+    with watching() as met:
+        share(range(3))
+    assert len(rows()) > 40
+    assert 10 < len(met) <= len(rows())
+    assert len(FAULTS) == len(set(FAULTS))
+    assert Sum().lives == 0
