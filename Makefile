@@ -31,6 +31,16 @@ LIVES ?= 0
 soak: $(STAMP) ## Simulated lives with every fault, for SECONDS from SEED on
 	@$(BIN)/python tests/soak/soak.py --seconds "$(SECONDS)" --seed "$(SEED)" --lives "$(LIVES)"
 
+RUNS ?= 50
+
+flakes: $(STAMP) ## The quick tests RUNS times over, shuffled
+	@$(BIN)/python tests/flakes.py --runs "$(RUNS)" --seed "$(SEED)"
+
+audit: $(STAMP) ## Ask the package index for known vulnerabilities of what is deployed
+	@$(BIN)/python -m venv build/audit
+	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
+
 record: $(STAMP) ## Write down which AWS operations the suite performs, from which policies are checked
 	@RECORD=1 $(BIN)/python -m pytest -n auto --dist loadgroup tests
 
@@ -68,5 +78,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test soak record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
+.PHONY: help install demo test soak flakes audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
 	lock

@@ -12,14 +12,15 @@ from moto.server import ThreadedMotoServer
 
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
-from tests.goals import Goals
+from tests.goals import Goals, tried
 from tests.recorder import Recorder, is_whole
-from tests.secrets import secrets_in
+from tests.secrets import CONSENT, secrets_in
 from tests.worlds import OUTPUTS, SandboxWorld, virtual_loop
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on the real clock, for tests with sockets or processes")
+    config.addinivalue_line("markers", "sweep: tries very many cases, and is left out where tests are run often")
     config.pluginmanager.register(Recorder(config), "recorder")
     config.pluginmanager.register(Goals(config, whole=is_whole(config)), "goals")
 
@@ -34,12 +35,19 @@ def pytest_asyncio_loop_factories(config: Any, item: pytest.Item) -> Mapping[str
 
 @pytest.fixture(autouse=True)
 def no_secret_gets_out(logs: io.StringIO, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """R19: whatever a test logged, printed, announced or remembered holds no secret, in any spelling."""
+    """R19: whatever a test logged, printed, announced or remembered holds no secret, in any spelling.
+
+    A consent URL acts as a bearer token, so no log holds one.
+    """
     OUTPUTS.clear()
     yield
     printed = capfd.readouterr()
     found = secrets_in(logs.getvalue(), printed.out, printed.err, *OUTPUTS)
+    tried("R19", "what each test logged, printed, measured, announced and remembered, in every spelling", 1, found)
     assert not found, f"a secret got out: {found}"
+    bearer = CONSENT in logs.getvalue()
+    tried("R19", "what each test logged, for consent URLs", violations=int(bearer))
+    assert not bearer, "a consent URL got into a log"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,6 +6,8 @@ from urllib.parse import quote, quote_plus
 
 #: Values that only the sandbox's Secrets Manager and the service's write-only members may hold.
 SENTINELS = ("sandbox-payments-idp-secret", "sandbox-reports-secret", "sandbox-model-key", 'rotated "sentinel" & more')
+#: What the sandbox's authorization URLs hold, and nothing else does.
+CONSENT = "request_uri="
 
 
 def spellings(secret: str) -> set[str]:

@@ -48,6 +48,7 @@ class SandboxWorld:
     announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
+    redaction: Callable[[], Redaction] = Redaction
     #: Operations whose calls of a worker never come back.
     hanging: set[str] = field(default_factory=set)
     #: What is random in a worker repeats with its world.
@@ -60,7 +61,7 @@ class SandboxWorld:
 
     def context(self) -> Context:
         return Context(
-            aws=Aws(self._open, self.behaviour.region, Pace(), Redaction(), jitter=self.random.uniform),
+            aws=Aws(self._open, self.behaviour.region, Pace(), self.redaction(), jitter=self.random.uniform),
             ledger=self.ledger,
             now=lambda: EPOCH + timedelta(seconds=anyio.current_time()),
             new_id=lambda: f"run-{next(self._serial)}",

@@ -11,8 +11,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from infra.ledger.packing import REST, rest_of
 from infra.sandbox.behaviour import Durations
 from infra.sandbox.server import SandboxServer
+from tests.goals import tried
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.translate import translate
 from tests.recorder import note
@@ -94,8 +96,23 @@ def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
         record(made)
         fit_their_schemas(made)
         OUTPUTS.extend(made.logs(name) for name in FUNCTIONS)
-        found = secrets_in(*OUTPUTS, str(made.events_seen()), str(made.executions("ConvergeMachine")))
+        sinks = [*OUTPUTS, str(made.events_seen()), str(made.executions("ConvergeMachine")), *kept(made)]
+        found = secrets_in(*sinks)
+        tried("R19", "a deployment's events, executions, ledger table and dead letters", len(sinks), found)
         assert not found, f"a secret got out: {found}"
+
+
+def kept(cloud: Cloud) -> list[str]:
+    """Return everything that a deployment's table and dead-letter queue hold, unpacked."""
+    items = cloud.client("dynamodb").scan(TableName=cloud.resource("LedgerTable"))["Items"]
+    plain = [str({name: value for name, value in item.items() if name != REST}) for item in items]
+    rests = [rest_of(_unwrapped(item)).decode("utf-8") for item in items]
+    return [*plain, *rests, str(cloud.messages("RequestsDeadLetters"))]
+
+
+def _unwrapped(item: dict) -> dict:
+    """Return an item with its bytes as bytes."""
+    return {n: {k: bytes(v) if k == "B" else v for k, v in held.items()} for n, held in item.items()}
 
 
 def fit_their_schemas(cloud: Cloud) -> None:

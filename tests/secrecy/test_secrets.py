@@ -5,10 +5,13 @@ import json
 import pytest
 import structlog
 
+from infra.ledger.sqlite import SqliteLedger
 from infra.redaction import BLOT, Redaction
+from infra.sandbox.faults import Effect, Fault
 from infra.secrets import SecretReference
 from infra.telemetry import set_up_logs
 from tests.documents import provider, small_stack
+from tests.goals import tried
 from tests.secrets import SENTINELS, secrets_in, spellings
 from workflows.outcome import Status
 
@@ -76,6 +79,29 @@ def test_redaction_blots_out_every_spelling(secret):
     redaction.add(secret)
     for spelling in spellings(secret):
         assert not secrets_in(redaction.text(f"before {spelling} after"))
+
+
+class Off(Redaction):
+    """A redaction that blots nothing out."""
+
+    def text(self, text: str) -> str:
+        return text
+
+
+async def test_r19_without_redaction_the_search_of_every_test_finds_the_secret(world, logs):
+    """A service that quotes the secret gets it into outcome, ledger and log at once, and the search sees it there."""
+    world.redaction = Off
+    secret = SENTINELS[0]
+    fault = Fault("CreateOauth2CredentialProvider", Effect.REFUSE, -1, 0, "ValidationException", f"bad value {secret}")
+    world.plane.faults.add(fault)
+    outcome = await world.apply(small_stack(1))
+    found = [bool(secrets_in(text)) for text in (str(outcome.shown()), "\n".join(world.ledger.dump()))]
+    tried("R19", "redaction off: the search finds the secret", len(found), found.count(False))
+    world.announced.clear()
+    world.progress.clear()
+    world.ledger.close()
+    world.ledger = SqliteLedger()
+    assert found == [True, True]
 
 
 def test_without_redaction_the_search_finds_the_secret():
