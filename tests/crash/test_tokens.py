@@ -1,0 +1,89 @@
+"""R2: a creation keeps its client token over every process that tries it; another life of the name has another."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+from botocore import xform_name
+
+from infra.deadline import Deadline
+from infra.tasks import first_of
+from tests.crash.harness import Crash
+from tests.crash.test_single_faults import quick, remove, sample
+from tests.goals import tried
+from tests.worlds import SandboxWorld, provision
+from workflows.fulfil import fulfil
+from workflows.kinds import KINDS
+from workflows.outcome import Status
+from workflows.request import Request
+
+#: The service takes no shorter ones.
+SHORTEST = 33
+
+
+@dataclass
+class Tokens:
+    """The tokens that were sent, by operation and name. The process that sends a creation first dies of it."""
+
+    sent: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def client(self, client: Any) -> Any:
+        tokens = self.sent
+
+        class Deadly:
+            def __getattr__(self, method: str) -> Callable[..., Any]:
+                async def call(**params: Any) -> dict[str, Any]:
+                    if "clientToken" in params and method.startswith("create"):
+                        found = tokens[method, str(params.get("name") or params.get("agentRuntimeName"))]
+                        found.append(params["clientToken"])
+                        if len(found) == 1:
+                            raise Crash
+                    return await getattr(client, method)(**params)
+
+                return call
+
+        return Deadly()
+
+    async def run(self, world: SandboxWorld, request: Request) -> Status | None:
+        """Run in a process of its own; None when it died."""
+        context = world.context()
+
+        async def client(service: str) -> Any:
+            return self.client(world.client(service))
+
+        context = replace(context, aws=replace(context.aws, client=client))
+        try:
+            return (await fulfil(context, request, Deadline.within(300))).status
+        except BaseException as error:
+            if isinstance(first_of(error), Crash):
+                return None
+            raise
+
+    async def settled(self, world: SandboxWorld, request: Request) -> Status:
+        for _ in range(60):
+            status = await self.run(world, request)
+            if status not in (None, Status.IN_PROGRESS):
+                return status
+            await anyio.sleep(400)
+        raise AssertionError("sixty processes did not settle the request")
+
+
+async def test_r2_a_creation_keeps_its_token():
+    """One of every kind, each creation's first process killed: the next sends its token; a new life has its own."""
+    with quick() as world:
+        document, lives = sample("every-kind.yaml"), (Tokens(), Tokens())
+        assert await lives[0].settled(world, provision(document, "first")) is Status.READY
+        assert (await world.run(remove(document))).status is Status.DELETED
+        assert await lives[1].settled(world, provision(document, "second")) is Status.READY
+    sent = {(life, *what): tokens for life, one in enumerate(lives) for what, tokens in one.sent.items()}
+    wrong = [f"{what} was sent under {tokens}" for what, tokens in sent.items() if len(set(tokens)) != 1]
+    wrong += [f"{what} was sent once" for what, tokens in sent.items() if len(tokens) == 1]
+    wrong += [f"{what}: too short" for what, tokens in sent.items() if len(tokens[0]) < SHORTEST]
+    wrong += [f"{what}: a new life has the old token" for what in lives[0].sent if sent[0, *what] == sent[1, *what]]
+    tried("R2", "creations whose first process died, of every kind that has a token, in two lives", len(sent), wrong)
+    assert wrong == []
+    assert {method for method, _ in lives[0].sent} == {
+        xform_name(kind.operations.create) for kind in KINDS if kind.token
+    }
