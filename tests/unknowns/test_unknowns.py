@@ -8,7 +8,7 @@ import pytest
 from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.behaviour import Behaviour
 from infra.sandbox.world import Failure
-from tests.crash.harness import At, Scenario, learn, strike
+from tests.crash.harness import At, Point, Scenario, learn, strike
 from tests.crash.test_single_faults import applied, changed, nothing, remove
 from tests.documents import oauth, small_stack
 from tests.goals import tried
@@ -50,7 +50,7 @@ def test_r0_lost_answers_under_every_position(name, prepare, request_, position)
     trace = virtually(partial(learn, scenario))
     assert trace.status in (Status.READY, Status.DELETED)
     points = [trace.calls * (2 * place + 1) // (2 * _STRUCK) for place in range(_STRUCK)]
-    wrong = [one for at in points for one in virtually(partial(strike, scenario, trace, At.ANSWER_LOST, at))]
+    wrong = [one for at in points for one in virtually(partial(strike, scenario, trace, Point(At.ANSWER_LOST, at)))[1]]
     tried("R0", "switch positions of the unknown, with lost answers", len(points), wrong)
     assert wrong == []
 

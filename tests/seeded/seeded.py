@@ -1,0 +1,134 @@
+"""Shows that the suite bites: puts one fault after the other into a copy of the project, and has tests notice it.
+
+`make seeded` tries all of them, `make seeded ONLY=NAME` one. The same tests are run on an unchanged copy first, where
+they must be green, so that red means the fault.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from handlers.cli_show import table
+from tests.seeded.faults import Fault, chosen
+
+ROOT = Path(__file__).parents[2]
+HEADS = ("fault", "what it does", "file", "goal", "caught by", "result", "seconds")
+CORES = os.cpu_count() or 1
+PYTEST = ("-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider")
+#: Prints where a module comes from: the project is installed too, and the copy must be what is tried.
+PROBE = "import importlib, sys; print(importlib.import_module(sys.argv[1]).__file__)"
+_FAILED = re.compile(r"^FAILED (?P<test>.+?)(?: - (?P<why>.*))?$", re.MULTILINE)
+#: How a test speaks that noticed something; anything else that it raises means that the code cannot be run at all.
+_NOTICED = re.compile(r"AssertionError|assert |Failed: |this test's report would have held a secret")
+_NOT_COLLECTED = re.compile(r"^ERROR (?!.*::)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a fault: the tests that failed, or why that does not count."""
+
+    fault: Fault
+    failed: tuple[str, ...]
+    wrong: str
+    seconds: float
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        fault, tests = self.fault, ", ".join(test.removeprefix("tests/") for test in self.failed)
+        result = "NOT CAUGHT" if self.wrong else "caught"
+        return (fault.name, fault.says, fault.file, fault.goal or "-", tests or "-", result, f"{self.seconds:.0f}")
+
+
+def copied(to: Path) -> Path:
+    """Copy the files that git tracks, as they stand, and return where they are."""
+    git = shutil.which("git") or "git"
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    return to
+
+
+def python(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter in a copy, with the copy first on the path."""
+    env = {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "500"}  # reasons are shown as long as a line is
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=root, env=env, check=False, capture_output=True, text=True)
+
+
+def not_its_own(root: Path, file: str) -> str:
+    """Say what is wrong where a copy's file is not the one that is imported from it."""
+    done = python(root, "-c", PROBE, file.removesuffix(".py").replace("/", "."))
+    expected = str((root / file).resolve())
+    return "" if done.stdout.strip() == expected else f"{file} is not imported: {done.stdout}{done.stderr}"
+
+
+def unchanged(faults: list[Fault]) -> str:
+    """Run the tests of all faults without any; return what is wrong."""
+    tests = dict.fromkeys(test for fault in faults for test in fault.tests)
+    with tempfile.TemporaryDirectory(prefix="seeded-") as made:
+        root = copied(Path(made).resolve())
+        wrong = "".join(not_its_own(root, file) for file in dict.fromkeys(fault.file for fault in faults))
+        if wrong:
+            return wrong
+        with ThreadPoolExecutor(CORES) as pool:
+            parts = [part for part in (list(tests)[n::CORES] for n in range(CORES)) if part]
+            runs = list(pool.map(lambda part: python(root, *PYTEST, *part), parts))
+    return "\n".join(run.stdout + run.stderr for run in runs if run.returncode)
+
+
+def judge(done: subprocess.CompletedProcess[str]) -> str:
+    """Say why a run of tests does not show that they noticed the fault; empty where it does."""
+    if done.returncode == 0:
+        return "every test is green"
+    failed = list(_FAILED.finditer(done.stdout))
+    if done.returncode != 1 or not failed:
+        return f"pytest ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    broken = [one[0] for one in failed if not _NOTICED.match(one["why"] or "")]
+    if broken or _NOT_COLLECTED.search(done.stdout):
+        return f"the code does not run: {broken or done.stdout[-2000:]}"
+    return ""
+
+
+def seed(fault: Fault) -> Found:
+    """Put a fault into a copy of its own, and run its tests there."""
+    with tempfile.TemporaryDirectory(prefix=f"seeded-{fault.name}-") as made:
+        root = copied(Path(made).resolve())
+        fault.apply(root)
+        wrong = not_its_own(root, fault.file)
+        began = time.monotonic()
+        done = python(root, *PYTEST, "-x", *fault.tests)
+        seconds = time.monotonic() - began
+    return Found(fault, tuple(one["test"] for one in _FAILED.finditer(done.stdout)), wrong or judge(done), seconds)
+
+
+def main() -> int:
+    """Try the faults named on the command line, or all."""
+    faults, began = list(chosen(sys.argv[1:])), time.monotonic()
+    print(f"{len(faults)} faults; their tests on an unchanged copy first", file=sys.stderr)
+    wrong = unchanged(faults)
+    if wrong:
+        print(f"Not green without a fault, so nothing can be said:\n{wrong}", file=sys.stderr)
+        return 1
+    with ThreadPoolExecutor(CORES) as pool:
+        found = list(pool.map(seed, faults))
+    missed = [one for one in found if one.wrong]
+    table(HEADS, [one.row for one in found])
+    for one in missed:
+        print(f"\n{one.fault.name}: {one.wrong}")
+    print(f"\n{len(found) - len(missed)} of {len(found)} caught, in {time.monotonic() - began:.0f} s")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
