@@ -61,7 +61,8 @@ async def _woken(case: Case, shown: dict, trouble: Trouble, ahead: float) -> lis
         outcome = await consume(second, case.requests[1])
         first.frozen_until = 0.0
     wrong = [] if outcome.status is case.ends else [f"the second ended {outcome.status}"]
-    wrong += [*history.unmarked, *history.broken, *await judge(world, case, shown)]
+    spare = ahead > 0 and history.created_late
+    wrong += [*history.unmarked, *history.broken, *await judge(world, case, shown, spare=spare)]
     world.close()
     return [f"{case.name}, {trouble}, {ahead:.0f} s ahead: {one}" for one in wrong]
 
@@ -104,7 +105,8 @@ async def _herd(case: Case, workers: int, seed: int) -> list[str]:
     async with anyio.create_task_group() as group:
         for number in range(workers):
             group.start_soon(consumer, number)
-    wrong = [*history.unmarked, *history.broken, *await judge(world, case, shown)]
+    judged = await judge(world, case, shown, spare=history.created_late)
+    wrong = [*history.unmarked, *history.broken, *judged]
     world.close()
     return [f"{case.name}, {workers} workers, seed {seed}: {one}" for one in wrong]
 

@@ -63,6 +63,11 @@ class History:
     _generations: dict[str, int] = field(default_factory=dict)
     _accepted: int = 0
 
+    @property
+    def created_late(self) -> bool:
+        """Whether a run sent a creation after another had taken its stack."""
+        return any(" sent Create" in one for one in self.late)
+
     def sent(self, run: str, service: str, operation: str, params: Mapping[str, Any]) -> None:
         """Judge a call at the moment of its effect."""
         mine, older = self.takers[-1:] == [run], self._generations.get(run, 0) < self._accepted
