@@ -12,6 +12,8 @@ from tests.concurrency.workers import History, Trouble, Worker, consume
 from tests.goals import tried
 from tests.worlds import virtually
 
+pytestmark = pytest.mark.sweep
+
 HOUR = 3600.0
 Clock = Callable[[float], float]
 

@@ -20,6 +20,8 @@ from workflows.memory import Memory
 from workflows.planning import plan
 from workflows.reading import read_stack
 
+pytestmark = pytest.mark.sweep
+
 EVENTS = Path(__file__).parents[2] / "events"
 NAMES = ("every-kind.yaml", "every-kind-changed.yaml", "provision-payments-stack.json", "sixteen-mistakes.yaml")
 SEEDS = 12

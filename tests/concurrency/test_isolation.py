@@ -16,6 +16,8 @@ from tests.concurrency.deliveries import Queue, message, one_gateway, requested
 from tests.goals import tried
 from tests.worlds import EPOCH, SandboxWorld, virtually
 
+pytestmark = pytest.mark.sweep
+
 STACKS = 100
 SICK = "m50"
 

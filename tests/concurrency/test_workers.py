@@ -12,6 +12,8 @@ from tests.goals import tried
 from tests.worlds import virtually
 from workflows.acceptance import LEASE_MARGIN
 
+pytestmark = pytest.mark.sweep
+
 SEEDS = range(6)
 
 

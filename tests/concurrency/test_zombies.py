@@ -14,6 +14,8 @@ from tests.goals import tried
 from tests.worlds import provision, virtually
 from workflows.outcome import Status
 
+pytestmark = pytest.mark.sweep
+
 #: Seconds by which a clock may be wrong.
 HOUR = 3600.0
 SMALL = small_stack(1)

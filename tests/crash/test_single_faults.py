@@ -138,6 +138,7 @@ def tiny_changed() -> dict[str, Any]:
     return document
 
 
+pytestmark = pytest.mark.sweep
 GATEWAY = frozenset({"gateways.payments"})
 SCENARIOS = [
     Scenario("provision", nothing, provision(small_stack(), "create")),
@@ -178,6 +179,9 @@ def test_r1_r2_r13_every_single_fault_ends_in_the_declared_world(scenario, at):
     assert wrong == []
 
 
+#: The first and the second of two faults: one of each sort that leaves something else behind.
+FIRST = (At.BEFORE_SENDING, At.ANSWER_LOST, At.NOT_REMEMBERED, At.BEFORE_WRITE, At.WRITE_UNANSWERED)
+SECOND = (At.NOT_REMEMBERED, At.ANSWER_LOST, At.BEFORE_WRITE)
 #: In how many parts the pairs are tried, so that they spread over processes.
 _PARTS = 8
 
@@ -189,8 +193,9 @@ def test_r1_r2_every_pair_of_faults_ends_in_the_declared_world(scenario, part):
     trace = virtually(partial(learn, scenario))
     wrong: list[str] = []
     pairs = 0
-    for first in trace.points[part::_PARTS]:
-        for at in PAIRED:
+    firsts = [point for point in trace.points if point.at in FIRST]
+    for first in firsts[part::_PARTS]:
+        for at in SECOND:
             index = first.index + 1
             while True:
                 struck, found = virtually(partial(strike, scenario, trace, first, Point(at, index)))
@@ -201,7 +206,3 @@ def test_r1_r2_every_pair_of_faults_ends_in_the_declared_world(scenario, part):
                 index += 1
     tried("R1", "two faults, at every pair of points of provider, gateway and target", pairs, wrong)
     assert wrong == []
-
-
-#: The second of two faults: one of each sort.
-PAIRED = (At.NOT_REMEMBERED, At.ANSWER_LOST, At.BEFORE_WRITE)

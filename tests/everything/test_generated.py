@@ -7,6 +7,8 @@ from tests.generated import Maker
 from tests.worlds import SandboxWorld, virtually
 from workflows.outcome import Status
 
+pytestmark = pytest.mark.sweep
+
 SEEDS = range(40)
 
 

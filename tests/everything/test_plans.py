@@ -11,6 +11,8 @@ from tests.worlds import SandboxWorld, virtually
 from workflows.outcome import Outcome, ResourceStatus
 from workflows.planning import Plan, plan
 
+pytestmark = pytest.mark.sweep
+
 PAIRS = range(200)
 _STATUS_OF = {"FAIL": ResourceStatus.FAILED, "BLOCKED": ResourceStatus.BLOCKED, "KEEP": ResourceStatus.RETAINED}
 

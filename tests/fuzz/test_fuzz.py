@@ -12,6 +12,8 @@ from tests.fuzz.doors import Tally
 from tests.fuzz.mutations import EVENTS, as_json, as_yaml, events, garbled, misshapen, samples
 from tests.goals import tried
 
+pytestmark = pytest.mark.sweep
+
 #: CPU seconds that one small event may take, and that all take on average.
 _ONE, _MEAN = 1.0, 0.05
 _SHARES = 5

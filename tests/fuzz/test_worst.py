@@ -19,6 +19,8 @@ from workflows.problems import Invalid
 from workflows.reading import read_stack
 from workflows.references import resolve
 
+pytestmark = pytest.mark.sweep
+
 SIZE = 256 * 1024
 #: CPU seconds and bytes that the worst event of that size may take.
 _SECONDS, _BYTES = 2.0, 150 * 1024 * 1024

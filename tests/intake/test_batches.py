@@ -25,6 +25,8 @@ from tests.intake.batches import (
 )
 from tests.worlds import SandboxWorld
 
+pytestmark = pytest.mark.sweep
+
 PATTERNS = range(2**10)
 _SHARES = 4
 

@@ -16,6 +16,8 @@ from workflows.reading import read_stack
 from workflows.rules import RULES
 from workflows.schema import document_schema
 
+pytestmark = pytest.mark.sweep
+
 #: What a schema cannot say: references, and rules over several members.
 BEYOND = {"reference", "cycle", "option"} | {rule.number for rule in RULES if rule.refuses}
 EVENTS = Path(__file__).parents[2] / "events"

@@ -18,6 +18,8 @@ from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.outcome import Status
 
+pytestmark = pytest.mark.sweep
+
 KIB = 1024
 EVENT = RESULT = 256 * KIB
 ITEM = 400 * 1000

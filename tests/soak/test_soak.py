@@ -9,6 +9,8 @@ from tests.soak.simulation import Simulation
 from tests.soak.soak import Sum, lived, share
 from tests.worlds import virtually
 
+pytestmark = pytest.mark.sweep
+
 _PARTS, _LIVES = 10, 12
 
 

@@ -21,6 +21,8 @@ from workflows.kinds.kind import SETTLED
 from workflows.outcome import Status
 from workflows.request import Request
 
+pytestmark = pytest.mark.sweep
+
 LIMIT = 600.0
 STATUSES = [(kind, status) for kind in KINDS for status in kind.statuses if kind.meaning(status) is not SETTLED]
 

@@ -16,6 +16,8 @@ from tests.unknowns.switches import IDS, OTHERS, POSITIONS, QUESTIONS, declared_
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.outcome import Outcome, Status
 
+pytestmark = pytest.mark.sweep
+
 #: How many of a scenario's calls lose their answer, spread over it.
 _STRUCK = 2
 
