@@ -18,8 +18,8 @@ from workflows.run import Item, Run
 from workflows.stages import inside, set_aside
 from workflows.waiting import look
 
-#: Seconds between the last READY and the look that confirms it: one that wavers does so soon.
-_CONFIRM_SECONDS = 1.0
+#: Seconds between the last READY and the look that confirms it, which may be answered from somewhere else.
+_CONFIRM_SECONDS = 0.3
 #: Refusals that pass as a rule, and do not always.
 _REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE})
 
