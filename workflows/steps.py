@@ -288,8 +288,11 @@ async def _mark(
 def _memory(run: Run, wish: Wish) -> Memory:
     """Return what is remembered of a resource that is seen: also which it is, where its creation had no answer."""
     memory, seen = run.memory(wish.address), _present(run, wish)
-    known = replace(memory, made_in=memory.born(ours=seen.ours), id=seen.id, arn=seen.arn or memory.arn)
-    return replace(known, parent_id=run.parent_id(wish.address))
+    known = replace(memory, made_in=memory.born(ours=seen.ours))
+    if not seen.ours:
+        # What is only about to be taken over is known by its name until our tag is on it.
+        return known
+    return replace(known, id=seen.id, arn=seen.arn or memory.arn, parent_id=run.parent_id(wish.address))
 
 
 def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:

@@ -4,7 +4,7 @@ Everything that is random comes from the seed, and time is virtual, so a life re
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -91,7 +91,6 @@ class Simulation:
             busy=pick(("ValidationException", "ConflictException")),
             pending=pick(("ValidationException", "ConflictException")),
             consent_hops=pick((True, False)),
-            fills_defaults=pick((True, False)),
             failed_update_keeps_old=pick((True, False)),
             lists_whole_seconds=pick((True, False)),
             consent_seconds=pick((60.0, 600.0)),
@@ -188,8 +187,8 @@ class Simulation:
         world.plane.behaviour.limit_rates = False
         there, wanted = state(world), await self._alone(document)
         for name in sorted({*there, *wanted}):
-            if there.get(name) != wanted.get(name):
-                self._say(f"{name} is {there.get(name)} and should be {wanted.get(name)}")
+            for path, is_now, should_be in _differences(there.get(name), wanted.get(name), name):
+                self._say(f"{path} is {is_now} and should be {should_be}")
         world.sent()
         await self._settled(provision(document, "again"))
         if sent := world.sent():
@@ -208,6 +207,15 @@ class Simulation:
             self._documents.strangers(world.plane)
             await fresh._settled(provision(document, "alone"))  # noqa: SLF001 - a twin
             return state(world)
+
+
+def _differences(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield where two values differ, as deep as both are mappings."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in sorted({*one, *other}):
+            yield from _differences(one.get(name), other.get(name), f"{path}.{name}")
+    elif one != other:
+        yield path, one, other
 
 
 def _cancelled(error: BaseException) -> bool:
