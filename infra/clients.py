@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
 
 from infra.aws import CLIENT_CONFIG, Aws
@@ -22,6 +23,18 @@ from infra.settings import SettingsError, is_loopback
 _SANDBOX_REGION = "us-east-1"
 _SANDBOX_KEY = "sandbox"
 _SANDBOX_ACCOUNT = "000000000000"
+
+
+class _OneTry(AIOHTTPSession):  # type: ignore[misc]
+    """Sends a request once. aiohttp would send a GET, PUT or DELETE again when the connection breaks.
+
+    Updates and synchronizations are PUTs here, and one that took effect must not take effect twice.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)
+        session._retry_connection = False  # noqa: SLF001 - there is no other way to say so
+        return session
 
 
 async def open_clients(
@@ -44,7 +57,8 @@ async def open_clients(
     keys: dict[str, Any] = {}
     if credentials is None and local:
         keys = {"aws_access_key_id": _SANDBOX_KEY, "aws_secret_access_key": _SANDBOX_KEY}
-    config = AioConfig(**deepcopy(dict(CLIENT_CONFIG)))  # botocore writes into what it is given
+    # botocore writes into what it is given.
+    config = AioConfig(http_session_cls=_OneTry, **deepcopy(dict(CLIENT_CONFIG)))
     clients: dict[str, Any] = {}
     opening = anyio.Lock()
 
