@@ -210,6 +210,11 @@ class Scenario:
     #: How many changing calls one fault may have repeated: those that were in flight together.
     repeated: int = 2
 
+    @property
+    def after(self) -> Request:
+        """What is asked for once it has ended, and changes nothing."""
+        return self.then or self.request
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -294,22 +299,27 @@ async def _end(world: SandboxWorld, scenario: Scenario, trace: Trace, history: H
     outcome = await run_until_settled(world, history, scenario.request)
     mutating = len(world.sent())
     wrong = [] if history.struck else ["the fault never struck"]
-    if outcome.status is not trace.status:
-        wrong.append(f"ended {outcome.status}: {[f.message for f in outcome.failures]}")
     if mutating > trace.mutating + scenario.repeated * len(history.struck):
         wrong.append(f"{mutating} mutating calls where {trace.mutating} do")
-    then = scenario.then or scenario.request
     if any(point.at is At.LATE for point in history.struck):
         # What arrives after everything is done is a change by others: the next run mends it.
         await history.all_arrived()
-        await run_until_settled(world, History(), then.model_copy(update={"request_id": "mend"}))
-        world.sent()
+        await run_until_settled(world, History(), scenario.after.model_copy(update={"request_id": "mend"}))
+    return wrong + await wrong_in_the_end(world, scenario, trace, outcome)
+
+
+async def wrong_in_the_end(world: SandboxWorld, scenario: Scenario, trace: Trace, outcome: Outcome) -> list[str]:
+    """Say what is not as it should be once a request has ended; a further run is a part of that."""
+    world.sent()
+    wrong = []
+    if outcome.status is not trace.status:
+        wrong.append(f"ended {outcome.status}: {[f.message for f in outcome.failures]}")
     if snapshot(world) != trace.snapshot:
         wrong.append("the world is not as declared")
     if world.plane.world.records.doubles:
         wrong.append(f"doubled: {world.plane.world.records.doubles}")
     wrong += await unknown_to_ledger(world)
-    await run_until_settled(world, History(), then.model_copy(update={"request_id": "again"}))
+    await run_until_settled(world, History(), scenario.after.model_copy(update={"request_id": "again"}))
     if sent := world.sent():
         wrong.append(f"a further run sent {sent}")
     return wrong
