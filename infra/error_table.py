@@ -60,23 +60,26 @@ TABLE: tuple[Row, ...] = (
     _row(Verdict.BUSY, r"PENDING_AUTH|[Cc]oncurrent|in progress|try again", *_REFUSALS),
     _row(Verdict.BUSY, r"[Cc]oncurren|in flight|in progress|operations|at a time|[Ss]imultaneous|parallel",
          "ServiceQuotaExceededException", operation="*GatewayTarget*"),
-    _row(Verdict.BUSY, "", "ConflictException", operation="Delete*"),
-    _row(Verdict.BUSY, "", "ConflictException", operation="Update*"),
-    _row(Verdict.BUSY, "", "ConflictException", operation="Synchronize*"),
     # A create that conflicts without saying why: the documented cause is the name (agentcore-service 1.3, 1.4).
     _row(Verdict.EXISTS, "", "ConflictException", operation="Create*"),
+    _row(Verdict.BUSY, "", "ConflictException", "RetryableConflictException", "ConcurrentModificationException"),
     _row(Verdict.GONE, "", "ResourceNotFoundException", "NotFoundException"),
     _row(Verdict.DENIED, "", "AccessDeniedException", "UnauthorizedException", "AccessDenied", "ExpiredTokenException",
-         "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "InvalidSignatureException"),
+         "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "InvalidSignatureException",
+         "IncompleteSignature", "SignatureDoesNotMatch", "MissingAuthenticationToken", "NotAuthorized",
+         "OptInRequired", "SubscriptionRequiredException", "RequestExpired"),
     _row(Verdict.DENIED, "", "EncryptionFailure", "DecryptionFailure"),
     _row(Verdict.QUOTA, "", "ServiceQuotaExceededException", "ResourceLimitExceededException",
          "LimitExceededException"),
     _row(Verdict.UNKNOWN_OUTCOME, "", "InternalServerException", "InternalServerError", "ServiceUnavailable",
-         "ServiceUnavailableException", "InternalFailure", "InternalServiceError", "InternalServiceErrorException"),
+         "ServiceUnavailableException", "InternalFailure", "InternalServiceError", "InternalServiceErrorException",
+         "InternalException",
+         "RequestTimeoutException", "RequestAbortedException"),
     # Reading a runtime checks its private identity provider, and fails now and then (peer lessons B1, TF#48413).
     _row(Verdict.BUSY, "", "ValidationException", operation="GetAgentRuntime"),
     _row(Verdict.INVALID, "", "ValidationException", "InvalidParameterException", "InvalidRequestException",
-         "SerializationException", "ParamValidationError"),
+         "SerializationException", "ParamValidationError", "ValidationError", "MalformedHttpRequestException",
+         "RequestEntityTooLargeException", "UnknownOperationException"),
 )  # fmt: skip
 
 

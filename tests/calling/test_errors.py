@@ -1,35 +1,121 @@
 """What an error of AWS means is read from one table, and the table knows every error of the model."""
 
+from contextlib import suppress
+from functools import partial
+from random import Random
+
 import pytest
+from botocore.model import StructureShape
 
 from infra import service_model
-from infra.error_table import classify
-from infra.errors import Verdict
-from workflows.failures import OF_VERDICTS
+from infra.deadline import Deadline
+from infra.error_table import THROTTLES, classify
+from infra.errors import PASSING, CallFailed, Verdict
+from infra.retry import BUDGETS, attempts
+from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
+from tests.goals import tried
+from tests.worlds import virtually
+from workflows.failures import OF_VERDICTS, Actor
 from workflows.kinds import KINDS
 
 _V, _C, _Q = "ValidationException", "ConflictException", "ServiceQuotaExceededException"
-OPERATIONS = sorted(
-    {
-        getattr(kind.operations, name)
-        for kind in KINDS
-        for name in ("create", "get", "update", "delete", "list", "synchronize")
-        if getattr(kind.operations, name)
-    }
-    | {"ListTagsForResource", "TagResource", "UntagResource"}
-)
+#: Every operation that we call, by service.
+OPERATIONS: dict[str, set[str]] = {
+    CONTROL_PLANE: {"ListHarnessEndpoints", "DeleteHarnessEndpoint", "SynchronizeGatewayTargets"},
+    AGENT_REGISTRY: set(),
+    "secretsmanager": {"GetSecretValue", "DescribeSecret"},
+    "sts": {"GetCallerIdentity"},
+    "events": {"PutEvents"},
+}
+for _kind in KINDS:
+    OPERATIONS[_kind.service] |= {getattr(_kind.operations, n) for n in ("create", "get", "update", "delete", "list")}
+    OPERATIONS[_kind.service] |= {"ListTagsForResource", "TagResource", "UntagResource"}
+#: Errors of any AWS service with their status: the page "Common errors", and the codes of its older services.
+COMMON = {
+    "AccessDeniedException": 403, "AccessDenied": 403, "ExpiredTokenException": 403, "ExpiredToken": 400,
+    "IncompleteSignature": 403, "InternalFailure": 500, "InternalServerException": 500, "InternalServerError": 500,
+    "InvalidClientTokenId": 403, "InvalidSignatureException": 403, "MalformedHttpRequestException": 400,
+    "MissingAuthenticationToken": 403, "NotAuthorized": 401, "OptInRequired": 403, "RequestAbortedException": 400,
+    "RequestEntityTooLargeException": 413, "RequestExpired": 400, "RequestTimeoutException": 408,
+    "ServiceUnavailable": 503, "ServiceUnavailableException": 503, "SignatureDoesNotMatch": 403,
+    "SerializationException": 400, "Throttling": 400, "ThrottlingException": 429, "TooManyRequestsException": 429,
+    "UnknownOperationException": 404, "UnrecognizedClientException": 403, "ValidationError": 400,
+    "ValidationException": 400, "BadGateway": 502, "GatewayTimeout": 504, "RequestLimitExceeded": 503,
+}  # fmt: skip
+#: Errors below 500 after which nobody knows whether the call took effect.
+UNANSWERED = frozenset({"RequestTimeoutException", "RequestAbortedException"})
+MODELLED = (CONTROL_PLANE, AGENT_REGISTRY)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_modelled_error_has_a_verdict(operation):
-    """R12: no error that the model lists for an operation is unknown to the table."""
-    for shape in service_model.operation(operation).error_shapes:
-        assert classify(operation, shape.name, "") is not Verdict.UNKNOWN, shape.name
+def errors_of(service: str) -> dict[str, int]:
+    """Return every error that the model of a service knows of any operation, and the common ones, by status."""
+    model = service_model.service(service)
+    shapes = [shape for name in model.operation_names for shape in model.operation_model(name).error_shapes]
+    if service not in MODELLED:
+        # Of a large neighbour only what its operations list.
+        shapes = [shape for name in OPERATIONS[service] for shape in model.operation_model(name).error_shapes]
+    return COMMON | {shape.name: _status(shape) for shape in shapes}
 
 
-def test_every_verdict_says_who_must_act():
+def _status(shape: StructureShape) -> int:
+    """Return the status of an error; the models of neighbours do not say it."""
+    return int(shape.metadata.get("error", {}).get("httpStatusCode", 500 if shape.name.startswith("Internal") else 400))
+
+
+async def tries_of(operation: str, verdict: Verdict) -> int:
+    """Return how often a call is sent that always fails with a verdict; it is given up some time."""
+    sent = 0
+    with suppress(CallFailed):
+        async for attempt in attempts(operation, Deadline(), Random(0).uniform):
+            with attempt:
+                sent += 1
+                raise CallFailed(operation, verdict, "", "")
+    return sent
+
+
+@pytest.mark.parametrize("service", OPERATIONS)
+def test_r12_every_error_of_every_operation_means_something(service):
+    """It has a verdict, somebody who must act and what to do; and it either passes or is final."""
+    pairs = [(name, code, status) for name in OPERATIONS[service] for code, status in errors_of(service).items()]
+    wrong = []
+    for operation, code, status in sorted(pairs):
+        verdict = classify(operation, code, "", status=status)
+        actor, advice = OF_VERDICTS[verdict]
+        fine = verdict is not Verdict.UNKNOWN and actor in Actor and advice.endswith(".")
+        # What may have taken effect is told from a refusal, in both directions.
+        open_end = (status >= 500 and code not in THROTTLES) or code in UNANSWERED
+        fine = fine and (verdict is Verdict.UNKNOWN_OUTCOME) == open_end
+        wrong += [] if fine else [f"{operation} {code}: {verdict}"]
+    tried("R12", "errors of the models and of any AWS service, of every operation that is called", len(pairs), wrong)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("operation", ["CreateGateway", "GetGateway", "UpdateGateway", "DeleteGateway"])
+def test_r12_what_passes_is_tried_again_and_what_is_final_is_not(operation, verdict):
+    """A verdict that passes has a budget, or is left to the next run; one that is final is sent once."""
+    sent = virtually(partial(tries_of, operation, verdict))
+    budget = BUDGETS.get(verdict)
+    # Without an answer an update may have taken effect: the next step looks, and it passes all the same.
+    blind = verdict is Verdict.UNKNOWN_OUTCOME and operation.startswith(("Update", "Delete"))
+    fine = sent == 1 if budget is None or blind else 1 < sent <= budget.tries
+    tried("R12", "verdicts of creations, reads, updates and deletions", violations=not fine)
+    assert fine, sent
+    assert verdict not in PASSING or budget is not None
+
+
+def test_r12_every_verdict_says_who_must_act():
     """Whatever AWS refuses, somebody is told what to do."""
+    tried("R12", "verdicts that say who must act", len(Verdict), set(OF_VERDICTS) ^ set(Verdict))
     assert set(OF_VERDICTS) == set(Verdict)
+
+
+def test_r12_an_unknown_error_is_final():
+    """What neither a model nor the table knows is said in the service's words, and tried once more at most."""
+    verdict = classify("CreateGateway", "NovelException", "?", status=418)
+    tried("R12", "an unknown error")
+    assert verdict is Verdict.UNKNOWN
+    assert (BUDGETS[verdict].tries, verdict in PASSING) == (2, False)
 
 
 @pytest.mark.parametrize(

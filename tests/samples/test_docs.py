@@ -11,11 +11,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from infra.error_table import classify
-from infra.errors import Verdict
 from workflows.authority import Grants
 from workflows.coverage import LISTED, UNEXPRESSED, methods
-from workflows.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,23 +97,3 @@ def test_reasons_are_of_members_that_exist():
     known = {(one.name, member) for one in methods() for member in one.reasons or {}}
     names = {member for _, member in known}
     assert all(key in known if key[0] != "*" else key[1] in names for key in UNEXPRESSED)
-
-
-def test_every_error_of_every_method_means_something():
-    """An error that the model gains is given a meaning before it is met."""
-    operations = {
-        (kind.operations, name)
-        for kind in KINDS
-        for name in (
-            kind.operations.create,
-            kind.operations.get,
-            kind.operations.update,
-            kind.operations.delete,
-            kind.operations.list,
-        )
-    }
-    for known, name in operations:
-        model = known.model(name)
-        for error in model.error_shapes:
-            status = int(error.metadata.get("error", {}).get("httpStatusCode", 400))
-            assert classify(name, error.name, "", status=status) is not Verdict.UNKNOWN, (name, error.name)
