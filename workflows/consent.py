@@ -17,12 +17,13 @@ _SOONEST, _LATEST = 30.0, 300.0
 class Waiting:
     """How a stack waits for consent: since when (seconds since the epoch), and what was told last."""
 
-    generation: int
+    #: With a word of its own for the rollback of a generation.
+    generation: int | str
     since: float
     told: str = ""
 
     @classmethod
-    def read(cls, item: Item, generation: int, now: float) -> "Waiting":
+    def read(cls, item: Item, generation: int | str, now: float) -> "Waiting":
         """Read what a stack's item says; a new wait where it says nothing of this generation."""
         held: Mapping[str, Any] = item.get("consent") or {}
         if held.get("generation") != generation:

@@ -54,6 +54,8 @@ class Job:
     allowed: Allowed | None = None
     stack: Stack | None = None
     standing: Standing | None = None
+    #: Whether a rollback is under way.
+    goes_back: bool = False
 
     async def do(self) -> Outcome:
         """Do it, and return what came of it. Raises Invalid, or CallFailed when AWS cannot be asked at all."""
@@ -151,13 +153,22 @@ class Job:
         guard = partial(_guard, book, self._until)
         outcome = self._of_results(accepted, run, await guarded(partial(_work, run), guard))
         outcome = self._unless_stuck(accepted, outcome, self.request.request_id)
-        if outcome.status is Status.AWAITING_CONSENT and self.stack is not None:
-            now, timeout = self.started.timestamp(), float(self.stack.consent_timeout)
-            waiting = Waiting.read(accepted.item, accepted.generation, now)
-            if waiting.overdue(timeout, now):
-                return given_up(outcome, timeout)
-            return replace(outcome, retry_after=waiting.look_again(now))
-        return outcome
+        return self._unless_overdue(accepted, outcome)
+
+    def _waiting(self, accepted: Accepted) -> Waiting:
+        """Return how this generation waits for consent; its rollback has a time of its own."""
+        of = f"{accepted.generation} rollback" if self.goes_back else accepted.generation
+        return Waiting.read(accepted.item, of, self.started.timestamp())
+
+    def _unless_overdue(self, accepted: Accepted, outcome: Outcome) -> Outcome:
+        """Give up what nobody consented to in time; else say when to look again."""
+        if outcome.status is not Status.AWAITING_CONSENT or self.stack is None:
+            return outcome
+        now, timeout = self.started.timestamp(), float(self.stack.consent_timeout)
+        waiting = self._waiting(accepted)
+        if waiting.overdue(timeout, now):
+            return given_up(outcome, timeout)
+        return replace(outcome, retry_after=waiting.look_again(now))
 
     def _unless_stuck(self, accepted: Accepted, outcome: Outcome, what: str) -> Outcome:
         """Give up what has not moved for too long; note since when it stands still."""
@@ -176,7 +187,7 @@ class Job:
             return replace(outcome, news=_moved(outcome, accepted.item)), {}
         if outcome.status is not Status.AWAITING_CONSENT:
             return outcome, {"consent": None}
-        before = Waiting.read(accepted.item, accepted.generation, self.started.timestamp())
+        before = self._waiting(accepted)
         now = before.telling(outcome)
         if now == before:
             return replace(outcome, news=False), now.item()
@@ -187,7 +198,7 @@ class Job:
 
     async def _back(self, accepted: Accepted, book: Book, failed: Outcome | None) -> Outcome:
         """Return to the last READY document, or go on with doing so."""
-        item = accepted.item
+        item, self.goes_back = accepted.item, True
         if failed is not None:
             item = {**item, **rollback.begun(accepted.generation, failed)}
             await book.note({"rollback": item["rollback"]})
@@ -205,6 +216,7 @@ class Job:
         run.warnings += rollback.not_undone(run, results, item)
         outcome = self._of_results(accepted, run, results)
         outcome = self._unless_stuck(accepted, outcome, f"{self.request.request_id} rollback")
+        outcome = self._unless_overdue(accepted, outcome)
         return replace(outcome, status=rollback.ended(outcome.status), undone=undone)
 
     def _prepare(self, accepted: Accepted, book: Book) -> Run:
