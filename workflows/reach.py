@@ -86,6 +86,7 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
         case Action.FAIL:
             return replace(result_of(run, item, ResourceStatus.FAILED, decision.reason), failure=decision.failure)
         case Action.CONSENT:
+            await steps.know(run, wish)
             return awaiting_consent(run, item, decision.reason)
         case Action.LOOK:
             await look(run, item)

@@ -269,6 +269,12 @@ async def settle(run: Run, wish: Wish) -> None:
         await run.book.remember(known)
 
 
+async def know(run: Run, wish: Wish) -> None:
+    """Remember which resource it is, where its creation had no answer."""
+    if run.memory(wish.address).in_doubt_since is not None and _present(run, wish).ours:
+        await run.book.remember(_memory(run, wish))
+
+
 async def _mark(
     run: Run, wish: Wish, memory: Memory, mark: Mapping[str, Any], versions: Mapping[str, str] | None = None
 ) -> None:
