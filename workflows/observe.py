@@ -78,6 +78,10 @@ class Observer:
         """Read lists afresh the next time: something was made meanwhile."""
         self._ids.clear()
 
+    async def proven(self, seen: Seen) -> Seen:
+        """Ask whose a resource is where the name is the id: ours may have been deleted, and another one made since."""
+        return await self._owned(seen) if seen.ours and seen.kind.id_member == "name" else seen
+
     async def _owned(self, seen: Seen) -> Seen:
         """Ask for the tags of a resource that the ledger does not know, to see whose it is.
 

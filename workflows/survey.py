@@ -26,7 +26,11 @@ async def _top(run: Run, address: str) -> None:
     """Look a resource up, and what stands under it. What AWS refuses or is slow with stops this resource alone."""
     item = run.items[address]
     try:
-        run.seen[address] = await run.observer.resource(item.kind, item.name, run.memory(address))
+        seen = await run.observer.resource(item.kind, item.name, run.memory(address))
+        if seen is not None and run.back_to is not None and not item.wanted:
+            # A rollback is about to delete it.
+            seen = await run.observer.proven(seen)
+        run.seen[address] = seen
         if children(item.kind) and run.seen[address] is not None:
             await list_children(run, address)
     except (CallFailed, OutOfTime) as failed:

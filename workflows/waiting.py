@@ -9,7 +9,7 @@ from workflows.decide import VISIBLE_WITHIN
 from workflows.kinds.kind import Phase
 from workflows.memory import Memory
 from workflows.run import Item, Run
-from workflows.state import Seen, earlier
+from workflows.state import Seen, earlier, time_text
 
 #: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
 _STALE = 10.0
@@ -67,6 +67,8 @@ async def _wait_for(
             return not appears and (leaving or not fresh)
         if appears:
             return True
+        if leaving and _another(before, seen):
+            return True
         if leaving and anyio.current_time() - began < _STALE:
             return False
         lagging = before is not None and earlier(seen.updated, before.updated)
@@ -78,6 +80,9 @@ async def _wait_for(
     )
     if shown is None or before is None:
         run.seen[item.address] = shown
+    elif leaving and _another(before, shown):
+        # Ours is gone; whose this one is, is asked when it is looked up by its name.
+        run.seen[item.address] = None
     elif shown.full:
         run.seen[item.address] = replace(before, body=shown.body, full=True)
     else:
@@ -86,6 +91,14 @@ async def _wait_for(
         # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
         full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
         run.seen[item.address] = replace(before, body={**body, **shown.body}, full=full)
+
+
+def _another(before: Seen | None, seen: Seen) -> bool:
+    """Tell whether what bears a name that is an id was made after what bore it before."""
+    member = seen.kind.created_member
+    if before is None or seen.kind.id_member != "name" or not (before.body.get(member) and seen.body.get(member)):
+        return False
+    return time_text(before.body[member]) != time_text(seen.body[member])
 
 
 async def look(run: Run, item: Item) -> None:
