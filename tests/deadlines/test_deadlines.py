@@ -19,7 +19,7 @@ from workflows.outcome import Status
 #: Seconds of a function's time that are tried: every half second where runs are cut short, and some beyond.
 TIMES = [step / 2 for step in (*range(1, 90), *range(90, 181, 5))]
 #: At how many moments of a run it is killed.
-KILLS = 40
+KILLS = 30
 #: Seconds that a change takes to be answered: just within what is left for it.
 SLOW = 19.0
 
