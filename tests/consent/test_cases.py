@@ -21,6 +21,8 @@ from tests.worlds import SandboxWorld, provision
 from workflows.outcome import Outcome, Status
 from workflows.request import Request
 
+pytestmark = pytest.mark.sweep
+
 #: Seconds for which the stack waits for a person, and within which every request has ended.
 PATIENCE, BOUND = 3000.0, 9000.0
 #: More turns of the state machine than waiting for so long takes.

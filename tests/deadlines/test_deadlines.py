@@ -16,6 +16,8 @@ from tests.worlds import SandboxWorld, provision, virtually
 from workflows.memory import stack_key
 from workflows.outcome import Status
 
+pytestmark = pytest.mark.sweep
+
 #: Seconds of a function's time that are tried: every half second where runs are cut short, and some beyond.
 TIMES = [step / 2 for step in (*range(1, 90), *range(90, 181, 5))]
 #: At how many moments of a run it is killed.

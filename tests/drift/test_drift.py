@@ -19,6 +19,8 @@ from tests.worlds import SandboxWorld, virtually
 from workflows.kinds import Kind
 from workflows.outcome import Status
 
+pytestmark = pytest.mark.sweep
+
 #: Members that no read shows as they are declared, so that nobody can see that they were changed.
 UNSEEN = {kind.section: kind.secrets | kind.ending | kind.derived for kind, _ in MEMBERS}
 UNSEEN["apiKeyCredentialProviders"] |= {"apiKeySecretConfig"}

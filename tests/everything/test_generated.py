@@ -14,6 +14,8 @@ from tests.goals import tried
 from tests.worlds import SandboxWorld, virtually
 from workflows.outcome import Status
 
+pytestmark = pytest.mark.sweep
+
 #: Documents that are applied twice, in how many parts, so that they spread over processes.
 _DOCUMENTS, _PARTS = 1_000, 20
 #: How likely an optional member is declared.

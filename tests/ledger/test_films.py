@@ -13,6 +13,8 @@ from tests.ledger.films import films as of_today
 from tests.worlds import SandboxWorld, virtually
 from workflows.memory import SCHEMA
 
+pytestmark = pytest.mark.sweep
+
 FILMS = sorted(GOLDEN.glob("v*.jsonl"))
 
 

@@ -18,6 +18,8 @@ from tests.worlds import SandboxWorld, provision, virtually
 from workflows.kinds import Kind
 from workflows.outcome import Status
 
+pytestmark = pytest.mark.sweep
+
 LOST = (At.ANSWER_LOST, At.EFFECT_LOST)
 
 

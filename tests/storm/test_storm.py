@@ -26,6 +26,8 @@ from tests.storm.stacks import CALM, STORM, weather
 from tests.worlds import virtually
 from workflows.outcome import Status
 
+pytestmark = pytest.mark.sweep
+
 STACKS = 50
 #: Seconds after the storm within which everything is done.
 AFTERWARDS = 120.0
