@@ -83,11 +83,11 @@ def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
 
 
 def _secrets_to_compare(run: Run) -> set[SecretReference]:
-    """Return the secrets of resources that exist and are ours to change."""
+    """Return the secrets of resources that exist, shown yet or not, and are ours to change."""
     if run.mode is not Mode.PROVISION:
         return set()
     mine = [item for item in run.items.values() if item.wanted and not item.options.existing]
-    there = [item for item in mine if run.seen.get(item.address) is not None]
+    there = [one for one in mine if run.seen.get(one.address) is not None or run.memory(one.address).exists]
     return {reference for item in there for reference in run.secrets_of(item.resource).values()}
 
 
