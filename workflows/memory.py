@@ -61,6 +61,8 @@ class Memory:
     sent: Mapping[str, Any] | None = None
     #: The fingerprint of what updates before that set, which a failed one may leave in force.
     lingering: Mapping[str, Any] | None = None
+    #: Until when that is kept: a call without an answer may still arrive.
+    lingers_until: float = 0.0
     waits_on: tuple[str, ...] = ()
     secret_versions: Mapping[str, str] = field(default_factory=dict)
     #: Creates and updates begun in this generation, and what the last failed one said.

@@ -27,6 +27,8 @@ _MOST_WORN_TOKENS = 30
 _NO_EFFECT = frozenset({Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.QUOTA, Verdict.NOT_YET})
 #: Seconds between two looks at endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
+#: Seconds after which a call without an answer arrives no more.
+_LATEST = 3600.0
 #: Unanswered calls that one mark keeps.
 _MOST_DOUBTS = 5
 
@@ -138,9 +140,8 @@ async def update(run: Run, wish: Wish) -> None:
     run.seen[wish.address] = seen = replace(seen, body=answer, full=_whole(wish, answer))
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
     # And what an update before it set may be in force again, should this one fail.
-    lingering = reduce(either, (memory.lingering, memory.sent, *(d["declared"] for d in memory.doubtful)))
-    memory = replace(memory, sent=fingerprint(_declared(wish)), stale_tags=tuple(sorted(memory.doubtful_tags)))
-    memory = replace(memory, lingering=lingering)
+    memory = replace(_lingering(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
+    memory = replace(memory, sent=fingerprint(_declared(wish)))
     await run.book.remember(_taken(memory, wish, run, seen, versions))
 
 
@@ -240,7 +241,9 @@ async def synchronize(run: Run, wish: Wish) -> None:
 
 async def settle(run: Run, wish: Wish) -> None:
     """Remember that a resource is as declared."""
-    memory, seen = _memory(run, wish), _present(run, wish)
+    memory, seen = _lingering(run, _memory(run, wish)), _present(run, wish)
+    if run.now() > memory.lingers_until:
+        memory = replace(memory, lingering=None, lingers_until=0.0)
     item = run.items[wish.address]
     if memory.applied is None and memory.incarnation == 0:
         message = "taken over as it stands: its secrets and members that are not declared are taken as current"
@@ -253,7 +256,6 @@ async def settle(run: Run, wish: Wish) -> None:
         pending=None,
         applied=fingerprint(_declared(wish)),
         sent=None,
-        lingering=None,
         refused_since=0.0,
         created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",
         ending=wish.ending,
@@ -289,6 +291,13 @@ async def _mark(
     doubtful = [one for one in memory.doubtful if one != doubt] + ([doubt] if declares else [])
     pending = {**mark, "at": run.now(), "doubtful": doubtful[-_MOST_DOUBTS:]}
     await run.book.remember(replace(memory, pending=pending))
+
+
+def _lingering(run: Run, memory: Memory, *more: Any) -> Memory:
+    """Return a memory that keeps what calls without an answer declared: they may arrive later yet."""
+    doubtful = [one["declared"] for one in memory.doubtful]
+    until = run.now() + _LATEST if doubtful else memory.lingers_until
+    return replace(memory, lingering=reduce(either, (memory.lingering, *more, *doubtful)), lingers_until=until)
 
 
 def _memory(run: Run, wish: Wish) -> Memory:

@@ -282,6 +282,9 @@ async def strike(scenario: Scenario, trace: Trace, *faults: Point) -> tuple[list
     await scenario.prepare(world)
     world.sent()
     history = History(faults)
+    # A creation that arrives twice is one as long as its token is remembered; what follows from a service that
+    # forgets tokens with what they made, nobody can mend.
+    world.behaviour.tokens_outlive = any(point.at is At.LATE for point in faults)
     wrong: list[str] = []
     try:
         wrong += await _end(world, scenario, trace, history)
