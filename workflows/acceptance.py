@@ -93,6 +93,11 @@ async def accept(ledger: Ledger, partition: str, request: Request, digest: str, 
         return Accepted(judged["generation"], judged.get("document"), judged, new)
 
 
+def finished(item: Item, request_id: str) -> bool:
+    """Tell whether the request in force is this one, and has a final outcome."""
+    return item.get("requestId") == request_id and (item.get("outcome") or {}).get("status") in FINAL
+
+
 def knows(item: Item, request_id: str) -> bool:
     """Tell whether a request was accepted for a stack, whatever it asked for."""
     return request_id in item["recent"] or request_id in item.get("synchronizations", ())

@@ -43,12 +43,25 @@ class Book:
     run_id: str
     generation: int
     memories: dict[str, Memory] = field(default_factory=dict)
+    #: The stack's item as it was when the lease was taken.
+    item: Item = field(default_factory=dict)
 
     @classmethod
     async def open(
-        cls, ledger: Ledger, partition: str, run_id: str, generation: int, *, now: float, until: float
+        cls,
+        ledger: Ledger,
+        partition: str,
+        run_id: str,
+        generation: int,
+        *,
+        now: float,
+        until: float,
+        request: str = "",
     ) -> "Book":
-        """Take the stack's lease and read what is remembered. Raises LeaseHeld or LeaseLost."""
+        """Take the stack's lease and read what is remembered. Raises LeaseHeld or LeaseLost.
+
+        `request` is the id of a request that must not have been finished since it was accepted.
+        """
         key = stack_key(partition)
         item = await ledger.get(key) or {}
         lease = item.get("lease")
@@ -69,7 +82,7 @@ class Book:
             await ledger.write(Put(key, taken, when={"version": item.get("version")}))
         except ConditionFailed:
             raise LeaseHeld(1.0) from None
-        return cls(ledger, partition, run_id, generation, await memories_of(ledger, partition))
+        return cls(ledger, partition, run_id, generation, await memories_of(ledger, partition), taken)
 
     def of(self, address: str, kind: str, name: str, parent: str | None) -> Memory:
         """Return what is remembered of a resource; a new memory where there is nothing."""

@@ -16,7 +16,7 @@ from infra.aws import Calls
 from infra.errors import OutOfTime
 from infra.tasks import guarded
 from workflows import rollback
-from workflows.acceptance import Accepted, Refused, accept, note_request, synchronization_of
+from workflows.acceptance import Accepted, Refused, accept, finished, note_request, synchronization_of
 from workflows.act import act
 from workflows.answers import kept, tell
 from workflows.authority import Allowed
@@ -86,8 +86,8 @@ class Job:
             return self._outcome(accepted, Status.IN_PROGRESS, reason=str(late), retry=retry)
         except LeaseLost:
             item = await context.ledger.get(stack_key(self.partition)) or {}
-            if _finished(item, request.request_id):
-                # An operator ended it.
+            if finished(item, request.request_id):
+                # Another delivery of it did, or an operator ended it.
                 ended = item["outcome"]
                 return self._refused(Refused(Status(ended["status"]), ended["reason"], None, ended))
             # A synchronization is of no generation: it is still to be done, on what is in force then.
@@ -123,10 +123,13 @@ class Job:
         now = self.started.timestamp()
         # It counts from now, as accepting may have taken long; a run of hours renews it.
         until = self._until()
-        book = await Book.open(
-            self.context.ledger, self.partition, self.run_id, accepted.generation, now=now, until=until
-        )
+        mine = (self.partition, self.run_id, accepted.generation)
+        book = await Book.open(self.context.ledger, *mine, now=now, until=until)
         try:
+            # Another delivery may have gone on with the request since it was accepted here, or finished it.
+            accepted = replace(accepted, item=book.item)
+            if self.request.mode is not Mode.SYNCHRONIZE and finished(book.item, self.request.request_id):
+                raise LeaseLost
             outcome = await self._forward(accepted, book)
             if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
                 outcome = await self._back(accepted, book, outcome)
@@ -286,10 +289,6 @@ class Job:
         accepted = Accepted(refused.generation or 0, None, {})
         outcome = self._outcome(accepted, refused.status, reason=refused.reason)
         return replace(outcome, earlier=refused.outcome)
-
-
-def _finished(item: Mapping[str, Any], request_id: str) -> bool:
-    return item.get("requestId") == request_id and (item.get("outcome") or {}).get("status") in FINAL
 
 
 def _moved(outcome: Outcome, item: Mapping[str, Any]) -> bool:

@@ -1,6 +1,8 @@
 """Reads a stack document: shape, types, references, secrets and rules, every mistake at once."""
 
+import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -20,6 +22,8 @@ from workflows.stack import CONSENT_TIMEOUT, NAME, OWNER_TAG, RESERVED, Resource
 _UNTIL_RESOLVED = frozenset({"string_pattern_mismatch", "string_too_short", "string_too_long", "literal_error"})
 #: Members that hold a URL end so; what is wrong with one is of this kind.
 _URLS, _URL = ("url", "endpoint", "uri", "issuer"), "url"
+#: Characters of a document that is kept for when it comes again.
+_KEPT = 256_000
 _SECTIONS = frozenset(kind.section for kind in KINDS if kind.parent is None)
 
 
@@ -41,6 +45,17 @@ def read_stack(document: Any) -> Stack:
         raise Invalid([Problem("", "type", "a stack document is a mapping with the members stack and sections")])
     if problem := unfit(document):
         raise Invalid([problem])
+    text = json.dumps(document)
+    return _read_before(text) if len(text) <= _KEPT else _read(document)
+
+
+@lru_cache(maxsize=8)
+def _read_before(text: str) -> Stack:
+    """Read a document once: it comes again with every turn of a request. Nobody changes what is returned."""
+    return _read(json.loads(text))
+
+
+def _read(document: Mapping[str, Any]) -> Stack:
     problems: list[Problem] = []
     head = _head(document, problems)
     resources = {r.address: r for r in _resources(document, problems)}

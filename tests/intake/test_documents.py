@@ -216,3 +216,16 @@ def test_aliases_do_not_blow_a_document_up():
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     with pytest.raises(Unreadable, match="too many values"):
         parse("\n".join(lines))
+
+
+async def test_a_document_is_read_once_and_never_changed(world):
+    """What a run was given of a document is what the next is given: the same, as it was read first."""
+    document = yaml.safe_load((EVENTS / "every-kind.yaml").read_text("utf-8"))
+    first = read_stack(document)
+    before = {address: copy.deepcopy(resource.declared) for address, resource in first.resources.items()}
+    for _ in range(2):
+        assert (await world.apply(document)).status is Status.READY
+    again = read_stack(copy.deepcopy(document))
+    assert again is first
+    assert {address: resource.declared for address, resource in again.resources.items()} == before
+    assert again.document == document
