@@ -48,20 +48,9 @@ class Book:
 
     @classmethod
     async def open(
-        cls,
-        ledger: Ledger,
-        partition: str,
-        run_id: str,
-        generation: int,
-        *,
-        now: float,
-        until: float,
-        request: str = "",
+        cls, ledger: Ledger, partition: str, run_id: str, generation: int, *, now: float, until: float
     ) -> "Book":
-        """Take the stack's lease and read what is remembered. Raises LeaseHeld or LeaseLost.
-
-        `request` is the id of a request that must not have been finished since it was accepted.
-        """
+        """Take the stack's lease and read what is remembered. Raises LeaseHeld or LeaseLost."""
         key = stack_key(partition)
         item = await ledger.get(key) or {}
         lease = item.get("lease")

@@ -126,10 +126,8 @@ class Job:
         mine = (self.partition, self.run_id, accepted.generation)
         book = await Book.open(self.context.ledger, *mine, now=now, until=until)
         try:
-            # Another delivery may have gone on with the request since it was accepted here, or finished it.
+            # Another delivery may have gone on with the request since it was accepted here.
             accepted = replace(accepted, item=book.item)
-            if self.request.mode is not Mode.SYNCHRONIZE and finished(book.item, self.request.request_id):
-                raise LeaseLost
             outcome = await self._forward(accepted, book)
             if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
                 outcome = await self._back(accepted, book, outcome)
@@ -149,7 +147,12 @@ class Job:
         return self.context.now().timestamp() + min(max(self.calls.deadline.remaining(), 0.0), 3600.0)
 
     async def _forward(self, accepted: Accepted, book: Book) -> Outcome | None:
-        """Do what is asked for; None where that was given up before, and a rollback is under way."""
+        """Do what is asked for; None where that was given up before, and a rollback is under way.
+
+        Raises LeaseLost, also where another delivery of the request has finished it.
+        """
+        if self.request.mode is not Mode.SYNCHRONIZE and finished(accepted.item, self.request.request_id):
+            raise LeaseLost
         run = self._prepare(accepted, book)
         if run.mode is Mode.PROVISION and rollback.is_under_way(accepted.item, accepted.generation):
             return None

@@ -7,7 +7,19 @@ from functools import partial
 import anyio
 import pytest
 
-from tests.concurrency.cases import CASES, Case, applied, changed, expected, judge, nothing, quick, removal
+from tests.concurrency.cases import (
+    CASES,
+    Case,
+    applied,
+    changed,
+    expected,
+    judge,
+    nothing,
+    quick,
+    removal,
+    rolling,
+    will_fail,
+)
 from tests.concurrency.workers import History, Trouble, Worker, consume
 from tests.documents import small_stack
 from tests.goals import tried
@@ -23,6 +35,13 @@ PAIRS = (
     Case("provision", nothing, (provision(SMALL, "a", generation=2), provision(SMALL, "a", generation=2))),
     Case("update", applied, (provision(changed(), "a", generation=2), provision(changed(), "a", generation=2))),
     Case("overtaken", applied, (provision(changed(), "a", generation=2), provision(small_stack(2), "b", generation=3))),
+    Case(
+        "rolled back",
+        will_fail,
+        (provision(rolling(), "a", generation=2), provision(rolling(), "a", generation=2)),
+        Status.ROLLED_BACK,
+        provision(small_stack(2), "c", generation=3),
+    ),
     Case(
         "made and removed",
         nothing,
@@ -63,8 +82,8 @@ async def _woken(case: Case, shown: dict, trouble: Trouble, ahead: float) -> lis
         outcome = await consume(second, case.requests[1])
         first.frozen_until = 0.0
     wrong = [] if outcome.status is case.ends else [f"the second ended {outcome.status}"]
-    spare = ahead > 0 and history.created_late
-    wrong += [*history.unmarked, *history.broken, *await judge(world, case, shown, spare=spare)]
+    judged = await judge(world, case, shown, spare=history.created_late)
+    wrong += [*history.unmarked, *history.broken, *judged]
     world.close()
     return [f"{case.name}, {trouble}, {ahead:.0f} s ahead: {one}" for one in wrong]
 
