@@ -141,3 +141,38 @@ def test_r6_many_zombies(case):
         wrong += virtually(partial(_herd, case, (2, 3, 4, 6, 9, 16)[seed], seed))
     tried("R6", "2 to 16 workers with clocks an hour off, killed and frozen", 6, wrong)
     assert wrong == []
+
+
+async def _overslept(at: int) -> tuple[bool, list[str]]:
+    """Freeze a delivery before it has the lease until another has rolled the request back; return what it then did."""
+    case = next(one for one in PAIRS if one.name == "rolled back")
+    world, history = quick(), History()
+    await case.prepare(world)
+    first = Worker(world, history, "a", slow=0.1, trouble=Trouble(at, after=False, seconds=math.inf))
+    outcomes = []
+
+    async def deliver() -> None:
+        outcomes.append(await first.deliver(case.requests[0]))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(deliver)
+        await first.struck.wait()
+        early = "a" not in history.takers
+        if early:
+            await consume(lambda number: Worker(world, history, f"b-{number}", slow=0.1), case.requests[1])
+        world.sent()
+        first.frozen_until = 0.0
+    sent = world.sent()
+    world.close()
+    ended = [] if outcomes[0].status is case.ends else [f"it ended {outcomes[0].status}"]
+    return early, [*sent, *ended]
+
+
+def test_r6_a_delivery_that_slept_while_another_finished_does_nothing():
+    """What was accepted and finished since is answered as it ended, and not done again."""
+    found = [virtually(partial(_overslept, at)) for at in range(8)]
+    early = [wrong for first, wrong in found if first]
+    wrong = [one for ones in early for one in ones]
+    tried("R6", "a delivery frozen before it has the lease until another has finished", len(early), wrong)
+    assert len(early) > 2
+    assert wrong == []
