@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
+# One more than there are cores: those that run what was built wait for it most of the time.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ demo: $(STAMP) ## Provision the sample stack in the sandbox, twice
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 # A seed that fails is lived again by LIVES=1.
 SECONDS ?= 600
@@ -46,7 +48,7 @@ seeded: $(STAMP) ## Put faults into copies of the code, and have the suite notic
 	@$(BIN)/python tests/seeded/seeded.py $(ONLY)
 
 record: $(STAMP) ## Write down which AWS operations the suite performs, from which policies are checked
-	@RECORD=1 $(BIN)/python -m pytest -n auto --dist loadgroup tests
+	@RECORD=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests
 
 check: $(STAMP) ## Lint, types, imports, the template and its state machines
 	@$(BIN)/ruff check .
