@@ -70,16 +70,19 @@ def rounded(cases: int) -> int:
 def claimed(text: str) -> dict[Row, tuple[int, int]]:
     """Return the rows of the page: cases and violations by goal and what was tried."""
     table = text.partition(_BEGIN)[2].partition(_END)[0]
-    cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines() if "|" in line]
+    cells = [
+        [cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.splitlines() if "|" in line
+    ]
     return {(one[0], one[2]): (int(one[3].replace(",", "")), int(one[4])) for one in cells[2:]}
 
 
 def table(rows: Mapping[Row, tuple[int, int]]) -> str:
-    """Return the page's table, goal by goal."""
-    order = list(GOALS)
+    """Return the page's table, goal by goal; what holds is said once of each."""
+    order, said = list(GOALS), ""
     lines = [_HEADS, ("---",) * len(_HEADS)]
     for (goal, what), (cases, violations) in sorted(rows.items(), key=lambda row: (order.index(row[0][0]), row[0][1])):
-        lines.append((goal, GOALS[goal], what, f"{cases:,}", str(violations)))
+        lines.append((goal, GOALS[goal] if goal != said else "", what, f"{cases:,}", str(violations)))
+        said = goal
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
