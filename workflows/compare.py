@@ -132,7 +132,9 @@ class _Comparison:
 
     def _value(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
         if isinstance(shape, StructureShape) and not service_model.is_document(shape):
-            if isinstance(value, Mapping) and isinstance(seen, Mapping):
+            if _another_arm(shape, value, seen):
+                yield path
+            elif isinstance(value, Mapping) and isinstance(seen, Mapping):
                 yield from self.members(path, value, shape.members, seen, before)
             else:
                 yield path
@@ -168,6 +170,12 @@ class _Comparison:
             unknown = [_Before.UNKNOWN] * len(value)
             for index, (item, other, was) in enumerate(zip(value, seen, before if aligned else unknown, strict=True)):
                 yield from self._value((*path, index), item, shape.member, other, was)
+
+
+def _another_arm(shape: Shape, value: Any, seen: Any) -> bool:
+    """Tell whether another arm of a union stands there; an arm says something also when it holds nothing."""
+    both = isinstance(value, Mapping) and isinstance(seen, Mapping) and bool(value) and bool(seen)
+    return both and service_model.is_union(shape) and not set(value) & set(seen)
 
 
 def _as_set(items: Any) -> set[str]:

@@ -52,8 +52,8 @@ class Memory:
     made_in: int = 0
     #: Counts the lives of this name; raised before anything is created again.
     incarnation: int = 0
-    #: The mark of a mutating call that was about to go out: {"action", "at", "doubtful"}; the last is a list of
-    #: {"declared", "versions", "token"?}.
+    #: The mark of a mutating call that was about to go out: {"action", "at", "former", "doubtful"}; the last is a list
+    #: of {"declared", "versions", "token"?}.
     #: While it stands, nobody knows which of the doubtful declarations are in force.
     pending: Mapping[str, Any] | None = None
     applied: Mapping[str, Any] | None = None
@@ -136,6 +136,11 @@ class Memory:
     def doubtful(self) -> list[Mapping[str, Any]]:
         """What was sent without an answer: each declaration's fingerprint and its secrets' versions."""
         return list((self.pending or {}).get("doubtful", ()))
+
+    @property
+    def former_ids(self) -> set[str]:
+        """The ids of what was known before a creation that has no answer."""
+        return set((self.pending or {}).get("former", ()))
 
     @property
     def doubtful_tokens(self) -> set[str]:

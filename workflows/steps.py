@@ -42,6 +42,8 @@ async def create(run: Run, wish: Wish) -> None:
     incarnation = memory.incarnation if repeats else memory.incarnation + 1
     body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
     mark: dict[str, Any] = {"action": Action.CREATE, "digest": identity, "generation": run.book.generation}
+    # Reads may have hidden what is known, for longer than was waited: should its name be taken, it is still ours.
+    mark["former"] = sorted({*memory.former_ids, *([memory.id] if memory.id else [])})
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
         body["clientToken"] = mark["token"] = client_token(*place, incarnation, digest(declared))
@@ -100,6 +102,10 @@ async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: See
     A repeat under its token is answered with what it made, or refused because the token was used for other parameters.
     """
     memory = run.memory(wish.address)
+    if found.id in memory.former_ids:
+        run.seen[wish.address] = replace(found, ours=True)
+        await run.book.remember(replace(memory, id=found.id, arn=found.arn))
+        return
     for token in sorted(memory.doubtful_tokens - {body["clientToken"]}):
         try:
             await ask(run.calls, wish.kind, wish.kind.operations.create, {**body, "clientToken": token})

@@ -113,3 +113,19 @@ async def test_a_failed_synchronization_gives_way_to_a_change():
         target["targetConfiguration"]["mcp"]["mcpServer"]["endpoint"] = "https://other.example.com/mcp"
         assert (await world.apply(document)).status is Status.READY
         assert world.sent() == ["UpdateGatewayTarget"]
+
+
+async def test_r18_an_untagged_resource_that_reads_hid_for_long_is_known_again():
+    """A registry that is hidden for longer than anybody waits is ours when its name turns out to be taken."""
+    with quick() as world:
+        assert (await world.apply(REGISTRY)).status is Status.READY
+        record = world.live["registry catalog"]
+        record.visible = world.plane.world.now + 2 * LEASE_SECONDS
+        await anyio.sleep(LEASE_SECONDS)
+        request = provision(REGISTRY, "again")
+        assert (await world.run(request, seconds=100.0, patience=5.0)).status is Status.IN_PROGRESS
+        await anyio.sleep(LEASE_SECONDS)
+        outcome = await world.run(request)
+        tried("R18", "an untagged resource that reads hid for long", violations=len(world.live) - 1)
+        assert outcome.status is Status.READY, [failure.message for failure in outcome.failures]
+        assert await unknown_to_ledger(world) == []

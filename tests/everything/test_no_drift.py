@@ -160,3 +160,16 @@ async def test_another_members_of_a_set_is_drift(world):
     assert world.sent() == ["UpdateGateway"]
     assert the(world, kind).request["authorizerConfiguration"]["customJWTAuthorizer"]["allowedAudience"] == ["a"]
     assert the(world, kind).name == NAME
+
+
+async def test_an_empty_arm_of_a_union_is_another_arm(world):
+    """A harness has memory unless it is declared disabled, which says so by an arm that holds nothing."""
+    document = {"stack": "s", "harnesses": {"h": {"executionRoleArn": "arn:aws:iam::123456789012:role/harness"}}}
+    assert (await world.apply(document)).status is Status.READY
+    document["harnesses"]["h"]["memory"] = {"disabled": {}}
+    outcome = await world.apply(document, allow=frozenset({"harnesses.h"}))
+    assert outcome.status is Status.READY, [failure.message for failure in outcome.failures]
+    assert world.live["harness h"].request["memory"] == {"disabled": {}}
+    world.sent()
+    assert (await world.apply(document)).status is Status.READY
+    assert world.sent() == []
