@@ -34,6 +34,7 @@ def test_r28_violations_are_seen():
 
     async def spoilt():
         simulation = Simulation(4)
+        simulation._spare = False  # noqa: SLF001 - the simulator's own parts
         rest = simulation._rest  # noqa: SLF001 - the simulator's own parts
 
         async def rest_and_spoil():
