@@ -73,8 +73,7 @@ TABLE: tuple[Row, ...] = (
          "LimitExceededException"),
     _row(Verdict.UNKNOWN_OUTCOME, "", "InternalServerException", "InternalServerError", "ServiceUnavailable",
          "ServiceUnavailableException", "InternalFailure", "InternalServiceError", "InternalServiceErrorException",
-         "InternalException",
-         "RequestTimeoutException", "RequestAbortedException"),
+         "InternalException", "RequestTimeoutException", "RequestAbortedException"),
     # Reading a runtime checks its private identity provider, and fails now and then (peer lessons B1, TF#48413).
     _row(Verdict.BUSY, "", "ValidationException", operation="GetAgentRuntime"),
     _row(Verdict.INVALID, "", "ValidationException", "InvalidParameterException", "InvalidRequestException",

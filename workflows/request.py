@@ -57,17 +57,16 @@ class Request(BaseModel):
     submitter: Submitter | None = None
     #: Where its document is, which is read when it is admitted, and what its parameters stand for then.
     uri: str = ""
-
-    @property
-    def known_as(self) -> str:
-        """The stack's name where it can be one; nothing where it is some other text."""
-        return self.stack if is_name(self.stack) else ""
-
     parameters: dict[str, Any] = {}
     #: The section that is worked on; everything where it is empty.
     stage: str = ""
     #: Only plan, and announce the plan.
     dry_run: bool = False
+
+    @property
+    def known_as(self) -> str:
+        """The stack's name where it can be one; nothing where it is some other text."""
+        return self.stack if is_name(self.stack) else ""
 
 
 class _Detail(BaseModel):

@@ -97,15 +97,20 @@ async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, An
 
 
 async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: Seen) -> None:
-    """Find out whether an earlier creation of ours that had no answer made what bears the name.
+    """Find out whether what bears the name is ours: known before, or made by a creation that had no answer."""
+    memory = run.memory(wish.address)
+    if found.id in memory.former_ids or await _made_it(run, wish, body, memory):
+        run.seen[wish.address] = replace(found, ours=True)
+        await run.book.remember(replace(memory, id=found.id, arn=found.arn))
+    else:
+        await run.book.remember(replace(memory, pending=None))
+
+
+async def _made_it(run: Run, wish: Wish, body: Mapping[str, Any], memory: Memory) -> bool:
+    """Tell whether a creation of ours that had no answer took effect.
 
     A repeat under its token is answered with what it made, or refused because the token was used for other parameters.
     """
-    memory = run.memory(wish.address)
-    if found.id in memory.former_ids:
-        run.seen[wish.address] = replace(found, ours=True)
-        await run.book.remember(replace(memory, id=found.id, arn=found.arn))
-        return
     for token in sorted(memory.doubtful_tokens - {body["clientToken"]}):
         try:
             await ask(run.calls, wish.kind, wish.kind.operations.create, {**body, "clientToken": token})
@@ -114,11 +119,8 @@ async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: See
                 continue
             if failed.verdict is not Verdict.TOKEN_MISMATCH:
                 raise
-        run.seen[wish.address] = replace(found, ours=True)
-        await run.book.remember(replace(memory, id=found.id, arn=found.arn))
-        return
-    # Every repeat would have been answered with what it made: this is somebody else's.
-    await run.book.remember(replace(memory, pending=None))
+        return True
+    return False
 
 
 async def look_by_name(run: Run, wish: Wish) -> None:
