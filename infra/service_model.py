@@ -29,9 +29,6 @@ _SUGGESTED, _LONGEST_NAME = 100, 64
 Path = tuple[str | int, ...]
 
 
-_NOTHING = StructureShape("Nothing", {"type": "structure", "members": {}})
-
-
 @cache
 def service(name: str = CONTROL_PLANE) -> ServiceModel:
     """Return botocore's model of a service, loaded once per process from the installed data files."""
@@ -146,19 +143,6 @@ class RequestTypes:
         )
 
 
-class ResponseTypes(RequestTypes):
-    """Types of answers, as an SDK hands them out: times are datetimes, and unions are checked by the schema itself."""
-
-    scalars: ClassVar[Mapping[str, CoreSchema]] = {"timestamp": core_schema.datetime_schema(strict=True)}
-
-    def closed(self, shape: StructureShape, built: CoreSchema) -> CoreSchema:
-        """Return the definition of a structure, with exactly one member where it is a union."""
-        if not is_union(shape):
-            return built
-        one = core_schema.dict_schema(min_length=1, max_length=1)
-        return core_schema.chain_schema([one, {**built, "ref": f"{shape.name} one"}], ref=shape.name)
-
-
 @dataclass(frozen=True)
 class Fault:
     """One thing wrong with a value: where, which kind of mistake (pydantic's name for it), and what was expected."""
@@ -250,37 +234,6 @@ def walk(shape: Shape, value: Any, path: Path = ()) -> Iterator[tuple[Path, Shap
         for name, member in shape.members.items():
             if name in value:
                 yield from walk(member, value[name], (*path, name))
-
-
-class ResponseType:
-    """The type of an answer, checked wholly by one compiled schema: cheap enough for every answer of a test suite."""
-
-    def __init__(self, shape: StructureShape) -> None:
-        types = ResponseTypes()
-        schema = types.finish(types.structure(shape.members, shape.required_members))
-        self._validator = SchemaValidator(schema, core_schema.CoreConfig(hide_input_in_errors=True))
-
-    def faults(self, value: Mapping[str, Any]) -> list[Fault]:
-        """Return everything that is wrong with an answer."""
-        try:
-            self._validator.validate_python(value)
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False, include_context=False)
-            return [Fault(one["loc"], one["type"], one["msg"]) for one in found]
-        return []
-
-
-@cache
-def output_type(operation_name: str, service_name: str = CONTROL_PLANE) -> ResponseType:
-    """Return the type of an operation's whole answer."""
-    shape = operation(operation_name, service_name).output_shape
-    return ResponseType(shape if shape is not None else _NOTHING)
-
-
-@cache
-def error_type(code: str, service_name: str = CONTROL_PLANE) -> ResponseType:
-    """Return the type of an error answer that the model of a service knows."""
-    return ResponseType(service(service_name).shape_for(code))
 
 
 @cache

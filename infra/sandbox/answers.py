@@ -5,6 +5,7 @@ A violation is a mistake of the sandbox's own, so it is an AssertionError and ne
 
 from infra import service_model
 from infra.sandbox.refusals import Refusal
+from infra.sandbox.response_types import error_type, output_type
 from infra.sandbox.world import Body
 
 #: Codes that any operation of any service may answer with, whether its model lists them or not.
@@ -28,7 +29,7 @@ UNKEPT = frozenset({
 
 def check_answer(service: str, operation: str, body: Body) -> None:
     """Raise AssertionError for an answer with unknown, missing or mistyped members."""
-    found = service_model.output_type(operation, service).faults(body)
+    found = output_type(operation, service).faults(body)
     wrong = [one for one in found if (one.path[-1], one.kind) not in UNKEPT]
     if wrong:
         texts = "; ".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in wrong)
@@ -45,6 +46,6 @@ def check_refusal(service: str, operation: str, refusal: Refusal) -> None:
     model = service_model.service(service)
     if code in model.shape_names:
         text = "Message" if "Message" in model.shape_for(code).members else "message"
-        wrong = service_model.error_type(code, service).faults({text: refusal.message, **refusal.members})
+        wrong = error_type(code, service).faults({text: refusal.message, **refusal.members})
         if wrong:
             raise AssertionError(f"The sandbox refused {operation} with a {code} of another form: {wrong}")
