@@ -160,7 +160,10 @@ async def _nothing(context: Context) -> None:
     del context
 
 
-def deadline_of(lambda_context: Any, settings: Settings) -> Deadline:
-    """Return the deadline of a Lambda invocation, with time kept back to write down what came of it."""
+def deadline_of(lambda_context: Any, patience: float) -> Deadline:
+    """Return the deadline of a Lambda invocation, with time kept back to write down what came of it.
+
+    A wait for the service of more than `patience` seconds is left to the next run.
+    """
     remaining = lambda_context.get_remaining_time_in_millis() / 1000 if lambda_context is not None else 900.0
-    return Deadline.within(max(0.0, remaining - MARGIN), settings.patience)
+    return Deadline.within(max(0.0, remaining - MARGIN), patience)

@@ -36,7 +36,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         except Invalid as invalid:
             rejected = rejected_unread(request_id_of(event.get("detail"), id_of(event)), invalid.problems)
             return (await announced(context, rejected, submitter=submitter_of(event))).shown()
-        outcome = await fulfil(context, request, deadline_of(lambda_context, env.settings))
+        outcome = await fulfil(context, request, deadline_of(lambda_context, env.settings.door_patience))
         handed_over = await hand_over(context, request, outcome)
         if outcome.status is Status.IN_PROGRESS and not handed_over:
             raise Unsettled(f"stack {outcome.stack} is in progress; next useful in {outcome.retry_after} s")

@@ -38,7 +38,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     records = found if isinstance(found, list) else []
 
     async def job(context: Context) -> list[str]:
-        return await take(context, records, deadline_of(lambda_context, context.settings))
+        return await take(context, records, deadline_of(lambda_context, context.settings.door_patience))
 
     try:
         again = environment().run(job)

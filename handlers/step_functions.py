@@ -38,7 +38,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         raise NotARequest("a requestId is a text of at most 128 printable characters")
 
     async def job(context: Context) -> dict[str, Any]:
-        deadline = deadline_of(lambda_context, env.settings)
+        deadline = deadline_of(lambda_context, env.settings.patience)
         if "detailType" not in event:
             return (await resume(context, accepted_before(event), deadline)).shown()
         if not default_id and not part_of(event, "requestId"):

@@ -7,7 +7,7 @@ import anyio
 
 from infra.errors import OutOfTime
 
-#: Seconds that a run waits itself to send a call: to come back for it would cost more.
+#: Seconds that a run waits itself to send a call, or for an end that it foresees: to come back would cost more.
 BRIEF = 5.0
 
 
@@ -40,9 +40,12 @@ class Deadline:
         self._allow(seconds, what, max(self.patience, BRIEF))
         await anyio.sleep(seconds)
 
-    def allow(self, seconds: float, what: str) -> None:
-        """Raise OutOfTime when a wait of this many seconds for the service is for the next run to do."""
-        self._allow(seconds, what, self.patience)
+    def allow(self, seconds: float, what: str, *, known: bool = False) -> None:
+        """Raise OutOfTime when a wait of this many seconds for the service is for the next run to do.
+
+        `known` says that the end of what is waited for is foreseen, and not only that it did not come yet.
+        """
+        self._allow(seconds, what, max(self.patience, BRIEF) if known else self.patience)
 
     def _allow(self, seconds: float, what: str, patience: float) -> None:
         if seconds > patience or seconds > self.remaining():

@@ -1,5 +1,6 @@
 """Settings from the environment, checked once: a malformed one stops the function at init with one clear line."""
 
+import math
 import os
 from collections.abc import Mapping
 from enum import StrEnum
@@ -67,6 +68,11 @@ class Settings(BaseModel):
     #: A wait for the service longer than this many seconds is left to the next run: for what takes ten times as long.
     patience: float = Field(default=1.0, alias="GATEWRIGHT_PATIENCE_SECONDS", gt=0, le=900)
     log_level: str = Field(default="INFO", alias="LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @property
+    def door_patience(self) -> float:
+        """The patience of a door that can hand over; without a state machine it waits for as long as it has time."""
+        return self.patience if self.state_machine else math.inf
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

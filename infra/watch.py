@@ -38,6 +38,10 @@ class Duration:
         wide = self.high - self.low > max(PRECISION, FRACTION * self.high / 2)
         return (self.low + self.high) / 2 if wide else self.high * SLACK
 
+    def foresees(self, not_yet: float) -> bool:
+        """Tell whether the end of what is not done after so long is still to come, as others of its sort ended."""
+        return not_yet < max(self.high, self.first_look())
+
     def not_done(self, seconds: float) -> None:
         """Learn that an operation was still under way after so long."""
         if seconds < self.high:
@@ -84,7 +88,7 @@ class Watch(Generic[S]):
                     return look.seen.get(key)
                 not_yet = max(not_yet, look.at - began)
                 known.not_done(not_yet)
-            await self._next(self._due(began, not_yet, known), key)
+            await self._next(self._due(began, not_yet, known), key, foreseen=known.foresees(not_yet))
 
     @property
     def last(self) -> Mapping[str, S]:
@@ -106,10 +110,10 @@ class Watch(Generic[S]):
             return began + known.high * SLACK
         return began + not_yet + min(max(FRACTION * not_yet, FLOOR), CEILING)
 
-    async def _next(self, due: float, key: str) -> None:
+    async def _next(self, due: float, key: str, *, foreseen: bool) -> None:
         """Return when there is news, asking for it oneself when due."""
         wait = due - anyio.current_time()
-        self.deadline.allow(max(0.0, wait), key)
+        self.deadline.allow(max(0.0, wait), key, known=foreseen)
         news = self._news
         with anyio.move_on_after(max(0.0, wait)):
             await news.wait()

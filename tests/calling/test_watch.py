@@ -68,6 +68,22 @@ async def test_patience_ends_a_wait_with_the_time_to_come_back():
     assert caught.value.retry_after > 5
 
 
+async def test_an_end_that_is_foreseen_is_waited_for_where_it_is_near():
+    """Patience is for what nobody knows the end of; four seconds are sat out, a minute is not."""
+    service = Service(t=4.0)
+    watch = service.watch(Deadline.within(900, patience=1))
+    await watch.until("t", "create", anyio.current_time(), bool)
+    service.ends["u"] = anyio.current_time() + 4.0
+    assert await watch.until("u", "create", anyio.current_time(), bool)
+    long = Service(t=60.0)
+    watch = long.watch(Deadline.within(900, patience=10))
+    await watch.until("t", "create", anyio.current_time(), bool)
+    long.ends["u"] = anyio.current_time() + 60.0
+    with pytest.raises(OutOfTime) as caught:
+        await watch.until("u", "create", anyio.current_time(), bool)
+    assert caught.value.retry_after > 30
+
+
 async def test_a_failing_poll_reaches_every_waiter():
     """When asking fails, each waiter meets the failure itself; none waits for ever."""
 

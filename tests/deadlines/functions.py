@@ -12,7 +12,6 @@ from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.ledger import Change
 from infra.service_model import is_mutating
-from infra.settings import Settings
 from infra.tasks import first_of
 from tests.crash.harness import Crash, FaultyClient, FaultyLedger, Process, context_of
 from tests.worlds import SandboxWorld
@@ -66,7 +65,7 @@ class Function:
 
     def _deadline(self) -> Deadline:
         # Long waits are left to the next run by patience, which has its own tests; here the time is used up.
-        return replace(deadline_of(self, Settings()), patience=float("inf"))
+        return deadline_of(self, patience=float("inf"))
 
     def _kill(self, scope: anyio.CancelScope) -> None:
         self.process.dead, self.cut_off = True, self.under_way

@@ -103,11 +103,21 @@ def test_a_synchronization_of_an_unknown_stack_is_rejected(deployed):
     assert outcome["problems"][0]["rule"] == "unknown-stack"
 
 
-@pytest.mark.parametrize("patience", [0.1])
 def test_what_is_not_settled_is_delivered_again(deployed, server):
-    server.plane.behaviour.durations.gateway = 60.0
+    """A function without the time for a call begins none, and has the event delivered once more."""
     with pytest.raises(eventbridge.Unsettled):
-        eventbridge.handler(event(), LambdaContext())
+        eventbridge.handler(event(), LambdaContext(seconds=22.0))
+    assert server.plane.journal.mutating() == []
+    assert eventbridge.handler(event(), LambdaContext())["status"] == "READY"
+
+
+@pytest.mark.parametrize("patience", [0.1])
+def test_a_door_that_hands_nothing_over_waits_itself(deployed, server):
+    """Without a state machine nobody would come back soon, so that patience leaves nothing to the next delivery."""
+    server.plane.behaviour.durations.gateway = 3.0
+    assert eventbridge.handler(event(), LambdaContext())["status"] == "READY"
+    record = {"messageId": "m", "body": json.dumps(event("other")), "attributes": {}}
+    assert sqs.handler({"Records": [record]}, LambdaContext()) == {"batchItemFailures": []}
 
 
 def test_an_unknown_detail_type_is_an_error(deployed):

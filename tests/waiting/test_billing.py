@@ -46,8 +46,10 @@ async def test_r10_half_an_hour_of_waiting_is_billed_for_seconds(kind):
         assert wrong == []
 
 
-async def test_r10_what_ends_soon_ends_in_one_run(world):
-    """Nothing is handed over for a few seconds."""
-    turns = await run_through(world, provision(small_stack(3), "one"))
+@pytest.mark.parametrize(("targets", "seconds"), [(3, 1.0), (12, 4.0)])
+async def test_r10_what_ends_soon_ends_in_one_run(world, targets, seconds):
+    """Nothing is handed over for a few seconds, nor by those who know of others that they will take some."""
+    world.behaviour.durations.target = seconds
+    turns = await run_through(world, provision(small_stack(targets), "one"))
     tried("R10", "creations of seconds, in one run")
     assert [outcome.status for outcome in turns.outcomes] == [Status.READY]
