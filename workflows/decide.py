@@ -26,6 +26,8 @@ from workflows.state import Seen, earlier, time_text
 TRIES = 3
 #: After an answered create, reads may not show the resource for this many seconds (reliability R18).
 VISIBLE_WITHIN = 90.0
+#: A create without an answer may take effect for this many seconds, and be visible as long after it.
+ARRIVES_WITHIN = 60.0
 
 
 class Action(StrEnum):
@@ -309,7 +311,8 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
     """Decide about what is not, or no longer, declared."""
     if seen is None:
         since = memory.created_at if memory.id is not None else memory.in_doubt_since
-        if since is not None and wish.now - since < VISIBLE_WITHIN:
+        within = VISIBLE_WITHIN if memory.id is not None else ARRIVES_WITHIN + VISIBLE_WITHIN
+        if since is not None and wish.now - since < within:
             return Decision(Action.WAIT, "created; reads do not show it yet")
         return Decision(Action.GONE, "it does not exist")
     if not seen.ours and memory.in_doubt_since is not None and wish.kind.token and not wish.options.existing:

@@ -8,6 +8,8 @@ from infra.ledger import Item, Key
 
 #: The form of the items. A reader takes this and the one before: 1 knew no submitter but a text, and no consent.
 SCHEMA = 2
+#: Members that are lists in an item.
+_TUPLES = ("waits_on", "stale_tags", "former_ids")
 
 
 class LedgerTooNew(OSError):  # noqa: N818 - it says what the ledger is
@@ -52,8 +54,8 @@ class Memory:
     made_in: int = 0
     #: Counts the lives of this name; raised before anything is created again.
     incarnation: int = 0
-    #: The mark of a mutating call that was about to go out: {"action", "at", "former", "doubtful"}; the last is a list
-    #: of {"declared", "versions", "token"?}.
+    #: The mark of a mutating call that was about to go out: {"action", "at", "doubtful"}; the last is a list of
+    #: {"declared", "versions", "token"?}.
     #: While it stands, nobody knows which of the doubtful declarations are in force.
     pending: Mapping[str, Any] | None = None
     applied: Mapping[str, Any] | None = None
@@ -63,6 +65,8 @@ class Memory:
     lingering: Mapping[str, Any] | None = None
     #: Until when that is kept: a call without an answer may still arrive.
     lingers_until: float = 0.0
+    #: The ids of what bore this name, that reads do not show any more and nobody saw go.
+    former_ids: tuple[str, ...] = ()
     waits_on: tuple[str, ...] = ()
     secret_versions: Mapping[str, str] = field(default_factory=dict)
     #: Creates and updates begun in this generation, and what the last failed one said.
@@ -97,14 +101,14 @@ class Memory:
         readable(item)
         known = {one.name for one in fields(cls)} - {"unknown"}
         mine = {name: value for name, value in item.items() if name in known}
-        mine |= {name: tuple(mine.get(name, ())) for name in ("waits_on", "stale_tags")}
+        mine |= {name: tuple(mine.get(name, ())) for name in _TUPLES}
         rest = {name: value for name, value in item.items() if name not in known}
         return cls(**mine, unknown=rest)
 
     def item(self) -> Item:
         """Return the item to store."""
         mine = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "unknown"}
-        lists = {"waits_on": list(self.waits_on), "stale_tags": list(self.stale_tags)}
+        lists = {name: list(mine[name]) for name in _TUPLES}
         return {**self.unknown, **mine, **lists, "schema": SCHEMA}
 
     @property
@@ -136,11 +140,6 @@ class Memory:
     def doubtful(self) -> list[Mapping[str, Any]]:
         """What was sent without an answer: each declaration's fingerprint and its secrets' versions."""
         return list((self.pending or {}).get("doubtful", ()))
-
-    @property
-    def former_ids(self) -> set[str]:
-        """The ids of what was known before a creation that has no answer."""
-        return set((self.pending or {}).get("former", ()))
 
     @property
     def doubtful_tokens(self) -> set[str]:

@@ -79,7 +79,7 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
                 await steps.settle(run, wish)
             return result_of(run, item, ResourceStatus.READY, decision.reason)
         case Action.GONE:
-            await steps.forget(run, wish)
+            await steps.forget(run, wish, hidden=True)
             return result_of(run, item, ResourceStatus.DELETED, decision.reason)
         case Action.KEEP:
             return await _keep(run, item, wish, decision)

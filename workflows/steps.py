@@ -42,13 +42,11 @@ async def create(run: Run, wish: Wish) -> None:
     incarnation = memory.incarnation if repeats else memory.incarnation + 1
     body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
     mark: dict[str, Any] = {"action": Action.CREATE, "digest": identity, "generation": run.book.generation}
-    # Reads may have hidden what is known, for longer than was waited: should its name be taken, it is still ours.
-    mark["former"] = sorted({*memory.former_ids, *([memory.id] if memory.id else [])})
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
         body["clientToken"] = mark["token"] = client_token(*place, incarnation, digest(declared))
     doubts = memory.pending
-    memory = replace(memory.gone(), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
+    memory = replace(_hidden(run, memory), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
     await _mark(run, wish, memory, mark, versions)
     try:
         answer = await _create(run, wish, body)
@@ -68,6 +66,7 @@ async def create(run: Run, wish: Wish) -> None:
     run.listed.add(wish.address)
     memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
     memory = replace(memory, made_in=run.book.generation, applied=fingerprint(declared))
+    memory = replace(memory, lingering=None, lingers_until=0.0, former_ids=())
     await run.book.remember(_taken(memory, wish, run, seen, versions))
 
 
@@ -221,12 +220,24 @@ async def _is_gone(run: Run, wish: Wish, seen: Seen, failed: CallFailed) -> bool
     return failed.verdict is Verdict.GONE
 
 
-async def forget(run: Run, wish: Wish) -> None:
-    """Remember that a resource is gone: its lives are kept, so that the next one gets a token of its own."""
+async def forget(run: Run, wish: Wish, *, hidden: bool = False) -> None:
+    """Remember that a resource is gone: its lives are kept, so that the next one gets a token of its own.
+
+    `hidden` says that nobody saw it go: only time, by a clock that may be wrong, tells that it does not exist.
+    """
     known = run.book.memories.get(wish.address)
     if known is not None and known.exists:
-        await run.book.remember(known.gone())
+        deleted = (known.pending or {}).get("action") == Action.DELETE
+        await run.book.remember(_hidden(run, known) if hidden and not deleted else known.gone())
     run.seen[wish.address] = None
+
+
+def _hidden(run: Run, memory: Memory) -> Memory:
+    """Return what is left of a resource that reads do not show: should it turn up, it is ours, as it was left."""
+    ids = {*memory.former_ids, *([memory.id] if memory.id else [])}
+    lingering = reduce(either, memory.may_be_in_force, None)
+    until = run.now() + _LATEST if lingering is not None else 0.0
+    return replace(memory.gone(), lingering=lingering, lingers_until=until, former_ids=tuple(sorted(ids)))
 
 
 async def synchronize(run: Run, wish: Wish) -> None:
@@ -265,6 +276,7 @@ async def settle(run: Run, wish: Wish) -> None:
         applied=fingerprint(_declared(wish)),
         sent=None,
         refused_since=0.0,
+        former_ids=(),
         created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",
         ending=wish.ending,
         waits_on=tuple(sorted(item.resource.waits_on)) if item.resource else (),

@@ -242,10 +242,12 @@ def context_of(world: SandboxWorld, process: Process) -> Context:
     return replace(context, aws=replace(context.aws, client=client), ledger=FaultyLedger(process, world.ledger))
 
 
-async def run_once(world: SandboxWorld, process: Process, request: Request) -> Outcome | None:
+async def run_once(
+    world: SandboxWorld, process: Process, request: Request, *, seconds: float = 300.0
+) -> Outcome | None:
     """Run in a process; None when it died, or when its ledger could not be had: the request is delivered again."""
     try:
-        return await fulfil(context_of(world, process), request, Deadline.within(300))
+        return await fulfil(context_of(world, process), request, Deadline.within(seconds))
     except BaseException as error:
         if isinstance(first_of(error), Crash | OSError):
             return None

@@ -129,3 +129,44 @@ async def test_r18_an_untagged_resource_that_reads_hid_for_long_is_known_again()
         tried("R18", "an untagged resource that reads hid for long", violations=len(world.live) - 1)
         assert outcome.status is Status.READY, [failure.message for failure in outcome.failures]
         assert await unknown_to_ledger(world) == []
+
+
+def described(text: str) -> dict:
+    """Return a stack of one target with a description, or with none."""
+    document = small_stack(1)
+    document["gateways"]["payments"]["targets"]["target-0"] |= {"description": text} if text else {}
+    return document
+
+
+@pytest.mark.parametrize("meanwhile", [described(""), small_stack(0)], ids=["declared", "left out"])
+async def test_r18_what_was_declared_of_what_reads_hid_is_cleared_once_it_shows(meanwhile):
+    """A target that is hidden for longer than anybody waits is taken for gone; what it holds is known all the same."""
+    with quick() as world:
+        assert (await world.apply(described("old"))).status is Status.READY
+        world.live["target target-0"].visible = world.plane.world.now + 2 * LEASE_SECONDS
+        await anyio.sleep(LEASE_SECONDS)
+        await world.run(provision(meanwhile, "meanwhile"), seconds=100.0, patience=5.0)
+        await anyio.sleep(LEASE_SECONDS)
+        outcome = await world.run(provision(described(""), "later"))
+        kept = "description" in world.live["target target-0"].request
+        tried("R18", "a target that reads hid for long, then declared with less", violations=int(kept))
+        assert outcome.status is Status.READY, [failure.message for failure in outcome.failures]
+        assert not kept
+
+
+async def test_r18_a_creation_that_arrives_late_and_is_hidden_then_is_waited_for():
+    """It has no answer, takes effect after forty seconds and shows a minute later: left out meanwhile, it goes."""
+    with quick() as world:
+        world.behaviour.durations.visible_after = 60.0
+        document, index = small_stack(0), await index_of("create_gateway", small_stack(0))
+        history = History((Point(At.LATE, index), Point(At.BEFORE_SENDING, index + 1)))
+        assert await run_once(world, Process(history), provision(document, "first"), seconds=25.0) is None
+        del document["gateways"]
+        allow = frozenset({"gateways.payments"})
+        outcome = await run_until_settled(world, history, provision(document, "second", allow=allow))
+        await history.all_arrived()
+        await anyio.sleep(100.0)
+        left = [name for name in world.live if name.startswith("gateway")]
+        tried("R18", "a creation that arrives late and is hidden then", violations=left)
+        assert outcome.status is Status.READY
+        assert left == []
