@@ -1,30 +1,16 @@
-"""How much of a document is looked at, and how much is told of what is wrong with it."""
+"""How much of a document is looked at."""
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from infra.service_model import MAX_DEPTH, Path
-from workflows.problems import Invalid, Problem, path_text
+from workflows.problems import Problem, path_text
 
-#: Problems that a document is told of; the last one says how many more there are.
-MOST_PROBLEMS = 100
 #: So many problems are enough: what comes after them is not looked at.
 ENOUGH = 1000
-#: Whoever writes a longer number or text where a problem is told of does not mean it.
+#: Whoever writes a longer number does not mean it.
 _DIGITS = 38
-_LONGEST_PATH, _LONGEST_MESSAGE = 512, 1024
-
-
-def refusal(problems: Iterable[Problem]) -> Invalid:
-    """Return the refusal of a document: its problems, cut to a number and a length that fit into any answer."""
-    made = Invalid(_cut(problem) for problem in problems)
-    more = len(made.problems) - (MOST_PROBLEMS - 1)
-    if more > 1:
-        message = f"at least {more} more problems were found; they are told once these are mended"
-        made.problems[MOST_PROBLEMS - 1 :] = [Problem("", "more", message)]
-    return made
 
 
 def too_deep(value: Any) -> bool:
@@ -54,17 +40,8 @@ def unfit(value: Any) -> Problem | None:
             waiting += [((*path, index), item) for index, item in enumerate(one)]
         elif problem := _unfit_scalar(one):
             rule, message = problem
-            return _cut(Problem(path_text(path), rule, message))
+            return Problem(path_text(path), rule, message)
     return None
-
-
-def is_url(text: str) -> bool:
-    """Tell whether a URL can be taken apart."""
-    try:
-        urlsplit(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _unfit_scalar(one: Any) -> tuple[str, str] | None:
@@ -90,14 +67,3 @@ def _is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _cut(problem: Problem) -> Problem:
-    path, message = problem.path, problem.message
-    if len(path) <= _LONGEST_PATH and len(message) <= _LONGEST_MESSAGE:
-        return problem
-    return Problem(_shortened(path, _LONGEST_PATH), problem.rule, _shortened(message, _LONGEST_MESSAGE))
-
-
-def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -7,7 +7,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from infra.aws import Calls
 from infra.errors import CallFailed, Verdict
 from workflows.authority import Allowed, Submitter, check
-from workflows.bounds import refusal
 from workflows.context import Context
 from workflows.decide import Mode
 from workflows.naming import Named, Place
@@ -90,4 +89,4 @@ async def _fetch(calls: Calls, uri: str) -> Mapping[str, Any]:
 
 def _raise(problems: list[Problem]) -> None:
     if problems:
-        raise refusal(problems)
+        raise Invalid(problems)

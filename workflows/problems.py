@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from infra.service_model import Path
 
+#: Problems that are told of; the last one says how many more there are.
+MOST_PROBLEMS = 100
+#: Whoever writes a longer path or text where a problem is told of does not mean it.
+_LONGEST_PATH, _LONGEST_MESSAGE = 512, 1024
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -21,12 +25,20 @@ class Problem:
         """Return it as JSON."""
         return {"path": self.path, "rule": self.rule, "message": self.message}
 
+    def cut(self) -> "Problem":
+        """Return it short enough for any answer."""
+        return Problem(_cut(self.path, _LONGEST_PATH), self.rule, _cut(self.message, _LONGEST_MESSAGE))
+
 
 class Invalid(Exception):  # noqa: N818 - it says what the document is
-    """A document cannot be used; it says everything that is wrong with it."""
+    """A document cannot be used; it says everything that is wrong with it, as far as that fits into an answer."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(set(problems))
+        self.problems = sorted({problem.cut() for problem in problems})
+        more = len(self.problems) - (MOST_PROBLEMS - 1)
+        if more > 1:
+            message = f"at least {more} more problems were found; they are told once these are mended"
+            self.problems[MOST_PROBLEMS - 1 :] = [Problem("", "more", message)]
         super().__init__(f"{len(self.problems)} problems, the first at {self.problems[0].path or 'the top'}")
 
 
@@ -49,3 +61,7 @@ def path_text(path: Path) -> str:
         else:
             text += f'["{part}"]'
     return text.removeprefix(".")
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

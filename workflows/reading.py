@@ -12,16 +12,17 @@ from infra import service_model
 from infra.secrets import SecretReference
 from infra.service_model import Path
 from workflows import parameters, references, rules
-from workflows.bounds import ENOUGH, MOST_PROBLEMS, is_url, refusal, unfit
+from workflows.bounds import ENOUGH, unfit
 from workflows.kinds import KINDS, top_level
-from workflows.problems import Invalid, Problem, path_text
+from workflows.problems import MOST_PROBLEMS, Invalid, Problem, path_text
 from workflows.references import Reference
 from workflows.stack import CONSENT_TIMEOUT, NAME, OWNER_TAG, RESERVED, Resource, Stack, from_pydantic, resources_in
+from workflows.urls import is_url
 
 #: Mistakes that a reference explains: what stands there is not known yet, so its form is checked once it is.
 _UNTIL_RESOLVED = frozenset({"string_pattern_mismatch", "string_too_short", "string_too_long", "literal_error"})
-#: Members that hold a URL end so; what is wrong with one is of this kind.
-_URLS, _URL = ("url", "endpoint", "uri", "issuer"), "url"
+#: Members that hold a URL end so.
+_URLS = ("url", "endpoint", "uri", "issuer")
 #: Characters of a document that is kept for when it comes again.
 _KEPT = 256_000
 _SECTIONS = frozenset(kind.section for kind in KINDS if kind.parent is None)
@@ -64,11 +65,10 @@ def _read(document: Mapping[str, Any]) -> Stack:
     findings: list[rules.Found] = []
     if len(problems) < ENOUGH:
         problems += _cycles(resources)
-        # The rules take URLs apart, which those that are none do not let them.
-        findings += [] if any(problem.rule == _URL for problem in problems) else rules.check(resources)
+        findings += rules.check(resources)
         problems += [found.problem for found in findings if found.refuses]
     if problems or head is None:
-        raise refusal(problems)
+        raise Invalid(problems)
     warnings = tuple(found.problem for found in findings if not found.refuses)
     return Stack(head.stack, resources, document, head.on_failure, warnings, head.consent_timeout)
 
@@ -80,7 +80,7 @@ def _of(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Probl
     yield from _dependencies(resource, resources)
     for path, text in references.strings(resource.declared, resource.kind.opaque):
         if str(path[-1]).lower().endswith(_URLS) and not is_url(text):
-            yield Problem(path_text((*_path(resource), *path)), _URL, "this URL cannot be read")
+            yield Problem(path_text((*_path(resource), *path)), "url", "this URL cannot be read")
 
 
 def _head(document: Mapping[str, Any], problems: list[Problem]) -> Head | None:

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workflows.authority import Submitter
-from workflows.bounds import is_url, refusal
 from workflows.decide import Mode
 from workflows.parameters import fill
 from workflows.problems import Invalid, Problem
 from workflows.stack import NAME, from_pydantic
+from workflows.urls import is_url
 
 #: The detail types that ask for something, and what they ask for.
 DETAIL_TYPES: Mapping[str, Mode] = {
@@ -94,7 +94,7 @@ def read_request(
     try:
         read = _Detail.model_validate(dict(detail))
     except ValidationError as error:
-        raise refusal(from_pydantic(error, ())) from None
+        raise Invalid(from_pydantic(error, ())) from None
     if problem := _misnamed(mode, read):
         raise Invalid([problem])
     if read.dry_run and mode is not Mode.PROVISION:

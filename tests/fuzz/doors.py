@@ -10,9 +10,8 @@ from handlers import eventbridge, sqs, step_functions
 from handlers.cli_files import read_request_file, read_source
 from handlers.messages import read_message
 from infra.documents import Unreadable, parse
-from workflows.bounds import MOST_PROBLEMS
 from workflows.parameters import fill
-from workflows.problems import Invalid
+from workflows.problems import MOST_PROBLEMS, Invalid
 from workflows.reading import read_stack
 from workflows.request import NotARequest, Request, read_request
 

@@ -14,8 +14,7 @@ from tests.fuzz import doors
 from tests.fuzz.doors import Tally
 from tests.fuzz.mutations import nested
 from tests.goals import tried
-from workflows.bounds import MOST_PROBLEMS
-from workflows.problems import Invalid
+from workflows.problems import MOST_PROBLEMS, Invalid
 from workflows.reading import read_stack
 from workflows.references import resolve
 

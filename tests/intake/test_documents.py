@@ -229,3 +229,34 @@ async def test_a_document_is_read_once_and_never_changed(world):
     assert again is first
     assert {address: resource.declared for address, resource in again.resources.items()} == before
     assert again.document == document
+
+
+_PRIVATE = {"selfManagedLatticeResource": {"resourceConfigurationIdentifier": "rcfg-0123456789abcdef0"}}
+_ODD = ["[]", "x", '{"servers": 1}', '{"servers": [1, {}, {"url": 2}]}', '{"servers": [{"url": "https://[x"}]}', "{"]
+
+
+@pytest.mark.parametrize("schema", _ODD)
+def test_a_schema_whose_servers_cannot_be_read_is_no_business_of_ours(schema):
+    """What a payload holds is for AWS to refuse: the rule about its hosts looks at those that it can read."""
+    target = mcp_target(privateEndpoint=_PRIVATE)
+    target["targetConfiguration"] = {"mcp": {"openApiSchema": {"inlinePayload": schema}}}
+    assert read_stack({"stack": "team", "gateways": {"g": gateway({"t": target})}}).resources
+
+
+def test_a_url_that_cannot_be_read_hides_no_other_mistake():
+    """The rules look at everything beside it, and say nothing of it that it does not say itself."""
+    document = small_stack(1)
+    document["gateways"]["payments"]["targets"]["target-0"]["targetConfiguration"] = {
+        "mcp": {"mcpServer": {"endpoint": "https://[x/mcp"}}
+    }
+    document["gateways"]["payments"]["authorizerConfiguration"]["customJWTAuthorizer"] = {
+        "discoveryUrl": "https://[x/.well-known/openid-configuration"
+    }
+    with pytest.raises(Invalid) as caught:
+        read_stack(document)
+    authorizer = "gateways.payments.authorizerConfiguration.customJWTAuthorizer"
+    assert {(problem.path, problem.rule) for problem in caught.value.problems} == {
+        (f"{_TARGETS}.target-0.targetConfiguration.mcp.mcpServer.endpoint", "url"),
+        (f"{authorizer}.discoveryUrl", "url"),
+        (authorizer, "R3"),
+    }

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from workflows.rules.rule import Finding, items, part, rule, text, warning
 from workflows.stack import Resource
+from workflows.urls import is_https
 
 JWT = "gateways agentRuntimes harnesses registries agentRegistries"
 _PLACES = ("authorizerConfiguration", "discoveryConfiguration.authorizerConfiguration")
@@ -67,7 +67,7 @@ def discovery_is_over_https(resource: Resource, _: Mapping[str, Resource]) -> It
     """A JWT authorizer's discoveryUrl is https."""
     place, authorizer = authorizer_of(resource)
     url = text(authorizer, "discoveryUrl")
-    if url and urlsplit(url).scheme != "https":
+    if url and not is_https(url):
         yield f"{place}.discoveryUrl", "discoveryUrl must begin with https://"
 
 

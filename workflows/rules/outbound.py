@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from workflows.kinds.gateway_target import configuration_kind
 from workflows.references import TOKEN, parts, split
 from workflows.rules.rule import Finding, items, parent_of, part, rule, text, warning
 from workflows.rules.targets import oauth_of
 from workflows.stack import Resource
+from workflows.urls import host_of
 
 #: What each kind of target takes, as documented; a kind or a credential that is not named is not known (rule R37).
 #: The documentation changed it three times within a year, so it is data.
@@ -99,7 +99,7 @@ def signed_hosts_verify(resource: Resource, _: Mapping[str, Resource]) -> Iterat
     """SigV4 is verified by AWS's own endpoints, not by load balancers and machines."""
     endpoint = text(resource.declared, "targetConfiguration", "mcp", "mcpServer", "endpoint")
     signed = any(kind == "GATEWAY_IAM_ROLE" for _, kind, _ in _configs(resource))
-    if signed and re.search(r"\.(elb|compute(-1)?)\.", urlsplit(endpoint).hostname or ""):
+    if signed and re.search(r"\.(elb|compute(-1)?)\.", host_of(endpoint)):
         yield "targetConfiguration.mcp.mcpServer.endpoint", "this host does not verify SigV4"
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from workflows.kinds.gateway_target import configuration_kind
 from workflows.rules.inbound import JWT, authorizer_of
 from workflows.rules.rule import Finding, items, parent_of, part, rule, text, warning
 from workflows.stack import Resource
+from workflows.urls import host_of
 
 PROVIDER = "oauth2CredentialProviders"
 _EVERYWHERE = f"{JWT} {PROVIDER} targets"
@@ -88,7 +88,7 @@ def override_domains_are_hosts(resource: Resource, _: Mapping[str, Resource]) ->
         domain, path = text(override, "domain"), f"{place}.privateEndpointOverrides[{index}].domain"
         if "/" in domain or ":" in domain:
             yield path, "a domain is a host name, without scheme, port or path"
-        elif domain and domain.lower() == (urlsplit(url).hostname or ""):
+        elif domain and domain.lower() == host_of(url):
             yield path, "this is the host of the discoveryUrl, which privateEndpoint itself serves"
 
 
@@ -155,7 +155,7 @@ def _hosts(schema: str) -> set[str]:
         servers = items(parse(schema), "servers") if schema else []
     except Unreadable:
         return set()
-    return {host for server in servers if (host := urlsplit(text(server, "url")).hostname)}
+    return {host for server in servers if (host := host_of(text(server, "url")))}
 
 
 @rule("R68", "targets", "developer guide, VPC egress")

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from workflows.rules.rule import Finding, part, rule, text, warning
 from workflows.stack import Resource
+from workflows.urls import is_https
 
 OAUTH2 = "oauth2CredentialProviders"
 API_KEYS = "apiKeyCredentialProviders"
@@ -127,5 +127,5 @@ def identity_providers_speak_https(resource: Resource, _: Mapping[str, Resource]
                          part(config, "oauthDiscovery", "authorizationServerMetadata"))):  # fmt: skip
         for name in ("issuer", "authorizationEndpoint", "tokenEndpoint", "discoveryUrl"):
             url = text(owner, name)
-            if url and urlsplit(url).scheme != "https":
+            if url and not is_https(url):
                 yield f"{place}.{path}{name}", "it should begin with https://"
