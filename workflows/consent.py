@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.ledger import Item
-from workflows.failures import Failure, consent_overdue
 from workflows.fingerprint import digest
-from workflows.outcome import Outcome, ResourceStatus, Result, Status
+from workflows.outcome import Outcome
 
 #: Seconds between two looks at whether a person has consented: a tenth of the wait so far, within these.
 _SOONEST, _LATEST = 30.0, 300.0
@@ -46,16 +45,3 @@ class Waiting:
     def overdue(self, timeout: float, now: float) -> bool:
         """Tell whether nobody consented in time."""
         return now - self.since > timeout
-
-
-def given_up(outcome: Outcome, timeout: float) -> Outcome:
-    """Return the outcome of a stack for which nobody consented in time: what waited has failed."""
-    results = tuple(_failed(result, timeout) for result in outcome.results)
-    return replace(outcome, status=Status.FAILED, results=results, retry_after=None)
-
-
-def _failed(result: Result, timeout: float) -> Result:
-    if result.status is not ResourceStatus.AWAITING_CONSENT:
-        return result
-    failure: Failure = consent_overdue(result.address, timeout)
-    return replace(result, status=ResourceStatus.FAILED, reason=failure.message, failure=failure, consent=None)

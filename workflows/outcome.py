@@ -1,7 +1,7 @@
 """The outcome of a run: one JSON document, printed, returned to Step Functions, announced and remembered."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -113,6 +113,18 @@ class Outcome:
     def failures(self) -> list[Failure]:
         """The failures of all resources."""
         return [result.failure for result in self.results if result.failure is not None]
+
+    def given_up(self, waiting: ResourceStatus, why: Callable[[Result], Failure]) -> "Outcome":
+        """Return it as it is when what waits is waited for no longer: it has failed, for a reason of its own."""
+
+        def ended(result: Result) -> Result:
+            if result.status is not waiting:
+                return result
+            failure = why(result)
+            reason, status = failure.message, ResourceStatus.FAILED
+            return replace(result, status=status, reason=reason, failure=failure, consent=None)
+
+        return replace(self, status=Status.FAILED, results=tuple(map(ended, self.results)), retry_after=None)
 
     def shown(self) -> dict[str, Any]:
         """Return the JSON document, as `events/outcome.schema.json` says."""

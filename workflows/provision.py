@@ -21,19 +21,20 @@ from workflows.act import act
 from workflows.answers import kept, tell
 from workflows.authority import Allowed
 from workflows.book import Book, LeaseHeld, LeaseLost
-from workflows.consent import Waiting, given_up
+from workflows.consent import Waiting
 from workflows.context import Context
 from workflows.decide import Mode
+from workflows.failures import consent_overdue, stuck
 from workflows.fingerprint import digest
 from workflows.intake import authorize
 from workflows.memory import partition_of, stack_key
-from workflows.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
+from workflows.outcome import FINAL, VERSION, Outcome, ResourceStatus, Result, Status, overall, retry_after
 from workflows.problems import Invalid, Problem
 from workflows.reading import read_stack
 from workflows.request import Request
 from workflows.run import Run, items_of
 from workflows.stack import Stack
-from workflows.standing import Standing, stood_still
+from workflows.standing import Standing
 from workflows.survey import survey
 
 log = structlog.get_logger()
@@ -173,7 +174,7 @@ class Job:
         now, timeout = self.started.timestamp(), float(self.stack.consent_timeout)
         waiting = self._waiting(accepted)
         if waiting.overdue(timeout, now):
-            return given_up(outcome, timeout)
+            return outcome.given_up(ResourceStatus.AWAITING_CONSENT, lambda one: consent_overdue(one.address, timeout))
         return replace(outcome, retry_after=waiting.look_again(now))
 
     def _unless_stuck(self, accepted: Accepted, outcome: Outcome, what: str) -> Outcome:
@@ -182,7 +183,9 @@ class Job:
         if outcome.status is not Status.IN_PROGRESS:
             return outcome
         self.standing = Standing.read(accepted.item, what, now).seeing(outcome, now)
-        return stood_still(outcome, limit) if self.standing.overdue(limit, now) else outcome
+        if not self.standing.overdue(limit, now):
+            return outcome
+        return outcome.given_up(ResourceStatus.IN_PROGRESS, lambda one: stuck(one.address, one.reason, limit))
 
     async def _told(self, accepted: Accepted, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
         """Announce that a stack waits for consent, once; return with it what the stack's item is to hold of that.

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.ledger import Item
-from workflows.failures import Failure, stuck
 from workflows.fingerprint import digest
-from workflows.outcome import Outcome, ResourceStatus, Result, Status
+from workflows.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,3 @@ class Standing:
     def overdue(self, limit: float, now: float) -> bool:
         """Tell whether nothing moved for longer than a limit of seconds."""
         return now - self.since > limit
-
-
-def stood_still(outcome: Outcome, seconds: float) -> Outcome:
-    """Return the outcome of a request of which nothing moved for so long: what was in progress has failed."""
-    results = tuple(_failed(result, seconds) for result in outcome.results)
-    return replace(outcome, status=Status.FAILED, results=results, retry_after=None)
-
-
-def _failed(result: Result, seconds: float) -> Result:
-    if result.status is not ResourceStatus.IN_PROGRESS:
-        return result
-    failure: Failure = stuck(result.address, result.reason, seconds)
-    return replace(result, status=ResourceStatus.FAILED, reason=failure.message, failure=failure)
