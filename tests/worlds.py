@@ -51,6 +51,8 @@ class SandboxWorld:
     redaction: Callable[[], Redaction] = Redaction
     #: Operations whose calls of a worker never come back.
     hanging: set[str] = field(default_factory=set)
+    #: Clients of services that the sandbox has not, by name.
+    beside: dict[str, Any] = field(default_factory=dict)
     #: What is random in a worker repeats with its world.
     random: Random = field(default_factory=lambda: Random(0))
     _serial: Any = field(default_factory=itertools.count)
@@ -73,8 +75,8 @@ class SandboxWorld:
     def client(self, service: str = CONTROL_PLANE) -> InProcessClient:
         return InProcessClient(self.plane, service, self.round_trip)
 
-    async def _open(self, service: str) -> InProcessClient:
-        return _Recorded(self, service)
+    async def _open(self, service: str) -> Any:
+        return self.beside.get(service) or _Recorded(self, service)
 
     async def run(self, request: Request, *, seconds: float = math.inf, patience: float = math.inf) -> Outcome:
         return await fulfil(self.context(), request, Deadline.within(seconds, patience))

@@ -55,9 +55,11 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
     if generation == current and changed:
         return Refused(Status.REJECTED, f"generation {generation} was accepted with another document", generation)
     outcome = old.get("outcome")
-    if again and outcome and outcome.get("status") in FINAL:
-        return Refused(Status(outcome["status"]), "this request was finished before", generation, outcome)
-    recent = {**old["recent"], request.request_id: generation}
+    if generation == current and finished(old, request.request_id):
+        return Refused(Status(old["outcome"]["status"]), "this request was finished before", generation, outcome)
+    # What asks for what is in force anyway, as a schedule does, is noted elsewhere and must not push others out.
+    noted = request.request_id in old.get("synchronizations", ())
+    recent = old["recent"] if noted else {**old["recent"], request.request_id: generation}
     accepted = {
         **old,
         "schema": SCHEMA,
@@ -72,6 +74,9 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
     }
     if request.document is not None and not fixed:
         accepted["document"] = request.document
+    if request.mode is Mode.REMOVE:
+        # What was removed on purpose is nothing to go back to.
+        accepted |= {"readyDocument": None, "readyGeneration": None}
     return accepted
 
 
@@ -83,7 +88,7 @@ async def accept(ledger: Ledger, partition: str, request: Request, digest: str, 
         judged = judge(item, request, digest)
         if isinstance(judged, Refused):
             return judged
-        new = request.request_id not in (item or {}).get("recent", {})
+        new = item is None or not knows(item, request.request_id)
         judged["version"] = int((item or {}).get("version", 0)) + 1
         judged["acceptedAt"] = now if new else judged.get("acceptedAt", now)
         try:
@@ -94,8 +99,9 @@ async def accept(ledger: Ledger, partition: str, request: Request, digest: str, 
 
 
 def finished(item: Item, request_id: str) -> bool:
-    """Tell whether the request in force is this one, and has a final outcome."""
-    return item.get("requestId") == request_id and (item.get("outcome") or {}).get("status") in FINAL
+    """Tell whether the last outcome is this request's, and final: another one may ask for the same generation."""
+    outcome = item.get("outcome") or {}
+    return outcome.get("requestId") == request_id and outcome.get("status") in FINAL
 
 
 def knows(item: Item, request_id: str) -> bool:

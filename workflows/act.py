@@ -8,7 +8,7 @@ import anyio
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.service_model import is_mutating
 from infra.tasks import together
-from workflows import steps
+from workflows import failures, remembering
 from workflows.decide import Action, Decision, Mode, decide
 from workflows.kinds.kind import Phase
 from workflows.outcome import ResourceStatus, Result
@@ -61,8 +61,10 @@ async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
     """Remember since when a change is refused for a passing reason, so that it does not pass for ever."""
     memory = run.memory(item.address)
     refused = failed.verdict in _REFUSED and is_mutating(failed.operation)
-    if refused and run.mode is not Mode.SYNCHRONIZE and not memory.refused_since:
-        await run.book.remember(replace(memory, refused_since=run.now(), last_reason=failed.message))
+    noted = memory.refused_since and memory.refused_to == run.counted_for
+    if refused and run.mode is not Mode.SYNCHRONIZE and not noted:
+        memory = replace(memory, refused_since=run.now(), refused_to=run.counted_for)
+        await run.book.remember(replace(memory, last_reason=failed.message))
 
 
 async def _after_others(run: Run, item: Item) -> Result | None:
@@ -74,7 +76,7 @@ async def _after_others(run: Run, item: Item) -> Result | None:
         run.warn(item.address, "kept", found.reason)
         if any(run.items[address].released for address in item.after):
             # It belongs to what was left on purpose, and is left with it.
-            await steps.forget(run, run.wish(item.address))
+            await remembering.forget(run, run.wish(item.address))
             item.released = True
     return found
 
@@ -94,7 +96,9 @@ def blocked(run: Run, item: Item) -> Result | None:
         if result.status is ResourceStatus.IN_PROGRESS:
             reason = f"waits for {address}, which is in progress"
             return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=result.retry_after)
-        return result_of(run, item, ResourceStatus.BLOCKED, f"waits for {address}, which is {result.status}")
+        found = result_of(run, item, ResourceStatus.BLOCKED, f"waits for {address}, which is {result.status}")
+        # Within a stage it comes by itself, or its own failure is told; outside nobody works on it now.
+        return found if inside(run, other) else replace(found, failure=failures.out_of_turn(item.address, address))
     return None
 
 

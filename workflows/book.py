@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
 from workflows.acceptance import LEASE_MARGIN
 from workflows.memory import Memory, resource_key, stack_key
@@ -45,12 +47,25 @@ class Book:
     memories: dict[str, Memory] = field(default_factory=dict)
     #: The stack's item as it was when the lease was taken.
     item: Item = field(default_factory=dict)
+    #: Every write checks the stack's item, and two transactions on one item at once hinder each other.
+    _one_by_one: anyio.Lock = field(default_factory=anyio.Lock)
 
     @classmethod
     async def open(
-        cls, ledger: Ledger, partition: str, run_id: str, generation: int, *, now: float, until: float
+        cls,
+        ledger: Ledger,
+        partition: str,
+        run_id: str,
+        generation: int,
+        *,
+        now: float,
+        until: float,
+        noting: Mapping[str, Any] | None = None,
     ) -> "Book":
-        """Take the stack's lease and read what is remembered. Raises LeaseHeld or LeaseLost."""
+        """Take the stack's lease, noting something in the stack's item with it, and read what is remembered.
+
+        Raises LeaseHeld or LeaseLost.
+        """
         key = stack_key(partition)
         item = await ledger.get(key) or {}
         lease = item.get("lease")
@@ -62,6 +77,7 @@ class Book:
             raise LeaseLost
         taken = {
             **item,
+            **(noting or {}),
             "version": int(item.get("version", 0)) + 1,
             "lease": {"id": run_id, "until": until, "generation": generation},
         }
@@ -134,6 +150,7 @@ class Book:
 
     async def _write(self, change: Change) -> None:
         try:
-            await self.ledger.write(Check(stack_key(self.partition), when=self._mine()), change)
+            async with self._one_by_one:
+                await self.ledger.write(Check(stack_key(self.partition), when=self._mine()), change)
         except ConditionFailed:
             raise LeaseLost from None

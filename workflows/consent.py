@@ -35,8 +35,8 @@ class Waiting:
 
     def telling(self, outcome: Outcome) -> "Waiting":
         """Return it with what an outcome tells; the same where that is no news. URLs are kept as digests alone."""
-        asking = {result.address: result.consent for result in outcome.results if result.consent is not None}
-        return replace(self, told=digest([[a, str(one.get("authorizationUrl", ""))] for a, one in asking.items()]))
+        urls = [[address, str(one.get("authorizationUrl", ""))] for address, one in outcome.asking.items()]
+        return replace(self, told=digest([str(outcome.status), *urls]))
 
     def look_again(self, now: float) -> float:
         """Return the seconds until it is worth looking again."""

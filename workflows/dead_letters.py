@@ -1,5 +1,6 @@
 """Messages that cannot be worked on: put into the dead-letter queue with their reason, and taken out again by it."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ log = structlog.get_logger()
 
 #: The attribute of a dead letter that says why it is one.
 REASON = "reason"
+#: The attribute that says which message it was: its request's id, where it names none.
+_MESSAGE_ID = "messageId"
 #: What no further delivery would cure.
 _HOPELESS = "NotARequest"
 _SECONDS = 30.0
@@ -30,7 +33,7 @@ async def bury(context: Context, record: Mapping[str, Any], reason: str) -> bool
     if not context.settings.dead_letters or not hopeless:
         return False
     body = record.get("body")
-    attributes = {REASON: reason, "messageId": str(record.get("messageId", "")), "deliveries": str(deliveries)}
+    attributes = {REASON: reason, _MESSAGE_ID: str(record.get("messageId", "")), "deliveries": str(deliveries)}
     message = {
         "QueueUrl": context.settings.dead_letters,
         "MessageBody": body if isinstance(body, str) and body else " ",
@@ -56,19 +59,32 @@ def _deliveries(record: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One message of a dead-letter queue."""
+    """One message of a dead-letter queue; `message_id` is that under which it was delivered before."""
 
     id: str
     receipt: str
     body: str
     reason: str
+    message_id: str
 
     @classmethod
     def read(cls, message: Mapping[str, Any]) -> "DeadLetter":
         """Read a message that was received with its attributes. One that the queue moved itself has no reason."""
         attributes = message.get("MessageAttributes") or {}
-        reason = attributes.get(REASON, {}).get("StringValue", "")
-        return cls(message["MessageId"], message["ReceiptHandle"], message["Body"], reason or "deliveries exhausted")
+        reason = attributes.get(REASON, {}).get("StringValue", "") or "deliveries exhausted"
+        former = attributes.get(_MESSAGE_ID, {}).get("StringValue", "") or message["MessageId"]
+        return cls(message["MessageId"], message["ReceiptHandle"], message["Body"], reason, former)
+
+    @property
+    def again(self) -> str:
+        """The body under which it is the same request when it is sent again, as another message."""
+        try:
+            body = json.loads(self.body)
+        except ValueError:
+            return self.body
+        # An event has an id of its own.
+        named = not isinstance(body, dict) or "detail-type" in body or body.get("requestId")
+        return self.body if named else json.dumps({**body, "requestId": self.message_id})
 
 
 async def letters(calls: Calls, queue: str) -> AsyncIterator[DeadLetter]:
@@ -94,5 +110,5 @@ async def letters(calls: Calls, queue: str) -> AsyncIterator[DeadLetter]:
 
 async def send_again(calls: Calls, letter: DeadLetter, *, dead: str, queue: str) -> None:
     """Put a dead letter into a queue again, then take it out of the dead-letter queue: rather twice than never."""
-    await calls("SendMessage", {"QueueUrl": queue, "MessageBody": letter.body}, service="sqs")
+    await calls("SendMessage", {"QueueUrl": queue, "MessageBody": letter.again}, service="sqs")
     await calls("DeleteMessage", {"QueueUrl": dead, "ReceiptHandle": letter.receipt}, service="sqs")

@@ -22,7 +22,7 @@ from workflows.problems import path_text
 from workflows.stack import OWNER_TAG, Deletion, Options
 from workflows.state import Seen, earlier, time_text
 
-#: Creates, updates and deletes of one resource in one generation.
+#: Creates, updates and deletes of one resource for one request.
 TRIES = 3
 #: After an answered create, reads may not show the resource for this many seconds (reliability R18).
 VISIBLE_WITHIN = 90.0
@@ -62,6 +62,22 @@ class Mode(StrEnum):
     SYNCHRONIZE = "SYNCHRONIZE"
 
 
+class Birth(StrEnum):
+    """When a resource was made, as a rollback sees it."""
+
+    #: Not by this stack, or nobody can tell.
+    OTHERS = "OTHERS"
+    #: No later than what is gone back to.
+    BEFORE = "BEFORE"
+    SINCE = "SINCE"
+    #: In the very generation that is undone.
+    NOW = "NOW"
+
+
+#: What a rollback may undo.
+UNDONE = frozenset({Birth.SINCE, Birth.NOW})
+
+
 @dataclass(frozen=True)
 class Wish:
     """What is wanted of one resource. `declared` is resolved but for its secrets; None: it shall not exist."""
@@ -72,15 +88,14 @@ class Wish:
     declared: Mapping[str, Any] | None
     options: Options
     mode: Mode
-    #: The generation in which tries are counted, with a word of its own for its rollback.
-    generation: int | str
+    #: What tries are counted for: the request, with a word of its own for its rollback.
+    counted_for: str
     stack: str = ""
     #: Whether its removal, when it left the document, needs the request's leave, and whether it has it.
     needs_allow: bool = False
     allowed: bool = False
-    #: Whether a rollback is under way, and whether the resource was made since what it goes back to.
-    undoing: bool = False
-    made_since: bool = False
+    #: In a rollback: when the resource was made.
+    birth: Birth | None = None
     #: How often this resource was synchronized in this run already.
     synchronizations: int = 0
     secret_versions: Mapping[str, str] | None = None
@@ -135,7 +150,7 @@ def _absent(wish: Wish, memory: Memory) -> Decision:
         return Decision(Action.FAIL, failure.message, failure=failure)
     if memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN:
         return Decision(Action.WAIT, "created; reads do not show it yet")
-    if memory.tries(wish.generation) >= TRIES and memory.pending is None:
+    if memory.tries(wish.counted_for) >= TRIES and memory.pending is None:
         failure = failures.of_status(wish.address, "FAILED", memory.last_reason, TRIES)
         return Decision(Action.FAIL, failure.message, failure=failure)
     return Decision(Action.CREATE, "it was deleted by others" if memory.id else "it does not exist")
@@ -148,10 +163,10 @@ def _consent(seen: Seen) -> Decision:
 
 
 def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
-    """Answer a failed status with its remedy, three times in a generation."""
+    """Answer a failed status with its remedy, three times for a request."""
     if not seen.full:
         return Decision(Action.LOOK, "for the reason of the failure")
-    tries, remedy = memory.tries(wish.generation), seen.meaning.remedy
+    tries, remedy = memory.tries(wish.counted_for), seen.meaning.remedy
     if tries >= TRIES:
         failure = failures.of_status(wish.address, str(seen.status), seen.reasons, tries)
         return Decision(Action.FAIL, failure.message, failure=failure)
@@ -327,7 +342,7 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
         return _consent(seen)
     if wish.unmanaged:
         return _holds_others(wish)
-    if memory.tries(wish.generation) >= TRIES:
+    if memory.tries(wish.counted_for) >= TRIES:
         failure = failures.of_status(wish.address, str(seen.status), seen.reasons, TRIES)
         return Decision(Action.FAIL, failure.message, failure=failure)
     return Decision(Action.DELETE, "not declared any more" if wish.mode is Mode.PROVISION else "asked for")
@@ -337,9 +352,10 @@ def _stays(wish: Wish, seen: Seen) -> Decision | None:
     """Say why something stays that is not declared; None where it is to go."""
     if not seen.ours or wish.options.existing:
         return Decision(Action.KEEP, "not this stack's: left untouched")
-    if wish.options.deletion is Deletion.RETAIN:
+    if wish.options.deletion is Deletion.RETAIN and wish.birth is not Birth.NOW:
         return Decision(Action.KEEP, "retained as declared")
-    if wish.undoing and not wish.made_since and not (wish.mode is Mode.PROVISION and wish.needs_allow):
+    undoing = wish.birth is not None
+    if undoing and wish.birth not in UNDONE and not (wish.mode is Mode.PROVISION and wish.needs_allow):
         return Decision(Action.KEEP, "not made by what is undone, and its earlier state is not known: left as it is")
     if wish.mode is Mode.PROVISION and wish.needs_allow and not wish.allowed:
         return Decision(Action.KEEP, "left the document; it is removed only when the request allows its address")

@@ -118,6 +118,12 @@ def in_doubt(address: str, noun: str, name: str) -> Failure:
     return Failure(address, "CreationInDoubt", message, Actor.APP_TEAM, advice)
 
 
+def out_of_turn(address: str, other: str) -> Failure:
+    """Return the failure of a resource that a stage came to before another stage did what comes first."""
+    message = f"{other}, which comes first, is outside this stage and not done"
+    return Failure(address, "OutOfTurn", message, Actor.APP_TEAM, f"Run the stage of {other} before this one.")
+
+
 def missing(address: str, noun: str, name: str) -> Failure:
     """Return the failure of a resource that was only to be looked up."""
     message = f"no {noun} named {name} exists"

@@ -103,7 +103,8 @@ class Named:
             mode=Mode(held.get("mode", Mode.PROVISION)),
             request_id=self.request_id,
             stack=self.stack,
-            document=held.get("document"),
+            # A removal does without: what was accepted long ago need not be valid any more.
+            document=None if held.get("mode") == Mode.REMOVE else held.get("document"),
             generation=self.generation,
             allow=frozenset(held.get("allow") or ()),
             submitter=Submitter.read(held.get("submitter")),

@@ -69,14 +69,15 @@ class Memory:
     former_ids: tuple[str, ...] = ()
     waits_on: tuple[str, ...] = ()
     secret_versions: Mapping[str, str] = field(default_factory=dict)
-    #: Creates and updates begun in this generation, and what the last failed one said.
+    #: Creates, updates and deletions begun for a request or its rollback, and what the last failed one said.
     attempts: int = 0
-    attempts_generation: int | str = 0
+    attempts_for: str = ""
     last_reason: str = ""
     #: Tags that an unanswered call may have set and that an update, which sends no tags, left in doubt.
     stale_tags: tuple[str, ...] = ()
-    #: Since when the service refuses it for passing reasons; 0 when it does not.
+    #: Since when the service refuses it for passing reasons, to which request; 0 when it does not.
     refused_since: float = 0.0
+    refused_to: str = ""
     #: The last request for which it was synchronized, and how often.
     synchronized_for: str = ""
     synchronizations: int = 0
@@ -84,6 +85,8 @@ class Memory:
     created: str = ""
     created_at: float = 0.0
     ever_ready: bool = False
+    #: The generation in which it was as declared first; 0 where that is not known.
+    ready_in: int = 0
     #: The service's own times, as text: when we last changed it, and its state when we last looked closely.
     changed: str = ""
     seen_updated: str = ""
@@ -136,6 +139,10 @@ class Memory:
             return self.made_in if ours else 0
         return int((self.pending or {}).get("generation", 0)) if ours else 0
 
+    def was_ready_by(self, generation: int) -> bool:
+        """Whether it was as declared in a generation or before, so that somebody may use it."""
+        return self.ever_ready and self.ready_in <= generation
+
     @property
     def doubtful(self) -> list[Mapping[str, Any]]:
         """What was sent without an answer: each declaration's fingerprint and its secrets' versions."""
@@ -163,13 +170,13 @@ class Memory:
         """The fingerprint of what the service took last."""
         return self.sent if self.sent is not None else self.applied
 
-    def tries(self, generation: int | str) -> int:
-        """Return how many creates and updates were begun in a generation, or in its rollback."""
-        return self.attempts if self.attempts_generation == generation else 0
+    def tries(self, what: str) -> int:
+        """Return how many changes were begun for a request, or for its rollback."""
+        return self.attempts if self.attempts_for == what else 0
 
-    def trying(self, generation: int | str) -> "Memory":
+    def trying(self, what: str) -> "Memory":
         """Return the memory with one more try counted."""
-        return replace(self, attempts=self.tries(generation) + 1, attempts_generation=generation)
+        return replace(self, attempts=self.tries(what) + 1, attempts_for=what)
 
     def gone(self) -> "Memory":
         """Return what is left when the resource is no more: its name and its lives, so that none is taken twice."""
@@ -180,7 +187,7 @@ class Memory:
             parent=self.parent,
             incarnation=self.incarnation,
             attempts=self.attempts,
-            attempts_generation=self.attempts_generation,
+            attempts_for=self.attempts_for,
             last_reason=self.last_reason,
             unknown=self.unknown,
         )

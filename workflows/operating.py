@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from infra.ledger import ConditionFailed, Item, Ledger, Put
+from workflows.acceptance import finished
 from workflows.answers import kept
 from workflows.memory import stack_key
-from workflows.outcome import FINAL, Outcome, Status
+from workflows.outcome import Outcome, Status
 from workflows.status import partitions_of
 
 
@@ -33,7 +34,7 @@ async def _cancel(ledger: Ledger, partition: str, now: datetime) -> str:
     key = stack_key(partition)
     while True:
         item = await ledger.get(key)
-        if item is None or (item.get("outcome") or {}).get("status") in FINAL:
+        if item is None or finished(item, str(item.get("requestId") or "")):
             return "nothing is under way"
         ended = {**item, "version": int(item["version"]) + 1, "lease": None, "leaseId": None}
         ended["outcome"] = kept(_cancelled(partition, item, now))

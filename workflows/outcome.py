@@ -114,6 +114,11 @@ class Outcome:
         """The failures of all resources."""
         return [result.failure for result in self.results if result.failure is not None]
 
+    @property
+    def asking(self) -> dict[str, Mapping[str, Any]]:
+        """What people are asked to consent to, by address."""
+        return {result.address: result.consent for result in self.results if result.consent is not None}
+
     def given_up(self, waiting: ResourceStatus, why: Callable[[Result], Failure]) -> "Outcome":
         """Return it as it is when what waits is waited for no longer: it has failed, for a reason of its own."""
 
@@ -144,7 +149,7 @@ class Outcome:
             "startedAt": self.started_at,
             "finishedAt": self.finished_at,
             "resources": {result.address: result.shown() for result in self.results},
-            "consents": [dict(result.consent) for result in self.results if result.consent is not None],
+            "consents": [dict(consent) for consent in self.asking.values()],
             "failures": [*(dict(one) for one in self.undone), *(failure.shown() for failure in self.failures)],
             "problems": [problem.shown() for problem in self.problems],
             "warnings": [warning.shown() for warning in self.warnings],
@@ -156,10 +161,11 @@ class Outcome:
 
 def overall(results: Iterable[Result], *, removed: bool) -> Status:
     """Return the status of a run from those of its resources. What is unfinished outweighs what failed."""
+    results = tuple(results)
     found = {result.status for result in results}
     if ResourceStatus.IN_PROGRESS in found:
         return Status.IN_PROGRESS
-    if ResourceStatus.FAILED in found:
+    if any(result.failure is not None for result in results):
         return Status.FAILED
     if found & {ResourceStatus.AWAITING_CONSENT, ResourceStatus.BLOCKED}:
         return Status.AWAITING_CONSENT

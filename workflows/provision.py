@@ -31,6 +31,7 @@ from workflows.memory import partition_of, stack_key
 from workflows.outcome import FINAL, VERSION, Outcome, ResourceStatus, Result, Status, overall, retry_after
 from workflows.problems import Invalid, Problem
 from workflows.reading import read_stack
+from workflows.remembering import note_options
 from workflows.request import Request
 from workflows.run import Run, items_of
 from workflows.stack import Stack
@@ -77,7 +78,7 @@ class Job:
             # The object may have been replaced since the request was accepted.
             self.stack = read_stack(accepted.document)
         if accepted.new:
-            await context.announce("Gateway Stack Accepted", self._acceptance(accepted))
+            await self._tell_accepted(accepted)
         try:
             return await self._run(accepted)
         except LeaseHeld as held:
@@ -125,16 +126,21 @@ class Job:
         # It counts from now, as accepting may have taken long; a run of hours renews it.
         until = self._until()
         mine = (self.partition, self.run_id, accepted.generation)
-        book = await Book.open(self.context.ledger, *mine, now=now, until=until)
+        asked = self.request.mode is not Mode.SYNCHRONIZE
+        noted = {"announced": self.request.request_id} if asked else {}
+        book = await Book.open(self.context.ledger, *mine, now=now, until=until, noting=noted)
         try:
+            if asked and self._untold(accepted):
+                await self._tell_accepted(accepted)
             # Another delivery may have gone on with the request since it was accepted here.
             accepted = replace(accepted, item=book.item)
             outcome = await self._forward(accepted, book)
             if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
                 outcome = await self._back(accepted, book, outcome)
             outcome, waiting = await self._told(accepted, outcome)
-            left = {**_left_in_item(outcome, self.request, accepted.item), **waiting}
-            left["standing"] = self.standing.item() if self.standing is not None else None
+            whole = self.goes_back or not self.request.stage
+            left = {**(_left_in_item(outcome, self.request, accepted.item) if whole else {}), **waiting}
+            left[self._standing] = self.standing.item() if self.standing is not None else None
             days = self.context.settings.history_days
             await book.close(left, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
         except (Exception, anyio.get_cancelled_exc_class()):
@@ -155,7 +161,7 @@ class Job:
         if self.request.mode is not Mode.SYNCHRONIZE and finished(accepted.item, self.request.request_id):
             raise LeaseLost
         run = self._prepare(accepted, book)
-        if run.mode is Mode.PROVISION and rollback.is_under_way(accepted.item, accepted.generation):
+        if run.mode is Mode.PROVISION and self._goes_on_back(accepted):
             return None
         guard = partial(_guard, book, self._until)
         outcome = self._of_results(accepted, run, await guarded(partial(_work, run), guard))
@@ -177,42 +183,54 @@ class Job:
             return outcome.given_up(ResourceStatus.AWAITING_CONSENT, lambda one: consent_overdue(one.address, timeout))
         return replace(outcome, retry_after=waiting.look_again(now))
 
+    @property
+    def _standing(self) -> str:
+        """The member of the stack's item that says since when nothing moves; a synchronization has its own."""
+        return "synchronizationStanding" if self.request.mode is Mode.SYNCHRONIZE else "standing"
+
     def _unless_stuck(self, accepted: Accepted, outcome: Outcome, what: str) -> Outcome:
         """Give up what has not moved for too long; note since when it stands still."""
         now, limit = self.started.timestamp(), self.context.settings.stuck
         if outcome.status is not Status.IN_PROGRESS:
             return outcome
-        self.standing = Standing.read(accepted.item, what, now).seeing(outcome, now)
+        self.standing = Standing.read(accepted.item.get(self._standing), what, now).seeing(outcome, now)
         if not self.standing.overdue(limit, now):
             return outcome
         return outcome.given_up(ResourceStatus.IN_PROGRESS, lambda one: stuck(one.address, one.reason, limit))
 
     async def _told(self, accepted: Accepted, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
-        """Announce that a stack waits for consent, once; return with it what the stack's item is to hold of that.
+        """Announce where people must consent, once for each URL; return with it what the stack's item holds of that.
 
         It is told before it is remembered as told, so that a crash in between tells it twice and not never.
         """
-        if outcome.status is Status.IN_PROGRESS:
-            return replace(outcome, news=_moved(outcome, accepted.item)), {}
-        if outcome.status is not Status.AWAITING_CONSENT:
-            return outcome, {"consent": None}
+        goes_on = outcome.status is Status.IN_PROGRESS
+        moved = goes_on and _moved(outcome, accepted.item)
+        if goes_on and not outcome.asking:
+            return replace(outcome, news=moved), {}
+        if not goes_on and outcome.status is not Status.AWAITING_CONSENT:
+            return outcome, {} if self.request.mode is Mode.SYNCHRONIZE else {"consent": None}
         before = self._waiting(accepted)
         now = before.telling(outcome)
         if now == before:
-            return replace(outcome, news=False), now.item()
+            return replace(outcome, news=moved), now.item()
         return await tell(self.context, outcome), now.item()
 
+    def _goes_on_back(self, accepted: Accepted) -> bool:
+        return rollback.is_under_way(accepted.item, accepted.generation, self.request.request_id)
+
     def _rolls_back(self) -> bool:
-        return self.stack is not None and self.stack.goes_back and self.request.mode is Mode.PROVISION
+        whole = self.stack is not None and self.stack.goes_back and self.request.mode is Mode.PROVISION
+        return whole and not self.request.stage
 
     async def _back(self, accepted: Accepted, book: Book, failed: Outcome | None) -> Outcome:
         """Return to the last READY document, or go on with doing so."""
         item, self.goes_back = accepted.item, True
         if failed is not None:
-            item = {**item, **rollback.begun(accepted.generation, failed)}
+            item = {**item, **rollback.begun(failed)}
             await book.note({"rollback": item["rollback"]})
             log.info("rollback", to=item.get("readyGeneration"), failures=len(failed.failures))
-        run = Run(self.context, self.calls, book, Mode.PROVISION, self.request.stack, self.account)
+        names = (self.request.stack, self.account, self.request.request_id)
+        run = Run(self.context, self.calls, book, Mode.PROVISION, *names)
         undone = tuple(item["rollback"]["failures"])
         try:
             if item.get("readyDocument") is not None:
@@ -280,8 +298,13 @@ class Job:
             age=self.started.timestamp() - float(accepted.item.get("acceptedAt") or self.started.timestamp()),
         )
 
-    def _acceptance(self, accepted: Accepted) -> dict[str, Any]:
-        return {
+    def _untold(self, accepted: Accepted) -> bool:
+        """Tell whether another delivery accepted it, and may have ended before it told. A tick is not accepted."""
+        known = self.request.request_id in accepted.item.get("recent", {})
+        return known and not accepted.new and accepted.item.get("announced") != self.request.request_id
+
+    async def _tell_accepted(self, accepted: Accepted) -> None:
+        detail = {
             "version": VERSION,
             "stack": self.request.stack,
             "requestId": self.request.request_id,
@@ -290,6 +313,7 @@ class Job:
             "region": self.context.aws.region,
             "digest": str(accepted.item.get("digest") or ""),
         }
+        await self.context.announce("Gateway Stack Accepted", detail)
 
     def _refused(self, refused: Refused) -> Outcome:
         accepted = Accepted(refused.generation or 0, None, {})
@@ -306,6 +330,7 @@ def _moved(outcome: Outcome, item: Mapping[str, Any]) -> bool:
 
 
 async def _work(run: Run) -> list[Result]:
+    await note_options(run)
     await survey(run)
     return await act(run)
 
@@ -328,18 +353,16 @@ async def _guard(book: Book, until: Callable[[], float]) -> None:
 def _left_in_item(outcome: Outcome, request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a finished run leaves in the stack's item."""
     shown = kept(outcome)
-    if request.stage:
-        return {}  # a part of a request finishes none
     if request.mode is Mode.SYNCHRONIZE:
         if outcome.status is Status.IN_PROGRESS:
             return {}
         return {"synchronization": {"requestId": request.request_id, "outcome": shown}}
     left: dict[str, Any] = {"outcome": shown}
     if outcome.status is Status.READY:
-        left |= {"readyDocument": request.document, "readyGeneration": outcome.generation}
+        # What was accepted is what was worked on; what stands at a URI may be another one by now.
+        left |= {"readyDocument": item.get("document"), "readyGeneration": outcome.generation, "rollback": None}
     if outcome.status is Status.ROLLED_BACK:
-        back = {"readyGeneration": outcome.generation} if item.get("readyDocument") is not None else {}
-        left |= {**back, "rollback": None}
+        left |= {"rollback": None}
     if outcome.status is Status.DELETED:
         left |= {"readyDocument": None, "readyGeneration": None}
     return left

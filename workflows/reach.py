@@ -9,11 +9,12 @@ import structlog
 
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.tasks import together
-from workflows import failures, steps
-from workflows.decide import Action, Decision, Mode, Wish, decide
+from workflows import failures, remembering, steps
+from workflows.decide import Action, Birth, Decision, Mode, Wish, decide
 from workflows.outcome import ResourceStatus, Result
 from workflows.results import awaiting_consent, result_of
 from workflows.run import Item, Run
+from workflows.stack import Deletion
 from workflows.survey import holds_something, list_children, list_inside
 from workflows.waiting import look, settle_down, wait
 
@@ -75,18 +76,18 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
     """Take one step. Returns the result when it was the last."""
     match decision.action:
         case Action.NONE:
-            if run.mode is Mode.PROVISION and not item.options.existing:
-                await steps.settle(run, wish)
+            if run.mode is Mode.PROVISION:
+                await (remembering.let_go if item.options.existing else remembering.settle)(run, wish)
             return result_of(run, item, ResourceStatus.READY, decision.reason)
         case Action.GONE:
-            await steps.forget(run, wish, hidden=True)
+            await remembering.forget(run, wish, hidden=True)
             return result_of(run, item, ResourceStatus.DELETED, decision.reason)
         case Action.KEEP:
             return await _keep(run, item, wish, decision)
         case Action.FAIL:
             return replace(result_of(run, item, ResourceStatus.FAILED, decision.reason), failure=decision.failure)
         case Action.CONSENT:
-            await steps.know(run, wish)
+            await remembering.know(run, wish)
             return awaiting_consent(run, item, decision.reason)
         case Action.LOOK:
             await look(run, item)
@@ -146,7 +147,7 @@ async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> No
         await _empty(run, item)
         await _delete(run, item, wish)
         if run.seen.get(item.address) is not None:
-            await run.book.remember(run.memory(item.address).trying(wish.generation))
+            await run.book.remember(run.memory(item.address).trying(wish.counted_for))
             return
         wish = run.wish(item.address)
     if decision.action is Action.DELETE:
@@ -197,7 +198,7 @@ async def _delete(run: Run, item: Item, wish: Wish) -> None:
     await steps.delete(run, wish)
     await settle_down(run, item, began, sort="DELETE")
     if run.seen.get(item.address) is None:
-        await steps.forget(run, wish)
+        await remembering.forget(run, wish)
 
 
 def _tolerate(run: Run, item: Item, decision: Decision) -> None:
@@ -214,11 +215,14 @@ def _tolerate(run: Run, item: Item, decision: Decision) -> None:
 async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
     """Leave a resource as it is; one that is retained on purpose is ours no longer."""
     run.warn(item.address, "kept", decision.reason)
-    if not (wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION):
-        if wish.undoing:
+    lacks_leave = wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION
+    retained = wish.options.deletion is Deletion.RETAIN
+    # What a rollback leaves because it was ours before is ours yet.
+    if not lacks_leave and (retained or wish.birth is not Birth.BEFORE):
+        if wish.birth is Birth.OTHERS:
             await steps.disown(run, wish)
         if item.parent is not None:
             run.unmanaged[item.parent] = (*run.unmanaged.get(item.parent, ()), item.name)
-        await steps.forget(run, wish)
+        await remembering.forget(run, wish)
         item.released = True
     return result_of(run, item, ResourceStatus.RETAINED, decision.reason)

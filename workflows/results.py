@@ -40,7 +40,8 @@ def result_of(run: Run, item: Item, status: ResourceStatus, reason: str, *, retr
 
 def of_failed_call(run: Run, item: Item, failed: CallFailed) -> Result:
     """Return the result of a resource whose call was refused: to come again, or for good."""
-    since = run.memory(item.address).refused_since
+    memory = run.memory(item.address)
+    since = memory.refused_since if memory.refused_to == run.counted_for else 0.0
     if failed.verdict in PASSING and not (since and run.now() - since > REFUSED_FOR):
         reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
         return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)

@@ -1,4 +1,4 @@
-"""Rolling back: a stack that failed returns to its last READY document, or to nothing if it never was READY.
+"""Rolling back: a stack that failed returns to its last READY document, or to what there was before if it has none.
 
 It is another run over the same ledger, under the same lease and generation. What it may undo is what this stack made
 since then; what was there before is changed back where it is declared, and otherwise left alone. That it was begun
@@ -22,15 +22,17 @@ from workflows.stack import Stack
 _ANEW = frozenset({Action.CREATE, Action.REPLACE})
 
 
-def is_under_way(item: Item, generation: int) -> bool:
-    """Tell whether this generation's rollback was begun."""
-    return bool(item.get("rollback")) and item["rollback"]["generation"] == generation
+def is_under_way(item: Item, generation: int, request_id: str) -> bool:
+    """Tell whether this request's rollback was begun; another request for its generation goes forward again."""
+    begun = item.get("rollback") or {}
+    return begun.get("generation") == generation and begun.get("requestId", request_id) == request_id
 
 
-def begun(generation: int, failed: Outcome) -> dict[str, Any]:
+def begun(failed: Outcome) -> dict[str, Any]:
     """Return what a stack's item holds while its rollback is under way: what failed, and what was removed before."""
     removed = [result.address for result in failed.results if result.status is ResourceStatus.DELETED]
-    return {"rollback": {"generation": generation, "failures": failed.shown()["failures"], "removed": removed}}
+    of = {"generation": failed.generation, "requestId": failed.request_id}
+    return {"rollback": {**of, "failures": failed.shown()["failures"], "removed": removed}}
 
 
 def prepare(run: Run, item: Item) -> Stack | None:
@@ -38,7 +40,8 @@ def prepare(run: Run, item: Item) -> Stack | None:
     document = item.get("readyDocument")
     # On the way back nothing waits: what can be undone is, also where something else cannot.
     stack = replace(read_stack(document), on_failure="HALT") if document is not None else None
-    run.back_to = int(item.get("readyGeneration") or 0)
+    # A stack that never was READY goes back to what of it was READY before this generation.
+    run.back_to = int(item.get("readyGeneration") or 0) if stack is not None else run.book.generation - 1
     run.mode = Mode.PROVISION if stack is not None else Mode.REMOVE
     run.items = items_of(stack, run.book.memories, run.mode)
     return stack

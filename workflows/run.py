@@ -17,7 +17,7 @@ from infra.watch import Slots, Watch
 from workflows import references
 from workflows.book import Book
 from workflows.context import Context, Progress
-from workflows.decide import VISIBLE_WITHIN, Mode, Wish
+from workflows.decide import UNDONE, VISIBLE_WITHIN, Birth, Mode, Wish
 from workflows.kinds import KINDS, Kind
 from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
 from workflows.memory import Memory
@@ -79,7 +79,7 @@ class Run:
     account: str
     request_id: str = ""
     allow: frozenset[str] = frozenset()
-    #: In a rollback: the generation that it goes back to (0: to nothing).
+    #: In a rollback: the generation that it goes back to.
     back_to: int | None = None
     #: The section that is worked on; everything where it is empty.
     stage: str = ""
@@ -106,6 +106,16 @@ class Run:
     def now(self) -> float:
         """Return seconds since the epoch."""
         return self.context.now().timestamp()
+
+    @property
+    def belongs_to(self) -> int:
+        """The generation to which a creation belongs: what a rollback makes again is of what it goes back to."""
+        return self.book.generation if self.back_to is None else self.back_to
+
+    @property
+    def counted_for(self) -> str:
+        """What tries and refusals are counted for: the request, with a word of its own for its rollback."""
+        return self.request_id if self.back_to is None else f"{self.request_id} rollback"
 
     def tell(self, address: str, event: str, detail: str = "") -> None:
         """Show progress."""
@@ -136,7 +146,7 @@ class Run:
         """Return the wish that a resource be gone, whatever is declared: its parent is made anew."""
         options = Options(deleteEndpoints=self.items[address].options.delete_endpoints)
         wish = replace(self.wish(address), declared=None, options=options, mode=Mode.REMOVE)
-        return replace(wish, needs_allow=False, undoing=False)
+        return replace(wish, needs_allow=False, birth=None)
 
     def _staying(self, address: str) -> tuple[str, ...]:
         """Return the names of what stands inside a resource and would not go with it."""
@@ -147,16 +157,31 @@ class Run:
         """Tell whether something is only looked up, is to be retained, or is not for a rollback to remove."""
         if item.options.existing or item.wanted:
             return item.options.existing
-        undone = self.back_to is not None and self.memory(item.address).made_in <= self.back_to
-        return undone or item.options.deletion is Deletion.RETAIN
+        birth = self._birth(item.address)
+        if birth is not None and birth not in UNDONE:
+            return True
+        return item.options.deletion is Deletion.RETAIN and birth is not Birth.NOW
+
+    def _birth(self, address: str) -> Birth | None:
+        """Return when a resource was made, in a rollback."""
+        if self.back_to is None:
+            return None
+        seen = self.seen.get(address)
+        memory = self.memory(address)
+        born = memory.born(ours=seen is None or seen.ours)
+        if not born:
+            return Birth.OTHERS
+        # A stack that never was READY may hold what never was of use to anybody, however long ago it was made.
+        if born <= self.back_to and (self.mode is Mode.PROVISION or memory.was_ready_by(self.back_to)):
+            return Birth.BEFORE
+        return Birth.NOW if born == self.book.generation else Birth.SINCE
 
     def wish(self, address: str) -> Wish:
         """Return what is wanted of a resource, its references resolved from what is seen of the others."""
         item = self.items[address]
         declared = self.resolved(item.resource) if item.resource is not None else None
         memory = self.memory(address)
-        seen = self.seen.get(address)
-        made_since = self.back_to is not None and memory.born(ours=seen is None or seen.ours) > self.back_to
+        birth = self._birth(address)
         return Wish(
             address=address,
             kind=item.kind,
@@ -164,13 +189,12 @@ class Run:
             declared=declared,
             options=item.options,
             mode=self.mode,
-            generation=self.book.generation if self.back_to is None else f"{self.book.generation} rollback",
+            counted_for=self.counted_for,
             stack=self.stack,
             needs_allow=item.parent is None or not self.items[item.parent].wanted,
-            allowed=bool(self.allow & {address, item.parent}) or made_since,
-            undoing=self.back_to is not None,
-            made_since=made_since,
-            synchronizations=memory.synchronizations if memory.synchronized_for == self.request_id else 0,
+            allowed=bool(self.allow & {address, item.parent}) or birth in UNDONE,
+            birth=birth,
+            synchronizations=memory.synchronizations if memory.synchronized_for == self.counted_for else 0,
             secret_versions=self.versions_of(item.resource),
             unmanaged=() if item.options.delete_endpoints else self.unmanaged.get(address, ()),
             staying=self._staying(address),

@@ -1,13 +1,15 @@
 """Stages: one section of a document at a time, for state machines that want to do other things in between.
 
 What is outside the stage is only looked at. The dependency graph still decides what is possible: what needs a
-resource that is not READY is BLOCKED by it.
+resource that is not READY, or one that is to go after another that still stands, is BLOCKED by it, and the stage has
+failed by its name. A part of a request finishes none, and undoes none.
 """
 
 from functools import partial
 
 from infra.errors import CallFailed
 from infra.tasks import together
+from workflows.decide import Action, decide
 from workflows.kinds import KINDS
 from workflows.kinds.kind import Phase
 from workflows.outcome import ResourceStatus, Result
@@ -49,7 +51,8 @@ def _result(run: Run, item: Item) -> Result:
     if seen is None:
         status = ResourceStatus.BLOCKED if item.wanted else ResourceStatus.DELETED
     elif not item.wanted:
-        status = ResourceStatus.RETAINED
+        stays = decide(run.wish(item.address), seen, run.memory(item.address)).action is Action.KEEP
+        status = ResourceStatus.RETAINED if stays else ResourceStatus.BLOCKED
     else:
         status = _STATUS.get(seen.meaning.phase, ResourceStatus.BLOCKED)
     return result_of(run, item, status, "outside this stage")

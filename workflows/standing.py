@@ -18,9 +18,9 @@ class Standing:
     where: str = ""
 
     @classmethod
-    def read(cls, item: Item, request_id: str, now: float) -> "Standing":
-        """Read what a stack's item says; a new one where it says nothing of this request."""
-        held: Mapping[str, Any] = item.get("standing") or {}
+    def read(cls, item: Item | None, request_id: str, now: float) -> "Standing":
+        """Read what a stack's item holds of it; a new one where it says nothing of this request."""
+        held: Mapping[str, Any] = item or {}
         if held.get("requestId") != request_id:
             return cls(request_id, now)
         # A clock that ran ahead must not make this one wait for longer.

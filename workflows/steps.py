@@ -6,7 +6,6 @@ from functools import reduce
 from typing import Any
 
 from infra import service_model
-from infra.aws import CALL_SECONDS
 from infra.errors import CallFailed, Verdict
 from infra.secrets import Secret, resolve
 from workflows.compare import either, update_body
@@ -16,9 +15,10 @@ from workflows.kinds.kind import Phase
 from workflows.memory import Memory
 from workflows.observe import address_of, ask
 from workflows.problems import path_text
+from workflows.remembering import declared_of, hidden_yet, lingering_of, mark, memory_of, present, taken
 from workflows.run import Run
-from workflows.stack import OWNER_TAG, Deletion
-from workflows.state import Seen, time_text
+from workflows.stack import OWNER_TAG
+from workflows.state import Seen
 from workflows.survey import list_children
 
 #: Earlier lives whose tokens the service still remembers, that one run works its way past.
@@ -27,27 +27,24 @@ _MOST_WORN_TOKENS = 30
 _NO_EFFECT = frozenset({Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.QUOTA, Verdict.NOT_YET})
 #: Seconds between two looks at endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
-#: Seconds after which a call without an answer arrives no more.
-_LATEST = 3600.0
-#: Unanswered calls that one mark keeps.
-_MOST_DOUBTS = 5
 
 
 async def create(run: Run, wish: Wish) -> None:
     """Create a resource under a token that any later run derives again, until it has an answer."""
     memory = run.memory(wish.address)
-    declared = _declared(wish)
+    declared = declared_of(wish)
     identity = digest([declared, run.parent_id(wish.address)])
     repeats = (memory.pending or {}).get("action") == Action.CREATE and (memory.pending or {}).get("digest") == identity
     incarnation = memory.incarnation if repeats else memory.incarnation + 1
     body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
-    mark: dict[str, Any] = {"action": Action.CREATE, "digest": identity, "generation": run.book.generation}
+    noted: dict[str, Any] = {"action": Action.CREATE, "digest": identity, "generation": run.belongs_to}
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
-        body["clientToken"] = mark["token"] = client_token(*place, incarnation, digest(declared))
+        body["clientToken"] = noted["token"] = client_token(*place, incarnation, digest(declared))
     doubts = memory.pending
-    memory = replace(_hidden(run, memory), incarnation=incarnation, refused_since=memory.refused_since, pending=doubts)
-    await _mark(run, wish, memory, mark, versions)
+    left = replace(hidden_yet(run, memory), refused_since=memory.refused_since, refused_to=memory.refused_to)
+    memory = replace(left, incarnation=incarnation, pending=doubts)
+    await mark(run, wish, memory, noted, versions)
     try:
         answer = await _create(run, wish, body)
     except CallFailed as failed:
@@ -65,9 +62,9 @@ async def create(run: Run, wish: Wish) -> None:
     # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
     run.listed.add(wish.address)
     memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
-    memory = replace(memory, made_in=run.book.generation, applied=fingerprint(declared))
+    memory = replace(memory, made_in=run.belongs_to, applied=fingerprint(declared))
     memory = replace(memory, lingering=None, lingers_until=0.0, former_ids=())
-    await run.book.remember(_taken(memory, wish, run, seen, versions))
+    await run.book.remember(taken(memory, wish, run, seen, versions))
 
 
 async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -135,43 +132,43 @@ async def look_by_name(run: Run, wish: Wish) -> None:
 
 async def update(run: Run, wish: Wish) -> None:
     """Replace a resource's settings: what is declared, with what was never declared and stands there."""
-    memory, seen = _memory(run, wish), _present(run, wish)
+    memory, seen = memory_of(run, wish), present(run, wish)
     before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
-    body = update_body(wish.kind, _declared(wish), seen.body, before)
+    body = update_body(wish.kind, declared_of(wish), seen.body, before)
     if "name" in wish.kind.updatable:
         body["name"] = wish.name
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
     body, versions = await _with_secrets(run, wish, wish.kind.operations.update, body)
-    await _mark(run, wish, memory, {"action": Action.UPDATE}, versions)
+    await mark(run, wish, memory, {"action": Action.UPDATE}, versions)
     answer = await ask(run.calls, wish.kind, wish.kind.operations.update, body)
     run.seen[wish.address] = seen = replace(seen, body=answer, full=_whole(wish, answer))
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
     # And what an update before it set may be in force again, should this one fail.
-    memory = replace(_lingering(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
-    memory = replace(memory, sent=fingerprint(_declared(wish)))
-    await run.book.remember(_taken(memory, wish, run, seen, versions))
+    memory = replace(lingering_of(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
+    memory = replace(memory, sent=fingerprint(declared_of(wish)))
+    await run.book.remember(taken(memory, wish, run, seen, versions))
 
 
 async def tag(run: Run, wish: Wish) -> None:
     """Set our tag and the declared ones; tags that were declared before and are no more go."""
-    memory, seen = _memory(run, wish), _present(run, wish)
-    wanted = {**(_declared(wish).get("tags") or {}), OWNER_TAG: wish.stack}
+    memory, seen = memory_of(run, wish), present(run, wish)
+    wanted = {**(declared_of(wish).get("tags") or {}), OWNER_TAG: wish.stack}
     before = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags}
-    await _mark(run, wish, memory, {"action": Action.TAG})
+    await mark(run, wish, memory, {"action": Action.TAG})
     service = wish.kind.service
     await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted}, service=service)
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
-    applied = {**(memory.applied or {}), "tags": fingerprint(_declared(wish).get("tags") or {})}
+    applied = {**(memory.applied or {}), "tags": fingerprint(declared_of(wish).get("tags") or {})}
     known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=())
     await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
 
 
 async def disown(run: Run, wish: Wish) -> None:
     """Take our tag off what a rollback leaves as it is, so that no later document takes it for ours."""
-    seen = _present(run, wish)
+    seen = present(run, wish)
     if not (wish.kind.tagged and seen.ours):
         return
     try:
@@ -183,9 +180,9 @@ async def disown(run: Run, wish: Wish) -> None:
 
 async def delete(run: Run, wish: Wish) -> None:
     """Delete a resource; that it is gone already is no mistake."""
-    memory, seen = _memory(run, wish), _present(run, wish)
+    memory, seen = memory_of(run, wish), present(run, wish)
     memory = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
-    await _mark(run, wish, memory, {"action": Action.DELETE})
+    await mark(run, wish, memory, {"action": Action.DELETE})
     params = address_of(wish.kind, seen.id, run.parent_id(wish.address)) | dict(wish.ending)
     try:
         answer = await ask(run.calls, wish.kind, wish.kind.operations.delete, params)
@@ -197,12 +194,12 @@ async def delete(run: Run, wish: Wish) -> None:
     run.seen[wish.address] = seen.showing({**answer, "status": answer.get("status") or "DELETING"})
     if wish.declared is None:
         # A deletion that belongs to a new creation is counted there.
-        await run.book.remember(replace(run.memory(wish.address).trying(wish.generation), refused_since=0.0))
+        await run.book.remember(replace(run.memory(wish.address).trying(wish.counted_for), refused_since=0.0))
 
 
 async def delete_endpoints(run: Run, wish: Wish) -> None:
     """Delete the endpoints of a harness's owner, and wait until they are gone: they must go first (service 2.12)."""
-    seen = _present(run, wish)
+    seen = present(run, wish)
     if not wish.options.delete_endpoints:
         return
     for name in run.unmanaged.get(wish.address, ()):
@@ -220,131 +217,24 @@ async def _is_gone(run: Run, wish: Wish, seen: Seen, failed: CallFailed) -> bool
     return failed.verdict is Verdict.GONE
 
 
-async def forget(run: Run, wish: Wish, *, hidden: bool = False) -> None:
-    """Remember that a resource is gone: its lives are kept, so that the next one gets a token of its own.
-
-    `hidden` says that nobody saw it go: only time, by a clock that may be wrong, tells that it does not exist.
-    """
-    known = run.book.memories.get(wish.address)
-    if known is not None and known.exists:
-        deleted = (known.pending or {}).get("action") == Action.DELETE
-        await run.book.remember(_hidden(run, known) if hidden and not deleted else known.gone())
-    run.seen[wish.address] = None
-
-
-def _hidden(run: Run, memory: Memory) -> Memory:
-    """Return what is left of a resource that reads do not show: should it turn up, it is ours, as it was left."""
-    ids = {*memory.former_ids, *([memory.id] if memory.id else [])}
-    lingering = reduce(either, memory.may_be_in_force, None)
-    until = run.now() + _LATEST if lingering is not None else 0.0
-    return replace(memory.gone(), lingering=lingering, lingers_until=until, former_ids=tuple(sorted(ids)))
-
-
 async def synchronize(run: Run, wish: Wish) -> None:
     """Have a target's tools read again: one id a call."""
-    memory, seen = _memory(run, wish), _present(run, wish)
-    await _mark(run, wish, memory, {"action": Action.SYNCHRONIZE})
+    memory, seen = memory_of(run, wish), present(run, wish)
+    await mark(run, wish, memory, {"action": Action.SYNCHRONIZE})
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
     answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service)
     body: dict[str, Any] = next(
         (one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {}
     )
     if wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED:
-        memory = memory.trying(wish.generation)
+        memory = memory.trying(wish.counted_for)
     run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **body})
     # Whatever time the service shows for it, it was synchronized since our last change.
     times = wish.synchronizations + 1
-    memory = replace(memory, pending=None, changed="", synchronized_for=run.request_id, synchronizations=times)
+    # What had no answer before is as doubtful as it was: this says nothing of what is in force.
+    doubts = memory.pending if memory.doubtful else None
+    memory = replace(memory, pending=doubts, changed="", synchronized_for=run.counted_for, synchronizations=times)
     await run.book.remember(memory)
-
-
-async def settle(run: Run, wish: Wish) -> None:
-    """Remember that a resource is as declared."""
-    memory, seen = _lingering(run, _memory(run, wish)), _present(run, wish)
-    if run.now() > memory.lingers_until:
-        memory = replace(memory, lingering=None, lingers_until=0.0)
-    item = run.items[wish.address]
-    if memory.applied is None and memory.incarnation == 0:
-        message = "taken over as it stands: its secrets and members that are not declared are taken as current"
-        run.warn(wish.address, "adopted", message)
-    known = replace(
-        memory,
-        id=seen.id,
-        arn=seen.arn,
-        parent_id=run.parent_id(wish.address),
-        pending=None,
-        applied=fingerprint(_declared(wish)),
-        sent=None,
-        refused_since=0.0,
-        former_ids=(),
-        created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",
-        ending=wish.ending,
-        waits_on=tuple(sorted(item.resource.waits_on)) if item.resource else (),
-        secret_versions={**(wish.secret_versions or {}), **memory.secret_versions},
-        ever_ready=True,
-        seen_updated=seen.updated,
-        outputs={**memory.outputs, **seen.outputs},
-        retain=item.options.deletion is Deletion.RETAIN,
-        delete_endpoints=item.options.delete_endpoints,
-    )
-    if known != memory:
-        await run.book.remember(known)
-
-
-async def know(run: Run, wish: Wish) -> None:
-    """Remember which resource it is, where its creation had no answer."""
-    if run.memory(wish.address).in_doubt_since is not None and _present(run, wish).ours:
-        await run.book.remember(_memory(run, wish))
-
-
-async def _mark(
-    run: Run, wish: Wish, memory: Memory, mark: Mapping[str, Any], versions: Mapping[str, str] | None = None
-) -> None:
-    """Write down what is about to be sent. After this, a run that finds no answer knows what may be in force.
-
-    Earlier marks that had no answer are kept in it.
-    """
-    run.deadline.require(CALL_SECONDS, str(mark["action"]))
-    doubt = {"declared": fingerprint(_declared(wish)), "versions": dict(versions or {})}
-    doubt |= {"token": mark["token"]} if "token" in mark else {}
-    declares = mark["action"] in (Action.CREATE, Action.UPDATE, Action.TAG)
-    doubtful = [one for one in memory.doubtful if one != doubt] + ([doubt] if declares else [])
-    pending = {**mark, "at": run.now(), "doubtful": doubtful[-_MOST_DOUBTS:]}
-    await run.book.remember(replace(memory, pending=pending))
-
-
-def _lingering(run: Run, memory: Memory, *more: Any) -> Memory:
-    """Return a memory that keeps what calls without an answer declared: they may arrive later yet."""
-    doubtful = [one["declared"] for one in memory.doubtful]
-    until = run.now() + _LATEST if doubtful else memory.lingers_until
-    return replace(memory, lingering=reduce(either, (memory.lingering, *more, *doubtful)), lingers_until=until)
-
-
-def _memory(run: Run, wish: Wish) -> Memory:
-    """Return what is remembered of a resource that is seen: also which it is, where its creation had no answer."""
-    memory, seen = run.memory(wish.address), _present(run, wish)
-    known = replace(memory, made_in=memory.born(ours=seen.ours))
-    if not seen.ours:
-        # What is only about to be taken over is known by its name until our tag is on it.
-        return known
-    return replace(known, id=seen.id, arn=seen.arn or memory.arn, parent_id=run.parent_id(wish.address))
-
-
-def _taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:
-    """Return the memory of a create or update that the service took: one more try in this generation."""
-    resource = run.items[wish.address].resource
-    return replace(
-        memory.trying(wish.generation),
-        pending=None,
-        refused_since=0.0,
-        waits_on=tuple(sorted(resource.waits_on)) if resource else (),
-        secret_versions={**memory.secret_versions, **versions},
-        changed=time_text(seen.body.get(wish.kind.updated_member)),
-        seen_updated="",
-        retain=wish.options.deletion is Deletion.RETAIN,
-        delete_endpoints=wish.options.delete_endpoints,
-        ending=wish.ending,
-    )
 
 
 def _creatable(run: Run, wish: Wish, declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -386,19 +276,8 @@ def _fill(value: Any, secrets: Mapping[str, str], path: tuple[str | int, ...]) -
     return secrets.get(path_text(path), value) if secrets else value
 
 
-def _declared(wish: Wish) -> Mapping[str, Any]:
-    return wish.declared or {}
-
-
-def _present(run: Run, wish: Wish) -> Seen:
-    seen = run.seen.get(wish.address)
-    if seen is None:
-        raise AssertionError(f"{wish.address} was decided about as if it existed")
-    return seen
-
-
 def _whole(wish: Wish, answer: Mapping[str, Any]) -> bool:
     """Tell whether an answer shows all that a read would show of what is declared."""
-    shown = {wish.kind.shown_as.get(name, name) for name, value in _declared(wish).items() if value}
+    shown = {wish.kind.shown_as.get(name, name) for name, value in declared_of(wish).items() if value}
     readable = set(getattr(wish.kind.response, "members", {}))
     return set(wish.kind.response.required_members) | (shown & readable) <= set(answer)

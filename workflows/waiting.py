@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import anyio
 
-from workflows import steps
+from workflows import remembering, steps
 from workflows.decide import VISIBLE_WITHIN
 from workflows.kinds.kind import Phase
 from workflows.memory import Memory
@@ -41,7 +41,7 @@ async def wait(run: Run, item: Item, why: str) -> None:
     with anyio.move_on_after(max(0.0, left)):
         await _wait_for(run, item, "VISIBLE", anyio.current_time(), appears=True)
     if run.seen.get(item.address) is None:
-        await steps.forget(run, run.wish(item.address), hidden=True)
+        await remembering.forget(run, run.wish(item.address), hidden=True)
 
 
 def _since(run: Run, memory: Memory) -> float:

@@ -6,11 +6,12 @@ import anyio
 import pytest
 
 from infra.deadline import Deadline
-from tests.crash.harness import At, Process, run_once
-from tests.documents import small_stack
+from tests.crash.harness import At, History, Point, Process, run_once, run_until_settled
+from tests.documents import ROLE, small_stack
+from tests.goals import tried
 from tests.worlds import provision
-from workflows.acceptance import LEASE_MARGIN
-from workflows.fulfil import fulfil
+from workflows.acceptance import LEASE_MARGIN, note_request
+from workflows.fulfil import Named, fulfil, resume
 from workflows.outcome import Status
 
 
@@ -143,3 +144,55 @@ async def test_an_interrupted_run_gives_its_lease_back(world):
     outcome = await world.run(provision(small_stack(1), "request-a"), seconds=300)
     assert outcome.status is Status.READY
     assert world.sent().count("CreateGateway") == 1
+
+
+async def test_r5_two_requests_for_one_generation_are_each_done(world):
+    """One fails for want of leave; the other, which has it, came meanwhile: it is not answered with that failure."""
+    await world.apply(small_stack(1), "zero", generation=1)
+    document = {**small_stack(1), "harnesses": {"h": {"executionRoleArn": ROLE}}}
+    document["gateways"]["payments"]["authorizerType"] = "AWS_IAM"
+    del document["gateways"]["payments"]["authorizerConfiguration"]
+    without = provision(document, "without", generation=2)
+    with_leave = provision(document, "with", generation=2, allow=frozenset({"gateways.payments"}))
+    found = []
+
+    async def work() -> None:
+        found.append(await world.run(without))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await anyio.sleep(2.0)
+        found.append(await world.run(with_leave))
+    await anyio.sleep(60.0)
+    outcome = await world.run(with_leave)
+    answered = outcome.shown()["requestId"] == "with"
+    tried("R5", "two requests for one generation, at once", 2, int(not answered))
+    assert {one.status for one in found} == {Status.FAILED, Status.IN_PROGRESS}
+    assert (outcome.status, answered) == (Status.READY, True)
+    assert (await world.run(without)).shown()["status"] == "READY"
+
+
+async def test_r5_what_a_schedule_asks_for_pushes_no_request_out(world):
+    """A hundred ticks later the first request, delivered once more, is as superseded as it was."""
+    old, new = small_stack(0), small_stack(0)
+    old["gateways"]["payments"]["description"], new["gateways"]["payments"]["description"] = "old", "new"
+    await world.apply(old, "one")
+    await world.apply(new, "two")
+    (partition,) = await world.ledger.partitions()
+    for number in range(100):
+        await note_request(world.ledger, partition, f"schedule-{number}")
+        named = Named("payments.tools", 2, f"schedule-{number}")
+        assert (await resume(world.context(), named, Deadline())).status is Status.READY
+    outcome = await world.run(provision(old, "one"))
+    tried("R5", "a request that comes again after a hundred ticks", violations=int(outcome.status is Status.READY))
+    assert outcome.status is Status.SUPERSEDED
+    assert [kind for kind, _ in world.announced].count("Gateway Stack Accepted") == 2
+
+
+async def test_an_acceptance_is_told_even_by_whoever_goes_on(world):
+    """The worker that accepted a request died before it told; the next one does."""
+    history = History((Point(At.AFTER_WRITE, 0),))
+    outcome = await run_until_settled(world, history, provision(small_stack(0), "one"))
+    assert outcome.status is Status.READY
+    assert history.struck
+    assert [kind for kind, _ in world.announced] == ["Gateway Stack Accepted", "Gateway Stack Ready"]

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from infra.sandbox.behaviour import Behaviour
-from tests.documents import oauth, small_stack
+from tests.documents import ROLE, oauth, small_stack
 from tests.worlds import SandboxWorld, provision
 from workflows.outcome import ResourceStatus, Status
 
@@ -150,3 +150,22 @@ async def test_consent_that_nobody_gives_rolls_back_where_that_is_declared(world
         await anyio.sleep(outcome.retry_after)
     assert outcome.status is Status.ROLLED_BACK
     assert world.live == {}
+
+
+async def test_a_new_url_is_told_while_something_else_goes_on(world):
+    """Sessions end after ten minutes; each URL is announced at once, whatever else the stack waits for."""
+    world.behaviour.durations.harness = 1500.0
+    document = {**consent_stack(), "harnesses": {"h": {"executionRoleArn": ROLE}}}
+    asked: dict[str, float] = {}
+    for _ in range(200):
+        outcome = await world.run(provision(document, "one"), seconds=60, patience=1)
+        for consent in outcome.asking.values():
+            asked.setdefault(str(consent["authorizationUrl"]), anyio.current_time())
+        if outcome.status is not Status.IN_PROGRESS:
+            break
+        await anyio.sleep(outcome.retry_after or 5.0)
+    urls = [consent["authorizationUrl"] for _, one in world.announced for consent in one.get("consents", [])]
+    assert len(asked) == 3
+    assert set(asked) == set(urls)
+    going_on = [one for kind, one in world.announced if kind == "Gateway Stack In Progress"]
+    assert {consent["authorizationUrl"] for one in going_on for consent in one["consents"]} >= set(list(asked)[:2])

@@ -1,9 +1,12 @@
 """Refusals: the passing ones cost no try, those that never pass end, and what was begun is never forgotten."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
 from infra.sandbox.faults import Effect, Fault
+from infra.sandbox.records import GONE
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
 from tests.worlds import provision
@@ -141,3 +144,25 @@ async def test_an_allowed_address_that_is_not_known_is_said(world):
     """A misspelt address in `allow` is a warning, not silence."""
     outcome = await world.apply(small_stack(0), allow=frozenset({"gateways.typo"}))
     assert [(warning.path, warning.rule) for warning in outcome.warnings] == [("gateways.typo", "allow")]
+
+
+async def test_how_long_one_request_was_refused_is_nothing_to_the_next(world):
+    """Ten minutes of refusals end a request; days later the next is refused for a moment, and goes on."""
+    busy = Fault("CreateGateway", Effect.REFUSE, -1, 0, "ConflictException", "The role is being updated: try again")
+    world.plane.faults.add(busy)
+    assert (await until_settled(world, provision(small_stack(0), "one"))).status is Status.FAILED
+    world.plane.faults.all.clear()
+    await anyio.sleep(3 * 86_400.0)
+    world.plane.faults.add(replace(busy, times=8))
+    assert (await until_settled(world, provision(small_stack(0), "two"), seconds=60.0)).status is Status.READY
+
+
+async def test_what_others_delete_again_and_again_is_made_again_by_each_request(world):
+    """Tries are counted for a request, and not for as long as a document is in force."""
+    await world.apply(small_stack(1), "one", generation=1)
+    for turn in range(5):
+        record = world.live["target target-0"]
+        record.status, record.next = GONE, None
+        await anyio.sleep(200.0)
+        outcome = await world.apply(small_stack(1), f"again-{turn}", generation=1)
+        assert outcome.status is Status.READY, outcome.failures

@@ -1,19 +1,22 @@
 """What operators do: observe and pause a deployment, cancel a request, look back, and deal with dead letters."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import anyio
 import pytest
 
+from handlers.sqs import take
 from infra.aws import Aws
 from infra.deadline import Deadline
 from infra.settings import read_settings
 from tests.documents import small_stack
+from tests.goals import tried
 from tests.tables import services
 from tests.worlds import REGION, SandboxWorld, provision
 from workflows.context import Context
-from workflows.dead_letters import bury, letters, send_again
+from workflows.dead_letters import DeadLetter, bury, letters, send_again
 from workflows.fulfil import Named, fulfil, resume
 from workflows.operating import cancel, history
 from workflows.outcome import Status
@@ -89,7 +92,7 @@ async def test_the_history_has_every_run_the_newest_first(world):
 
 @pytest.mark.real_time
 async def test_dead_letters_are_found_by_their_reason_and_sent_again(world, moto):
-    """A message that failed often enough is buried with its reason; sent again, it is what it was."""
+    """A message that failed often enough is buried with its reason; sent again, it asks under the id that it had."""
     async with services(moto) as client:
         sqs = await client("sqs")
         dead, queue = [(await sqs.create_queue(QueueName=name))["QueueUrl"] for name in ("dead", "requests")]
@@ -104,4 +107,27 @@ async def test_dead_letters_are_found_by_their_reason_and_sent_again(world, moto
         found = {letter.reason: letter async for letter in letters(calls, dead)}
         assert set(found) == {"RuntimeError", "NotARequest: no JSON"}
         await send_again(calls, found["RuntimeError"], dead=dead, queue=queue)
-        assert [letter.body async for letter in letters(calls, queue)] == ['{"x": 1}']
+        assert [letter.body async for letter in letters(calls, queue)] == ['{"x": 1, "requestId": "m"}']
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[1]", '{"detail-type": "x", "id": "e"}', '{"detailType": "x", "requestId": "mine"}']
+)
+def test_a_dead_letter_that_names_its_request_is_sent_again_as_it_is(body):
+    assert DeadLetter("d", "r", body, "why", "m").again == body
+
+
+async def test_r5_a_dead_letter_that_is_sent_again_later_brings_nothing_old_back(world):
+    """Its request was accepted under the message's id; as another message it is that request yet, and superseded."""
+    old, new = ({**small_stack(0), "onFailure": how} for how in ("HALT", "ROLLBACK"))
+    asked = {"detailType": "Gateway Stack Requested"}
+    record = {"messageId": "m-1", "body": json.dumps({**asked, "stack": old}), "attributes": {"SenderId": "x"}}
+    assert await take(world.context(), [record], Deadline.within(300)) == []
+    record = {"messageId": "m-2", "body": json.dumps({**asked, "stack": new}), "attributes": {"SenderId": "x"}}
+    assert await take(world.context(), [record], Deadline.within(300)) == []
+    again = DeadLetter("d", "r", json.dumps({**asked, "stack": old}), "why", "m-1").again
+    record = {"messageId": "m-3", "body": again, "attributes": {"SenderId": "x"}}
+    assert await take(world.context(), [record], Deadline.within(300)) == []
+    status = world.announced[-1][1]["status"]
+    tried("R5", "a dead letter that is sent again after a newer document", violations=int(status == "READY"))
+    assert status == "SUPERSEDED"

@@ -81,14 +81,14 @@ FAULTS = (
         goal="R1",
         file="workflows/steps.py",
         old="""\
-    await _mark(run, wish, memory, mark, versions)
+    await mark(run, wish, memory, noted, versions)
     try:
         answer = await _create(run, wish, body)
 """,
         new="""\
     try:
         answer = await _create(run, wish, body)
-        await _mark(run, wish, memory, mark, versions)
+        await mark(run, wish, memory, noted, versions)
 """,
         tests=(f"{_SINGLE}[everything-killed with the answer]",),
     ),

@@ -1,9 +1,13 @@
 """Tools are read again when asked for, or when they lag behind a change; what the service refuses is skipped."""
 
+import anyio
 import pytest
 
 from infra.sandbox.world import Failure
-from tests.documents import mcp_target, oauth, small_stack
+from tests.crash.harness import At, Process, run_once
+from tests.documents import ROLE, mcp_target, oauth, small_stack
+from tests.goals import tried
+from tests.worlds import SandboxWorld, provision
 from workflows.outcome import ResourceStatus, Status
 
 TARGETS = "gateways.payments.targets"
@@ -77,3 +81,64 @@ async def test_an_apply_mends_a_failed_synchronization(world):
     outcome = await world.apply(small_stack(1))
     assert outcome.status is Status.READY
     assert {result.status for result in outcome.results} == {ResourceStatus.READY}
+
+
+def described(text: str) -> dict:
+    document = small_stack(1)
+    document["gateways"]["payments"]["targets"]["target-0"] |= {"description": text} if text else {}
+    return document
+
+
+@pytest.mark.parametrize("first", [None, described("")], ids=["created", "updated"])
+async def test_r2_a_synchronization_leaves_in_doubt_what_is(world, first):
+    """A change without an answer, a synchronization, then a document that declares less: nothing of it stays."""
+    if first is not None:
+        await world.apply(first, "zero")
+    learnt = Process()
+    with SandboxWorld() as other:
+        if first is not None:
+            await other.apply(first, "zero")
+        await run_once(other, learnt, provision(described("old"), "one"))
+    operation = "create_gateway_target" if first is None else "update_gateway_target"
+    dies = Process.struck(At.NOT_REMEMBERED, learnt.history.calls.index(operation))
+    assert await run_once(world, dies, provision(described("old"), "one")) is None
+    await anyio.sleep(500.0)
+    await world.synchronize("payments.tools")
+    outcome = await world.apply(described(""))
+    kept = "description" in world.live["target target-0"].request
+    tried("R2", "a change in doubt, then a synchronization, then less is declared", violations=int(kept))
+    assert (outcome.status, kept) == (Status.READY, False)
+
+
+async def test_r14_synchronizations_do_not_put_off_that_a_request_stands_still(world):
+    """Somebody synchronizes every ten minutes; what never moves has failed after an hour all the same."""
+    world.behaviour.durations.harness = 1e9
+    document = {**small_stack(2), "harnesses": {"h": {"executionRoleArn": ROLE}}}
+    outcome, began = await world.run(provision(document, "one"), seconds=60, patience=1), anyio.current_time()
+    while outcome.status is Status.IN_PROGRESS and anyio.current_time() - began < 7200:
+        await world.synchronize("payments.tools")
+        await anyio.sleep(600.0)
+        outcome = await world.run(provision(document, "one"), seconds=60, patience=1)
+    tried(
+        "R14",
+        "a request that stands still beside synchronizations",
+        violations=int(outcome.status is not Status.FAILED),
+    )
+    assert [one.code for one in outcome.failures] == ["Stuck"]
+
+
+async def test_r15_a_synchronization_that_fails_tells_and_forgets_nothing_of_consent(world):
+    """Who is awaited is told once, and given up when the time is over, whatever is synchronized meanwhile."""
+    world.behaviour.consent_expires = False
+    document = {**small_stack(1), "consentTimeoutSeconds": 3600}
+    asks = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/back")
+    document["gateways"]["payments"]["targets"]["asks"] = mcp_target(credentialProviderConfigurations=asks)
+    outcome = await world.run(provision(document, "one"))
+    world.plane.world.failing["target-0"] = Failure(3, "no such host", frozenset({"SYNCHRONIZE"}))
+    assert (await world.synchronize("payments.tools")).status is Status.FAILED
+    while outcome.status is Status.AWAITING_CONSENT and anyio.current_time() < 7200:
+        await anyio.sleep(600.0)
+        outcome = await world.run(provision(document, "one"))
+    told = sum(kind == "Gateway Stack Awaiting Consent" and one["requestId"] == "one" for kind, one in world.announced)
+    tried("R15", "consent that nobody gives, beside synchronizations that fail", violations=told - 1)
+    assert (told, [one.code for one in outcome.failures]) == (1, ["ConsentTimeout"])

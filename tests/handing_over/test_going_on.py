@@ -1,0 +1,30 @@
+"""Going on with what was accepted before, by its name alone."""
+
+import anyio
+
+from infra.deadline import Deadline
+from infra.ledger import Put
+from tests.documents import small_stack
+from workflows.decide import Mode
+from workflows.fulfil import Named, resume
+from workflows.memory import stack_key
+from workflows.outcome import Status
+from workflows.request import Request
+
+
+async def test_a_removal_that_was_handed_over_needs_no_valid_document(world):
+    """The document in force is not valid any more, as after an upgrade; its removal goes on by name."""
+    await world.apply(small_stack(1), "one")
+    (partition,) = await world.ledger.partitions()
+    item = await world.ledger.get(stack_key(partition))
+    item["document"]["gateways"]["payments"]["nonsense"] = 1
+    await world.ledger.write(Put(stack_key(partition), item))
+    removal = Request(mode=Mode.REMOVE, request_id="removal", stack="payments.tools")
+    outcome = await world.run(removal, seconds=21.0, patience=0.1)
+    for _ in range(20):
+        if outcome.status is not Status.IN_PROGRESS:
+            break
+        await anyio.sleep(outcome.retry_after or 5.0)
+        outcome = await resume(world.context(), Named("payments.tools", 2, "removal"), Deadline.within(60.0))
+    assert outcome.status is Status.DELETED
+    assert world.live == {}

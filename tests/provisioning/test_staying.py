@@ -1,0 +1,28 @@
+"""What leaves a document and stays all the same: what was retained, and what was only looked up."""
+
+from infra.sandbox.world import Failure
+from tests.documents import small_stack
+from workflows.outcome import Status
+
+
+async def test_what_is_retained_is_so_from_when_it_was_declared(world):
+    """The run that was to retain a target came no further than its gateway; left out then, the target stays."""
+    await world.apply(small_stack(1))
+    document = small_stack(1)
+    document["gateways"]["payments"]["description"] = "new"
+    document["gateways"]["payments"]["targets"]["target-0"]["gatewright"] = {"deletion": "RETAIN"}
+    world.plane.world.failing["payments"] = Failure(3, "internal", frozenset({"UPDATE"}))
+    assert (await world.apply(document)).status is Status.FAILED
+    assert (await world.apply(small_stack(0))).status is Status.READY
+    assert "target target-0" in world.live
+
+
+async def test_what_is_only_looked_up_from_now_on_is_nobodys_to_remove(world):
+    """A target of ours is marked as existing, then left out: it stays, whoever made it."""
+    await world.apply(small_stack(2))
+    document = small_stack(2)
+    document["gateways"]["payments"]["targets"]["target-0"] = {"gatewright": {"existing": True}}
+    assert (await world.apply(document)).status is Status.READY
+    del document["gateways"]["payments"]["targets"]["target-0"]
+    assert (await world.apply(document)).status is Status.READY
+    assert {"target target-0", "target target-1"} <= set(world.live)
