@@ -264,7 +264,7 @@ def _invalid(options: argparse.Namespace, invalid: Invalid) -> int:
 def _failed(options: argparse.Namespace, code: int, message: str) -> int:
     if getattr(options, "json", False):
         sys.stdout.write(to_json({"version": 1, "error": message}) + "\n")
-    print(f"gatewright: {message}", file=sys.stderr)
+    show.say(f"gatewright: {message}", file=sys.stderr)
     return code
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import os
 import secrets
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 from handlers import cli_show as show
 from handlers.cli_files import read_request_file
 from handlers.environment import Environment
+from infra.bus import Bus
 from infra.deadline import Deadline
 from infra.documents import Unreadable
 from infra.ledger import Ledger
@@ -115,14 +115,16 @@ def _submit(options: argparse.Namespace) -> int:
     detail_type, detail = read_request_file(options.file, options.ask)
     detail["requestId"] = detail.get("requestId") or f"terminal-{secrets.token_hex(6)}"
     if options.allow:
-        detail["allow"] = sorted({*detail.get("allow", []), *options.allow})
+        allowed = detail.get("allow") or []
+        if not isinstance(allowed, list) or not all(isinstance(one, str) for one in allowed):
+            raise Unreadable("allow is a list of addresses")
+        detail["allow"] = sorted({*allowed, *options.allow})
     if options.wait and not options.ledger.startswith("dynamodb:"):
         raise Unreadable("--wait needs --ledger dynamodb:TABLE, where the answer is kept")
 
     async def job(context: Context) -> Any:
-        entry = {"Source": options.source, "DetailType": detail_type, "Detail": json.dumps(detail)}
         calls = context.aws.within(Deadline.within(60))
-        await calls("PutEvents", {"Entries": [{**entry, "EventBusName": options.bus}]}, service="events")
+        await Bus(context.aws, options.bus).put(options.source, detail_type, detail)
         if not options.wait:
             return None
         submitter = Submitter(account=await calls.account(), source=options.source)
@@ -135,7 +137,7 @@ def _submit(options: argparse.Namespace) -> int:
             "requestId": detail["requestId"],
             "status": "IN_PROGRESS" if options.wait else "SUBMITTED",
         }
-        show.value(options, shown, lambda: print(f"{shown['requestId']}: {shown['status']}"))
+        show.value(options, shown, lambda: show.say(f"{shown['requestId']}: {shown['status']}"))
         return UNFINISHED if options.wait else DONE
     show.value(options, answer, lambda: show.answer(answer))
     return _EXIT.get(answer["status"], FAILED)

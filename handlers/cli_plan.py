@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from handlers.cli_show import COLORS, table
+from handlers.cli_show import COLORS, plain, say, table
 from workflows.planning import Plan, Planned
 
 _SIGNS = {
@@ -22,15 +22,15 @@ def plan(found: Plan) -> None:
     colored = sys.stdout.isatty()
     for one in shown:
         for line in _lines(one):
-            print(_colored(line, one.action) if colored else line)
+            print(_colored(plain(line), one.action) if colored else plain(line))
     if found.estimate:
-        print()
+        say()
         table(("operation", "calls"), [(name, str(count)) for name, count in sorted(found.estimate.items())])
     for warning in found.warnings:
-        print(f"warning: {warning.path}: {warning.message}")
+        say(f"warning: {warning.path}: {warning.message}")
     calls = found.estimate.total()
     changes = f"{len(found.pending)} of {len(found.resources)} resources would change"
-    print(f"{found.stack}: {changes}{f', with {calls} calls' if calls else ''}")
+    say(f"{found.stack}: {changes}{f', with {calls} calls' if calls else ''}")
 
 
 def _lines(one: Planned) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """What a terminal shows: progress as it happens, tables at the end. Plain text where rich is not installed."""
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
@@ -23,6 +24,20 @@ COLORS = {
 }  # fmt: skip
 
 
+#: What a terminal would obey: nothing of a document or of the service may command it.
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Return a text with what a terminal would obey written out."""
+    return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def say(text: str = "", *, file: TextIO | None = None) -> None:
+    """Print a line for people."""
+    print(plain(text), file=file or sys.stdout)
+
+
 class Progress:
     """Prints a line per step on stderr, with the seconds since the start."""
 
@@ -32,7 +47,7 @@ class Progress:
     def __call__(self, line: Line) -> None:
         """Show one line."""
         seconds = time.monotonic() - self._start
-        print(f"{seconds:7.1f}s  {line.address:<44} {line.event:<16} {line.detail[:100]}", file=sys.stderr)
+        say(f"{seconds:7.1f}s  {line.address:<44} {line.event:<16} {line.detail[:100]}", file=sys.stderr)
 
 
 def value(options: argparse.Namespace, shown: Any, for_people: Callable[[], None]) -> None:
@@ -51,52 +66,52 @@ def outcome(found: Outcome) -> None:
     for result in found.results:
         for name, output in result.outputs.items():
             if name.endswith("Url"):
-                print(f"{result.address}.{name}: {output}")
+                say(f"{result.address}.{name}: {output}")
         if result.consent is not None:
-            print(f"{result.address} awaits consent at {result.consent['authorizationUrl']}")
+            say(f"{result.address} awaits consent at {result.consent['authorizationUrl']}")
     for result in found.results:
         if result.status in ("BLOCKED", "IN_PROGRESS") or result.reason.startswith("skipped"):
-            print(f"{result.address}: {result.reason}")
+            say(f"{result.address}: {result.reason}")
     for failure in found.failures:
-        print(f"{failure.resource}: {failure.code}: {failure.message}\n  {failure.actor} must act: {failure.advice}")
+        say(f"{failure.resource}: {failure.code}: {failure.message}\n  {failure.actor} must act: {failure.advice}")
     problems(found.problems)
     for warning in found.warnings:
-        print(f"warning: {warning.path}: {warning.message}")
+        say(f"warning: {warning.path}: {warning.message}")
     calls = sum(found.calls.values())
-    print(f"{found.stack}: {found.status}{f' ({found.reason})' if found.reason else ''}, {calls} calls")
+    say(f"{found.stack}: {found.status}{f' ({found.reason})' if found.reason else ''}, {calls} calls")
 
 
 def taken_over(found: TakenOver) -> None:
     """Print the document of what was taken over; what is to be filled in stands on stderr."""
     sys.stdout.write(yaml.safe_dump(found.document, sort_keys=False, allow_unicode=True, width=120))
     for path in found.fill_in:
-        print(f"fill in where this secret is: {path}", file=sys.stderr)
+        say(f"fill in where this secret is: {path}", file=sys.stderr)
 
 
 def valid(stack: Stack) -> None:
     """Print that a document is valid."""
     for warning in stack.warnings:
-        print(f"warning: {warning.path}: {warning.message}")
-    print(f"{stack.name}: valid, {len(stack.resources)} resources")
+        say(f"warning: {warning.path}: {warning.message}")
+    say(f"{stack.name}: valid, {len(stack.resources)} resources")
 
 
 def problems(found: Iterable[Problem]) -> None:
     """Print everything that is wrong with a document."""
     listed = list(found)
     for problem in listed:
-        print(f"{problem.path or 'document'}: {problem.message} [{problem.rule}]", file=sys.stderr)
+        say(f"{problem.path or 'document'}: {problem.message} [{problem.rule}]", file=sys.stderr)
     if listed:
-        print(f"{len(listed)} problems", file=sys.stderr)
+        say(f"{len(listed)} problems", file=sys.stderr)
 
 
 def waiting(found: Outcome, seconds: float) -> None:
     """Print that a run ended without being done, and what it waits for."""
     for result in found.results:
         if result.status == "IN_PROGRESS":
-            print(f"{result.address}: {result.reason}", file=sys.stderr)
+            say(f"{result.address}: {result.reason}", file=sys.stderr)
         if result.consent is not None:
-            print(f"{result.address} awaits consent at {result.consent['authorizationUrl']}", file=sys.stderr)
-    print(f"{found.reason or 'in progress'}; going on in {seconds:.0f} s", file=sys.stderr)
+            say(f"{result.address} awaits consent at {result.consent['authorizationUrl']}", file=sys.stderr)
+    say(f"{found.reason or 'in progress'}; going on in {seconds:.0f} s", file=sys.stderr)
 
 
 def stacks(found: dict[str, Any]) -> None:
@@ -106,7 +121,7 @@ def stacks(found: dict[str, Any]) -> None:
         for name, one in found.items()
     ]
     if not rows:
-        print("the ledger knows no such stack", file=sys.stderr)
+        say("the ledger knows no such stack", file=sys.stderr)
         return
     table(("stack", "generation", "mode", "status", "finished"), rows)
     if len(found) == 1:
@@ -118,9 +133,9 @@ def stacks(found: dict[str, Any]) -> None:
 def history(found: dict[str, list[Any]]) -> None:
     """Print the runs of stacks."""
     if not found:
-        print("the ledger knows no such stack", file=sys.stderr)
+        say("the ledger knows no such stack", file=sys.stderr)
     for name, runs in found.items():
-        print(name)
+        say(name)
         heads = ("finishedAt", "generation", "requestId", "status", "reason")
         table((*heads, "calls"), [(*(str(r[one]) for one in heads), str(sum(r["calls"].values()))) for r in runs])
 
@@ -132,21 +147,22 @@ def answer(found: dict[str, Any]) -> None:
         rows = [(name, one["status"], one.get("action", ""), one.get("id") or "") for name, one in resources]
         table(("resource", "status", "action", "id"), rows)
     for one in found["failures"]:
-        print(f"{one['resource']}: {one['code']}: {one['message']}\n  {one['actor']} must act: {one['advice']}")
+        say(f"{one['resource']}: {one['code']}: {one['message']}\n  {one['actor']} must act: {one['advice']}")
     for one in found["problems"]:
-        print(f"{one['path'] or 'document'}: {one['message']} [{one['rule']}]")
+        say(f"{one['path'] or 'document'}: {one['message']} [{one['rule']}]")
     if found["status"] == "AWAITING_CONSENT":
-        print("the announcement on the bus says where to consent")
+        say("the announcement on the bus says where to consent")
     reason = f" ({found['reason']})" if found["reason"] else ""
-    print(f"{found['stack']}: {found['status']}{reason}")
+    say(f"{found['stack']}: {found['status']}{reason}")
 
 
 def serving(url: str, options: argparse.Namespace) -> None:
     """Print where the sandbox listens."""
     if options.json:
-        print(to_json({"url": url}), flush=True)
-        return
-    print(f"AgentCore sandbox on {url}\nUse it with: export AWS_ENDPOINT_URL={url}", flush=True)
+        say(to_json({"url": url}))
+    else:
+        say(f"AgentCore sandbox on {url}\nUse it with: export AWS_ENDPOINT_URL={url}")
+    sys.stdout.flush()
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -165,7 +181,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for head in heads:
         made.add_column(head, overflow="fold")
     for row in rows:
-        made.add_row(*[Text(cell, style=COLORS.get(cell, "")) for cell in row])
+        made.add_row(*[Text(plain(cell), style=COLORS.get(cell, "")) for cell in row])
     console = Console(soft_wrap=False)
     console.print(made)
 
@@ -173,4 +189,4 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def _plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

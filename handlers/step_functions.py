@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.environment import at_init, deadline_of, environment
+from handlers.messages import request_id_of
 from infra.bus import fitting
 from workflows.answers import announced, rejected_unread
 from workflows.authority import Submitter
@@ -41,7 +42,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         deadline = deadline_of(lambda_context, env.settings.patience)
         if "detailType" not in event:
             return (await resume(context, accepted_before(event), deadline)).shown()
-        if not default_id and not part_of(event, "requestId"):
+        if not default_id and not request_id_of(event.get("detail"), ""):
             # The invocation's own id is another one at every turn of the state machine's loop.
             raise NotARequest("a task needs a requestId that stays the same, such as the execution's name")
         try:
@@ -49,16 +50,11 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
                 event.get("detailType"), event.get("detail"), default_id=default_id, submitter=_SUBMITTER
             )
         except Invalid as invalid:
-            return (await announced(context, rejected_unread(default_id, invalid.problems))).shown()
+            named = request_id_of(event.get("detail"), default_id)
+            return (await announced(context, rejected_unread(named, invalid.problems))).shown()
         return (await fulfil(context, _staged(request, stage_of(event)), deadline)).shown()
 
     return fitting(env.run(job))
-
-
-def part_of(event: Mapping[str, Any], name: str) -> Any:
-    """Return a member of the detail, where there is one."""
-    detail = event.get("detail")
-    return detail.get(name) if isinstance(detail, Mapping) else None
 
 
 def stage_of(event: Mapping[str, Any]) -> str:

@@ -156,7 +156,13 @@ class Calls:
             verdict = _local(operation, error)
         if verdict is Verdict.THROTTLED:
             self.aws.pace.throttled(operation)
-        return CallFailed(operation, verdict, code, self.aws.redaction.text(message))
+        return CallFailed(operation, verdict, code, self.aws.redaction.text(message), _reasons(error))
+
+
+def _reasons(error: Exception) -> tuple[str, ...]:
+    """Return why a transaction was cancelled: a code for each of its parts."""
+    found = error.response.get("CancellationReasons") if isinstance(error, ClientError) else None
+    return tuple(str(one.get("Code", "")) for one in found or ())
 
 
 def _local(operation: str, error: Exception) -> Verdict:

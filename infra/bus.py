@@ -18,6 +18,7 @@ _SECONDS = 20.0
 #: EventBridge takes 256 KiB an entry; what is longer is cut to its essentials.
 _LARGEST = 240_000
 _FEW = 50
+_LISTS = ("consents", "failures", "problems", "warnings")
 
 
 class Bus:
@@ -32,7 +33,7 @@ class Bus:
         if not self._name:
             structlog.get_logger().info("announcement", detail_type=detail_type, request=detail.get("requestId"))
             return
-        await self.put(SOURCE, detail_type, detail)
+        await self.put(SOURCE, detail_type, fitting(detail))
 
     async def ask(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Ask for something as a schedule does. Raises CallFailed."""
@@ -43,7 +44,7 @@ class Bus:
         entry = {
             "Source": source,
             "DetailType": detail_type,
-            "Detail": json.dumps(fitting(detail)),
+            "Detail": json.dumps(detail),
             "EventBusName": self._name,
         }
         calls = self._aws.within(Deadline.within(_SECONDS))
@@ -56,8 +57,17 @@ class Bus:
 
 def fitting(detail: Mapping[str, Any]) -> dict[str, Any]:
     """Return an outcome as it fits into an event or a task's result: cut to its essentials where it is too long."""
-    if len(json.dumps(detail)) <= _LARGEST:
-        return dict(detail)
+    most = 2 * _FEW
+    made = dict(detail)
+    while len(json.dumps(made)) > _LARGEST and most > 0:
+        most //= 2
+        made = _cut(detail, most)
+    return made
+
+
+def _cut(detail: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """Return an outcome with so many of each thing that it tells; with none, resources are left out too."""
     resources = {address: {"status": one["status"]} for address, one in detail.get("resources", {}).items()}
-    few = {name: detail.get(name, [])[:_FEW] for name in ("failures", "problems", "warnings")}
-    return {**{n: v for n, v in detail.items() if n != "plan"}, **few, "resources": resources, "truncated": True}
+    few = {name: detail[name][:most] for name in _LISTS if name in detail}
+    whole = {name: value for name, value in detail.items() if name != "plan"}
+    return {**whole, **few, "resources": resources if most else {}, "truncated": True}

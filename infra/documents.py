@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -33,6 +34,8 @@ class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Merge mappings, but not without end: merges of merges grow as fast as aliases of aliases."""
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "a tag says that this is a mapping", node.start_mark)
         for key, value in node.value:
             if key.tag == _MERGE:
                 for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
@@ -65,6 +68,11 @@ def _as_text(loader: _Loader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
+def _refuse(_loader: _Loader, node: yaml.Node) -> Any:
+    """Refuse a tag without quoting it: a secret that begins with an exclamation mark looks like one."""
+    raise yaml.constructor.ConstructorError(None, None, "tags are not known here", node.start_mark)
+
+
 def _number(loader: _Loader, node: yaml.ScalarNode) -> int | float:
     """Read a number that JSON can hold: what is longer, or no number in the end, is nobody's value."""
     if len(str(node.value)) > _LONGEST_NUMBER:
@@ -86,7 +94,7 @@ _Loader.yaml_constructors = {
     f"{_YAML}timestamp": _as_text,
     f"{_YAML}int": _number,
     f"{_YAML}float": _number,
-    None: yaml.SafeLoader.yaml_constructors[None],
+    None: _refuse,
 }
 
 
@@ -101,6 +109,9 @@ def parse(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be read"
+        if not isinstance(error, yaml.constructor.ConstructorError):
+            # What the scanner quotes could be a secret that was not put in quotes.
+            problem = re.sub(r"'[^']{4,}'", "...", problem)
         problem = problem if len(problem) <= _LONGEST_QUOTE else f"{problem[:_LONGEST_QUOTE]}..."
         raise Unreadable(f"{problem}{where}") from None
     _bounded(value)

@@ -27,14 +27,17 @@ PASSING = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNKNOWN_OUTCOME})
 
 
 class CallFailed(Exception):  # noqa: N818 - reads better where it is caught
-    """An AWS call failed for good, or its retries are used up."""
+    """An AWS call failed for good, or its retries are used up. `reasons` are the codes of a transaction's parts."""
 
-    def __init__(self, operation: str, verdict: Verdict, code: str, message: str) -> None:
+    def __init__(
+        self, operation: str, verdict: Verdict, code: str, message: str, reasons: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(f"{operation}: {code}: {message}")
         self.operation = operation
         self.verdict = verdict
         self.code = code
         self.message = message
+        self.reasons = reasons
 
 
 class OutOfTime(Exception):  # noqa: N818 - reads better where it is caught

@@ -68,7 +68,7 @@ async def resolve(calls: Calls, reference: SecretReference) -> Secret:
     answer = await _ask(calls, "GetSecretValue", params)
     text = answer.get("SecretString", "")
     calls.aws.redaction.add(text)
-    value = _member(reference, text) if reference.key else text
+    value = _unless_odd(reference, _member(reference, text) if reference.key else text)
     calls.aws.redaction.add(value)
     return Secret(value, answer.get("VersionId", ""))
 
@@ -86,11 +86,21 @@ def _member(reference: SecretReference, text: str) -> str:
     try:
         members: Any = json.loads(text)
         value = members[reference.key]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         # The chain is cut: the error would quote the secret's text.
         message = f"the secret {reference.secret_id} is no JSON object with a member {reference.key!r}"
         raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message) from None
     if not isinstance(value, str):
         message = f"the member {reference.key!r} of the secret {reference.secret_id} is no string"
         raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message)
+    return value
+
+
+def _unless_odd(reference: SecretReference, value: str) -> str:
+    """Return a value that can be written down: halves of characters cannot, whoever put them there."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        message = f"the secret {reference.secret_id} is no Unicode text"
+        raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message) from None
     return value

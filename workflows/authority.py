@@ -77,9 +77,9 @@ class SubmitterPattern(_Part):
         if self.invocation is not None:
             return who.invocation == self.invocation
         if self.queue is not None:
-            return _fits(self.queue, who.queue, place) and _fits(self.sender or "", who.sender, place)
+            return matches(self.queue, who.queue, place) and matches(self.sender or "", who.sender, place)
         account = self.account if self.account is not None else place.account
-        return _fits(account, who.account, place) and _fits(self.source or "", who.source, place)
+        return matches(account, who.account, place) and matches(self.source or "", who.source, place)
 
 
 class Grant(_Part):
@@ -152,7 +152,7 @@ class Allowed:
 
     def _fits(self, pattern: str, named: Named) -> bool:
         full = self.place.secret(pattern) if named.category == "secrets" and pattern != "*" else pattern
-        return _fits(full, named.name, self.place)
+        return matches(full, named.name, self.place)
 
 
 def covers(pattern: str, name: str) -> bool:
@@ -165,13 +165,20 @@ def covers(pattern: str, name: str) -> bool:
     return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True))
 
 
-def _fits(pattern: str, text: str, place: Place) -> bool:
+def matches(pattern: str, text: str, place: Place) -> bool:
+    """Tell whether a text is what a pattern of a grant says; a star stands for any text."""
     return bool(text) and _compiled(place.filled(pattern)).fullmatch(text) is not None
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join(".*" if letter == "*" else re.escape(letter) for letter in pattern), re.DOTALL)
+    # Each part is looked for once, from where the one before it ended, and never again further on: what stands between
+    # two stars is found where it comes first, and only the last must reach the end.
+    first, *others = map(re.escape, pattern.split("*"))
+    if not others:
+        return re.compile(first, re.DOTALL)
+    *middle, last = others
+    return re.compile(first + "".join(f"(?>.*?{one})" for one in middle) + f".*{last}", re.DOTALL)
 
 
 def check(allowed: Allowed, stack: Stack) -> list[Problem]:

@@ -9,8 +9,10 @@ from workflows.problems import Problem, path_text
 
 #: So many problems are enough: what comes after them is not looked at.
 ENOUGH = 1000
-#: Whoever writes a longer number does not mean it.
-_DIGITS = 38
+#: Whoever writes a longer number or name does not mean it.
+_DIGITS, _LONGEST_NAME = 38, 1_000
+#: Characters of the paths to all values of a document, together.
+_PATHS = 20_000_000
 
 
 def too_deep(value: Any) -> bool:
@@ -27,20 +29,33 @@ def unfit(value: Any) -> Problem | None:
     """Return why a document cannot be worked on at all, whatever it means; None where it can."""
     if too_deep(value):
         return Problem("", "depth", f"nested deeper than {MAX_DEPTH} levels")
-    waiting: list[tuple[Path, Any]] = [((), value)]
+    waiting: list[tuple[Path, int, Any]] = [((), 0, value)]
+    written = 0
     while waiting:
-        path, one = waiting.pop()
+        path, length, one = waiting.pop()
+        # Whatever is wrong with a value is told of with the whole path to it.
+        written += length
+        if written > _PATHS:
+            return Problem("", "size", "its names are too long for so many values: the paths to them add up")
         if isinstance(one, Mapping):
-            if not all(isinstance(name, str) for name in one):
-                return Problem("", "names", "every name in a document must be a string")
-            if not all(map(_is_text, one)):
-                return Problem("", "text", "every name in a document must be Unicode text")
-            waiting += [((*path, name), item) for name, item in one.items()]
+            if problem := _unfit_names(one):
+                return problem
+            waiting += [((*path, name), length + len(name) + 1, item) for name, item in one.items()]
         elif isinstance(one, list):
-            waiting += [((*path, index), item) for index, item in enumerate(one)]
-        elif problem := _unfit_scalar(one):
-            rule, message = problem
+            waiting += [((*path, index), length + 3, item) for index, item in enumerate(one)]
+        elif scalar := _unfit_scalar(one):
+            rule, message = scalar
             return Problem(path_text(path), rule, message)
+    return None
+
+
+def _unfit_names(one: Mapping[Any, Any]) -> Problem | None:
+    if not all(isinstance(name, str) for name in one):
+        return Problem("", "names", "every name in a document must be a string")
+    if not all(map(_is_text, one)):
+        return Problem("", "text", "every name in a document must be Unicode text")
+    if any(len(name) > _LONGEST_NAME for name in one):
+        return Problem("", "names", f"a name has at most {_LONGEST_NAME} characters")
     return None
 
 

@@ -17,6 +17,7 @@ from infra.service_model import Path, is_document
 from workflows import references
 from workflows.problems import path_text
 from workflows.stack import Resource, Stack
+from workflows.urls import host_of, path_of
 
 #: What can be granted, and what it is of.
 CATEGORIES: Mapping[str, str] = {
@@ -93,6 +94,10 @@ _ARNS: tuple[tuple[str, str, str], ...] = (
     ("sns", r".+", "topics"),
     ("bedrock", r".+", "models"),
 )  # fmt: skip
+_AGENTCORE = "bedrock-agentcore"
+_HOST = re.compile(
+    r"((?P<gateway>[a-z0-9-]+)\.gateway\.)?bedrock-agentcore\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?"
+)
 #: A provider in a header, as the service puts its key in.
 _VAULT = re.compile(r"\$\$\{(arn:[^${}]+)\}")
 _ARN = re.compile(r"arn:(?P<partition>[^:]*):(?P<service>[^:]*):[^:]*:(?P<account>[^:]*):(?P<rest>.+)", re.DOTALL)
@@ -217,18 +222,30 @@ class _Reader:
                 yield self.at(path, None, text, "a literal ${ in a header names a provider by ARN")
 
     def endpoint(self, path: Path, text: str) -> Iterator[Named]:
-        """Yield the runtime that an endpoint is: as an ARN, or in a URL of AgentCore."""
+        """Yield the runtime or gateway that an endpoint is: as an ARN, or in a URL of AgentCore."""
         filled = self.place.filled(text)
         if not filled.startswith("https://"):
             yield from self.naming(path, "arn", text)
-        elif "bedrock-agentcore" in filled or "${" in filled.split("/")[2]:
+        elif _AGENTCORE in unquote(host_of(filled)) or "${" in filled.split("/")[2]:
             for match in references.TOKEN.finditer(filled):
                 yield from self.reference(path, match[0])
-            found = re.search(r"/runtimes/([^/?#$]+)", filled)
-            if found is not None:
-                name = unquote(found[1])
-                place = f"arn:{self.place.partition}:bedrock-agentcore:{self.place.region}:{self.place.account}"
-                yield from self.arn(path, name if name.startswith("arn:") else f"{place}:runtime/{name}")
+            yield from self.behind_url(path, filled)
+
+    def behind_url(self, path: Path, url: str) -> Iterator[Named]:
+        """Yield the one thing that a URL of AgentCore is of. What is spelled in any other way nobody can tell."""
+        host = _HOST.fullmatch(host_of(url))
+        segments = path_of(url).strip("/").split("/")
+        name = unquote(segments[1]) if len(segments) > 1 else ""
+        where = f"arn:{self.place.partition}:bedrock-agentcore:{host['region'] if host else ''}:{self.place.account}"
+        plain = not {"", ".", ".."} & set(segments) and not path_of(url).startswith("//")
+        if host is not None and host["gateway"]:
+            yield from self.arn(path, f"{where}:gateway/{host['gateway']}")
+        elif host is None or not plain or segments[0] != "runtimes":
+            yield self.at(path, None, url, "this is no plain URL of a runtime or a gateway")
+        elif name.startswith("arn:") or re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            yield from self.arn(path, name if name.startswith("arn:") else f"{where}:runtime/{name}")
+        elif not references.TOKEN.fullmatch(name):
+            yield self.at(path, None, url, "this is no name of a runtime")
 
     def naming(self, path: Path, member: str, text: str) -> Iterator[Named]:
         """Yield what a member that names something names."""
@@ -273,7 +290,7 @@ class _Reader:
         names = references.parts(whole[1]) if whole and whole[1] else None
         address, member = references.split(names) if names else ("", ())
         other = self.stack.resources.get(address)
-        if other is None or not member or member[0] not in other.kind.outputs:
+        if other is None or len(member) != 1 or member[0] not in other.kind.outputs:
             yield self.at(path, None, text, "a reference here must be to an output, such as an ARN, and stand alone")
 
     def beside(self, path: Path, member: str) -> str:
@@ -286,4 +303,4 @@ class _Reader:
 
 
 def _looks_like_a_name(text: str) -> bool:
-    return text.startswith(("arn:", "s3://"))
+    return text.strip().startswith(("arn:", "s3://"))

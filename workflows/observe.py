@@ -52,6 +52,7 @@ class Observer:
         """Return summaries of everything of a kind under a parent, by name."""
         found = {}
         async for item in self._pages(kind, {"gatewayIdentifier": parent_id}):
+            hide_url(self._calls, item)
             found[item.get(kind.name_member, "")] = Seen(kind, item[kind.id_member], item, full=False)
         return found
 
@@ -115,7 +116,16 @@ async def _named(name: str, job: Callable[[], Any]) -> tuple[str, Any]:
 
 async def ask(calls: Calls, kind: Kind, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Make a call of a kind and return the resource in its answer."""
-    return kind.shown(await calls(operation, params, service=kind.service))
+    shown = kind.shown(await calls(operation, params, service=kind.service))
+    hide_url(calls, shown)
+    return shown
+
+
+def hide_url(calls: Calls, body: Mapping[str, Any]) -> None:
+    """Have the URL at which people consent blotted out of errors and logs: it acts as a bearer token."""
+    url = ((body.get("authorizationData") or {}).get("oauth2") or {}).get("authorizationUrl")
+    if isinstance(url, str):
+        calls.aws.redaction.add(url)
 
 
 def address_of(kind: Kind, identity: str | None, parent_id: str | None) -> dict[str, Any]:

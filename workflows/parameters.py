@@ -16,8 +16,9 @@ from workflows.references import TOKEN, literal
 _ONE = re.compile(r"parameters\.([A-Za-z0-9_-]+)")
 #: What can stand inside a longer text.
 _PLAIN = (str, int, float)
-#: Characters and values that all parameters together may put into a document, however often they are named.
-_MOST = 4_000_000
+#: Characters that all parameters together may put into a document, however often they are named: a value is as dear
+#: as some.
+_MOST, _VALUE = 4_000_000, 40
 #: Bits of the longest number that is put in.
 _LONGEST_NUMBER = 1024
 
@@ -77,15 +78,15 @@ class _Filling:
 
     def _text(self, text: str) -> Any:
         whole = TOKEN.fullmatch(text)
-        name = (name_of(whole[1] or "") if whole else None) or ""
-        if name in self._parameters and not isinstance(self._parameters[name], str):
+        name = name_of(whole[1] or "") if whole else None
+        if name is not None and name in self._parameters and not isinstance(self._parameters[name], str):
             return literal(self._take(name))
         return TOKEN.sub(self._put, text)
 
     def _put(self, match: re.Match[str]) -> str:
-        name = name_of(match[1] or "") or ""
-        value = self._parameters.get(name)
-        if not isinstance(value, _PLAIN) or isinstance(value, bool):
+        name = name_of(match[1] or "")
+        value = self._parameters.get(name) if name is not None else None
+        if name is None or not isinstance(value, _PLAIN) or isinstance(value, bool):
             return match[0]
         return str(literal(str(self._take(name))))
 
@@ -102,7 +103,7 @@ def _size(value: Any) -> int:
     size, waiting = 0, [value]
     while waiting:
         one = waiting.pop()
-        size += 1 + (len(one) if isinstance(one, str) else 0)
+        size += _VALUE + (len(one) if isinstance(one, str) else 0)
         if isinstance(one, int) and one.bit_length() > _LONGEST_NUMBER:
             size += _MOST
         if isinstance(one, Mapping):

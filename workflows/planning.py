@@ -18,6 +18,7 @@ from workflows.outcome import ResourceStatus, Result
 from workflows.problems import Problem
 from workflows.projection import project
 from workflows.reading import read_stack
+from workflows.reasons import without_secrets
 from workflows.run import Item, Run, items_of
 from workflows.state import Seen
 from workflows.survey import holds_something, list_inside, survey
@@ -176,6 +177,7 @@ async def _steps(run: Run, item: Item) -> _Steps:
 
 async def _next(run: Run, item: Item, wish: Wish, memory: Memory) -> Decision:
     """Return the planner's answer, looking closely where it asks for that."""
+    await without_secrets(run, item)
     seen = run.seen.get(item.address)
     parent = run.items.get(item.parent or "")
     if parent is not None and parent.made_anew and item.wanted and seen is not None and seen.id:
@@ -183,6 +185,7 @@ async def _next(run: Run, item: Item, wish: Wish, memory: Memory) -> Decision:
     decision = decide(wish, seen, memory)
     if decision.action is Action.LOOK:
         await look(run, item)
+        await without_secrets(run, item)
         decision = decide(wish, run.seen.get(item.address), memory)
     going = decision.action in (Action.DELETE, Action.REPLACE)
     if going and holds_something(item.kind) and item.address not in run.unmanaged:

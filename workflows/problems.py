@@ -34,12 +34,18 @@ class Invalid(Exception):  # noqa: N818 - it says what the document is
     """A document cannot be used; it says everything that is wrong with it, as far as that fits into an answer."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted({problem.cut() for problem in problems})
-        more = len(self.problems) - (MOST_PROBLEMS - 1)
-        if more > 1:
-            message = f"at least {more} more problems were found; they are told once these are mended"
-            self.problems[MOST_PROBLEMS - 1 :] = [Problem("", "more", message)]
+        self.problems = told(problems)
         super().__init__(f"{len(self.problems)} problems, the first at {self.problems[0].path or 'the top'}")
+
+
+def told(problems: Iterable[Problem]) -> list[Problem]:
+    """Return what people are told of problems or warnings: each once and short, and no more than they would read."""
+    found = sorted({problem.cut() for problem in problems})
+    more = len(found) - (MOST_PROBLEMS - 1)
+    if more > 1:
+        message = f"at least {more} more were found; they are told once these are mended"
+        found[MOST_PROBLEMS - 1 :] = [Problem("", "more", message)]
+    return found
 
 
 _PARTS = re.compile(r'\[(\d+)\]|\["([^"]*)"\]|\.?([A-Za-z0-9_-]+)')

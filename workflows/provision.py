@@ -29,7 +29,7 @@ from workflows.fingerprint import digest
 from workflows.intake import authorize
 from workflows.memory import partition_of, stack_key
 from workflows.outcome import FINAL, VERSION, Outcome, ResourceStatus, Result, Status, overall, retry_after
-from workflows.problems import Invalid, Problem
+from workflows.problems import Invalid, Problem, told
 from workflows.reading import read_stack
 from workflows.remembering import note_options
 from workflows.request import Request
@@ -75,8 +75,9 @@ class Job:
             return self._refused(accepted)
         structlog.contextvars.bind_contextvars(generation=accepted.generation)
         if request.uri and accepted.document is not None:
-            # The object may have been replaced since the request was accepted.
+            # The object may have been replaced since the request was accepted, and so may the grants.
             self.stack = read_stack(accepted.document)
+            authorize(self.allowed, self.stack)
         if accepted.new:
             await self._tell_accepted(accepted)
         try:
@@ -278,7 +279,7 @@ class Job:
         status = overall(results, removed=run.mode is Mode.REMOVE)
         outcome = self._outcome(accepted, status)
         waits = retry_after(results) if status is Status.IN_PROGRESS else None
-        return replace(outcome, results=tuple(results), warnings=tuple(run.warnings), retry_after=waits)
+        return replace(outcome, results=tuple(results), warnings=tuple(told(run.warnings)), retry_after=waits)
 
     def _outcome(self, accepted: Accepted, status: Status, *, reason: str = "", retry: float | None = None) -> Outcome:
         return Outcome(

@@ -12,6 +12,7 @@ from infra.tasks import together
 from workflows import failures, remembering, steps
 from workflows.decide import Action, Birth, Decision, Mode, Wish, decide
 from workflows.outcome import ResourceStatus, Result
+from workflows.reasons import without_secrets
 from workflows.results import awaiting_consent, result_of
 from workflows.run import Item, Run
 from workflows.stack import Deletion
@@ -46,6 +47,7 @@ async def reach(run: Run, item: Item) -> Result:
         await _know_references(run, item)
     decision = Decision(Action.NONE, "")
     for _ in range(_MOST_STEPS):
+        await without_secrets(run, item)
         wish = run.wish(item.address)
         decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
         item.updates += decision.action is Action.UPDATE
@@ -182,6 +184,7 @@ async def _go(run: Run, item: Item, why: str) -> None:
     result = None
     async with item.lock:
         while result is None:
+            await without_secrets(run, item)
             wish = run.going(item.address)
             decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
             result = await _take(run, item, wish, decision)

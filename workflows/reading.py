@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,7 +15,7 @@ from infra.service_model import Path
 from workflows import parameters, references, rules
 from workflows.bounds import ENOUGH, unfit
 from workflows.kinds import KINDS, top_level
-from workflows.problems import MOST_PROBLEMS, Invalid, Problem, path_text
+from workflows.problems import MOST_PROBLEMS, Invalid, Problem, path_text, told
 from workflows.references import Reference
 from workflows.stack import CONSENT_TIMEOUT, NAME, OWNER_TAG, RESERVED, Resource, Stack, from_pydantic, resources_in
 from workflows.urls import is_url
@@ -61,15 +62,15 @@ def _read(document: Mapping[str, Any]) -> Stack:
     head = _head(document, problems)
     resources = {r.address: r for r in _resources(document, problems)}
     for resource in resources.values():
-        problems += _of(resource, resources) if len(problems) < ENOUGH else ()
+        problems += islice(_of(resource, resources), max(0, ENOUGH - len(problems)))
     findings: list[rules.Found] = []
     if len(problems) < ENOUGH:
         problems += _cycles(resources)
-        findings += rules.check(resources)
+        findings += islice(rules.check(resources), ENOUGH)
         problems += [found.problem for found in findings if found.refuses]
     if problems or head is None:
         raise Invalid(problems)
-    warnings = tuple(found.problem for found in findings if not found.refuses)
+    warnings = tuple(told(found.problem for found in findings if not found.refuses))
     return Stack(head.stack, resources, document, head.on_failure, warnings, head.consent_timeout)
 
 
@@ -144,7 +145,10 @@ def _secrets(resource: Resource) -> Iterator[Problem]:
 
 
 def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Problem]:
+    secret = {(*_path(resource), *path) for path in resource.kind.secret_texts(resource.declared)}
     for reference in resource.references:
+        if reference.path in secret:
+            continue  # it is a literal where none may stand, and quoted nowhere
         message = _wrong(reference, resources)
         if message:
             yield Problem(path_text(reference.path), "reference", message)
@@ -175,6 +179,9 @@ def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:
     if not reference.member:
         return f"${{{reference.text}}} names no member of {reference.address}"
     member, shape = ".".join(reference.member), service_model.shape_at(target.kind.response, reference.member)
+    ways = [service_model.shape_at(target.kind.response, reference.member[:n]) for n in range(1, len(reference.member))]
+    if any(way is not None and way.type_name == "list" for way in ways):
+        return f"${{{reference.text}}}: a list stands on the way to {member}"
     if shape is None:
         return f"${{{reference.text}}}: a {target.kind.noun} has no {member} in its response"
     if shape.type_name in ("structure", "list", "map"):

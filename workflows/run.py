@@ -92,6 +92,8 @@ class Run:
     obstacles: dict[str, CallFailed | OutOfTime] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     secret_versions: dict[SecretReference, str] = field(default_factory=dict)
+    #: Whether redaction knows every secret that the document names.
+    knows_secrets: bool = False
     _slots: dict[str, Slots] = field(default_factory=dict)
     _watches: dict[tuple[str, bool], Watch[Seen]] = field(default_factory=dict)
 
@@ -227,9 +229,11 @@ class Run:
 
     def secrets_of(self, resource: Resource | None) -> dict[str, SecretReference]:
         """Return the secret references of a declaration by path."""
-        if resource is None or not resource.kind.secrets:
-            return {}
-        found = resource.kind.secret_texts(resource.declared)
+        return self.secrets_in(resource.kind, resource.declared) if resource is not None else {}
+
+    def secrets_in(self, kind: Kind, declared: Mapping[str, Any]) -> dict[str, SecretReference]:
+        """Return the secret references of a declaration of a kind by path, whether it is wanted or not."""
+        found = kind.secret_texts(declared) if kind.secrets else {}
         parsed = {path_text(path): SecretReference.parse(text) for path, text in found.items()}
         return {path: reference for path, reference in parsed.items() if reference is not None}
 

@@ -20,6 +20,12 @@ def host_of(url: str) -> str:
     return (found.hostname if found is not None else None) or ""
 
 
+def path_of(url: str) -> str:
+    """Return the path of a URL as it is written; nothing where it cannot be read."""
+    found = _split(url)
+    return found.path if found is not None else ""
+
+
 def _split(text: str) -> SplitResult | None:
     try:
         return urlsplit(text)

@@ -4,7 +4,6 @@ Every write is a transaction with a token of its own, so that one repeated after
 """
 
 import hashlib
-import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,6 @@ from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key
 
 #: Seconds for which one call is tried.
 _SECONDS = 40.0
-_REASONS = re.compile(r"\[([^\]]*)\]")
 _UNMET = "ConditionalCheckFailed"
 
 
@@ -57,7 +55,7 @@ class DynamoLedger:
         try:
             await self._call("TransactWriteItems", {"TransactItems": items, "ClientRequestToken": str(uuid.uuid4())})
         except _LedgerError as refused:
-            failed = _first_unmet(changes, refused.message)
+            failed = _first_unmet(changes, refused.reasons)
             if failed is None:
                 raise
             raise ConditionFailed(failed) from None
@@ -114,15 +112,16 @@ class DynamoLedger:
         try:
             return await self._aws.within(Deadline.within(_SECONDS))(operation, {**named, **params}, service=service)
         except (CallFailed, OutOfTime) as failed:
-            raise _LedgerError(f"the ledger {self._table} cannot be used: {failed}") from None
+            reasons = failed.reasons if isinstance(failed, CallFailed) else ()
+            raise _LedgerError(f"the ledger {self._table} cannot be used: {failed}", reasons) from None
 
 
 class _LedgerError(OSError):
-    """The store refused a call for good, or could not be reached."""
+    """The store refused a call for good, or could not be reached; `reasons` are those of a cancelled transaction."""
 
-    @property
-    def message(self) -> str:
-        return str(self)
+    def __init__(self, message: str, reasons: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.reasons = reasons
 
 
 def _condition(when: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -139,8 +138,6 @@ def _condition(when: Mapping[str, Any] | None) -> dict[str, Any]:
     return {**made, "ExpressionAttributeValues": values} if values else made
 
 
-def _first_unmet(changes: tuple[Change, ...], message: str) -> Key | None:
-    """Return the key of the first condition that did not hold, as a cancelled transaction names it by its place."""
-    found = _REASONS.search(message)
-    reasons = [reason.strip() for reason in found[1].split(",")] if found else []
+def _first_unmet(changes: tuple[Change, ...], reasons: tuple[str, ...]) -> Key | None:
+    """Return the key of the first condition that did not hold: a cancelled transaction gives a reason for each part."""
     return next((change.key for change, reason in zip(changes, reasons, strict=False) if reason == _UNMET), None)

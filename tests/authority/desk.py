@@ -63,7 +63,7 @@ class Shelf:
         return {"ContentLength": len(OBJECTS[key]), "Body": self.Body(OBJECTS[key])}
 
 
-def deployed(world: SandboxWorld, grants: Mapping[str, Any] = FILE["grants"], shelf: Shelf | None = None) -> Context:
+def deployed(world: SandboxWorld, grants: Mapping[str, Any] = FILE["grants"], shelf: Any = None) -> Context:
     """Return a world's context as a deployment's worker has it: with grants and a queue of the bus."""
 
     async def client(service: str) -> Any:

@@ -25,6 +25,7 @@ from tests.authority.desk import (
     deployed,
 )
 from tests.documents import changed, gateway, mcp_target, provider
+from tests.intake.objects import Held
 from tests.worlds import REGION, SandboxWorld, provision
 from workflows.answers import answer_key
 from workflows.authority import Grants, Submitter
@@ -216,3 +217,20 @@ async def test_a_refused_stranger_takes_nobody_s_answer(world):
 
 
 # What documents may hold: every member has its place in the tables.
+
+
+async def test_what_was_accepted_from_a_uri_is_authorized_again_whatever_stands_there_now(world):
+    """The grant is gone, the object is innocent by now: what the ledger holds of the request is refused as it was."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/payments-gateway"
+    shelf = Held({"stack": "payments.new", "gateways": {"g": gateway(roleArn=role)}})
+    uri = "s3://payments-stacks/tools.yaml"
+    request = Request(mode=Mode.PROVISION, request_id="r", stack="", uri=uri, submitter=PAYMENTS)
+    first = await fulfil(deployed(world, shelf=shelf), request, Deadline.within(15))
+    assert first.status is Status.IN_PROGRESS
+    grants = copy.deepcopy(FILE["grants"])
+    for grant in grants["grants"]:
+        grant.get("mayName", {}).pop("roles", None)
+    shelf.document = {"stack": "payments.new"}
+    outcome = await fulfil(deployed(world, grants, shelf), request, Deadline.within(600))
+    assert (outcome.status, [one.path for one in outcome.problems]) == (Status.REJECTED, ["gateways.g.roleArn"])
+    assert world.live == {}

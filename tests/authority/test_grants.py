@@ -2,6 +2,8 @@
 
 import copy
 import json
+import time
+from fnmatch import fnmatchcase
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,11 @@ from tests.authority.desk import (
     deployed,
 )
 from tests.worlds import REGION, provision
-from workflows.authority import Grants
+from workflows.authority import Grants, matches
 from workflows.context import Context
 from workflows.decide import Mode
 from workflows.fulfil import fulfil
+from workflows.naming import Place
 from workflows.outcome import Status
 from workflows.request import Request
 
@@ -163,3 +166,14 @@ async def test_no_grants_allow_nothing(world):
         deployed(world, {"version": 1, "grants": []}), {"detailType": "Gateway Stack Requested", "stack": FILE["base"]}
     )
     await assert_refused(world, "stack", "payments.tools")
+
+
+@pytest.mark.parametrize("pattern", ["a*x*y", "*a*a*a*a*b", "a*", "*", "a*b", "ab", "*b*", "a**b"])
+def test_patterns_mean_what_they_say_and_take_no_time(pattern):
+    """Each star is any text; many of them over a long text are no more work than one."""
+    texts = ["a", "ab", "axy", "axxyy", "aXbXb", "bab", "a" * 50 + "b", "abx", "xaxaxaxaxb"]
+    place = Place("123456789012", "us-east-1")
+    assert [matches(pattern, text, place) for text in texts] == [fnmatchcase(text, pattern) for text in texts]
+    began = time.process_time()
+    matches(pattern, "a" + "x" * 200_000, place)
+    assert time.process_time() - began < 1.0

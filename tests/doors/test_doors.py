@@ -200,3 +200,16 @@ def test_a_malformed_environment_is_one_clear_line(name, value):
         read_settings({name: value})
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_task_whose_own_id_is_none_is_no_request(deployed):
+    """It would run under another id at every turn, or under none."""
+    detail = {**event()["detail"], "requestId": "x\n"}
+    with pytest.raises(NotARequest):
+        step_functions.handler({"detailType": "Gateway Stack Requested", "detail": detail}, LambdaContext())
+
+
+def test_a_task_that_is_wrong_is_answered_under_its_own_id(deployed):
+    detail = {"requestId": "mine", "stack": {"stack": "x"}, "generation": "seven"}
+    outcome = step_functions.handler({"detailType": "Gateway Stack Requested", "detail": detail}, LambdaContext())
+    assert (outcome["status"], outcome["requestId"]) == ("REJECTED", "mine")

@@ -37,6 +37,13 @@ def targets(made: dict[str, Any]) -> str:
     return asked({"stack": "x", "gateways": {"a": gateway(made)}})
 
 
+def tools(properties: dict[str, Any]) -> str:
+    tool = {"name": "n", "description": "d", "inputSchema": {"type": "object", "properties": properties}}
+    made = {"lambda": {"lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:x"}}
+    made["lambda"]["toolSchema"] = {"inlinePayload": [tool]}
+    return targets({"t": {"targetConfiguration": {"mcp": made}}})
+
+
 def waits(on: str) -> dict[str, Any]:
     return {"gatewright": {"dependsOn": [f"gateways.a.targets.{on}"]}}
 
@@ -72,6 +79,27 @@ BODIES: dict[str, Callable[[], str]] = {
     "a parameter that multiplies values": lambda: asked(
         {"stack": "x", "gateways": ["${parameters.x}"] * 5000}, parameters={"x": [0] * 50_000}
     ),
+    "a parameter of many values, many times": lambda: asked(
+        {"stack": "x", "gateways": {"g": {"tags": ["${parameters.x}"] * 38}}}, parameters={"x": [0] * 64_000}
+    ),
+    "a long name over many mistakes": lambda: tools({"K" * (SIZE // 2): {"type": "object", "required": [1] * 40_000}}),
+    "a long name over many warnings": lambda: tools({"K" * (SIZE // 2): {"required": ["a"] * 25_000}}),
+    "long names over many mistakes": lambda: tools(
+        {"K" * 900: {"type": "object", "properties": {"L" * 900: {"required": [1] * 60_000}}}}
+    ),
+    "a long name of a resource": lambda: asked(
+        {"stack": "x", "gateways": {"N" * (SIZE // 2): {f"{n:x}": 0 for n in range(14_000)}}}
+    ),
+    "many headers and keys": lambda: targets({"t": mcp_target(
+        metadataConfiguration={"allowedRequestHeaders": [f"h{n}" for n in range(9_000)]},
+        credentialProviderConfigurations=[
+            {"credentialProvider": {"apiKeyCredentialProvider": {
+                "credentialLocation": "HEADER", "credentialParameterName": f"k{n}"}}} for n in range(900)
+        ],
+    )}),
+    "many scopes": lambda: one(authorizerConfiguration={"customJWTAuthorizer": {
+        "allowedScopes": [f"s{n}" for n in range(9_000)],
+        "advertisedScopeMapping": {f"t{n}": "x" for n in range(9_000)}}}),
     "a parameter that is deep": lambda: asked({"stack": "${parameters.x}"}, parameters={"x": nested(900)}),
     "a parameter that is too long a number": lambda: asked({"stack": "${parameters.x}"}, parameters={"x": 10**4200}),
     "a duplicate name in a large object": lambda: "{" + ",".join(f'"k{n}":0' for n in range(20_000)) + ',"k0":1}',
@@ -167,7 +195,7 @@ def test_r20_what_json_cannot_hold_is_no_document(text):
 
 def test_r20_a_hundred_thousand_problems_are_told_of_in_a_hundred():
     """The last one says how many more there are; nothing is longer than can be told."""
-    document = {"stack": "x", **{f"section{n}{'x' * 999}": {} for n in range(100_000)}}
+    document = {"stack": "x", **{f"section{n}{'x' * 99}": {} for n in range(100_000)}}
     with pytest.raises(Invalid) as caught:
         read_stack(document)
     problems = caught.value.problems

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from infra.documents import Unreadable, parse
 from tests.documents import gateway, mcp_target, provider, small_stack
 from workflows.outcome import Status
+from workflows.parameters import fill
 from workflows.problems import Invalid
 from workflows.reading import read_stack
 
@@ -260,3 +261,46 @@ def test_a_url_that_cannot_be_read_hides_no_other_mistake():
         (f"{authorizer}.discoveryUrl", "url"),
         (authorizer, "R3"),
     }
+
+
+@pytest.mark.parametrize("text", ["a: !!map [b]", "!<tag:yaml.org,2002:map> [x]", "{<<: !!map [a]}", "!!map x"])
+def test_what_is_only_called_a_mapping_is_refused(text):
+    with pytest.raises(Unreadable):
+        parse(text)
+
+
+@pytest.mark.parametrize("literal", ["!Xk9TrustNo1", "*Xk9TrustNo1", "%Xk9TrustNo1", "@Xk9TrustNo1", "!!Xk9TrustNo1 a"])
+def test_what_yaml_takes_for_something_of_its_own_is_not_quoted(literal):
+    """A secret that somebody wrote down without quotes is not repeated by who refuses it."""
+    with pytest.raises(Unreadable) as caught:
+        parse(f"stack: x\nclientSecret: {literal}\n")
+    assert "TrustNo1" not in str(caught.value)
+
+
+def test_a_literal_secret_that_looks_like_a_reference_is_not_quoted():
+    document = {"stack": "x", "oauth2CredentialProviders": {"idp": provider(clientSecret="Xk9${Vq2TrustNo1}zz")}}
+    with pytest.raises(Invalid) as caught:
+        read_stack(document)
+    assert {problem.rule for problem in caught.value.problems} == {"secret"}
+    assert "TrustNo1" not in str([problem.shown() for problem in caught.value.problems])
+
+
+def test_a_reference_past_a_list_is_refused():
+    """It could never be resolved: what stands in a list has no name."""
+    document = small_stack(1)
+    way = "gateways.payments.targets.target-0.privateEndpointManagedResources.domain"
+    document["gateways"]["payments"]["description"] = f"${{{way}}}"
+    with pytest.raises(Invalid) as caught:
+        read_stack(document)
+    assert "a list stands on the way" in str([problem.message for problem in caught.value.problems])
+
+
+def test_names_have_an_end():
+    with pytest.raises(Invalid) as caught:
+        read_stack({"stack": "x", "gateways": {"n" * 1001: {}}})
+    assert [problem.rule for problem in caught.value.problems] == ["names"]
+
+
+def test_a_parameter_without_a_name_stands_for_nothing():
+    document = {"stack": "x", "gateways": {"g": {"description": "$${a} ${aws.region}"}}}
+    assert fill(document, {"": "everything"}) == document

@@ -13,10 +13,11 @@ from infra.ledger import Change, Item, Key, Put
 from infra.ledger.packing import LARGEST, pack, rest_attribute
 from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.faults import Effect, Fault
-from tests.documents import gateway, mcp_target, oauth, provider
+from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.outcome import Status
+from workflows.problems import MOST_PROBLEMS, Problem
 
 pytestmark = pytest.mark.sweep
 
@@ -159,3 +160,36 @@ def test_r25_an_execution_ends_before_its_history_is_full():
     assert total < 25_000
     # A week of waiting for consent, looked at every five minutes, is within it or goes on in another execution.
     assert math.ceil(7 * 86_400 / 300) < 2 * max(most)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
+def test_r25_what_is_told_fits_whatever_it_is_made_of(letter):
+    """However long its texts and many its parts, an outcome fits into an event, and says that it was cut."""
+    problem = Problem(letter * 512, "rule", letter * 1024).shown()
+    told = dict.fromkeys(("failures", "problems", "warnings"), [problem] * 100)
+    resources = {f"gateways.g{n}": {"status": "READY", "outputs": {"x": letter * 100}} for n in range(3000)}
+    made = fitting({"status": "FAILED", "requestId": "r", **told, "resources": resources})
+    size = len(json.dumps(made))
+    tried("R25", "outcomes of long texts in any script", violations=int(size > EVENT))
+    assert size < EVENT
+    assert (made["status"], made["requestId"], made["truncated"]) == ("FAILED", "r", True)
+
+
+async def test_r25_warnings_are_told_as_problems_are(world):
+    """A valid document of thousands of warnings is READY, and that can be told."""
+    document = small_stack(0)
+    schema = {
+        "type": "object",
+        "properties": {"k" * 800: {"type": "object", "required": [f"n{n}" for n in range(5000)]}},
+    }
+    tool = {"name": "n", "description": "d", "inputSchema": schema}
+    lambda_arn = "arn:aws:lambda:us-east-1:123456789012:function:tools"
+    configuration = {"mcp": {"lambda": {"lambdaArn": lambda_arn, "toolSchema": {"inlinePayload": [tool]}}}}
+    target = {"targetConfiguration": configuration}
+    target["credentialProviderConfigurations"] = [{"credentialProviderType": "GATEWAY_IAM_ROLE"}]
+    document["gateways"]["payments"]["targets"] = {"t": target}
+    outcome = await world.apply(document)
+    size = len(json.dumps(fitting(outcome.shown())))
+    tried("R25", "outcomes of thousands of warnings", violations=int(size > EVENT))
+    assert (outcome.status, len(outcome.warnings)) == (Status.READY, MOST_PROBLEMS)
+    assert size < EVENT

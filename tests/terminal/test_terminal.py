@@ -59,7 +59,9 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     assert process.stdout is not None
     lines = ""
     while "}" not in lines:
-        lines += process.stdout.readline()
+        line = process.stdout.readline()
+        assert line, "the sandbox ended before it served"
+        lines += line
     made = Shell(json.loads(lines)["url"], tmp_path)
     fast = {"provider": 0.1, "gateway": 0.2, "target": 0.1, "delete": 0.1}
     made.control("behaviour", "POST", fast)
@@ -270,3 +272,23 @@ def wait_until_ready(client, gateway_id):
             return
         time.sleep(0.1)
     raise AssertionError("the gateway does not become ready")
+
+
+@pytest.mark.parametrize("allow", [5, [{"a": "b"}], "x"])
+def test_a_submitted_file_with_a_wrong_allow_is_one_line(shell, allow):
+    file = shell.folder / "event.json"
+    file.write_text(json.dumps({"detail-type": "Gateway Stack Requested", "detail": {"stack": {}, "allow": allow}}))
+    done = shell("submit", str(file), "--bus", "b", "--allow", "gateways.x")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("gatewright: ")
+
+
+def test_a_document_commands_no_terminal(shell):
+    """What a terminal would obey is written out, in whatever a document's text turns up."""
+    file = shell.folder / "stack.yaml"
+    file.write_text('stack: x\ngateways: {g: {description: "\\e]0;pwned\\a", "\\e[31mx": 1}}\n')
+    done = shell("validate", str(file))
+    assert done.returncode == 2
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\\x1b" in done.stderr

@@ -203,11 +203,11 @@ def prefix_is_for_headers(resource: Resource, _: Mapping[str, Resource]) -> Iter
 @rule("R53", "targets", "developer guide, headers")
 def key_header_is_not_passed_on(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """The header that carries the API key is not among the headers that callers may set."""
-    allowed = items(resource.declared, "metadataConfiguration", "allowedRequestHeaders")
-    for _path, _kind, provider in _configs(resource):
-        key = part(provider, "apiKeyCredentialProvider")
-        header = text(key, "credentialParameterName").lower()
-        for index, name in enumerate(allowed):
-            if header and key.get("credentialLocation") == "HEADER" and str(name).lower() == header:
-                path = f"metadataConfiguration.allowedRequestHeaders[{index}]"
-                yield path, "this header carries the API key; callers cannot set it"
+    keys = [part(provider, "apiKeyCredentialProvider") for _, _, provider in _configs(resource)]
+    carrying = {
+        text(key, "credentialParameterName").lower() for key in keys if key.get("credentialLocation") == "HEADER"
+    }
+    for index, name in enumerate(items(resource.declared, "metadataConfiguration", "allowedRequestHeaders")):
+        if name and str(name).lower() in carrying:
+            path = f"metadataConfiguration.allowedRequestHeaders[{index}]"
+            yield path, "this header carries the API key; callers cannot set it"

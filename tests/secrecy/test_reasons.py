@@ -1,0 +1,84 @@
+"""R19: the service may quote a secret when it says why something failed; nobody else gets to read it there."""
+
+import json
+
+import pytest
+
+from infra.deadline import Deadline
+from infra.redaction import BLOT
+from infra.sandbox.faults import Effect, Fault
+from infra.sandbox.world import Failure
+from tests.documents import mcp_target, oauth, small_stack
+from tests.goals import tried
+from tests.secrets import CONSENT, SENTINELS, secrets_in
+from tests.worlds import provision
+from workflows.decide import Mode
+from workflows.outcome import Outcome, Status
+from workflows.planning import plan
+from workflows.request import Request
+
+QUOTED = Failure(-1, f"invalid_client: client_secret={SENTINELS[0]} was refused")
+WHAT = "reasons of the service that quote a secret"
+
+
+def judged(world, outcome: Outcome) -> None:
+    shown = json.dumps(outcome.shown(), default=str)
+    found = secrets_in(shown, str(world.announced), "\n".join(world.ledger.dump()))
+    tried("R19", WHAT, violations=found)
+    assert found == []
+    assert BLOT in shown
+
+
+@pytest.mark.parametrize("name", ["idp", "target-0"])
+async def test_r19_a_reason_that_quotes_a_secret_is_told_without_it(world, name):
+    """Whether the provider's own or that of a target which uses it."""
+    world.plane.world.failing[name] = QUOTED
+    outcome = await world.apply(small_stack(1))
+    assert outcome.status is Status.FAILED
+    judged(world, outcome)
+
+
+@pytest.mark.parametrize("asked", [Mode.PROVISION, Mode.REMOVE])
+async def test_r19_so_is_one_that_another_process_reads_later(world, asked):
+    """That process sent no secret, and finds out what it must not repeat."""
+    await world.apply(small_stack(1))
+    record = world.live["target target-0"]
+    record.go("FAILED", now=world.plane.world.now)
+    record.reasons = [QUOTED.reason]
+    if asked is Mode.REMOVE:
+        world.plane.world.failing["target-0"] = Failure(-1, QUOTED.reason, frozenset({"DELETE"}))
+        request = Request(mode=asked, request_id="later", stack="payments.tools")
+    else:
+        world.plane.world.failing["target-0"] = QUOTED
+        request = provision(small_stack(1), "later")
+    outcome = await world.run(request)
+    found = secrets_in(json.dumps(outcome.shown(), default=str), "\n".join(world.ledger.dump()), str(world.progress))
+    tried("R19", WHAT, violations=found)
+    assert found == []
+
+
+async def test_r19_a_plan_tells_it_without_the_secret_too(world):
+    await world.apply(small_stack(1))
+    record = world.live["target target-0"]
+    record.go("FAILED", now=world.plane.world.now)
+    record.reasons = [QUOTED.reason]
+    found = await plan(world.context(), small_stack(1), Deadline(), frozenset())
+    tried("R19", WHAT, violations=secrets_in(str(found.shown())))
+    assert BLOT in str(found.shown())
+    assert secrets_in(str(found.shown())) == []
+
+
+async def test_r19_an_error_that_quotes_where_to_consent_is_told_without_it(world):
+    """A consent URL is in the outcome's consents, and in no message that is kept or logged."""
+    document = small_stack(0)
+    asks = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/back")
+    document["gateways"]["payments"]["targets"] = {"asks": mcp_target(credentialProviderConfigurations=asks)}
+    outcome = await world.run(provision(document, "one"))
+    (consent,) = outcome.asking.values()
+    text = f"cannot list: see {consent['authorizationUrl']}"
+    world.plane.faults.add(Fault("GetGatewayTarget", Effect.REFUSE, -1, 0, "AccessDeniedException", text))
+    world.plane.faults.add(Fault("ListGatewayTargets", Effect.REFUSE, -1, 1, "AccessDeniedException", text))
+    outcome = await world.run(provision(document, "two"))
+    kept = "\n".join(world.ledger.dump())
+    tried("R19", "errors that quote a consent URL", violations=kept.count(CONSENT))
+    assert CONSENT not in kept
