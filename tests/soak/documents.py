@@ -26,6 +26,8 @@ class Documents:
         #: Whether somebody else's gateway bears a name of ours, which is taken over on purpose in the end.
         self.taken = self.designed and random.random() < 0.25
         self.all: list[dict[str, Any]] = []
+        #: Names of what was retained at any time: it may be left over, and holds what was declared of it before.
+        self.retained: set[str] = set()
 
     def another(self) -> dict[str, Any]:
         """Return another document, most often one that resembles the last."""
@@ -53,7 +55,7 @@ class Documents:
             plane.answer("CreateGateway", {**body, "name": name})
 
     def _new(self) -> dict[str, Any]:
-        return self._design() if self.designed else self._maker.document(STACK)
+        return self._retaining(self._design()) if self.designed else self._maker.document(STACK)
 
     def _variant(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return a document of the same names, some of them declared anew."""
@@ -101,3 +103,17 @@ class Documents:
         if pick((True, False)):
             made["description"] = f"target {pick('abc')}"
         return made
+
+    def _retaining(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Declare of some targets and gateways that they stay when they leave the document."""
+        for name, made in document[GATEWAY.section].items():
+            for inner, target in made.get("targets", {}).items():
+                self._retain(inner, target)
+            if name == "second":
+                self._retain(name, made)
+        return document
+
+    def _retain(self, name: str, declared: dict[str, Any]) -> None:
+        if self._random.random() < 0.1:
+            declared["gatewright"] = {"deletion": "RETAIN"}
+            self.retained.add(name)

@@ -13,6 +13,7 @@ from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal
 from infra.sandbox.world import Failure
 from tests.crash.harness import CALLS, WRITES, At, Crash, History, Process
+from tests.documents import mcp_target
 from tests.soak.documents import SHARED
 from tests.worlds import SandboxWorld
 
@@ -20,7 +21,12 @@ from tests.worlds import SandboxWorld
 THROTTLED, SERVER_ERROR, SLOW = "throttled", "server error", "slow answer"
 _CODES = {THROTTLED: ("ThrottlingException", 429), SERVER_ERROR: ("InternalServerException", 500)}
 #: What others do, by name; see `Others`.
-DEEDS = ("change by hand", "deletion by hand", "failing", "freezing", "consent", "lagging reads", "rotation")
+DEEDS = (
+    "change by hand", "deletion by hand", "target by hand", "failing", "freezing", "consent", "lagging reads",
+    "rotation",
+)  # fmt: skip
+#: What others name what they make under gateways of ours.
+BY_HAND = "by-hand"
 FAULTS = (*map(str, (*CALLS, *WRITES)), *_CODES, SLOW, *DEEDS)
 
 
@@ -83,6 +89,9 @@ class Others:
         world.behaviour.durations.visible_after = 0.0
         world.behaviour.consent_seconds = 600.0
         self._let_go()
+        for record in list(world.records.live("target")):
+            if record.name == BY_HAND:
+                record.status, record.next = GONE, None
 
     def consent_to_all(self) -> int:
         """Open every authorization URL; return how many."""
@@ -114,13 +123,27 @@ class Others:
         record.status, record.next = GONE, None
         return True
 
+    def _target_by_hand(self) -> bool:
+        """Make a target under a gateway, for as long as others work."""
+        found = self._any()
+        if found is None or found.kind != "gateway" or found.name == SHARED:
+            return False
+        try:
+            self._world.plane.answer(
+                "CreateGatewayTarget", {"gatewayIdentifier": found.id, "name": BY_HAND, **mcp_target()}
+            )
+        except Refusal:
+            return False
+        return True
+
     def _failing(self) -> bool:
         record = self._any()
         failing = self._world.plane.world.failing
         if failing or record is None:
             failing.clear()
             return False
-        failing[record.name] = Failure(self._random.choice((1, 2, -1)), "by chance")
+        what = self._random.choice((("CREATE", "UPDATE"), ("CREATE", "UPDATE"), ("DELETE",), ("SYNCHRONIZE",)))
+        failing[record.name] = Failure(self._random.choice((1, 2, -1)), "by chance", frozenset(what))
         return True
 
     def _freezing(self) -> bool:

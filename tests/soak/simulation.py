@@ -187,11 +187,13 @@ class Simulation:
             self._say(f"doubled: {world.plane.world.records.doubles}")
         await anyio.sleep(_VISIBLE)
         for one in await unknown_to_ledger(world):
-            if SHARED not in one and not self._spare:
+            if SHARED not in one and not self._spare and not self._retained(one.split()[1]):
                 self._say(one)
         world.plane.behaviour.limit_rates = False
         there, wanted = state(world), await self._alone(document)
         for name in sorted(wanted if self._spare else {*there, *wanted}):
+            if self._retained(name.split()[-1]):
+                continue  # let go of and taken over again as it stands, or left
             for path, is_now, should_be in _differences(there.get(name), wanted.get(name), name):
                 if self._documents.taken and path.endswith(f" {TAKEN}.shown.description"):
                     continue  # what was taken over a second time is taken over as it stands
@@ -203,6 +205,9 @@ class Simulation:
         ledger = "\n".join(world.ledger.dump()) if isinstance(world.ledger, SqliteLedger) else ""
         for one in secrets_in(str(world.announced), str(world.progress), ledger):
             self._say(f"a secret got out: {one}")
+
+    def _retained(self, name: str) -> bool:
+        return name in self._documents.retained
 
     async def _alone(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the document makes of an empty account."""

@@ -23,7 +23,7 @@ from tests.secrets import secrets_in
 from tests.soak.nemesis import FAULTS
 from tests.soak.rows import rows, watching
 from tests.soak.simulation import Life, live
-from tests.worlds import virtually
+from tests.worlds import OUTPUTS, virtually
 
 #: Lives that a process lives before it is asked for their story.
 _SHARE = 10
@@ -54,6 +54,7 @@ def lived(seed: int) -> tuple[Life, list[str]]:
     set_up_logs(Redaction(), level="DEBUG", stream=stream)
     life = virtually(partial(live, seed))
     found = [f"seed {seed}: a secret got into the logs: {one}" for one in secrets_in(stream.getvalue())]
+    OUTPUTS.clear()  # what worlds put out was looked at with each life
     return life, found
 
 
