@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import pytest
 
 from handlers.sqs import take
 from infra.deadline import Deadline
@@ -80,6 +81,7 @@ async def _left(deliver: Any, times: int) -> dict[str, Any]:
         return _trace(world)
 
 
+@pytest.mark.sweep
 def test_r4_one_event_many_times():
     """In sequence, in one batch, at once and staggered: the same calls, one acceptance, one outcome as with one."""
     wrong, cases = [], 0

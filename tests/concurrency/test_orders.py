@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import anyio
 import looptime
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -150,6 +151,7 @@ class Generations(RuleBasedStateMachine):
         assert self.world.plane.world.records.doubles == []
 
 
+@pytest.mark.sweep
 def test_r5_any_history_of_generations_ends_at_the_newest():
     """Submitted, lost, repeated, reordered, killed, frozen and at once: generations rise, the newest stands."""
     plan = settings(
@@ -196,6 +198,7 @@ async def _permuted(order: tuple[int, ...], delays: tuple[float, ...]) -> list[s
 _ENDS = (Status.READY, Status.DELETED, Status.SUPERSEDED)
 
 
+@pytest.mark.sweep
 def test_r5_every_order_of_five_generations():
     """Every permutation, one after the other, close together, and at once: the fifth is what stands."""
     random.seed(0)

@@ -17,6 +17,8 @@ from tests.servers import serving
 from tests.worlds import OUTPUTS
 from workflows.request import NotARequest
 
+pytestmark = pytest.mark.real_time
+
 FAST = {"provider": 0.05, "gateway": 0.1, "target": 0.05, "synchronize": 0.05, "delete": 0.05}
 
 

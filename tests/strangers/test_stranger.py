@@ -12,6 +12,8 @@ import yaml
 from tests.documents import small_stack
 from tests.strangers.stranger import Stranger
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 
 
