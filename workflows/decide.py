@@ -284,6 +284,10 @@ def _tags_differ(wish: Wish, seen: Seen, memory: Memory) -> bool:
     before = [one.get("tags") or {} for one in (*certain, *(doubt["declared"] for doubt in memory.doubtful))]
     if set(memory.stale_tags) - set(wanted):
         return True
+    if seen.tags is None and not before:
+        # An update sends no tags, so that what a creation without an answer set, or did not, is as unknown after it.
+        # What was only taken note of is as it stands.
+        return bool(wanted) and memory.incarnation > 0
     if seen.tags is None:
         return any(canonical(fingerprint(wanted)) != canonical(one) for one in before)
     there = dict(seen.tags)

@@ -84,6 +84,8 @@ class Memory:
     #: The service's time of creation, for kinds whose id is their name: another one is another resource.
     created: str = ""
     created_at: float = 0.0
+    #: Whether our tag was put on what somebody else had made.
+    adopted: bool = False
     ever_ready: bool = False
     #: The generation in which it was as declared first; 0 where that is not known.
     ready_in: int = 0

@@ -222,7 +222,7 @@ async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
     retained = wish.options.deletion is Deletion.RETAIN
     # What a rollback leaves because it was ours before is ours yet.
     if not lacks_leave and (retained or wish.birth is not Birth.BEFORE):
-        if wish.birth is Birth.OTHERS:
+        if wish.birth is Birth.OTHERS and run.memory(item.address).adopted:
             await steps.disown(run, wish)
         if item.parent is not None:
             run.unmanaged[item.parent] = (*run.unmanaged.get(item.parent, ()), item.name)

@@ -152,6 +152,7 @@ async def update(run: Run, wish: Wish) -> None:
 async def tag(run: Run, wish: Wish) -> None:
     """Set our tag and the declared ones; tags that were declared before and are no more go."""
     memory, seen = memory_of(run, wish), present(run, wish)
+    adopted = memory.adopted or not seen.ours
     wanted = {**(declared_of(wish).get("tags") or {}), OWNER_TAG: wish.stack}
     before = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags}
     await mark(run, wish, memory, {"action": Action.TAG})
@@ -162,7 +163,7 @@ async def tag(run: Run, wish: Wish) -> None:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
     applied = {**(memory.applied or {}), "tags": fingerprint(declared_of(wish).get("tags") or {})}
-    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=())
+    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=(), adopted=adopted)
     await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
 
 

@@ -9,7 +9,7 @@ import pytest
 from infra.sandbox.world import Failure
 from tests.crash.harness import At, History, Point, Process, run_once, run_until_settled, unknown_to_ledger
 from tests.crash.test_single_faults import quick
-from tests.documents import small_stack
+from tests.documents import gateway, small_stack
 from tests.goals import tried
 from tests.worlds import provision, virtually
 from workflows.outcome import Status
@@ -170,3 +170,29 @@ async def test_r18_a_creation_that_arrives_late_and_is_hidden_then_is_waited_for
         tried("R18", "a creation that arrives late and is hidden then", violations=left)
         assert outcome.status is Status.READY
         assert left == []
+
+
+async def test_r2_tags_of_a_creation_in_doubt_are_set_though_an_update_came_between():
+    """Neither it nor an update was heard of; the next document adds a tag: an update sends none, so a call does."""
+    bare = {"stack": "s", "gateways": {"g": gateway()}}
+    more = {"stack": "s", "gateways": {"g": {**gateway(), "description": "new"}}}
+    tagged = {"stack": "s", "gateways": {"g": {**gateway(), "description": "newer", "tags": {"team": "a"}}}}
+    with quick() as world:
+        dies = Process.struck(At.NOT_REMEMBERED, await index_of("create_gateway", bare))
+        assert await run_once(world, dies, provision(bare, "first")) is None
+        await anyio.sleep(LEASE_SECONDS)
+        for index in range(20):
+            if await run_once(world, Process.struck(At.BEFORE_SENDING, index), provision(more, "second")) is None:
+                await anyio.sleep(LEASE_SECONDS)
+            (memory,) = (await world.ledger.query((await world.ledger.partitions())[0], "resource#")).values()
+            if (memory["pending"] or {}).get("action") == "UPDATE":
+                break
+        assert memory["pending"]["action"] == "UPDATE"
+        outcome = await run_until_settled(world, History(), provision(tagged, "third"))
+        record = world.live["gateway g"]
+        lacks = int(record.tags.get("team") != "a")
+        tried("R2", "a creation and an update in doubt, then declared with a tag more", violations=lacks)
+        assert (outcome.status, lacks, record.request["description"]) == (Status.READY, 0, "newer")
+        world.sent()
+        await world.apply(tagged, "fourth")
+        assert world.sent() == []

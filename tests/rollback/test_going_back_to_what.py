@@ -141,3 +141,18 @@ async def test_r13_a_stage_that_fails_undoes_nothing(world):
     assert "target bad" in world.live
     assert (await world.run(provision(document, "two"))).status is Status.ROLLED_BACK
     judged([name for name in world.live if name == "target bad"])
+
+
+async def test_r13_what_was_retained_and_found_again_by_our_tag_keeps_it(world):
+    """A stack was removed but for a gateway, which a later one found; rolled back, that is as it was: ours."""
+    kept = {"stack": "s", "gateways": {"g": {**gateway(), "gatewright": {"deletion": "RETAIN"}}}}
+    await world.apply(kept, "one")
+    assert (await world.destroy(kept)).status is Status.DELETED
+    rolls = copy.deepcopy(kept) | {"onFailure": "ROLLBACK"}
+    rolls["gateways"]["g"]["targets"] = {"bad": mcp_target()}
+    world.plane.world.failing["bad"] = BAD
+    assert (await world.apply(rolls, "two")).status is Status.ROLLED_BACK
+    world.plane.world.failing.clear()
+    outcome = await world.apply(rolls, "three")
+    judged([one.message for one in outcome.failures])
+    assert outcome.status is Status.READY

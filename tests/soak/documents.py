@@ -28,6 +28,7 @@ class Documents:
         self.all: list[dict[str, Any]] = []
         #: Names of what was retained at any time: it may be left over, and holds what was declared of it before.
         self.retained: set[str] = set()
+        self._retains = self.designed and random.random() < 0.25
 
     def another(self) -> dict[str, Any]:
         """Return another document, most often one that resembles the last."""
@@ -114,6 +115,7 @@ class Documents:
         return document
 
     def _retain(self, name: str, declared: dict[str, Any]) -> None:
-        if self._random.random() < 0.1:
+        if self._retains and self._random.random() < 0.3:
             declared["gatewright"] = {"deletion": "RETAIN"}
-            self.retained.add(name)
+            # What a retained target needs is retained with it.
+            self.retained |= {name, TAKEN, "idp"}

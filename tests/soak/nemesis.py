@@ -96,7 +96,7 @@ class Others:
     def consent_to_all(self) -> int:
         """Open every authorization URL; return how many."""
         given = 0
-        for record in list(self._world.live.values()):
+        for record in list(self._world.plane.world.records.live("target")):
             session = record.extra.get("consent", {}).get("session")
             if session is not None:
                 self._world.plane.targets.consent.give(session)
