@@ -43,6 +43,28 @@ def differing(
     return (path for path in found if path_text(path) not in kind.ignored)
 
 
+def shown_at(kind: Kind, seen: Mapping[str, Any], path: Path) -> Any:
+    """Return what a read showed at the path of a declaration; None where it showed nothing."""
+    value: Any = at(seen, kind.shown_as.get(str(path[0]), str(path[0])))
+    for part in path[1:]:
+        value = _step(value, part)
+    return value
+
+
+def is_declared(declared: Mapping[str, Any], path: Path) -> bool:
+    """Tell whether a declaration says anything at a path."""
+    value: Any = declared
+    for part in path:
+        value = _step(value, part)
+    return value is not None
+
+
+def _step(value: Any, part: str | int) -> Any:
+    if isinstance(part, int):
+        return value[part] if isinstance(value, list) and part < len(value) else None
+    return value.get(part) if isinstance(value, Mapping) else None
+
+
 def frozen(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]) -> list[str]:
     """Return the members among those that differ which only a new resource can have.
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from infra.service_model import Path
 from workflows import failures
-from workflows.compare import differing, frozen
+from workflows.compare import differing, frozen, is_declared, shown_at
 from workflows.failures import Failure
-from workflows.fingerprint import canonical, fingerprint
+from workflows.fingerprint import canonical, digest, fingerprint
 from workflows.kinds import Kind
 from workflows.kinds.gateway_target import refuses_synchronization
 from workflows.kinds.kind import Phase, Remedy
@@ -218,7 +218,7 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
         fixed = tuple(frozen(wish.kind, declared, seen.body, found))
         if fixed:
             return _replace(wish, fixed, memory)
-        paths = sorted(path_text(path) for path in found)
+        paths = sorted(path_text(path) for path in found if not _stayed(wish.kind, declared, seen, memory, path))
         if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
             paths.append("name")
         paths = [path for path in paths if path not in wish.tolerated]
@@ -256,6 +256,27 @@ def _differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Me
     """Compare with every declaration that may be in force: what an unanswered call added must not linger."""
     before: list[Mapping[str, Any] | None] = [*memory.may_be_in_force] or [None]
     return {path for one in before for path in differing(kind, declared, seen.body, one)}
+
+
+def standing_at(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> dict[str, str]:
+    """Return digests of what is shown where members are to go that left the document, by path."""
+    found = _differences(kind, declared, seen, memory)
+    return {path_text(one): _shown(kind, seen, one) for one in found if not is_declared(declared, one)}
+
+
+def _stayed(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory, path: Path) -> bool:
+    """Tell whether the service took an update that was to clear a member, and shows there what it showed before.
+
+    That is its own form then. A further update would change nothing, and may ask people to consent again.
+    """
+    taken = memory.sent is not None and canonical(fingerprint(declared)) == canonical(memory.sent)
+    if not taken or earlier(seen.updated, memory.changed):
+        return False
+    return memory.stood.get(path_text(path)) == _shown(kind, seen, path)
+
+
+def _shown(kind: Kind, seen: Seen, path: Path) -> str:
+    return digest([fingerprint(shown_at(kind, seen.body, path))])
 
 
 def _look_for_update() -> Decision:

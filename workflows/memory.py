@@ -61,6 +61,8 @@ class Memory:
     applied: Mapping[str, Any] | None = None
     #: The fingerprint of an update that the service took and that is not known to be in force yet.
     sent: Mapping[str, Any] | None = None
+    #: What was shown where that update was to clear members, by path, as digests.
+    stood: Mapping[str, str] = field(default_factory=dict)
     #: The fingerprint of what updates before that set, which a failed one may leave in force.
     lingering: Mapping[str, Any] | None = None
     #: Until when that is kept: a call without an answer may still arrive.

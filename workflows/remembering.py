@@ -54,6 +54,7 @@ async def settle(run: Run, wish: Wish) -> None:
         pending=None,
         applied=fingerprint(declared_of(wish)),
         sent=None,
+        stood={},
         refused_since=0.0,
         former_ids=(),
         created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",

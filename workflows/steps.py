@@ -9,7 +9,7 @@ from infra import service_model
 from infra.errors import CallFailed, Verdict
 from infra.secrets import Secret, resolve
 from workflows.compare import either, update_body
-from workflows.decide import Action, Mode, Wish
+from workflows.decide import Action, Mode, Wish, standing_at
 from workflows.fingerprint import client_token, digest, fingerprint
 from workflows.kinds.kind import Phase
 from workflows.memory import Memory
@@ -135,6 +135,7 @@ async def update(run: Run, wish: Wish) -> None:
     memory, seen = memory_of(run, wish), present(run, wish)
     before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
     body = update_body(wish.kind, declared_of(wish), seen.body, before)
+    stood = standing_at(wish.kind, declared_of(wish), seen, memory)
     if "name" in wish.kind.updatable:
         body["name"] = wish.name
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
@@ -145,7 +146,7 @@ async def update(run: Run, wish: Wish) -> None:
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
     # And what an update before it set may be in force again, should this one fail.
     memory = replace(lingering_of(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
-    memory = replace(memory, sent=fingerprint(declared_of(wish)))
+    memory = replace(memory, sent=fingerprint(declared_of(wish)), stood=stood)
     await run.book.remember(taken(memory, wish, run, seen, versions))
 
 

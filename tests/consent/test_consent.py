@@ -4,7 +4,9 @@ import anyio
 import pytest
 
 from infra.sandbox.behaviour import Behaviour
+from tests.crash.harness import At, Process, run_once
 from tests.documents import ROLE, oauth, small_stack
+from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
 from workflows.outcome import ResourceStatus, Status
 
@@ -169,3 +171,35 @@ async def test_a_new_url_is_told_while_something_else_goes_on(world):
     assert set(asked) == set(urls)
     going_on = [one for kind, one in world.announced if kind == "Gateway Stack In Progress"]
     assert {consent["authorizationUrl"] for one in going_on for consent in one["consents"]} >= set(list(asked)[:2])
+
+
+async def test_a_default_that_an_update_leaves_asks_for_no_consent_for_ever(world):
+    """A member left the document whose last setting was in doubt; where it stood, the service shows its own default."""
+    plain, dynamic = small_stack(1), small_stack(1)
+    dynamic["gateways"]["payments"]["targets"]["target-0"]["targetConfiguration"]["mcp"]["mcpServer"]["listingMode"] = (
+        "DYNAMIC"
+    )
+    await world.apply(plain, "one")
+    learnt = Process()
+    with SandboxWorld() as other:
+        await other.apply(plain, "one")
+        await run_once(other, learnt, provision(dynamic, "two"))
+    dies = Process.struck(At.NOT_REMEMBERED, learnt.history.calls.index("update_gateway_target"))
+    assert await run_once(world, dies, provision(dynamic, "two")) is None
+    await anyio.sleep(400.0)
+    assert (await world.apply(dynamic, "two")).status is Status.READY
+    asked = 0
+    for _ in range(6):
+        outcome = await world.apply(consent_stack(), "three")
+        if outcome.status is not Status.AWAITING_CONSENT:
+            break
+        asked += 1
+        world.plane.targets.consent.give(session_of(outcome))
+        await anyio.sleep(60.0)
+    tried(
+        "R15",
+        "consent to an update that leaves the service's default",
+        violations=int(outcome.status is not Status.READY),
+    )
+    assert outcome.status is Status.READY
+    assert asked <= 2
