@@ -1,7 +1,6 @@
 """Keeps secrets out of every text: what was resolved in this process is blotted out wherever it turns up."""
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -22,6 +21,8 @@ HIDDEN_MEMBERS = frozenset({
 
 def spellings(secret: str) -> set[str]:
     """Return the spellings of a secret in JSON, URLs, HTML, Python, hexadecimal and any place of any base64 text."""
+    import html  # noqa: PLC0415 - its table of names is off the cold path
+
     octets = secret.encode("utf-8", "surrogatepass")
     as_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     as_json |= {one.replace("/", "\\/") for one in as_json}

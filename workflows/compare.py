@@ -43,26 +43,21 @@ def differing(
     return (path for path in found if path_text(path) not in kind.ignored)
 
 
-def shown_at(kind: Kind, seen: Mapping[str, Any], path: Path) -> Any:
-    """Return what a read showed at the path of a declaration; None where it showed nothing."""
-    value: Any = at(seen, kind.shown_as.get(str(path[0]), str(path[0])))
-    for part in path[1:]:
-        value = _step(value, part)
+def value_at(value: Any, path: Path) -> Any:
+    """Return the value at a path; None where anything on the way is missing."""
+    for part in path:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
     return value
 
 
-def is_declared(declared: Mapping[str, Any], path: Path) -> bool:
-    """Tell whether a declaration says anything at a path."""
-    value: Any = declared
-    for part in path:
-        value = _step(value, part)
-    return value is not None
-
-
-def _step(value: Any, part: str | int) -> Any:
-    if isinstance(part, int):
-        return value[part] if isinstance(value, list) and part < len(value) else None
-    return value.get(part) if isinstance(value, Mapping) else None
+def shown_at(kind: Kind, seen: Mapping[str, Any], path: Path) -> Any:
+    """Return what a read showed at the path of a declaration; None where it showed nothing."""
+    return value_at(at(seen, kind.shown_as.get(str(path[0]), str(path[0]))), path[1:])
 
 
 def frozen(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]) -> list[str]:

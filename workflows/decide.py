@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.service_model import Path
 from workflows import failures
-from workflows.compare import differing, frozen, is_declared, shown_at
+from workflows.compare import differing, frozen, shown_at, value_at
 from workflows.failures import Failure
 from workflows.fingerprint import canonical, digest, fingerprint
 from workflows.kinds import Kind
@@ -261,7 +261,7 @@ def _differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Me
 def standing_at(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> dict[str, str]:
     """Return digests of what is shown where members are to go that left the document, by path."""
     found = _differences(kind, declared, seen, memory)
-    return {path_text(one): _shown(kind, seen, one) for one in found if not is_declared(declared, one)}
+    return {path_text(one): _shown(kind, seen, one) for one in found if value_at(declared, one) is None}
 
 
 def _stayed(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory, path: Path) -> bool:

@@ -31,7 +31,7 @@ CATEGORIES: Mapping[str, str] = {
     "resourceConfigurations": "VPC Lattice resource configurations, by id or ARN",
     "apis": "API Gateway REST APIs, by id",
     "images": "container images, as registry/repository:tag",
-    "agentCore": "gateways, runtimes, memories and other AgentCore resources of others, by ARN",
+    "agentCore": "gateways, runtimes, memories and other AgentCore resources of others, by ARN, endpoints too",
     "fileSystems": "EFS and S3 Files access points",
     "topics": "event buses and SNS topics",
     "connectors": "what connectors are given, as parameter=value",

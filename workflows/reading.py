@@ -14,6 +14,7 @@ from infra.secrets import SecretReference
 from infra.service_model import Path
 from workflows import parameters, references, rules
 from workflows.bounds import ENOUGH, unfit
+from workflows.compare import value_at
 from workflows.kinds import KINDS, top_level
 from workflows.problems import MOST_PROBLEMS, Invalid, Problem, path_text, told
 from workflows.references import Reference
@@ -112,7 +113,7 @@ def _types(resource: Resource) -> Iterator[Problem]:
     where, secret = _path(resource), kind.secret_texts(resource.declared)
     declarable = kind.lookup if resource.options.existing else kind.declarable
     for fault in declarable.faults(dict(resource.declared)):
-        value = _at(resource.declared, fault.path)
+        value = value_at(resource.declared, fault.path)
         waits = isinstance(value, str) and "${" in value
         hidden = fault.path in secret
         if not (waits and fault.kind in _UNTIL_RESOLVED) and not hidden:
@@ -208,14 +209,3 @@ def _cycles(resources: Mapping[str, Resource]) -> Iterator[Problem]:
 def _path(resource: Resource) -> Path:
     names = references.parts(resource.address)
     return tuple(names or ())
-
-
-def _at(value: Any, path: Path) -> Any:
-    for part in path:
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            return None
-    return value

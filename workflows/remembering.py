@@ -133,7 +133,7 @@ def memory_of(run: Run, wish: Wish) -> Memory:
 
 
 def taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[str, str]) -> Memory:
-    """Return the memory of a create or update that the service took: one more try in this generation."""
+    """Return the memory of a create or update that the service took: one more try for this request."""
     resource = run.items[wish.address].resource
     return replace(
         memory.trying(wish.counted_for),

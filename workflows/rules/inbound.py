@@ -76,9 +76,9 @@ def advertised_scopes_are_allowed(resource: Resource, _: Mapping[str, Resource])
     """The keys of advertisedScopeMapping are members of allowedScopes."""
     place, authorizer = authorizer_of(resource)
     allowed = items(authorizer, "allowedScopes")
-    known = {one for one in allowed if isinstance(one, str) and "${" not in one}
-    certain = sum(isinstance(one, str) and "${" not in one for one in allowed) == len(allowed)
-    for scope in part(authorizer, "advertisedScopeMapping") if certain else ():
+    plain = [one for one in allowed if isinstance(one, str) and "${" not in one]
+    known = set(plain)
+    for scope in part(authorizer, "advertisedScopeMapping") if len(plain) == len(allowed) else ():
         if scope not in known:
             yield f"{place}.advertisedScopeMapping.{scope}", f"{scope} is not among allowedScopes"
 
