@@ -1,4 +1,4 @@
-"""Accepting a request: one conditional write decides which document is in force, and who may work on it.
+"""Accepting a request: one conditional write decides which document is in force; how it ended is left beside it.
 
 Newer generations win; a missing one is the last plus one; a request that was seen before keeps its generation.
 """
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.ledger import ConditionFailed, Item, Ledger, Put
+from workflows.answers import kept
 from workflows.decide import Mode
 from workflows.memory import SCHEMA, readable, stack_key
-from workflows.outcome import FINAL, Status
+from workflows.outcome import FINAL, Outcome, Status
 from workflows.request import Request
 
 #: How many requests of a stack are remembered, so that one delivered late keeps the generation that it had.
@@ -102,6 +103,23 @@ def finished(item: Item, request_id: str) -> bool:
     """Tell whether the last outcome is this request's, and final: another one may ask for the same generation."""
     outcome = item.get("outcome") or {}
     return outcome.get("requestId") == request_id and outcome.get("status") in FINAL
+
+
+def left_in_item(outcome: Outcome, request: Request, item: Item) -> dict[str, Any]:
+    """Return what a run leaves in the stack's item: its outcome, and what there is to go back to."""
+    if request.mode is Mode.SYNCHRONIZE:
+        if outcome.status is Status.IN_PROGRESS:
+            return {}
+        return {"synchronization": {"requestId": request.request_id, "outcome": kept(outcome)}}
+    left: dict[str, Any] = {"outcome": kept(outcome)}
+    if outcome.status is Status.READY:
+        # What was accepted is what was worked on; what stands at a URI may be another one by now.
+        left |= {"readyDocument": item.get("document"), "readyGeneration": outcome.generation, "rollback": None}
+    if outcome.status is Status.ROLLED_BACK:
+        left |= {"rollback": None}
+    if outcome.status is Status.DELETED:
+        left |= {"readyDocument": None, "readyGeneration": None}
+    return left
 
 
 def knows(item: Item, request_id: str) -> bool:

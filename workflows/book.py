@@ -3,7 +3,7 @@
 AWS calls cannot be fenced; marks, tokens and names keep a run that lost its lease from making a second resource.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,10 @@ from workflows.memory import Memory, resource_key, stack_key
 #: Seconds after which it is worth asking again for a lease that another run holds.
 _SOON = 60.0
 _VERY_SOON = 10.0
+#: Seconds between two looks at whether this run is still the one to work.
+_GUARD_SECONDS = 5.0
+#: Seconds after which a run that still works renews its lease.
+_RENEW_SECONDS = 1800.0
 
 
 class LeaseLost(Exception):  # noqa: N818 - it says what happened
@@ -124,6 +128,20 @@ class Book:
         """Tell whether this run still holds the lease and no newer generation was accepted."""
         item = await self.ledger.get(stack_key(self.partition)) or {}
         return all(item.get(name) == value for name, value in self._mine().items())
+
+    async def guard(self, until: Callable[[], float]) -> None:
+        """Watch the lease, for ever: raise LeaseLost when it was taken over or a newer generation was accepted.
+
+        A run that goes on for longer than a lease lasts renews it every half hour, until what `until` returns then.
+        """
+        renewed = anyio.current_time()
+        while True:
+            await anyio.sleep(_GUARD_SECONDS)
+            if not await self.still_mine():
+                raise LeaseLost
+            if anyio.current_time() - renewed > _RENEW_SECONDS:
+                await self.renew(until())
+                renewed = anyio.current_time()
 
     async def _give_back(
         self, members: Mapping[str, Any], *more: Change, held: Mapping[str, Any] | None = None

@@ -4,7 +4,7 @@ A run accepts the request, observes, lets the planner decide, acts, and remember
 nothing about earlier runs, so running again is always safe.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,34 +16,27 @@ from infra.aws import Calls
 from infra.errors import OutOfTime
 from infra.tasks import guarded
 from workflows import rollback
-from workflows.acceptance import Accepted, Refused, accept, finished, note_request, synchronization_of
+from workflows.acceptance import Accepted, Refused, accept, finished, left_in_item, note_request, synchronization_of
 from workflows.act import act
-from workflows.answers import kept, tell
+from workflows.answers import kept
 from workflows.authority import Allowed
 from workflows.book import Book, LeaseHeld, LeaseLost
-from workflows.consent import Waiting
 from workflows.context import Context
 from workflows.decide import Mode
-from workflows.failures import consent_overdue, stuck
 from workflows.fingerprint import digest
 from workflows.intake import authorize
 from workflows.memory import partition_of, stack_key
-from workflows.outcome import FINAL, VERSION, Outcome, ResourceStatus, Result, Status, overall, retry_after
+from workflows.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
+from workflows.patience import Patience
 from workflows.problems import Invalid, Problem, told
 from workflows.reading import read_stack
 from workflows.remembering import note_options
 from workflows.request import Request
 from workflows.run import Run, items_of
 from workflows.stack import Stack
-from workflows.standing import Standing
 from workflows.survey import survey
 
 log = structlog.get_logger()
-
-#: Seconds between two looks at whether this run is still the one to work.
-_GUARD_SECONDS = 5.0
-#: Seconds after which a run that still works renews its lease.
-_RENEW_SECONDS = 1800.0
 
 
 @dataclass
@@ -55,9 +48,6 @@ class Job:
     request: Request
     allowed: Allowed | None = None
     stack: Stack | None = None
-    standing: Standing | None = None
-    #: Whether a rollback is under way.
-    goes_back: bool = False
 
     async def do(self) -> Outcome:
         """Do it, and return what came of it. Raises Invalid, or CallFailed when AWS cannot be asked at all."""
@@ -88,16 +78,20 @@ class Job:
             retry = max(1.0, late.retry_after)
             return self._outcome(accepted, Status.IN_PROGRESS, reason=str(late), retry=retry)
         except LeaseLost:
-            item = await context.ledger.get(stack_key(self.partition)) or {}
-            if finished(item, request.request_id):
-                # Another delivery of it did, or an operator ended it.
-                ended = item["outcome"]
-                return self._refused(Refused(Status(ended["status"]), ended["reason"], None, ended))
-            # A synchronization is of no generation: it is still to be done, on what is in force then.
-            newer = int(item.get("generation", 0)) > accepted.generation
-            if newer and request.mode is not Mode.SYNCHRONIZE:
-                return self._outcome(accepted, Status.SUPERSEDED, reason="a newer generation took over")
-            return self._outcome(accepted, Status.IN_PROGRESS, reason="another run took over", retry=5.0)
+            return await self._overtaken(accepted)
+
+    async def _overtaken(self, accepted: Accepted) -> Outcome:
+        """Say what became of a request whose stack is another run's now."""
+        item = await self.context.ledger.get(stack_key(self.partition)) or {}
+        if finished(item, self.request.request_id):
+            # Another delivery of it did, or an operator ended it.
+            ended = item["outcome"]
+            return self._refused(Refused(Status(ended["status"]), ended["reason"], None, ended))
+        # A synchronization is of no generation: it is still to be done, on what is in force then.
+        newer = int(item.get("generation", 0)) > accepted.generation
+        if newer and self.request.mode is not Mode.SYNCHRONIZE:
+            return self._outcome(accepted, Status.SUPERSEDED, reason="a newer generation took over")
+        return self._outcome(accepted, Status.IN_PROGRESS, reason="another run took over", retry=5.0)
 
     async def _accept(self) -> Accepted | Refused:
         ledger, mode = self.context.ledger, self.request.mode
@@ -135,15 +129,15 @@ class Job:
                 await self._tell_accepted(accepted)
             # Another delivery may have gone on with the request since it was accepted here.
             accepted = replace(accepted, item=book.item)
+            self.patience = Patience(self.request, accepted.generation, book.item, now)
             outcome = await self._forward(accepted, book)
             if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
                 outcome = await self._back(accepted, book, outcome)
-            outcome, waiting = await self._told(accepted, outcome)
-            whole = self.goes_back or not self.request.stage
-            left = {**(_left_in_item(outcome, self.request, accepted.item) if whole else {}), **waiting}
-            left[self._standing] = self.standing.item() if self.standing is not None else None
+            outcome, waiting = await self.patience.told(self.context, outcome)
+            whole = self.patience.goes_back or not self.request.stage
+            left = left_in_item(outcome, self.request, accepted.item) if whole else {}
             days = self.context.settings.history_days
-            await book.close(left, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
+            await book.close({**left, **waiting}, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
         except (Exception, anyio.get_cancelled_exc_class()):
             with anyio.CancelScope(shield=True):
                 await book.release()
@@ -164,57 +158,7 @@ class Job:
         run = self._prepare(accepted, book)
         if run.mode is Mode.PROVISION and self._goes_on_back(accepted):
             return None
-        guard = partial(_guard, book, self._until)
-        outcome = self._of_results(accepted, run, await guarded(partial(_work, run), guard))
-        outcome = self._unless_stuck(accepted, outcome, self.request.request_id)
-        return self._unless_overdue(accepted, outcome)
-
-    def _waiting(self, accepted: Accepted) -> Waiting:
-        """Return how this generation waits for consent; its rollback has a time of its own."""
-        of = f"{accepted.generation} rollback" if self.goes_back else accepted.generation
-        return Waiting.read(accepted.item, of, self.started.timestamp())
-
-    def _unless_overdue(self, accepted: Accepted, outcome: Outcome) -> Outcome:
-        """Give up what nobody consented to in time; else say when to look again."""
-        if outcome.status is not Status.AWAITING_CONSENT or self.stack is None:
-            return outcome
-        now, timeout = self.started.timestamp(), float(self.stack.consent_timeout)
-        waiting = self._waiting(accepted)
-        if waiting.overdue(timeout, now):
-            return outcome.given_up(ResourceStatus.AWAITING_CONSENT, lambda one: consent_overdue(one.address, timeout))
-        return replace(outcome, retry_after=waiting.look_again(now))
-
-    @property
-    def _standing(self) -> str:
-        """The member of the stack's item that says since when nothing moves; a synchronization has its own."""
-        return "synchronizationStanding" if self.request.mode is Mode.SYNCHRONIZE else "standing"
-
-    def _unless_stuck(self, accepted: Accepted, outcome: Outcome, what: str) -> Outcome:
-        """Give up what has not moved for too long; note since when it stands still."""
-        now, limit = self.started.timestamp(), self.context.settings.stuck
-        if outcome.status is not Status.IN_PROGRESS:
-            return outcome
-        self.standing = Standing.read(accepted.item.get(self._standing), what, now).seeing(outcome, now)
-        if not self.standing.overdue(limit, now):
-            return outcome
-        return outcome.given_up(ResourceStatus.IN_PROGRESS, lambda one: stuck(one.address, one.reason, limit))
-
-    async def _told(self, accepted: Accepted, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
-        """Announce where people must consent, once for each URL; return with it what the stack's item holds of that.
-
-        It is told before it is remembered as told, so that a crash in between tells it twice and not never.
-        """
-        goes_on = outcome.status is Status.IN_PROGRESS
-        moved = goes_on and _moved(outcome, accepted.item)
-        if goes_on and not outcome.asking:
-            return replace(outcome, news=moved), {}
-        if not goes_on and outcome.status is not Status.AWAITING_CONSENT:
-            return outcome, {} if self.request.mode is Mode.SYNCHRONIZE else {"consent": None}
-        before = self._waiting(accepted)
-        now = before.telling(outcome)
-        if now == before:
-            return replace(outcome, news=moved), now.item()
-        return await tell(self.context, outcome), now.item()
+        return self._judged(self._of_results(accepted, run, await self._guarded(run)))
 
     def _goes_on_back(self, accepted: Accepted) -> bool:
         return rollback.is_under_way(accepted.item, accepted.generation, self.request.request_id)
@@ -225,7 +169,7 @@ class Job:
 
     async def _back(self, accepted: Accepted, book: Book, failed: Outcome | None) -> Outcome:
         """Return to the last READY document, or go on with doing so."""
-        item, self.goes_back = accepted.item, True
+        item, self.patience.goes_back = accepted.item, True
         if failed is not None:
             item = {**item, **rollback.begun(failed)}
             await book.note({"rollback": item["rollback"]})
@@ -240,12 +184,17 @@ class Job:
         except Invalid as invalid:
             reason = f"generation {item.get('readyGeneration')} cannot be gone back to: {invalid}"
             return replace(self._outcome(accepted, Status.FAILED, reason=reason), undone=undone)
-        results = await guarded(partial(_work, run), partial(_guard, book, self._until))
+        results = await self._guarded(run)
         run.warnings += rollback.not_undone(run, results, item)
-        outcome = self._of_results(accepted, run, results)
-        outcome = self._unless_stuck(accepted, outcome, f"{self.request.request_id} rollback")
-        outcome = self._unless_overdue(accepted, outcome)
+        outcome = self._judged(self._of_results(accepted, run, results))
         return replace(outcome, status=rollback.ended(outcome.status), undone=undone)
+
+    async def _guarded(self, run: Run) -> list[Result]:
+        """Work, for as long as the stack is this run's."""
+        return await guarded(partial(_work, run), partial(run.book.guard, self._until))
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        return self.patience.judge(outcome, self.stack, self.context.settings.stuck)
 
     def _prepare(self, accepted: Accepted, book: Book) -> Run:
         mode = self.request.mode
@@ -322,51 +271,10 @@ class Job:
         return replace(outcome, earlier=refused.outcome)
 
 
-def _moved(outcome: Outcome, item: Mapping[str, Any]) -> bool:
-    """Tell whether anything went on since the stack's last outcome: standing still is no news."""
-    before = (item.get("outcome") or {}).get("resources") or {}
-    return {result.address: str(result.status) for result in outcome.results} != {
-        address: one["status"] for address, one in before.items()
-    }
-
-
 async def _work(run: Run) -> list[Result]:
     await note_options(run)
     await survey(run)
     return await act(run)
-
-
-async def _guard(book: Book, until: Callable[[], float]) -> None:
-    """Stop a run that works for nothing: its lease was taken over, or a newer generation was accepted.
-
-    A run that goes on for longer than a lease lasts renews it every half hour.
-    """
-    renewed = anyio.current_time()
-    while True:
-        await anyio.sleep(_GUARD_SECONDS)
-        if not await book.still_mine():
-            raise LeaseLost
-        if anyio.current_time() - renewed > _RENEW_SECONDS:
-            await book.renew(until())
-            renewed = anyio.current_time()
-
-
-def _left_in_item(outcome: Outcome, request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a finished run leaves in the stack's item."""
-    shown = kept(outcome)
-    if request.mode is Mode.SYNCHRONIZE:
-        if outcome.status is Status.IN_PROGRESS:
-            return {}
-        return {"synchronization": {"requestId": request.request_id, "outcome": shown}}
-    left: dict[str, Any] = {"outcome": shown}
-    if outcome.status is Status.READY:
-        # What was accepted is what was worked on; what stands at a URI may be another one by now.
-        left |= {"readyDocument": item.get("document"), "readyGeneration": outcome.generation, "rollback": None}
-    if outcome.status is Status.ROLLED_BACK:
-        left |= {"rollback": None}
-    if outcome.status is Status.DELETED:
-        left |= {"readyDocument": None, "readyGeneration": None}
-    return left
 
 
 def _iso(moment: Any) -> str:
