@@ -23,15 +23,15 @@ from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
 from infra.errors import CallFailed, OutOfTime
 from infra.settings import SettingsError
-from workflows.context import Context
-from workflows.decide import Action, Mode
+from workflows.deciding.decide import Action, Mode
+from workflows.deciding.outcome import Outcome, Status
+from workflows.document.problems import Invalid
+from workflows.document.reading import read_stack
+from workflows.document.schema import document_schema
 from workflows.fulfil import fulfil
-from workflows.outcome import Outcome, Status
 from workflows.planning import plan
-from workflows.problems import Invalid
-from workflows.reading import read_stack
-from workflows.request import NotARequest, Request
-from workflows.schema import document_schema
+from workflows.requests.context import Context
+from workflows.requests.request import NotARequest, Request
 from workflows.taking_over import TakenOver, take_over
 
 #: Exit codes; see the README.

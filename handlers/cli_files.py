@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.documents import LARGEST, Unreadable, parse
-from workflows.decide import Mode
-from workflows.parameters import fill
-from workflows.request import DETAIL_TYPES
+from workflows.deciding.decide import Mode
+from workflows.document.parameters import fill
+from workflows.requests.request import DETAIL_TYPES
 
 
 @dataclass(frozen=True)

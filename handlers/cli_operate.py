@@ -20,11 +20,11 @@ from infra.ledger import Ledger
 from infra.ledger.sqlite import SqliteLedger
 from infra.settings import Settings, ledger_path, read_settings
 from infra.telemetry import set_up_logs
-from workflows.answers import answer_to
-from workflows.authority import Submitter
-from workflows.context import Context
 from workflows.dead_letters import letters, send_again
 from workflows.operating import cancel, history
+from workflows.requests.answers import answer_to
+from workflows.requests.authority import Submitter
+from workflows.requests.context import Context
 from workflows.status import stacks
 
 DONE, FAILED, CONSENT, UNFINISHED, INVALID = 0, 1, 4, 5, 2

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 import yaml
 
 from infra.documents import to_json
-from workflows.context import Progress as Line
-from workflows.outcome import Outcome
-from workflows.problems import Problem
-from workflows.stack import Stack
+from workflows.deciding.outcome import Outcome
+from workflows.document.problems import Problem
+from workflows.document.stack import Stack
+from workflows.requests.context import Progress as Line
 from workflows.taking_over import TakenOver
 
 COLORS = {

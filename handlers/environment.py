@@ -28,9 +28,9 @@ from infra.metrics import RunMetrics
 from infra.redaction import Redaction
 from infra.settings import Settings, SettingsError, ledger_path, read_settings
 from infra.telemetry import set_up_logs
-from workflows.authority import Grants
-from workflows.context import Context, Progress
-from workflows.problems import path_text
+from workflows.document.problems import path_text
+from workflows.requests.authority import Grants
+from workflows.requests.context import Context, Progress
 
 T = TypeVar("T")
 _TABLE = "dynamodb:"

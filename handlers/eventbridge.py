@@ -5,14 +5,14 @@ from typing import Any
 
 from handlers.environment import at_init, deadline_of, environment
 from handlers.messages import id_of, read_event, request_id_of, submitter_of
-from workflows.answers import announced, rejected_unread
-from workflows.context import Context
+from workflows.deciding.outcome import Status
+from workflows.document.problems import Invalid
 from workflows.fulfil import fulfil
 from workflows.handover import hand_over
 from workflows.notices import is_notice, notice
-from workflows.outcome import Status
-from workflows.problems import Invalid
-from workflows.request import NotARequest
+from workflows.requests.answers import announced, rejected_unread
+from workflows.requests.context import Context
+from workflows.requests.request import NotARequest
 
 
 class Unsettled(Exception):  # noqa: N818 - it asks the platform to deliver the event again

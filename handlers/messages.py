@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workflows.authority import Submitter
-from workflows.problems import Invalid
-from workflows.request import NotARequest, Request, is_id, read_request
+from workflows.document.problems import Invalid
+from workflows.requests.authority import Submitter
+from workflows.requests.request import NotARequest, Request, is_id, read_request
 
 #: Larger bodies are no messages of SQS or EventBridge (1 MiB is the most that a queue takes).
 _LARGEST = 1_048_576

@@ -19,14 +19,14 @@ from handlers.messages import Message, attributes_of, read_message, text_of
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from infra.tasks import together
-from workflows.answers import announced, rejected_unread
-from workflows.context import Context
 from workflows.dead_letters import bury
+from workflows.deciding.outcome import Status
+from workflows.document.problems import Invalid
 from workflows.fulfil import fulfil
 from workflows.handover import hand_over
-from workflows.outcome import Status
-from workflows.problems import Invalid
-from workflows.request import NotARequest
+from workflows.requests.answers import announced, rejected_unread
+from workflows.requests.context import Context
+from workflows.requests.request import NotARequest
 
 log = structlog.get_logger()
 Record = Mapping[str, Any]

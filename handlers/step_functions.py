@@ -11,14 +11,14 @@ from typing import Any
 from handlers.environment import at_init, deadline_of, environment
 from handlers.messages import request_id_of
 from infra.bus import fitting
-from workflows.answers import announced, rejected_unread
-from workflows.authority import Submitter
-from workflows.context import Context
-from workflows.decide import Mode
+from workflows.acting.stages import STAGES, SYNCHRONIZATION
+from workflows.deciding.decide import Mode
+from workflows.document.problems import Invalid
 from workflows.fulfil import Named, fulfil, resume
-from workflows.problems import Invalid
-from workflows.request import GREATEST, NotARequest, Request, is_id, is_name, read_request
-from workflows.stages import STAGES, SYNCHRONIZATION
+from workflows.requests.answers import announced, rejected_unread
+from workflows.requests.authority import Submitter
+from workflows.requests.context import Context
+from workflows.requests.request import GREATEST, NotARequest, Request, is_id, is_name, read_request
 
 _FORMS = "a task holds detailType and detail, or stack, generation and requestId"
 _SUBMITTER = Submitter(invocation="step-functions")

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from workflows.problems import parse_path
+from workflows.document.problems import parse_path
 
 ROLE = "arn:aws:iam::123456789012:role/payments-gateway"
 DISCOVERY = "https://login.example.com/.well-known/openid-configuration"

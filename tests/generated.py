@@ -13,6 +13,8 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from infra import service_model
 from tests.documents import SECRET
+from workflows.document.problems import Invalid
+from workflows.document.reading import read_stack
 from workflows.kinds import (
     API_KEY_CREDENTIAL_PROVIDER,
     GATEWAY,
@@ -21,8 +23,6 @@ from workflows.kinds import (
     OAUTH2_CREDENTIAL_PROVIDER,
     Kind,
 )
-from workflows.problems import Invalid
-from workflows.reading import read_stack
 
 _ACCOUNT = "123456789012"
 _CORE = f"arn:aws:bedrock-agentcore:us-east-1:{_ACCOUNT}"

@@ -7,8 +7,8 @@ import anyio
 
 from infra.settings import Settings
 from tests.worlds import SandboxWorld
-from workflows.outcome import Outcome, Status
-from workflows.request import Request
+from workflows.deciding.outcome import Outcome, Status
+from workflows.requests.request import Request
 
 #: A function's seconds less what it keeps back, and the longest wait of the state machine.
 TURN, LONGEST = 87.0, 300.0

@@ -25,11 +25,11 @@ from infra.sandbox.seed import sow
 from infra.service_model import CONTROL_PLANE
 from infra.settings import Settings
 from tests.recorder import note
-from workflows.context import Context, Progress
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Outcome
 from workflows.fulfil import fulfil
-from workflows.outcome import Outcome
-from workflows.request import Request
+from workflows.requests.context import Context, Progress
+from workflows.requests.request import Request
 
 T = TypeVar("T")
 #: What worlds put out in the current test: announcements, progress, ledgers.

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from pydantic import ValidationError
 
-from workflows.authority import Grants
+from workflows.requests.authority import Grants
 
 #: The Python that the template names.
 TARGET = "3.13"

@@ -7,11 +7,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from infra.service_model import CONTROL_PLANE
-from workflows.authority import Grants
-from workflows.coverage import methods
+from workflows.document.coverage import methods
+from workflows.document.naming import CATEGORIES
+from workflows.document.rules import MODELLED, PLANNED, RULES, UNCHECKED
 from workflows.kinds import KINDS, Kind
-from workflows.naming import CATEGORIES
-from workflows.rules import MODELLED, PLANNED, RULES, UNCHECKED
+from workflows.requests.authority import Grants
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA = DOCS.parent / "events" / "grants.schema.json"

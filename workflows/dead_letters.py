@@ -10,7 +10,7 @@ import structlog
 from infra.aws import Calls
 from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime
-from workflows.context import Context
+from workflows.requests.context import Context
 
 log = structlog.get_logger()
 

@@ -10,19 +10,19 @@ from infra.deadline import Deadline
 from infra.errors import OutOfTime
 from infra.ledger import Item
 from infra.settings import Operation
-from workflows.acceptance import knows
-from workflows.answers import announced, rejected, rejected_unread
-from workflows.authority import Allowed, Submitter
-from workflows.context import Context
-from workflows.decide import Mode
-from workflows.intake import admit, authorize, readmit
-from workflows.memory import partition_of, stack_key
-from workflows.outcome import Outcome, Status
-from workflows.problems import Invalid, Problem
+from workflows.acting.stages import SYNCHRONIZATION
+from workflows.deciding.decide import Mode
+from workflows.deciding.memory import partition_of, stack_key
+from workflows.deciding.outcome import Outcome, Status
+from workflows.document.problems import Invalid, Problem
+from workflows.document.reading import read_stack
 from workflows.provision import Job
-from workflows.reading import read_stack
-from workflows.request import Request
-from workflows.stages import SYNCHRONIZATION
+from workflows.requests.acceptance import knows
+from workflows.requests.answers import announced, rejected, rejected_unread
+from workflows.requests.authority import Allowed, Submitter
+from workflows.requests.context import Context
+from workflows.requests.intake import admit, authorize, readmit
+from workflows.requests.request import Request
 
 #: Seconds after which to look again whether a paused deployment goes on.
 _PAUSED_SECONDS = 300.0

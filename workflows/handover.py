@@ -13,10 +13,10 @@ import structlog
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed
-from workflows.context import Context
-from workflows.decide import Mode
-from workflows.outcome import Outcome, Status
-from workflows.request import Request
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Outcome, Status
+from workflows.requests.context import Context
+from workflows.requests.request import Request
 
 log = structlog.get_logger()
 

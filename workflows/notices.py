@@ -10,14 +10,14 @@ from typing import Any
 
 from infra.deadline import Deadline
 from infra.ledger import Item
-from workflows.acceptance import note_request, synchronization_of
-from workflows.authority import Submitter
-from workflows.context import Context
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.memory import Memory, partition_of, stack_key
+from workflows.deciding.outcome import Status
+from workflows.document.naming import Place
 from workflows.handover import start
-from workflows.memory import Memory, partition_of, stack_key
-from workflows.naming import Place
-from workflows.outcome import Status
+from workflows.requests.acceptance import note_request, synchronization_of
+from workflows.requests.authority import Submitter
+from workflows.requests.context import Context
 
 #: The detail type of a schedule's tick; its detail may say `{"converge": true}`.
 TICK = "Gateway Schedule"

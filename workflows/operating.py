@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from infra.ledger import ConditionFailed, Item, Ledger, Put
-from workflows.acceptance import finished
-from workflows.answers import kept
-from workflows.memory import stack_key
-from workflows.outcome import Outcome, Status
+from workflows.deciding.memory import stack_key
+from workflows.deciding.outcome import Outcome, Status
+from workflows.requests.acceptance import finished
+from workflows.requests.answers import kept
 from workflows.status import partitions_of
 
 

@@ -8,21 +8,21 @@ from typing import Any
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed
-from workflows import act
-from workflows.book import Book, memories_of
-from workflows.context import Context
-from workflows.decide import CHANGES, Action, Decision, Mode, Wish, decide
-from workflows.differences import Change, changes
-from workflows.memory import Memory, partition_of, stack_key
-from workflows.outcome import ResourceStatus, Result
-from workflows.problems import Problem
-from workflows.projection import project
-from workflows.reading import read_stack
-from workflows.reasons import without_secrets
-from workflows.run import Item, Run, items_of
-from workflows.state import Seen
-from workflows.survey import holds_something, list_inside, survey
-from workflows.waiting import look
+from workflows.acting import act
+from workflows.acting.book import Book, memories_of
+from workflows.acting.reasons import without_secrets
+from workflows.acting.run import Item, Run, items_of
+from workflows.acting.survey import holds_something, list_inside, survey
+from workflows.acting.waiting import look
+from workflows.deciding.decide import CHANGES, Action, Decision, Mode, Wish, decide
+from workflows.deciding.differences import Change, changes
+from workflows.deciding.memory import Memory, partition_of, stack_key
+from workflows.deciding.outcome import ResourceStatus, Result
+from workflows.deciding.projection import project
+from workflows.deciding.state import Seen
+from workflows.document.problems import Problem
+from workflows.document.reading import read_stack
+from workflows.requests.context import Context
 
 #: More steps than any resource takes.
 _MOST_STEPS = 12

@@ -15,26 +15,34 @@ import structlog
 from infra.aws import Calls
 from infra.errors import OutOfTime
 from infra.tasks import guarded
-from workflows import rollback
-from workflows.acceptance import Accepted, Refused, accept, finished, left_in_item, note_request, synchronization_of
-from workflows.act import act
-from workflows.answers import kept
-from workflows.authority import Allowed
-from workflows.book import Book, LeaseHeld, LeaseLost
-from workflows.context import Context
-from workflows.decide import Mode
-from workflows.fingerprint import digest
-from workflows.intake import authorize
-from workflows.memory import partition_of, stack_key
-from workflows.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
-from workflows.patience import Patience
-from workflows.problems import Invalid, Problem, told
-from workflows.reading import read_stack
-from workflows.remembering import note_options
-from workflows.request import Request
-from workflows.run import Run, items_of
-from workflows.stack import Stack
-from workflows.survey import survey
+from workflows.acting import rollback
+from workflows.acting.act import act
+from workflows.acting.book import Book, LeaseHeld, LeaseLost
+from workflows.acting.remembering import note_options
+from workflows.acting.run import Run, items_of
+from workflows.acting.survey import survey
+from workflows.deciding.decide import Mode
+from workflows.deciding.memory import partition_of, stack_key
+from workflows.deciding.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
+from workflows.document.fingerprint import digest
+from workflows.document.problems import Invalid, Problem, told
+from workflows.document.reading import read_stack
+from workflows.document.stack import Stack
+from workflows.requests.acceptance import (
+    Accepted,
+    Refused,
+    accept,
+    finished,
+    left_in_item,
+    note_request,
+    synchronization_of,
+)
+from workflows.requests.answers import kept
+from workflows.requests.authority import Allowed
+from workflows.requests.context import Context
+from workflows.requests.intake import authorize
+from workflows.requests.patience import Patience
+from workflows.requests.request import Request
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from infra.ledger import Ledger
-from workflows.memory import Memory, stack_key
+from workflows.deciding.memory import Memory, stack_key
 
 _STACK = re.compile(r"\d{12}/[^/]+/.+")
 

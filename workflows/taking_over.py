@@ -15,17 +15,17 @@ from infra import service_model
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from infra.ledger import Put
-from workflows.compare import is_empty
-from workflows.context import Context
+from workflows.acting.observe import Observer
+from workflows.deciding.memory import Memory, partition_of, resource_key, stack_key
+from workflows.deciding.state import Seen
+from workflows.document.compare import is_empty
+from workflows.document.problems import Invalid, Problem, path_text
+from workflows.document.references import literal
+from workflows.document.rules.providers import SECRETLESS
+from workflows.document.stack import OWNER_TAG, RESERVED
 from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIAL_PROVIDER, Kind, children, top_level
 from workflows.kinds.kind import ADDED_BY_SERVICE, at
-from workflows.memory import Memory, partition_of, resource_key, stack_key
-from workflows.observe import Observer
-from workflows.problems import Invalid, Problem, path_text
-from workflows.references import literal
-from workflows.rules.providers import SECRETLESS
-from workflows.stack import OWNER_TAG, RESERVED
-from workflows.state import Seen
+from workflows.requests.context import Context
 
 _PROVIDERS = {
     "oauth2credentialprovider": OAUTH2_CREDENTIAL_PROVIDER,

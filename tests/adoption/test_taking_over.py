@@ -4,9 +4,9 @@ import pytest
 
 from infra.deadline import Deadline
 from tests.documents import ROLE, SECRET
-from workflows.outcome import Status
+from workflows.deciding.outcome import Status
+from workflows.document.problems import Invalid
 from workflows.planning import plan
-from workflows.problems import Invalid
 from workflows.taking_over import take_over
 
 

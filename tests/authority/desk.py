@@ -13,10 +13,10 @@ from infra.documents import parse
 from infra.settings import Settings
 from tests.documents import mcp_target
 from tests.worlds import REGION, SandboxWorld
-from workflows.authority import Grants, Submitter
-from workflows.context import Context
-from workflows.memory import partition_of, stack_key
-from workflows.naming import Place
+from workflows.deciding.memory import partition_of, stack_key
+from workflows.document.naming import Place
+from workflows.requests.authority import Grants, Submitter
+from workflows.requests.context import Context
 
 FILE = parse((Path(__file__).parent / "attacks.yaml").read_text())
 EVENTS = Path(__file__).parents[2] / "events"

@@ -27,14 +27,14 @@ from tests.authority.desk import (
 from tests.documents import changed, gateway, mcp_target, provider
 from tests.intake.objects import Held
 from tests.worlds import REGION, SandboxWorld, provision
-from workflows.answers import answer_key
-from workflows.authority import Grants, Submitter
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.memory import partition_of, stack_key
+from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil, resume
-from workflows.memory import partition_of, stack_key
 from workflows.notices import notice
-from workflows.outcome import Status
-from workflows.request import Request
+from workflows.requests.answers import answer_key
+from workflows.requests.authority import Grants, Submitter
+from workflows.requests.request import Request
 
 
 def place_cases(side: str) -> list[Any]:

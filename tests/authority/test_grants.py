@@ -26,13 +26,13 @@ from tests.authority.desk import (
     deployed,
 )
 from tests.worlds import REGION, provision
-from workflows.authority import Grants, matches
-from workflows.context import Context
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Status
+from workflows.document.naming import Place
 from workflows.fulfil import fulfil
-from workflows.naming import Place
-from workflows.outcome import Status
-from workflows.request import Request
+from workflows.requests.authority import Grants, matches
+from workflows.requests.context import Context
+from workflows.requests.request import Request
 
 SAMPLES = [
     EVENTS / f"{name}"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from infra.service_model import is_document
 from tests.authority.desk import ACCOUNT, PLACE
-from workflows.authority import Grants, Submitter, covers
+from workflows.document.naming import CATEGORIES, HARMLESS, NAMING, SOMETIMES
 from workflows.kinds import KINDS, Kind
-from workflows.naming import CATEGORIES, HARMLESS, NAMING, SOMETIMES
+from workflows.requests.authority import Grants, Submitter, covers
 
 
 def texts(kind: Kind) -> Iterator[tuple[str, str]]:

@@ -29,11 +29,11 @@ from infra.service_model import is_mutating
 from infra.settings import read_settings
 from infra.telemetry import set_up_logs
 from tests.documents import DISCOVERY, ROLE, small_stack
-from workflows.context import Context
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Outcome
 from workflows.fulfil import fulfil
-from workflows.outcome import Outcome
-from workflows.request import Request
+from workflows.requests.context import Context
+from workflows.requests.request import Request
 
 ROUND_TRIP = 0.02
 PROVIDER, GATEWAY, TARGET = 1.0, 2.0, 1.0

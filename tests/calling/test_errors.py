@@ -15,7 +15,7 @@ from infra.retry import BUDGETS, attempts
 from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 from tests.goals import tried
 from tests.worlds import virtually
-from workflows.failures import OF_VERDICTS, Actor
+from workflows.deciding.failures import OF_VERDICTS, Actor
 from workflows.kinds import KINDS
 
 _V, _C, _Q = "ValidationException", "ConflictException", "ServiceQuotaExceededException"

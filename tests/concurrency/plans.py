@@ -13,8 +13,8 @@ from infra.documents import parse
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
 from tests.worlds import SandboxWorld, virtually
+from workflows.document.problems import Invalid
 from workflows.planning import plan
-from workflows.problems import Invalid
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from infra.deadline import Deadline
 from tests.generated import Maker
 from tests.goals import tried
 from tests.worlds import SandboxWorld, virtually
-from workflows.decide import Mode, Wish, decide
-from workflows.memory import Memory
+from workflows.deciding.decide import Mode, Wish, decide
+from workflows.deciding.memory import Memory
+from workflows.document.reading import read_stack
 from workflows.planning import plan
-from workflows.reading import read_stack
 
 pytestmark = pytest.mark.sweep
 

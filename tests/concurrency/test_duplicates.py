@@ -14,8 +14,8 @@ from tests.documents import small_stack
 from tests.everything.states import state
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
+from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil
-from workflows.outcome import Status
 
 DOCUMENT = small_stack(1)
 OTHERS = 2

@@ -10,9 +10,9 @@ from tests.crash.harness import At, History, Point, Process, run_once, run_until
 from tests.documents import ROLE, small_stack
 from tests.goals import tried
 from tests.worlds import provision
-from workflows.acceptance import LEASE_MARGIN, note_request
+from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, fulfil, resume
-from workflows.outcome import Status
+from workflows.requests.acceptance import LEASE_MARGIN, note_request
 
 
 def described(text: str) -> dict:

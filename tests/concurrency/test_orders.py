@@ -21,9 +21,9 @@ from tests.documents import mcp_target, small_stack
 from tests.everything.states import state
 from tests.goals import tried
 from tests.worlds import provision, virtually
-from workflows.memory import partition_of, stack_key
-from workflows.outcome import Status
-from workflows.request import Request
+from workflows.deciding.memory import partition_of, stack_key
+from workflows.deciding.outcome import Status
+from workflows.requests.request import Request
 
 T = TypeVar("T")
 STACK = stack_key(partition_of("123456789012", "us-east-1", small_stack()["stack"]))

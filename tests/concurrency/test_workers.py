@@ -10,7 +10,7 @@ from tests.concurrency.cases import CASES, Case, expected, judge, quick
 from tests.concurrency.workers import History, Trouble, Worker, consume
 from tests.goals import tried
 from tests.worlds import virtually
-from workflows.acceptance import LEASE_MARGIN
+from workflows.requests.acceptance import LEASE_MARGIN
 
 pytestmark = pytest.mark.sweep
 

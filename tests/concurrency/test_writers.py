@@ -7,11 +7,11 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.tasks import together
 from tests.goals import tried
 from tests.tables import table
-from workflows.acceptance import LEASE_MARGIN, Accepted, accept
-from workflows.book import Book, LeaseHeld, LeaseLost
-from workflows.decide import Mode
-from workflows.memory import Memory, stack_key
-from workflows.request import Request
+from workflows.acting.book import Book, LeaseHeld, LeaseLost
+from workflows.deciding.decide import Mode
+from workflows.deciding.memory import Memory, stack_key
+from workflows.requests.acceptance import LEASE_MARGIN, Accepted, accept
+from workflows.requests.request import Request
 
 pytestmark = pytest.mark.real_time
 PARTITION = "123456789012/us-east-1/payments.tools"

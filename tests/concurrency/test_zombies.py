@@ -24,7 +24,7 @@ from tests.concurrency.workers import History, Trouble, Worker, consume
 from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import provision, virtually
-from workflows.outcome import Status
+from workflows.deciding.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

@@ -20,12 +20,12 @@ from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.crash.harness import Crash
 from tests.worlds import EPOCH, SandboxWorld
-from workflows.context import Context
-from workflows.decide import Action
+from workflows.deciding.decide import Action
+from workflows.deciding.outcome import Outcome, Status
 from workflows.fulfil import fulfil
 from workflows.kinds import KINDS
-from workflows.outcome import Outcome, Status
-from workflows.request import Request
+from workflows.requests.context import Context
+from workflows.requests.request import Request
 
 T = TypeVar("T")
 #: Seconds that a worker has for one delivery.

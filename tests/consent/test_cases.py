@@ -18,8 +18,8 @@ from tests.documents import mcp_target, oauth, small_stack
 from tests.goals import tried
 from tests.machine import run_through
 from tests.worlds import SandboxWorld, provision
-from workflows.outcome import Outcome, Status
-from workflows.request import Request
+from workflows.deciding.outcome import Outcome, Status
+from workflows.requests.request import Request
 
 pytestmark = pytest.mark.sweep
 

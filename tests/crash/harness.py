@@ -19,11 +19,11 @@ from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.everything.states import state
 from tests.worlds import SandboxWorld
-from workflows.context import Context
+from workflows.deciding.memory import Memory
+from workflows.deciding.outcome import Outcome, Status
 from workflows.fulfil import fulfil
-from workflows.memory import Memory
-from workflows.outcome import Outcome, Status
-from workflows.request import Request
+from workflows.requests.context import Context
+from workflows.requests.request import Request
 
 #: Seconds after which a request arrives that was lost on its way.
 LATE_SECONDS = 40.0

@@ -12,7 +12,7 @@ from tests.crash.test_single_faults import quick
 from tests.documents import gateway, small_stack
 from tests.goals import tried
 from tests.worlds import provision, virtually
-from workflows.outcome import Status
+from workflows.deciding.outcome import Status
 
 REGISTRY = {"stack": "payments.tools", "registries": {"catalog": {"description": "one"}}}
 #: A dead process holds the stack for as long as its run might have gone on.

@@ -15,9 +15,9 @@ from tests.crash.harness import At, Point, Scenario, learn, strike
 from tests.documents import mcp_target, oauth, small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.decide import Mode
-from workflows.outcome import Status
-from workflows.request import Request
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Status
+from workflows.requests.request import Request
 
 EVENTS = Path(__file__).parents[2] / "events"
 

@@ -14,10 +14,10 @@ from tests.crash.harness import Crash
 from tests.crash.test_single_faults import quick, remove, sample
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
+from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil
 from workflows.kinds import KINDS
-from workflows.outcome import Status
-from workflows.request import Request
+from workflows.requests.request import Request
 
 #: The service takes no shorter ones.
 SHORTEST = 33

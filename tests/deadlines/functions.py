@@ -15,9 +15,9 @@ from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.crash.harness import Crash, FaultyClient, FaultyLedger, Process, context_of
 from tests.worlds import SandboxWorld
+from workflows.deciding.outcome import Outcome
 from workflows.fulfil import fulfil
-from workflows.outcome import Outcome
-from workflows.request import Request
+from workflows.requests.request import Request
 
 #: Seconds that a write to the ledger takes.
 WRITE_SECONDS = 0.05

@@ -13,8 +13,8 @@ from tests.deadlines.functions import LEAST, Function
 from tests.documents import mcp_target, small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.memory import stack_key
-from workflows.outcome import Status
+from workflows.deciding.memory import stack_key
+from workflows.deciding.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

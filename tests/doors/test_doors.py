@@ -15,7 +15,7 @@ from infra.settings import SettingsError, read_settings
 from tests.documents import gateway, mcp_target
 from tests.servers import serving
 from tests.worlds import OUTPUTS
-from workflows.request import NotARequest
+from workflows.requests.request import NotARequest
 
 pytestmark = pytest.mark.real_time
 

@@ -16,8 +16,8 @@ from tests.everything.states import state
 from tests.everything.test_kinds import LEAST, MEMBERS, address, document, each_kind, holds, the, values
 from tests.goals import tried
 from tests.worlds import SandboxWorld, virtually
+from workflows.deciding.outcome import Status
 from workflows.kinds import Kind
-from workflows.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

@@ -12,7 +12,7 @@ from tests.everything.states import addresses, state
 from tests.generated import Maker
 from tests.goals import tried
 from tests.worlds import SandboxWorld, virtually
-from workflows.outcome import Status
+from workflows.deciding.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

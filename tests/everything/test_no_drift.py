@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.everything.test_kinds import JWT, LEAST, NAME, address, document, the
+from workflows.deciding.outcome import Status
 from workflows.kinds import KINDS
-from workflows.outcome import Status
 
 LATTICE = {"selfManagedLatticeResource": {"resourceConfigurationIdentifier": "rcfg-0123456789abcdef0"}}
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]

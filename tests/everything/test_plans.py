@@ -8,7 +8,7 @@ from infra.deadline import Deadline
 from tests.everything.states import addresses
 from tests.generated import Maker
 from tests.worlds import SandboxWorld, virtually
-from workflows.outcome import Outcome, ResourceStatus
+from workflows.deciding.outcome import Outcome, ResourceStatus
 from workflows.planning import Plan, plan
 
 pytestmark = pytest.mark.sweep

@@ -10,8 +10,8 @@ from infra.sandbox.records import GONE
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
 from tests.worlds import provision
-from workflows.decide import Mode
-from workflows.outcome import Status
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Status
 
 
 async def until_settled(world, request, seconds=120.0, patience=float("inf"), most=200):

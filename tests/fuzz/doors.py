@@ -10,10 +10,10 @@ from handlers import eventbridge, sqs, step_functions
 from handlers.cli_files import read_request_file, read_source
 from handlers.messages import read_message
 from infra.documents import Unreadable, parse
-from workflows.parameters import fill
-from workflows.problems import MOST_PROBLEMS, Invalid
-from workflows.reading import read_stack
-from workflows.request import NotARequest, Request, read_request
+from workflows.document.parameters import fill
+from workflows.document.problems import MOST_PROBLEMS, Invalid
+from workflows.document.reading import read_stack
+from workflows.requests.request import NotARequest, Request, read_request
 
 #: What a door may raise: each says why.
 REFUSALS = (Invalid, NotARequest, Unreadable, eventbridge.Unsettled)

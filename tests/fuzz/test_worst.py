@@ -14,9 +14,9 @@ from tests.fuzz import doors
 from tests.fuzz.doors import Tally
 from tests.fuzz.mutations import nested
 from tests.goals import tried
-from workflows.problems import MOST_PROBLEMS, Invalid
-from workflows.reading import read_stack
-from workflows.references import resolve
+from workflows.document.problems import MOST_PROBLEMS, Invalid
+from workflows.document.reading import read_stack
+from workflows.document.references import resolve
 
 pytestmark = pytest.mark.sweep
 

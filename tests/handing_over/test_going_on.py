@@ -5,11 +5,11 @@ import anyio
 from infra.deadline import Deadline
 from infra.ledger import Put
 from tests.documents import small_stack
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.memory import stack_key
+from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, resume
-from workflows.memory import stack_key
-from workflows.outcome import Status
-from workflows.request import Request
+from workflows.requests.request import Request
 
 
 async def test_a_removal_that_was_handed_over_needs_no_valid_document(world):

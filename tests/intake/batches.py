@@ -11,7 +11,7 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.settings import Settings
 from tests.documents import gateway
 from tests.worlds import REGION, SandboxWorld
-from workflows.context import Context
+from workflows.requests.context import Context
 
 REQUESTED = "Gateway Stack Requested"
 STANDARD = "arn:aws:sqs:us-east-1:123456789012:requests"

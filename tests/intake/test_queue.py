@@ -9,7 +9,7 @@ from handlers.sqs import take
 from infra.deadline import Deadline
 from infra.sandbox.faults import Effect, Fault
 from tests.documents import gateway, mcp_target, small_stack
-from workflows.request import NotARequest
+from workflows.requests.request import NotARequest
 
 REQUESTED = "Gateway Stack Requested"
 

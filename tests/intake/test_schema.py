@@ -11,10 +11,10 @@ import pytest
 
 from infra.documents import parse
 from tests.generated import Maker
-from workflows.problems import Invalid
-from workflows.reading import read_stack
-from workflows.rules import RULES
-from workflows.schema import document_schema
+from workflows.document.problems import Invalid
+from workflows.document.reading import read_stack
+from workflows.document.rules import RULES
+from workflows.document.schema import document_schema
 
 pytestmark = pytest.mark.sweep
 

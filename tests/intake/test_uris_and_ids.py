@@ -15,12 +15,12 @@ from tests.documents import gateway, mcp_target
 from tests.intake.test_queue import REQUESTED, record
 from tests.tables import services, table
 from tests.worlds import REGION
-from workflows.authority import Grants
-from workflows.context import Context
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil
-from workflows.outcome import Status
-from workflows.request import Request
+from workflows.requests.authority import Grants
+from workflows.requests.context import Context
+from workflows.requests.request import Request
 
 pytestmark = pytest.mark.real_time
 NOBODY = Grants.model_validate({"version": 1, "grants": []})

@@ -11,7 +11,7 @@ from tests.goals import tried
 from tests.ledger.films import GOLDEN, Film, made, prepare
 from tests.ledger.films import films as of_today
 from tests.worlds import SandboxWorld, virtually
-from workflows.memory import SCHEMA
+from workflows.deciding.memory import SCHEMA
 
 pytestmark = pytest.mark.sweep
 

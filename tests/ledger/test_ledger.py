@@ -12,7 +12,7 @@ from infra.ledger import Check, ConditionFailed, Delete, Key, Put
 from infra.ledger.sqlite import SqliteLedger
 from infra.tasks import together
 from tests.tables import table
-from workflows.memory import SCHEMA, Memory
+from workflows.deciding.memory import SCHEMA, Memory
 
 pytestmark = pytest.mark.real_time
 A, B = Key("p", "a"), Key("p", "b")

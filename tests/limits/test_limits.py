@@ -16,8 +16,8 @@ from infra.sandbox.faults import Effect, Fault
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.outcome import Status
-from workflows.problems import MOST_PROBLEMS, Problem
+from workflows.deciding.outcome import Status
+from workflows.document.problems import MOST_PROBLEMS, Problem
 
 pytestmark = pytest.mark.sweep
 

@@ -15,11 +15,11 @@ from tests.documents import small_stack
 from tests.goals import tried
 from tests.tables import services
 from tests.worlds import REGION, SandboxWorld, provision
-from workflows.context import Context
 from workflows.dead_letters import DeadLetter, bury, letters, send_again
+from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, fulfil, resume
 from workflows.operating import cancel, history
-from workflows.outcome import Status
+from workflows.requests.context import Context
 from workflows.status import stacks
 
 

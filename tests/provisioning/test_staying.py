@@ -2,7 +2,7 @@
 
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
-from workflows.outcome import Status
+from workflows.deciding.outcome import Status
 
 
 async def test_what_is_retained_is_so_from_when_it_was_declared(world):

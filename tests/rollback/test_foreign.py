@@ -15,8 +15,8 @@ from tests.everything.test_kinds import LEAST, NAME, document, each_at_the_top, 
 from tests.goals import tried
 from tests.secrets import SENTINELS
 from tests.worlds import SandboxWorld, provision, virtually
+from workflows.deciding.outcome import Status
 from workflows.kinds import Kind
-from workflows.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

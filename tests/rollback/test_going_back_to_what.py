@@ -11,9 +11,9 @@ from tests.goals import tried
 from tests.intake.objects import Held
 from tests.rollback.test_rollback import BAD, rolling
 from tests.worlds import provision
-from workflows.decide import Mode
-from workflows.outcome import ResourceStatus, Status
-from workflows.request import Request
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.requests.request import Request
 
 WHAT = "what a rollback goes back to: other requests, stages, documents and removals before it"
 

@@ -7,10 +7,10 @@ import pytest
 
 from infra.documents import parse
 from tests.documents import changed
+from workflows.document.problems import Invalid, Problem
+from workflows.document.reading import read_stack
+from workflows.document.rules import MODELLED, PLANNED, RULES, UNCHECKED
 from workflows.kinds import KINDS
-from workflows.problems import Invalid, Problem
-from workflows.reading import read_stack
-from workflows.rules import MODELLED, PLANNED, RULES, UNCHECKED
 
 FILE = parse((Path(__file__).parent / "samples.yaml").read_text())
 SAMPLES = FILE["samples"]

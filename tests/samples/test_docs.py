@@ -11,8 +11,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from workflows.authority import Grants
-from workflows.coverage import LISTED, UNEXPRESSED, methods
+from workflows.document.coverage import LISTED, UNEXPRESSED, methods
+from workflows.requests.authority import Grants
 
 ROOT = Path(__file__).parents[2]
 

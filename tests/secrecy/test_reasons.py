@@ -12,10 +12,10 @@ from tests.documents import mcp_target, oauth, small_stack
 from tests.goals import tried
 from tests.secrets import CONSENT, SENTINELS, secrets_in
 from tests.worlds import provision
-from workflows.decide import Mode
-from workflows.outcome import Outcome, Status
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Outcome, Status
 from workflows.planning import plan
-from workflows.request import Request
+from workflows.requests.request import Request
 
 QUOTED = Failure(-1, f"invalid_client: client_secret={SENTINELS[0]} was refused")
 WHAT = "reasons of the service that quote a secret"

@@ -11,10 +11,10 @@ from infra.deadline import Deadline
 from infra.documents import Unreadable, parse
 from tests.authority.desk import FILE, PAYMENTS, SECRET_CALLS, Shelf, asked, deployed
 from tests.documents import changed, mcp_target
-from workflows.intake import admit
-from workflows.problems import Invalid
-from workflows.reading import read_stack
-from workflows.request import read_request
+from workflows.document.problems import Invalid
+from workflows.document.reading import read_stack
+from workflows.requests.intake import admit
+from workflows.requests.request import read_request
 
 REQUESTED = "Gateway Stack Requested"
 THEIRS = "{{resolve:secretsmanager:billing/idp:SecretString:clientSecret}}"

@@ -40,7 +40,7 @@ FAULTS = (
         name="random-token",
         says="a creation's client token is random, not derived",
         goal="R2",
-        file="workflows/fingerprint.py",
+        file="workflows/document/fingerprint.py",
         old="    return digest(list(parts))\n",
         new="    from uuid import uuid4\n\n    return str(uuid4())\n",
         tests=("tests/crash/test_tokens.py::test_r2_a_creation_keeps_its_token",),
@@ -49,7 +49,7 @@ FAULTS = (
         name="adopts-anything",
         says="what bears our name is taken for ours, without our tag",
         goal="",
-        file="workflows/observe.py",
+        file="workflows/acting/observe.py",
         old="ours=tags.get(OWNER_TAG) == self._stack)",
         new="ours=True)",
         tests=("tests/adoption/test_ownership.py::test_a_foreign_resource_with_our_name_is_left_alone",),
@@ -58,7 +58,7 @@ FAULTS = (
         name="lease-by-time",
         says="a lease is taken by time alone, whatever its version",
         goal="R6",
-        file="workflows/book.py",
+        file="workflows/acting/book.py",
         old='Put(key, taken, when={"version": item.get("version")})',
         new="Put(key, taken)",
         tests=("tests/concurrency/test_writers.py::test_r6_of_many_that_take_a_stack_one_gets_it",),
@@ -79,7 +79,7 @@ FAULTS = (
         name="marks-afterwards",
         says="a creation is marked in the ledger when it was answered",
         goal="R1",
-        file="workflows/steps.py",
+        file="workflows/acting/steps.py",
         old="""\
     await mark(run, wish, memory, noted, versions)
     try:
@@ -96,7 +96,7 @@ FAULTS = (
         name="idle-updates",
         says="what is as declared is updated all the same, once a run",
         goal="R3",
-        file="workflows/decide.py",
+        file="workflows/deciding/decide.py",
         old="    if paths:\n        return Decision(Action.UPDATE,",
         new="    if paths or memory.sent is None:\n        return Decision(Action.UPDATE,",
         tests=("tests/provisioning/test_convergence.py::test_a_converged_stack_is_only_read",),
@@ -114,7 +114,7 @@ FAULTS = (
         name="first-page-only",
         says="of a list only the first page is read",
         goal="",
-        file="workflows/observe.py",
+        file="workflows/acting/observe.py",
         old="""\
                 yield item
             if not page.get("nextToken"):
@@ -131,7 +131,7 @@ FAULTS = (
         name="pending-is-settled",
         says="a target that waits for consent is treated as settled",
         goal="R15",
-        file="workflows/decide.py",
+        file="workflows/deciding/decide.py",
         old="""\
     if seen.meaning.phase is Phase.AWAITING_CONSENT:
         return _consent(seen)
@@ -144,11 +144,11 @@ FAULTS = (
         name="prunes-strangers",
         says="targets under our gateway that the ledger does not know are deleted",
         goal="",
-        file="workflows/survey.py",
+        file="workflows/acting/survey.py",
         old="    run.listed.add(parent)\n",
         new="""\
-    from workflows.run import Item
-    from workflows.stack import Options
+    from workflows.acting.run import Item
+    from workflows.document.stack import Options
 
     for name, seen in found.items():
         if ours and seen.id not in known:

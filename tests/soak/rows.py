@@ -1,4 +1,4 @@
-"""Which rows of the decision table were met: every place where `workflows.decide` answers is one."""
+"""Which rows of the decision table were met: every place where `workflows.deciding.decide` answers is one."""
 
 import ast
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-from workflows import decide
+from workflows.deciding import decide
 
 _FILE = decide.__file__
 #: Any number that no debugger, profiler or coverage tool uses.

@@ -24,10 +24,10 @@ from tests.secrets import secrets_in
 from tests.soak.documents import SHARED, STACK, TAKEN, Documents
 from tests.soak.nemesis import Chance, Others, Victim, dead
 from tests.worlds import SandboxWorld, provision
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import FINAL, Outcome, Status
 from workflows.fulfil import fulfil
-from workflows.outcome import FINAL, Outcome, Status
-from workflows.request import Request
+from workflows.requests.request import Request
 
 _MOST_DELIVERIES = 400
 #: Seconds after which reads show everything.

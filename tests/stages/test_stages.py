@@ -5,10 +5,10 @@ import pytest
 from infra.deadline import Deadline
 from tests.documents import small_stack
 from tests.worlds import provision
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.fulfil import Named, resume
-from workflows.outcome import ResourceStatus, Status
-from workflows.request import Request
+from workflows.requests.request import Request
 
 
 async def staged(world, stage: str):

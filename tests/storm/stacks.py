@@ -16,8 +16,8 @@ from tests.crash.harness import History, Process, context_of
 from tests.documents import gateway, mcp_target
 from tests.machine import LONGEST, TURN
 from tests.worlds import SandboxWorld, provision
+from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil
-from workflows.outcome import Status
 
 #: Seconds for which calls are throttled.
 STORM = 600.0

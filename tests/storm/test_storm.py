@@ -24,7 +24,7 @@ from tests.documents import ROLE
 from tests.goals import tried
 from tests.storm.stacks import CALM, STORM, weather
 from tests.worlds import virtually
-from workflows.outcome import Status
+from workflows.deciding.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

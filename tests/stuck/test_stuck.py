@@ -15,11 +15,11 @@ from tests.everything.states import RECORDS
 from tests.goals import tried
 from tests.machine import run_through
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.decide import Mode
+from workflows.deciding.decide import Mode
+from workflows.deciding.outcome import Status
 from workflows.kinds import KINDS
 from workflows.kinds.kind import SETTLED
-from workflows.outcome import Status
-from workflows.request import Request
+from workflows.requests.request import Request
 
 pytestmark = pytest.mark.sweep
 

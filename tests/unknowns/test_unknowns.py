@@ -14,7 +14,7 @@ from tests.documents import oauth, small_stack
 from tests.goals import tried
 from tests.unknowns.switches import IDS, OTHERS, POSITIONS, QUESTIONS, declared_unknown
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.outcome import Outcome, Status
+from workflows.deciding.outcome import Outcome, Status
 
 pytestmark = pytest.mark.sweep
 

@@ -1,0 +1,134 @@
+"""Observing: what of a stack exists at the service, with as few reads as will do.
+
+Providers are read by name, gateways by recorded id or by paged list, targets by one list per gateway.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from infra.aws import Calls
+from infra.errors import CallFailed, Verdict
+from infra.tasks import together
+from workflows.deciding.memory import Memory
+from workflows.deciding.state import Seen, time_text
+from workflows.document.stack import OWNER_TAG
+from workflows.kinds import Kind
+
+
+class Observer:
+    """Reads resources of one stack for one run. Lists that several resources need are read once."""
+
+    def __init__(self, calls: Calls, stack: str) -> None:
+        self._calls = calls
+        self._stack = stack
+        self._ids: dict[str, dict[str, str]] = {}
+
+    async def resource(self, kind: Kind, name: str, memory: Memory) -> Seen | None:
+        """Find a resource without parent: by the recorded id, else by its name. None: it does not exist."""
+        seen = await self.look(kind, memory.id, None) if memory.id else None
+        if seen is not None:
+            # Where the name is the id, somebody else's may bear it by now.
+            another = memory.created not in ("", time_text(seen.body.get(kind.created_member)))
+            return await self._owned(seen) if another else seen
+        found = await self._id_of(kind, name)
+        if found is None:
+            return None
+        seen = await self.look(kind, found, None)
+        return await self._owned(seen) if seen is not None else None
+
+    async def look(self, kind: Kind, identity: str, parent_id: str | None) -> Seen | None:
+        """Read one resource whole. None: it does not exist."""
+        try:
+            body = await ask(self._calls, kind, kind.operations.get, address_of(kind, identity, parent_id))
+        except CallFailed as failed:
+            if failed.verdict is Verdict.GONE:
+                return None
+            raise
+        return Seen(kind, identity, body)
+
+    async def children(self, kind: Kind, parent_id: str) -> dict[str, Seen]:
+        """Return summaries of everything of a kind under a parent, by name."""
+        found = {}
+        async for item in self._pages(kind, {"gatewayIdentifier": parent_id}):
+            hide_url(self._calls, item)
+            found[item.get(kind.name_member, "")] = Seen(kind, item[kind.id_member], item, full=False)
+        return found
+
+    async def endpoints(self, harness_id: str) -> tuple[str, ...]:
+        """Return the names of a harness's endpoints beside the one that comes with it."""
+        pages, names = {"harnessId": harness_id, "maxResults": 100}, []
+        while True:
+            page = await self._calls("ListHarnessEndpoints", pages)
+            names += [one["endpointName"] for one in page.get("endpoints", [])]
+            if not page.get("nextToken"):
+                return tuple(sorted(set(names) - {"DEFAULT"}))
+            pages = {**pages, "nextToken": page["nextToken"]}
+
+    async def _id_of(self, kind: Kind, name: str) -> str | None:
+        """Return the id behind a name; a kind that is known by name needs no list."""
+        if kind.id_member == "name":
+            return name
+        if kind.section not in self._ids:
+            items = [item async for item in self._pages(kind, {})]
+            self._ids[kind.section] = {item[kind.name_member]: item[kind.id_member] for item in items}
+        return self._ids[kind.section].get(name)
+
+    def forget_lists(self) -> None:
+        """Read lists afresh the next time: something was made meanwhile."""
+        self._ids.clear()
+
+    async def proven(self, seen: Seen) -> Seen:
+        """Ask whose a resource is where the name is the id: ours may have been deleted, and another one made since."""
+        return await self._owned(seen) if seen.ours and seen.kind.id_member == "name" else seen
+
+    async def _owned(self, seen: Seen) -> Seen:
+        """Ask for the tags of a resource that the ledger does not know, to see whose it is.
+
+        Without tags it is nobody's: only a creation of ours that is repeated can tell, or a person.
+        """
+        if not seen.kind.tagged:
+            return replace(seen, tags={}, ours=False)
+        answer = await self._calls("ListTagsForResource", {"resourceArn": seen.arn}, service=seen.kind.service)
+        tags = dict(answer.get("tags") or {})
+        return replace(seen, tags=tags, ours=tags.get(OWNER_TAG) == self._stack)
+
+    async def _pages(self, kind: Kind, params: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        asked = {**params, "maxResults": kind.page}
+        while True:
+            page = await self._calls(kind.operations.list, asked, service=kind.service)
+            for item in page.get(kind.list_items, []):
+                yield item
+            if not page.get("nextToken"):
+                return
+            asked = {**asked, "nextToken": page["nextToken"]}
+
+    async def all(self, jobs: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+        """Run named reads side by side."""
+        results = await together([partial(_named, name, job) for name, job in jobs.items()])
+        return dict(results)
+
+
+async def _named(name: str, job: Callable[[], Any]) -> tuple[str, Any]:
+    return name, await job()
+
+
+async def ask(calls: Calls, kind: Kind, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a call of a kind and return the resource in its answer."""
+    shown = kind.shown(await calls(operation, params, service=kind.service))
+    hide_url(calls, shown)
+    return shown
+
+
+def hide_url(calls: Calls, body: Mapping[str, Any]) -> None:
+    """Have the URL at which people consent blotted out of errors and logs: it acts as a bearer token."""
+    url = ((body.get("authorizationData") or {}).get("oauth2") or {}).get("authorizationUrl")
+    if isinstance(url, str):
+        calls.aws.redaction.add(url)
+
+
+def address_of(kind: Kind, identity: str | None, parent_id: str | None) -> dict[str, Any]:
+    """Return the request members that address a resource."""
+    values = {"id": identity, "name": identity, "parent": parent_id}
+    return {member: values[source] for member, source in kind.address_members.items()}

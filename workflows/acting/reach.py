@@ -1,0 +1,232 @@
+"""Reaching one resource: ask the planner for the next step, take it, and ask again, until there is none left."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+import anyio
+import structlog
+
+from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.tasks import together
+from workflows.acting import remembering, steps
+from workflows.acting.reasons import without_secrets
+from workflows.acting.results import awaiting_consent, result_of
+from workflows.acting.run import Item, Run
+from workflows.acting.survey import holds_something, list_children, list_inside
+from workflows.acting.waiting import look, settle_down, wait
+from workflows.deciding import failures
+from workflows.deciding.decide import Action, Birth, Decision, Mode, Wish, decide
+from workflows.deciding.outcome import ResourceStatus, Result
+from workflows.document.stack import Deletion
+
+log = structlog.get_logger()
+
+#: More steps than any resource takes; one that takes them all does not come to rest.
+_MOST_STEPS = 60
+_MOST_UPDATES = 6
+#: Calls without an answer that one resource may meet in a run before it is left to the next.
+_MOST_UNANSWERED = 5
+
+Step = Callable[[Run, Wish], Awaitable[None]]
+_STEPS: Mapping[Action, Step] = {
+    Action.UPDATE: steps.update,
+    Action.TAG: steps.tag,
+    Action.SYNCHRONIZE: steps.synchronize,
+}
+
+
+async def reach(run: Run, item: Item) -> Result:
+    """Take step after step until there is none left."""
+    item.began = item.began or anyio.current_time()
+    obstacle = run.obstacles.get(item.address) or run.obstacles.get(item.parent or "")
+    if obstacle is not None:
+        raise obstacle
+    if item.parent is not None and item.parent not in run.listed and run.parent_id(item.address) is not None:
+        await list_children(run, item.parent)
+    if run.mode is Mode.PROVISION:
+        await _know_references(run, item)
+    decision = Decision(Action.NONE, "")
+    for _ in range(_MOST_STEPS):
+        await without_secrets(run, item)
+        wish = run.wish(item.address)
+        decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
+        item.updates += decision.action is Action.UPDATE
+        if item.updates > _MOST_UPDATES:
+            break
+        result = await _take(run, item, wish, decision)
+        if result is not None:
+            return result
+    failure = failures.restless(item.address, ", ".join(decision.paths))
+    return replace(result_of(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
+
+
+async def _know_references(run: Run, item: Item) -> None:
+    """See that every reference can be resolved, reading whole what a list showed in part."""
+    for reference in item.resource.references if item.resource is not None else ():
+        if run.value_of(reference) is not None:
+            continue
+        other = run.items[reference.address]
+        seen = run.seen.get(other.address)
+        if seen is not None and not seen.full:
+            await look(run, other)
+        if run.value_of(reference) is None:
+            message = f"${{{reference.text}}} has no value: {other.address} does not show that member"
+            raise CallFailed("reference", Verdict.INVALID, "UnresolvedReference", message)
+
+
+async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result | None:
+    """Take one step. Returns the result when it was the last."""
+    match decision.action:
+        case Action.NONE:
+            if run.mode is Mode.PROVISION:
+                await (remembering.let_go if item.options.existing else remembering.settle)(run, wish)
+            return result_of(run, item, ResourceStatus.READY, decision.reason)
+        case Action.GONE:
+            await remembering.forget(run, wish, hidden=True)
+            return result_of(run, item, ResourceStatus.DELETED, decision.reason)
+        case Action.KEEP:
+            return await _keep(run, item, wish, decision)
+        case Action.FAIL:
+            return replace(result_of(run, item, ResourceStatus.FAILED, decision.reason), failure=decision.failure)
+        case Action.CONSENT:
+            await remembering.know(run, wish)
+            return awaiting_consent(run, item, decision.reason)
+        case Action.LOOK:
+            await look(run, item)
+        case Action.WAIT:
+            await wait(run, item, decision.reason)
+        case Action.DELETE | Action.REPLACE if holds_something(item.kind) and item.address not in run.unmanaged:
+            await list_inside(run, item.address)
+        case _:
+            await _change(run, item, wish, decision)
+    return None
+
+
+async def _change(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
+    """Take a step that changes something, holding one of the gateway's places until it has ended."""
+    item.first_action = item.first_action or (decision.action, decision.reason)
+    if item.parent is None or decision.action is Action.TAG:
+        await _send(run, item, wish, decision)
+        return
+    slots, watch = run.slots(item.parent), run.watch(item.address)
+
+    async def wait_for_others() -> None:
+        await run.deadline.sleep(1.0, f"a place among the operations of {item.parent}")
+        await watch.look()
+
+    await slots.take(item.name, wait_for_others)
+    try:
+        await _send(run, item, wish, decision)
+    except OutOfTime as late:
+        seen = run.seen.get(item.address)
+        if seen is not None and seen.moving:
+            slots.leave(item.name, late.retry_after)
+        raise
+    finally:
+        slots.free(item.name)
+
+
+async def _send(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
+    """Send what a decision says and wait for the end of it."""
+    run.tell(item.address, decision.action, ", ".join(decision.paths) or decision.reason)
+    log.info("step", resource=item.address, action=decision.action, paths=list(decision.paths))
+    try:
+        await _carry_out(run, item, wish, decision)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.UNKNOWN_OUTCOME or run.seen.get(item.address) is None:
+            raise
+        item.unanswered += 1
+        if item.unanswered > _MOST_UNANSWERED:
+            raise
+        # It may have taken effect: look, and decide again.
+        await run.deadline.sleep(1.0, f"an answer of {failed.operation}")
+        await look(run, item)
+
+
+async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
+    """Do what a decision says."""
+    if decision.action is Action.REPLACE:
+        await _empty(run, item)
+        await _delete(run, item, wish)
+        if run.seen.get(item.address) is not None:
+            await run.book.remember(run.memory(item.address).trying(wish.counted_for))
+            return
+        wish = run.wish(item.address)
+    if decision.action is Action.DELETE:
+        await _delete(run, item, wish)
+        return
+    before = run.seen.get(item.address)
+    began = anyio.current_time()
+    step = _STEPS.get(decision.action, steps.create)
+    try:
+        await step(run, wish)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.GONE or before is None:
+            raise
+        await look(run, item)
+        if run.seen.get(item.address) is not None:
+            raise
+    await settle_down(run, item, began)
+    if decision.action is Action.UPDATE:
+        _tolerate(run, item, decision)
+
+
+async def _empty(run: Run, item: Item) -> None:
+    """Remove what stands under a resource that is to be made anew; what is declared of it is made again later."""
+    inside = [one for one in run.items.values() if one.parent == item.address and run.seen.get(one.address)]
+    await together([partial(_go, run, one, f"{item.address} is made anew") for one in inside])
+
+
+async def _go(run: Run, item: Item, why: str) -> None:
+    """Take step after step until a resource is gone."""
+    if item.wanted:
+        item.first_action = (Action.REPLACE, why)
+    result = None
+    async with item.lock:
+        while result is None:
+            await without_secrets(run, item)
+            wish = run.going(item.address)
+            decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
+            result = await _take(run, item, wish, decision)
+    if result.failure is not None:
+        raise CallFailed(item.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
+    if result.status is not ResourceStatus.DELETED:
+        raise OutOfTime(f"{item.address} must go first: {result.reason}", retry_after=60.0)
+
+
+async def _delete(run: Run, item: Item, wish: Wish) -> None:
+    began = anyio.current_time()
+    if item.kind.endpoints:
+        await steps.delete_endpoints(run, wish)
+    await steps.delete(run, wish)
+    await settle_down(run, item, began, sort="DELETE")
+    if run.seen.get(item.address) is None:
+        await remembering.forget(run, wish)
+
+
+def _tolerate(run: Run, item: Item, decision: Decision) -> None:
+    """What an update left as it was is the service's own form of it: said once, and not sent again."""
+    wish, seen = run.wish(item.address), run.seen.get(item.address)
+    again = decide(wish, seen, run.memory(item.address))
+    left = tuple(path for path in again.paths if path != "tags")
+    if again.action is Action.UPDATE and left and left == tuple(path for path in decision.paths if path != "tags"):
+        item.tolerated = left
+        message = f"the service shows {', '.join(left)} otherwise than declared, also after an update"
+        run.warn(item.address, "shown-otherwise", message)
+
+
+async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
+    """Leave a resource as it is; one that is retained on purpose is ours no longer."""
+    run.warn(item.address, "kept", decision.reason)
+    lacks_leave = wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION
+    retained = wish.options.deletion is Deletion.RETAIN
+    # What a rollback leaves because it was ours before is ours yet.
+    if not lacks_leave and (retained or wish.birth is not Birth.BEFORE):
+        if wish.birth is Birth.OTHERS and run.memory(item.address).adopted:
+            await steps.disown(run, wish)
+        if item.parent is not None:
+            run.unmanaged[item.parent] = (*run.unmanaged.get(item.parent, ()), item.name)
+        await remembering.forget(run, wish)
+        item.released = True
+    return result_of(run, item, ResourceStatus.RETAINED, decision.reason)

@@ -1,0 +1,66 @@
+"""What a run says of one resource when it is done with it."""
+
+from dataclasses import replace
+
+import anyio
+
+from infra.errors import PASSING, CallFailed
+from workflows.acting.run import Item, Run
+from workflows.deciding import failures
+from workflows.deciding.decide import Action
+from workflows.deciding.outcome import ResourceStatus, Result
+
+#: Seconds after which to come back when AWS refuses for a passing reason.
+_LATER = 15.0
+#: Seconds after which a refusal that looked passing is believed to be for good.
+REFUSED_FOR = 600.0
+
+
+def result_of(run: Run, item: Item, status: ResourceStatus, reason: str, *, retry_after: float | None = None) -> Result:
+    """Return a result with what is seen and remembered of a resource now."""
+    seen = run.seen.get(item.address)
+    if seen is not None and not seen.ours and not item.options.existing:
+        # Somebody else's id and URL are not ours to hand out.
+        seen = None
+    action, why = item.first_action or (Action.NONE, reason)
+    seconds = anyio.current_time() - item.began if item.began else 0.0
+    return Result(
+        address=item.address,
+        status=status,
+        action=str(action),
+        reason=why if status is ResourceStatus.READY else reason,
+        id=seen.id if seen is not None else None,
+        arn=seen.arn if seen is not None else None,
+        outputs={**run.memory(item.address).outputs, **seen.outputs} if seen is not None else {},
+        retry_after=retry_after,
+        state=seen.status if seen is not None else None,
+        seconds=seconds,
+    )
+
+
+def of_failed_call(run: Run, item: Item, failed: CallFailed) -> Result:
+    """Return the result of a resource whose call was refused: to come again, or for good."""
+    memory = run.memory(item.address)
+    since = memory.refused_since if memory.refused_to == run.counted_for else 0.0
+    if failed.verdict in PASSING and not (since and run.now() - since > REFUSED_FOR):
+        reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
+        return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
+    failure = failures.of_call(item.address, failed, item.kind.instead)
+    return replace(result_of(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
+
+
+def awaiting_consent(run: Run, item: Item, reason: str) -> Result:
+    """Return the result of a resource that waits for a person, with where that person must go."""
+    seen = run.seen.get(item.address)
+    oauth = (seen.body.get("authorizationData") or {}).get("oauth2", {}) if seen is not None else {}
+    consent = {
+        "resource": item.address,
+        "authorizationUrl": oauth.get("authorizationUrl", ""),
+        "userId": oauth.get("userId", ""),
+        "expiresAt": None,
+    }
+    if item.wanted:
+        return replace(result_of(run, item, ResourceStatus.AWAITING_CONSENT, reason), consent=consent)
+    # What is to go needs nobody's consent, only its end: the session expires by itself.
+    reason = f"{reason}; it cannot be removed until then"
+    return replace(result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=60.0), consent=consent)

@@ -1,0 +1,370 @@
+"""The state of one run: what is wanted, seen and remembered of each resource, and who waits for whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from typing import Any
+
+import anyio
+
+from infra.aws import Calls
+from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.secrets import SecretReference
+from infra.watch import Slots, Watch
+from workflows.acting.book import Book
+from workflows.acting.observe import Observer
+from workflows.deciding.decide import UNDONE, VISIBLE_WITHIN, Birth, Mode, Wish
+from workflows.deciding.memory import Memory
+from workflows.deciding.outcome import Result
+from workflows.deciding.state import Seen
+from workflows.document import references
+from workflows.document.problems import Problem, path_text
+from workflows.document.references import Reference
+from workflows.document.stack import Deletion, Options, Resource, Stack
+from workflows.kinds import KINDS, Kind
+from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
+from workflows.requests.context import Context, Progress
+
+_KIND_OF = {kind.section: kind for kind in KINDS}
+
+
+@dataclass
+class Item:
+    """One resource in a run: declared (or only remembered), with the event that says that its work is done."""
+
+    address: str
+    kind: Kind
+    name: str
+    resource: Resource | None
+    options: Options
+    parent: str | None
+    #: What must be done first: its needs when it is to exist, its users when it is to go.
+    after: frozenset[str] = frozenset()
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: Result | None = None
+    first_action: tuple[str, str] | None = None
+    began: float = 0.0
+    ended: float = 0.0
+    worn_tokens: int = 0
+    updates: int = 0
+    #: Whether it was left as it is on purpose, and is not managed any more.
+    released: bool = False
+    unanswered: int = 0
+    tolerated: tuple[str, ...] = ()
+    #: Held while it is worked on: its own task does, and that of a parent that is made anew.
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    #: Whether it is to be deleted and made again, with all that stands inside it.
+    made_anew: bool = False
+    #: What the document says, also where the resource is to go.
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it shall exist after this run."""
+        return self.resource is not None
+
+
+@dataclass
+class Run:
+    """One run over one stack."""
+
+    context: Context
+    calls: Calls
+    book: Book
+    mode: Mode
+    stack: str
+    account: str
+    request_id: str = ""
+    allow: frozenset[str] = frozenset()
+    #: In a rollback: the generation that it goes back to.
+    back_to: int | None = None
+    #: The section that is worked on; everything where it is empty.
+    stage: str = ""
+    items: dict[str, Item] = field(default_factory=dict)
+    seen: dict[str, Seen | None] = field(default_factory=dict)
+    unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Gateways whose targets are known: listed, or freshly made and so without any.
+    listed: set[str] = field(default_factory=set)
+    #: What keeps a resource from being seen, such as a permission that is missing.
+    obstacles: dict[str, CallFailed | OutOfTime] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
+    secret_versions: dict[SecretReference, str] = field(default_factory=dict)
+    #: Whether redaction knows every secret that the document names.
+    knows_secrets: bool = False
+    _slots: dict[str, Slots] = field(default_factory=dict)
+    _watches: dict[tuple[str, bool], Watch[Seen]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.observer = Observer(self.calls, self.stack)
+
+    @property
+    def deadline(self) -> Deadline:
+        """When this run must end."""
+        return self.calls.deadline
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return self.context.now().timestamp()
+
+    @property
+    def belongs_to(self) -> int:
+        """The generation to which a creation belongs: what a rollback makes again is of what it goes back to."""
+        return self.book.generation if self.back_to is None else self.back_to
+
+    @property
+    def counted_for(self) -> str:
+        """What tries and refusals are counted for: the request, with a word of its own for its rollback."""
+        return self.request_id if self.back_to is None else f"{self.request_id} rollback"
+
+    def tell(self, address: str, event: str, detail: str = "") -> None:
+        """Show progress."""
+        self.context.progress(Progress(address, event, detail))
+
+    def warn(self, address: str, rule: str, message: str) -> None:
+        """Note something that is worth knowing and stops nothing."""
+        self.warnings.append(Problem(address, rule, message))
+
+    def memory(self, address: str) -> Memory:
+        """Return what is remembered of a resource. One of a parent that is no more is forgotten."""
+        item = self.items[address]
+        memory = self.book.of(address, item.kind.section, item.name, item.parent)
+        parent = self.parent_id(address)
+        if memory.parent_id is not None and parent is not None and memory.parent_id != parent:
+            return memory.gone()
+        return memory
+
+    def parent_id(self, address: str) -> str | None:
+        """Return the id of the resource inside which this one stands."""
+        parent = self.items[address].parent
+        if parent is None:
+            return None
+        seen = self.seen.get(parent)
+        return seen.id if seen is not None else self.book.of(parent, "", "", None).id
+
+    def going(self, address: str) -> Wish:
+        """Return the wish that a resource be gone, whatever is declared: its parent is made anew."""
+        options = Options(deleteEndpoints=self.items[address].options.delete_endpoints)
+        wish = replace(self.wish(address), declared=None, options=options, mode=Mode.REMOVE)
+        return replace(wish, needs_allow=False, birth=None)
+
+    def _staying(self, address: str) -> tuple[str, ...]:
+        """Return the names of what stands inside a resource and would not go with it."""
+        inside = [item for item in self.items.values() if item.parent == address and self.seen.get(item.address)]
+        return tuple(sorted(item.name for item in inside if self._stays(item)))
+
+    def _stays(self, item: Item) -> bool:
+        """Tell whether something is only looked up, is to be retained, or is not for a rollback to remove."""
+        if item.options.existing or item.wanted:
+            return item.options.existing
+        birth = self._birth(item.address)
+        if birth is not None and birth not in UNDONE:
+            return True
+        return item.options.deletion is Deletion.RETAIN and birth is not Birth.NOW
+
+    def _birth(self, address: str) -> Birth | None:
+        """Return when a resource was made, in a rollback."""
+        if self.back_to is None:
+            return None
+        seen = self.seen.get(address)
+        memory = self.memory(address)
+        born = memory.born(ours=seen is None or seen.ours)
+        if not born:
+            return Birth.OTHERS
+        # A stack that never was READY may hold what never was of use to anybody, however long ago it was made.
+        if born <= self.back_to and (self.mode is Mode.PROVISION or memory.was_ready_by(self.back_to)):
+            return Birth.BEFORE
+        return Birth.NOW if born == self.book.generation else Birth.SINCE
+
+    def wish(self, address: str) -> Wish:
+        """Return what is wanted of a resource, its references resolved from what is seen of the others."""
+        item = self.items[address]
+        declared = self.resolved(item.resource) if item.resource is not None else None
+        memory = self.memory(address)
+        birth = self._birth(address)
+        return Wish(
+            address=address,
+            kind=item.kind,
+            name=item.name,
+            declared=declared,
+            options=item.options,
+            mode=self.mode,
+            counted_for=self.counted_for,
+            stack=self.stack,
+            needs_allow=item.parent is None or not self.items[item.parent].wanted,
+            allowed=bool(self.allow & {address, item.parent}) or birth in UNDONE,
+            birth=birth,
+            synchronizations=memory.synchronizations if memory.synchronized_for == self.counted_for else 0,
+            secret_versions=self.versions_of(item.resource),
+            unmanaged=() if item.options.delete_endpoints else self.unmanaged.get(address, ()),
+            staying=self._staying(address),
+            tolerated=item.tolerated,
+            ending=_ending(item, memory),
+            now=self.now(),
+        )
+
+    def resolved(self, resource: Resource) -> dict[str, Any]:
+        """Return a declaration with every reference that can be resolved now; the others stay as written."""
+        values = {reference.text: self.value_of(reference) for reference in resource.references}
+
+        def look_up(expression: str) -> str:
+            value = values.get(expression)
+            return f"${{{expression}}}" if value is None else str(value)
+
+        return resource.kind.complete(references.resolve(resource.declared, resource.kind.opaque, look_up))
+
+    def value_of(self, reference: Reference) -> Any:
+        """Return what a reference stands for now; None where that is not known."""
+        if reference.address == references.AWS:
+            aws = self.calls.aws
+            here = {"accountId": self.account, "region": aws.region, "partition": aws.partition}
+            return here.get(reference.member[0])
+        seen = self.seen.get(reference.address)
+        value: Any = seen.body if seen is not None else None
+        for name in reference.member:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
+
+    def secrets_of(self, resource: Resource | None) -> dict[str, SecretReference]:
+        """Return the secret references of a declaration by path."""
+        return self.secrets_in(resource.kind, resource.declared) if resource is not None else {}
+
+    def secrets_in(self, kind: Kind, declared: Mapping[str, Any]) -> dict[str, SecretReference]:
+        """Return the secret references of a declaration of a kind by path, whether it is wanted or not."""
+        found = kind.secret_texts(declared) if kind.secrets else {}
+        parsed = {path_text(path): SecretReference.parse(text) for path, text in found.items()}
+        return {path: reference for path, reference in parsed.items() if reference is not None}
+
+    def versions_of(self, resource: Resource | None) -> dict[str, str]:
+        """Return the current version ids of a declaration's secrets by path, as far as they were asked for."""
+        found = self.secrets_of(resource)
+        return {path: self.secret_versions[ref] for path, ref in found.items() if ref in self.secret_versions}
+
+    def watch(self, address: str) -> Watch[Seen]:
+        """Return the watch that shows a resource: its own, or its parent's for all who stand under it."""
+        item = self.items[address]
+        children, place = item.parent is not None, item.parent or address
+        if (place, children) not in self._watches:
+            poll = self._poll_children if children else self._poll_one
+            on_look = self._counting(place) if children else _ignore
+            self._watches[place, children] = Watch(partial(poll, item.kind, place), self.deadline, on_look)
+        return self._watches[place, children]
+
+    def slots(self, parent: str) -> Slots:
+        """Return the places for operations in flight under a gateway."""
+        return self._slots.setdefault(parent, Slots(OPERATIONS_IN_FLIGHT))
+
+    def own_watch(self, address: str) -> Watch[Seen]:
+        """Return the watch of the things that stand under a resource."""
+        child = next(item.address for item in self.items.values() if item.parent == address)
+        return self.watch(child)
+
+    async def _poll_one(self, kind: Kind, address: str) -> Mapping[str, Seen]:
+        seen = self.seen.get(address)
+        identity = seen.id if seen is not None and seen.id else self.memory(address).id
+        found = await self.observer.look(kind, identity, None) if identity else None
+        return {} if found is None else {self.items[address].name: found}
+
+    async def _poll_children(self, kind: Kind, parent: str) -> Mapping[str, Seen]:
+        seen = self.seen.get(parent)
+        if seen is None or not seen.id:
+            return {}
+        try:
+            return await self.observer.children(kind, seen.id)
+        except CallFailed as failed:
+            if failed.verdict is not Verdict.GONE:
+                raise
+            if self.now() - self.memory(parent).created_at < VISIBLE_WITHIN:
+                return {}
+            # It was there a moment ago; the next run sees what became of it.
+            raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+
+    def _counting(self, parent: str) -> Any:
+        def count(seen: Mapping[str, Seen]) -> None:
+            self.slots(parent).seen({name for name, one in seen.items() if one.moving})
+
+        return count
+
+
+def _ending(item: Item, memory: Memory) -> Mapping[str, Any]:
+    """Return what a deletion says beside the address: as the document has it, else as it was applied last."""
+    return {name: v for name, v in item.declared.items() if name in item.kind.ending} or memory.ending
+
+
+def _ignore(seen: Mapping[str, Seen]) -> None:
+    del seen
+
+
+def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) -> dict[str, Item]:
+    """Return a run's items: what is declared, then what is only remembered. Pure."""
+    items: dict[str, Item] = {}
+    for address, resource in (stack.resources if stack else {}).items():
+        if mode is Mode.SYNCHRONIZE and not _concerns_synchronization(resource):
+            continue
+        keep = None if mode is Mode.REMOVE else resource
+        item = Item(address, resource.kind, resource.name, keep, resource.options, resource.parent)
+        items[address] = item
+        item.declared = resource.declared
+    if mode is not Mode.SYNCHRONIZE:
+        items |= _remembered(memories, items)
+    users, known = _users(stack, memories, items), set(items)
+    # A stack that may have to go back removes nothing before everything else is as declared.
+    last = {a for a, item in items.items() if item.wanted} if stack is not None and stack.goes_back else set()
+    for item in items.values():
+        needs = item.resource.waits_on if item.resource is not None else users.get(item.address, frozenset()) | last
+        item.after = frozenset(needs) & known - {item.address}
+    _break_cycles(items)
+    return items
+
+
+def _remembered(memories: Mapping[str, Memory], declared: Mapping[str, Item]) -> dict[str, Item]:
+    """Return items for what is remembered and not declared any more, with the parents that it stands under."""
+    found: dict[str, Item] = {}
+    for address, memory in memories.items():
+        if address in declared or not memory.exists or not memory.declared_once or memory.kind not in _KIND_OF:
+            continue
+        deletion = Deletion.RETAIN if memory.retain else Deletion.DELETE
+        options = Options(deletion=deletion, deleteEndpoints=memory.delete_endpoints)
+        kind = _KIND_OF[memory.kind]
+        found[address] = Item(address, kind, memory.name, None, options, memory.parent)
+    for item in list(found.values()):
+        parent = item.parent
+        if parent is not None and parent not in declared and parent not in found and item.kind.parent is not None:
+            # Its parent was only looked up, and left the document with it.
+            name = (references.parts(parent) or ("",))[-1]
+            found[parent] = Item(parent, _KIND_OF[item.kind.parent], name, None, Options(existing=True), None)
+    return found
+
+
+def _break_cycles(items: Mapping[str, Item]) -> None:
+    """Let go of waits that go round in a circle, as those of two generations together may."""
+    while True:
+        try:
+            TopologicalSorter({address: item.after for address, item in items.items()}).prepare()
+        except CycleError as error:
+            cycle: list[str] = error.args[1]
+            for needed, user in pairwise(cycle):
+                items[user].after -= {needed}
+        else:
+            return
+
+
+def _concerns_synchronization(resource: Resource) -> bool:
+    """Tell whether a synchronization is about this resource: what synchronizes, and its parents."""
+    kinds = [resource.kind, *(child for child in KINDS if child.parent == resource.kind.section)]
+    return any(kind.operations.synchronize is not None for kind in kinds)
+
+
+def _users(stack: Stack | None, memories: Mapping[str, Memory], items: Mapping[str, Item]) -> dict[str, frozenset[str]]:
+    """Return for each resource those that were applied with a reference to it, or stand under it."""
+    users: dict[str, set[str]] = {}
+    for address, item in items.items():
+        memory = memories.get(address)
+        needs: set[str] = set(memory.waits_on) if memory is not None and memory.waits_on else set()
+        if not needs and not item.wanted and stack is not None and address in stack.resources:
+            needs = set(stack.resources[address].waits_on)
+        for needed in needs | ({item.parent} if item.parent else set()):
+            users.setdefault(needed, set()).add(address)
+    return {address: frozenset(found) for address, found in users.items()}

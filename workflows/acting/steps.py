@@ -1,0 +1,285 @@
+"""Single steps: each marks in the ledger what it is about to do, does it, and remembers what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+from infra import service_model
+from infra.errors import CallFailed, Verdict
+from infra.secrets import Secret, resolve
+from workflows.acting.observe import address_of, ask
+from workflows.acting.remembering import declared_of, hidden_yet, lingering_of, mark, memory_of, present, taken
+from workflows.acting.run import Run
+from workflows.acting.survey import list_children
+from workflows.deciding.decide import Action, Mode, Wish, standing_at
+from workflows.deciding.memory import Memory
+from workflows.deciding.state import Seen
+from workflows.document.compare import either, update_body
+from workflows.document.fingerprint import client_token, digest, fingerprint
+from workflows.document.problems import path_text
+from workflows.document.stack import OWNER_TAG
+from workflows.kinds.kind import Phase
+
+#: Earlier lives whose tokens the service still remembers, that one run works its way past.
+_MOST_WORN_TOKENS = 30
+#: Refusals of a create that leave no doubt: nothing was made.
+_NO_EFFECT = frozenset({Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.QUOTA, Verdict.NOT_YET})
+#: Seconds between two looks at endpoints that are being deleted.
+_ENDPOINT_SECONDS = 2.0
+
+
+async def create(run: Run, wish: Wish) -> None:
+    """Create a resource under a token that any later run derives again, until it has an answer."""
+    memory = run.memory(wish.address)
+    declared = declared_of(wish)
+    identity = digest([declared, run.parent_id(wish.address)])
+    repeats = (memory.pending or {}).get("action") == Action.CREATE and (memory.pending or {}).get("digest") == identity
+    incarnation = memory.incarnation if repeats else memory.incarnation + 1
+    body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
+    noted: dict[str, Any] = {"action": Action.CREATE, "digest": identity, "generation": run.belongs_to}
+    if wish.kind.token:
+        place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
+        body["clientToken"] = noted["token"] = client_token(*place, incarnation, digest(declared))
+    doubts = memory.pending
+    left = replace(hidden_yet(run, memory), refused_since=memory.refused_since, refused_to=memory.refused_to)
+    memory = replace(left, incarnation=incarnation, pending=doubts)
+    await mark(run, wish, memory, noted, versions)
+    try:
+        answer = await _create(run, wish, body)
+    except CallFailed as failed:
+        if failed.verdict in _NO_EFFECT and doubts is None:
+            # It was refused, so nothing of it can turn up later.
+            await run.book.remember(replace(run.memory(wish.address), pending=None))
+        raise
+    if answer is None:
+        return
+    if "status" in wish.kind.response.required_members:
+        # Some answers hold an ARN and nothing else.
+        answer.setdefault("status", "CREATING")
+    seen = Seen(wish.kind, answer[wish.kind.id_member], answer, full=_whole(wish, answer))
+    run.seen[wish.address] = seen
+    # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
+    run.listed.add(wish.address)
+    memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
+    memory = replace(memory, made_in=run.belongs_to, applied=fingerprint(declared))
+    memory = replace(memory, lingering=None, lingers_until=0.0, former_ids=())
+    await run.book.remember(taken(memory, wish, run, seen, versions))
+
+
+async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Send the create. None: the name is taken or the token worn out, and what is there was looked up instead."""
+    try:
+        return await ask(run.calls, wish.kind, wish.kind.operations.create, body)
+    except CallFailed as failed:
+        if failed.verdict not in (Verdict.EXISTS, Verdict.TOKEN_MISMATCH):
+            raise
+        await look_by_name(run, wish)
+        found = run.seen[wish.address]
+        if found is not None and not found.ours and not wish.kind.tagged:
+            await _learn_whose(run, wish, body, found)
+        if found is not None:
+            return None
+        if failed.verdict is Verdict.EXISTS:
+            # Taken, and not shown yet: the next look finds it.
+            raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+        # Nothing bears the name, so the token belongs to an earlier life; the next one gets its own.
+        item = run.items[wish.address]
+        item.worn_tokens += 1
+        if item.worn_tokens > _MOST_WORN_TOKENS:
+            raise
+        await run.book.remember(replace(run.memory(wish.address), pending=None))
+        return None
+
+
+async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: Seen) -> None:
+    """Find out whether what bears the name is ours: known before, or made by a creation that had no answer."""
+    memory = run.memory(wish.address)
+    if found.id in memory.former_ids or await _made_it(run, wish, body, memory):
+        run.seen[wish.address] = replace(found, ours=True)
+        await run.book.remember(replace(memory, id=found.id, arn=found.arn))
+    else:
+        await run.book.remember(replace(memory, pending=None))
+
+
+async def _made_it(run: Run, wish: Wish, body: Mapping[str, Any], memory: Memory) -> bool:
+    """Tell whether a creation of ours that had no answer took effect.
+
+    A repeat under its token is answered with what it made, or refused because the token was used for other parameters.
+    """
+    for token in sorted(memory.doubtful_tokens - {body["clientToken"]}):
+        try:
+            await ask(run.calls, wish.kind, wish.kind.operations.create, {**body, "clientToken": token})
+        except CallFailed as failed:
+            if failed.verdict is Verdict.EXISTS:
+                continue
+            if failed.verdict is not Verdict.TOKEN_MISMATCH:
+                raise
+        return True
+    return False
+
+
+async def look_by_name(run: Run, wish: Wish) -> None:
+    """Find out what bears a resource's name now."""
+    item = run.items[wish.address]
+    if item.parent is not None:
+        await list_children(run, item.parent)
+        return
+    run.observer.forget_lists()
+    memory = replace(run.memory(wish.address), id=None)
+    run.seen[wish.address] = await run.observer.resource(wish.kind, wish.name, memory)
+
+
+async def update(run: Run, wish: Wish) -> None:
+    """Replace a resource's settings: what is declared, with what was never declared and stands there."""
+    memory, seen = memory_of(run, wish), present(run, wish)
+    before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
+    body = update_body(wish.kind, declared_of(wish), seen.body, before)
+    stood = standing_at(wish.kind, declared_of(wish), seen, memory)
+    if "name" in wish.kind.updatable:
+        body["name"] = wish.name
+    body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
+    body, versions = await _with_secrets(run, wish, wish.kind.operations.update, body)
+    await mark(run, wish, memory, {"action": Action.UPDATE}, versions)
+    answer = await ask(run.calls, wish.kind, wish.kind.operations.update, body)
+    run.seen[wish.address] = seen = replace(seen, body=answer, full=_whole(wish, answer))
+    # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
+    # And what an update before it set may be in force again, should this one fail.
+    memory = replace(lingering_of(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
+    memory = replace(memory, sent=fingerprint(declared_of(wish)), stood=stood)
+    await run.book.remember(taken(memory, wish, run, seen, versions))
+
+
+async def tag(run: Run, wish: Wish) -> None:
+    """Set our tag and the declared ones; tags that were declared before and are no more go."""
+    memory, seen = memory_of(run, wish), present(run, wish)
+    adopted = memory.adopted or not seen.ours
+    wanted = {**(declared_of(wish).get("tags") or {}), OWNER_TAG: wish.stack}
+    before = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags}
+    await mark(run, wish, memory, {"action": Action.TAG})
+    service = wish.kind.service
+    await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted}, service=service)
+    stale = sorted(before - set(wanted))
+    if stale:
+        await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
+    run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
+    applied = {**(memory.applied or {}), "tags": fingerprint(declared_of(wish).get("tags") or {})}
+    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=(), adopted=adopted)
+    await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
+
+
+async def disown(run: Run, wish: Wish) -> None:
+    """Take our tag off what a rollback leaves as it is, so that no later document takes it for ours."""
+    seen = present(run, wish)
+    if not (wish.kind.tagged and seen.ours):
+        return
+    try:
+        params = {"resourceArn": seen.arn, "tagKeys": [OWNER_TAG]}
+        await run.calls("UntagResource", params, service=wish.kind.service)
+    except CallFailed as failed:
+        run.warn(wish.address, "kept", f"our tag could not be taken off: {failed.message}")
+
+
+async def delete(run: Run, wish: Wish) -> None:
+    """Delete a resource; that it is gone already is no mistake."""
+    memory, seen = memory_of(run, wish), present(run, wish)
+    memory = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
+    await mark(run, wish, memory, {"action": Action.DELETE})
+    params = address_of(wish.kind, seen.id, run.parent_id(wish.address)) | dict(wish.ending)
+    try:
+        answer = await ask(run.calls, wish.kind, wish.kind.operations.delete, params)
+    except CallFailed as failed:
+        if not await _is_gone(run, wish, seen, failed):
+            raise
+        run.seen[wish.address] = None
+        return
+    run.seen[wish.address] = seen.showing({**answer, "status": answer.get("status") or "DELETING"})
+    if wish.declared is None:
+        # A deletion that belongs to a new creation is counted there.
+        await run.book.remember(replace(run.memory(wish.address).trying(wish.counted_for), refused_since=0.0))
+
+
+async def delete_endpoints(run: Run, wish: Wish) -> None:
+    """Delete the endpoints of a harness's owner, and wait until they are gone: they must go first (service 2.12)."""
+    seen = present(run, wish)
+    if not wish.options.delete_endpoints:
+        return
+    for name in run.unmanaged.get(wish.address, ()):
+        await run.calls("DeleteHarnessEndpoint", {"harnessId": seen.id, "endpointName": name})
+    while run.unmanaged.get(wish.address):
+        run.unmanaged[wish.address] = await run.observer.endpoints(str(seen.id))
+        if run.unmanaged[wish.address]:
+            await run.deadline.sleep(_ENDPOINT_SECONDS, f"the endpoints of {wish.address} to go")
+
+
+async def _is_gone(run: Run, wish: Wish, seen: Seen, failed: CallFailed) -> bool:
+    """Tell whether a refused deletion found nothing; a runtime that is gone may be refused as forbidden (1.1)."""
+    if failed.verdict is Verdict.DENIED and seen.id is not None:
+        return await run.observer.look(wish.kind, seen.id, run.parent_id(wish.address)) is None
+    return failed.verdict is Verdict.GONE
+
+
+async def synchronize(run: Run, wish: Wish) -> None:
+    """Have a target's tools read again: one id a call."""
+    memory, seen = memory_of(run, wish), present(run, wish)
+    await mark(run, wish, memory, {"action": Action.SYNCHRONIZE})
+    params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
+    answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service)
+    body: dict[str, Any] = next(
+        (one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {}
+    )
+    if wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED:
+        memory = memory.trying(wish.counted_for)
+    run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **body})
+    # Whatever time the service shows for it, it was synchronized since our last change.
+    times = wish.synchronizations + 1
+    # What had no answer before is as doubtful as it was: this says nothing of what is in force.
+    doubts = memory.pending if memory.doubtful else None
+    memory = replace(memory, pending=doubts, changed="", synchronized_for=run.counted_for, synchronizations=times)
+    await run.book.remember(memory)
+
+
+def _creatable(run: Run, wish: Wish, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a create's members: what is declared, the name, the parent, our tag."""
+    body = wish.kind.first(declared)
+    body[wish.kind.name_member] = wish.name
+    if wish.kind.parent is not None:
+        body["gatewayIdentifier"] = run.parent_id(wish.address)
+    if wish.kind.tagged:
+        body["tags"] = {**(declared.get("tags") or {}), OWNER_TAG: wish.stack}
+    return body
+
+
+async def _with_secrets(
+    run: Run, wish: Wish, operation: str, body: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Put secrets in at the last moment and check the whole request once more. Returns it and their versions."""
+    secrets: dict[str, Secret] = {}
+    for path, reference in run.secrets_of(run.items[wish.address].resource).items():
+        secrets[path] = await resolve(run.calls, reference)
+        # It may have been rotated since it was compared; what is sent now is what counts from here on.
+        run.secret_versions[reference] = secrets[path].version
+    filled = _fill(body, {path: secret.value for path, secret in secrets.items()}, ())
+    # Ids are the service's own, in whatever form it gives them; only what is declared is checked.
+    declared = wish.kind.declarable.members
+    faults = service_model.input_type(operation, wish.kind.service).faults(filled)
+    wrong = [fault for fault in faults if fault.path[0] in declared]
+    if wrong:
+        text = "; ".join(f"{path_text(fault.path)}: {fault.message}" for fault in wrong)
+        raise CallFailed(operation, Verdict.INVALID, "InvalidAfterResolution", text)
+    return filled, {path: secret.version for path, secret in secrets.items()}
+
+
+def _fill(value: Any, secrets: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _fill(item, secrets, (*path, name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, secrets, (*path, index)) for index, item in enumerate(value)]
+    return secrets.get(path_text(path), value) if secrets else value
+
+
+def _whole(wish: Wish, answer: Mapping[str, Any]) -> bool:
+    """Tell whether an answer shows all that a read would show of what is declared."""
+    shown = {wish.kind.shown_as.get(name, name) for name, value in declared_of(wish).items() if value}
+    readable = set(getattr(wish.kind.response, "members", {}))
+    return set(wish.kind.response.required_members) | (shown & readable) <= set(answer)

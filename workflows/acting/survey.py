@@ -1,0 +1,99 @@
+"""Observing everything that a run is about, side by side, before anything is decided."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from infra.errors import CallFailed, OutOfTime
+from infra.secrets import SecretReference, version_of
+from infra.tasks import together
+from workflows.acting.run import Run
+from workflows.deciding.decide import Mode
+from workflows.deciding.state import Seen
+from workflows.kinds import Kind, children
+
+
+async def survey(run: Run) -> None:
+    """Fill in what is seen of every item, and the current versions of the secrets of those that exist."""
+    top = [address for address, item in run.items.items() if item.parent is None]
+    jobs: list[Callable[[], Any]] = [partial(_top, run, address) for address in top]
+    await together(jobs)
+    await together([partial(_secret_version, run, reference) for reference in _secrets_to_compare(run)])
+
+
+async def _top(run: Run, address: str) -> None:
+    """Look a resource up, and what stands under it. What AWS refuses or is slow with stops this resource alone."""
+    item = run.items[address]
+    try:
+        seen = await run.observer.resource(item.kind, item.name, run.memory(address))
+        if seen is not None and run.back_to is not None and not item.wanted:
+            # A rollback is about to delete it.
+            seen = await run.observer.proven(seen)
+        run.seen[address] = seen
+        if children(item.kind) and run.seen[address] is not None:
+            await list_children(run, address)
+    except (CallFailed, OutOfTime) as failed:
+        run.obstacles[address] = failed
+
+
+async def list_children(run: Run, parent: str) -> None:
+    """See what stands under a resource: by the watch that will also wait for it, where anything is declared there."""
+    if not any(item.parent == parent for item in run.items.values()):
+        if not run.items[parent].wanted:
+            await list_inside(run, parent)
+        return
+    take_children(run, parent, dict(await run.own_watch(parent).look()))
+
+
+async def list_inside(run: Run, address: str) -> None:
+    """Find out what stands inside a resource that is to go: targets, or a harness's endpoints beside its own."""
+    item, seen = run.items[address], run.seen.get(address)
+    if seen is None or seen.id is None:
+        run.unmanaged[address] = ()
+    elif item.kind.endpoints:
+        run.unmanaged[address] = await run.observer.endpoints(seen.id)
+    elif any(one.parent == address for one in run.items.values()):
+        await list_children(run, address)
+    else:
+        for kind in children(item.kind):
+            run.unmanaged[address] = tuple(sorted(await run.observer.children(kind, seen.id)))
+
+
+def holds_something(kind: Kind) -> bool:
+    """Tell whether things may stand inside resources of a kind that nobody declared."""
+    return kind.endpoints or bool(children(kind))
+
+
+def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
+    """Match what stands under a resource with what is declared or remembered there; the rest is not managed."""
+    by_id = {seen.id: seen for seen in found.values()}
+    mine = [item for item in run.items.values() if item.parent == parent and not item.released]
+    ours = not run.items[parent].options.existing
+    known = set()
+    for item in mine:
+        memory = run.memory(item.address)
+        seen = by_id.get(memory.id) or found.get(item.name)
+        if seen is not None:
+            known.add(seen.id)
+            seen = replace(seen, ours=ours or seen.id == memory.id)
+        run.seen[item.address] = seen
+    run.listed.add(parent)
+    run.unmanaged[parent] = tuple(sorted(name for name, seen in found.items() if seen.id not in known))
+
+
+def _secrets_to_compare(run: Run) -> set[SecretReference]:
+    """Return the secrets of resources that exist, shown yet or not, and are ours to change."""
+    if run.mode is not Mode.PROVISION:
+        return set()
+    mine = [item for item in run.items.values() if item.wanted and not item.options.existing]
+    there = [one for one in mine if run.seen.get(one.address) is not None or run.memory(one.address).exists]
+    return {reference for item in there for reference in run.secrets_of(item.resource).values()}
+
+
+async def _secret_version(run: Run, reference: SecretReference) -> None:
+    try:
+        run.secret_versions[reference] = await version_of(run.calls, reference)
+    except (CallFailed, OutOfTime) as failed:
+        users = (item for item in run.items.values() if reference in run.secrets_of(item.resource).values())
+        run.obstacles |= {item.address: failed for item in users}

@@ -1,0 +1,112 @@
+"""Waiting for the service: through shared watches, with what a poll shows kept as what is seen."""
+
+from dataclasses import replace
+
+import anyio
+
+from workflows.acting import remembering, steps
+from workflows.acting.run import Item, Run
+from workflows.deciding.decide import VISIBLE_WITHIN
+from workflows.deciding.memory import Memory
+from workflows.deciding.state import Seen, earlier, time_text
+from workflows.kinds.kind import Phase
+
+#: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
+_STALE = 10.0
+#: Seconds between two looks for something that may have been created and has no id yet.
+_ASK_BY_NAME = 5.0
+
+
+async def settle_down(run: Run, item: Item, began: float, sort: str = "") -> None:
+    """Wait while an operation is under way, so that its place is held until then."""
+    seen = run.seen.get(item.address)
+    if seen is not None and seen.moving:
+        run.tell(item.address, str(seen.status))
+        await _wait_for(run, item, sort or str(seen.status), began)
+
+
+async def wait(run: Run, item: Item, why: str) -> None:
+    """Wait for something that this run did not begin, or for reads to show what was made."""
+    run.tell(item.address, "WAIT", why)
+    seen = run.seen.get(item.address)
+    memory = run.memory(item.address)
+    if seen is not None:
+        await _wait_for(run, item, str(seen.status), anyio.current_time(), since=_since(run, memory))
+        return
+    if memory.id is None:
+        await run.deadline.sleep(_ASK_BY_NAME, f"a creation of {item.address} to show")
+        await steps.look_by_name(run, run.wish(item.address))
+        return
+    left = VISIBLE_WITHIN - (run.now() - memory.created_at)
+    with anyio.move_on_after(max(0.0, left)):
+        await _wait_for(run, item, "VISIBLE", anyio.current_time(), appears=True)
+    if run.seen.get(item.address) is None:
+        await remembering.forget(run, run.wish(item.address), hidden=True)
+
+
+def _since(run: Run, memory: Memory) -> float:
+    """Return when an earlier run began what goes on, on the loop's clock, so that looks grow rarer over runs too."""
+    changed = max(memory.created_at, float(memory.changed or 0))
+    return anyio.current_time() - max(0.0, run.now() - changed) if changed else anyio.current_time()
+
+
+async def _wait_for(
+    run: Run, item: Item, sort: str, began: float, *, appears: bool = False, since: float | None = None
+) -> None:
+    """Wait until a poll shows the end of an operation, and keep what it shows.
+
+    `began` is when this run began to wait, `since` when the operation itself began.
+    """
+    before = run.seen.get(item.address)
+    leaving = before is not None and before.status == "DELETING"
+
+    def done(seen: Seen | None) -> bool:
+        if seen is None:
+            # Just created and not shown yet is not gone.
+            fresh = run.now() - run.memory(item.address).created_at < VISIBLE_WITHIN
+            return not appears and (leaving or not fresh)
+        if appears:
+            return True
+        if leaving and _another(before, seen):
+            return True
+        if leaving and anyio.current_time() - began < _STALE:
+            return False
+        lagging = before is not None and earlier(seen.updated, before.updated)
+        stale = lagging and anyio.current_time() - began < VISIBLE_WITHIN
+        return not seen.moving and not stale
+
+    shown = await run.watch(item.address).until(
+        item.name, f"{item.kind.section} {sort}", began if since is None else since, done
+    )
+    if shown is None or before is None:
+        run.seen[item.address] = shown
+    elif leaving and _another(before, shown):
+        # Ours is gone; whose this one is, is asked when it is looked up by its name.
+        run.seen[item.address] = None
+    elif shown.full:
+        run.seen[item.address] = replace(before, body=shown.body, full=True)
+    else:
+        body = {name: value for name, value in before.body.items() if name not in item.kind.reason_members}
+        body.pop("authorizationData", None)
+        # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
+        full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
+        run.seen[item.address] = replace(before, body={**body, **shown.body}, full=full)
+
+
+def _another(before: Seen | None, seen: Seen) -> bool:
+    """Tell whether what bears a name that is an id was made after what bore it before."""
+    member = seen.kind.created_member
+    if before is None or seen.kind.id_member != "name" or not (before.body.get(member) and seen.body.get(member)):
+        return False
+    return time_text(before.body[member]) != time_text(seen.body[member])
+
+
+async def look(run: Run, item: Item) -> None:
+    """Read a resource whole."""
+    seen = run.seen.get(item.address)
+    identity = seen.id if seen is not None else run.memory(item.address).id
+    parent = run.parent_id(item.address)
+    found = await run.observer.look(item.kind, identity, parent) if identity else None
+    if found is not None and seen is not None:
+        found = replace(seen, body=found.body, full=True)
+    run.seen[item.address] = found

@@ -1,0 +1,387 @@
+"""What to do next with one resource: a pure function of what is wanted, what is seen and what is remembered.
+
+It is asked again after every step, so a run holds no plan that the world could make untrue; the plan that people
+see is its first answer for each resource.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from infra.service_model import Path
+from workflows.deciding import failures
+from workflows.deciding.failures import Failure
+from workflows.deciding.memory import Memory
+from workflows.deciding.state import Seen, earlier, time_text
+from workflows.document.compare import differing, frozen, shown_at, value_at
+from workflows.document.fingerprint import canonical, digest, fingerprint
+from workflows.document.problems import path_text
+from workflows.document.stack import OWNER_TAG, Deletion, Options
+from workflows.kinds import Kind
+from workflows.kinds.gateway_target import refuses_synchronization
+from workflows.kinds.kind import Phase, Remedy
+
+#: Creates, updates and deletes of one resource for one request.
+TRIES = 3
+#: After an answered create, reads may not show the resource for this many seconds (reliability R18).
+VISIBLE_WITHIN = 90.0
+#: A create without an answer may take effect for this many seconds, and be visible as long after it.
+ARRIVES_WITHIN = 60.0
+
+
+class Action(StrEnum):
+    """What a decision does. The last five change nothing at the service."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    TAG = "TAG"
+    REPLACE = "REPLACE"
+    DELETE = "DELETE"
+    SYNCHRONIZE = "SYNCHRONIZE"
+    LOOK = "LOOK"
+    WAIT = "WAIT"
+    CONSENT = "CONSENT"
+    FAIL = "FAIL"
+    NONE = "NONE"
+    #: Only for what is to go: it is gone, or stays on purpose.
+    GONE = "GONE"
+    KEEP = "KEEP"
+
+
+CHANGES = frozenset({
+    Action.CREATE, Action.UPDATE, Action.TAG, Action.REPLACE, Action.DELETE, Action.SYNCHRONIZE,
+})  # fmt: skip
+
+
+class Mode(StrEnum):
+    """What a request asks for."""
+
+    PROVISION = "PROVISION"
+    REMOVE = "REMOVE"
+    SYNCHRONIZE = "SYNCHRONIZE"
+
+
+class Birth(StrEnum):
+    """When a resource was made, as a rollback sees it."""
+
+    #: Not by this stack, or nobody can tell.
+    OTHERS = "OTHERS"
+    #: No later than what is gone back to.
+    BEFORE = "BEFORE"
+    SINCE = "SINCE"
+    #: In the very generation that is undone.
+    NOW = "NOW"
+
+
+#: What a rollback may undo.
+UNDONE = frozenset({Birth.SINCE, Birth.NOW})
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of one resource. `declared` is resolved but for its secrets; None: it shall not exist."""
+
+    address: str
+    kind: Kind
+    name: str
+    declared: Mapping[str, Any] | None
+    options: Options
+    mode: Mode
+    #: What tries are counted for: the request, with a word of its own for its rollback.
+    counted_for: str
+    stack: str = ""
+    #: Whether its removal, when it left the document, needs the request's leave, and whether it has it.
+    needs_allow: bool = False
+    allowed: bool = False
+    #: In a rollback: when the resource was made.
+    birth: Birth | None = None
+    #: How often this resource was synchronized in this run already.
+    synchronizations: int = 0
+    secret_versions: Mapping[str, str] | None = None
+    unmanaged: tuple[str, ...] = ()
+    #: What stands inside it, is known, and would not go with it.
+    staying: tuple[str, ...] = ()
+    #: Paths that an update of this run left as they were: the service's own form, not a drift.
+    tolerated: tuple[str, ...] = ()
+    #: Members of the delete request, as they are or were declared.
+    ending: Mapping[str, Any] = field(default_factory=dict)
+    now: float = 0.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, why, and for an update the paths that differ."""
+
+    action: Action
+    reason: str
+    paths: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+def decide(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
+    """Return the next step for a resource."""
+    if wish.declared is None:
+        return _leave(wish, seen, memory)
+    if seen is None:
+        return _absent(wish, memory)
+    if not seen.ours and not wish.options.existing and not wish.options.adopt:
+        if memory.in_doubt_since is not None and wish.kind.token and not wish.kind.tagged:
+            return Decision(Action.CREATE, "repeated, to learn whether what bears its name is ours")
+        identity = seen.arn or seen.id or wish.name
+        failure = failures.name_taken(wish.address, wish.kind.noun, wish.name, identity)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if seen.moving:
+        return Decision(Action.WAIT, f"{seen.status}")
+    if seen.meaning.phase is Phase.AWAITING_CONSENT:
+        return _consent(seen)
+    if wish.options.existing:
+        return Decision(Action.NONE, "only looked up")
+    if wish.mode is Mode.SYNCHRONIZE:
+        return _synchronize(wish, seen)
+    if seen.meaning.phase is Phase.FAILED:
+        return _mend(wish, seen, memory)
+    return _settled(wish, seen, memory)
+
+
+def _absent(wish: Wish, memory: Memory) -> Decision:
+    if wish.options.existing or wish.mode is Mode.SYNCHRONIZE:
+        failure = failures.missing(wish.address, wish.kind.noun, wish.name)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN:
+        return Decision(Action.WAIT, "created; reads do not show it yet")
+    if memory.tries(wish.counted_for) >= TRIES and memory.pending is None:
+        failure = failures.of_status(wish.address, "FAILED", memory.last_reason, TRIES)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    return Decision(Action.CREATE, "it was deleted by others" if memory.id else "it does not exist")
+
+
+def _consent(seen: Seen) -> Decision:
+    if not seen.body.get("authorizationData") and not seen.full:
+        return Decision(Action.LOOK, "for the authorization URL")
+    return Decision(Action.CONSENT, f"{seen.status}: a person must consent")
+
+
+def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+    """Answer a failed status with its remedy, three times for a request."""
+    if not seen.full:
+        return Decision(Action.LOOK, "for the reason of the failure")
+    tries, remedy = memory.tries(wish.counted_for), seen.meaning.remedy
+    if tries >= TRIES:
+        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, tries)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    reason = f"{seen.status}: {seen.reasons or 'no reason given'}"
+    if remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN):
+        return _go_on(wish, seen, memory, reason)
+    if not (_free(wish, memory) or _just_made(seen, memory)):
+        failure = failures.not_ours_to_delete(wish.address, wish.kind.noun, str(seen.status), seen.reasons)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if wish.unmanaged or wish.staying:
+        return _holds_others(wish)
+    return Decision(Action.REPLACE, reason)
+
+
+def _go_on(wish: Wish, seen: Seen, memory: Memory, reason: str) -> Decision:
+    """Repeat what failed, or do what the declaration needs by now: that may be what mends it."""
+    declared = wish.declared or {}
+    found = _differences(wish.kind, declared, seen, memory)
+    fixed = tuple(frozen(wish.kind, declared, seen.body, found))
+    if fixed:
+        return _replace(wish, fixed, memory)
+    repeats = seen.meaning.remedy is Remedy.SYNCHRONIZE_AGAIN and not found
+    if repeats and refuses_synchronization(declared) is None:
+        return Decision(Action.SYNCHRONIZE, reason)
+    return Decision(Action.UPDATE, reason, tuple(sorted(path_text(path) for path in found)))
+
+
+def _free(wish: Wish, memory: Memory) -> bool:
+    """Tell whether a resource may be deleted to be made anew: asked for, or of a kind and a history that allow it."""
+    ours = memory.incarnation > 0 or memory.ever_ready
+    return wish.allowed or (wish.kind.replaceable and ours)
+
+
+def _just_made(seen: Seen, memory: Memory) -> bool:
+    """Tell whether what failed is a creation of ours that never was READY, so that nobody can depend on it."""
+    mine = memory.id == seen.id or memory.in_doubt_since is not None
+    return mine and memory.incarnation > 0 and not memory.ever_ready and seen.meaning.remedy is Remedy.CREATE_AGAIN
+
+
+def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+    """Compare a settled resource with its declaration."""
+    declared = wish.declared or {}
+    adopting = not seen.ours and wish.kind.tagged
+    paths: list[str] = []
+    if adopting or not _as_last_seen(declared, seen, memory):
+        if not seen.full:
+            return Decision(Action.LOOK, "changed since it was last seen")
+        found = _differences(wish.kind, declared, seen, memory)
+        fixed = tuple(frozen(wish.kind, declared, seen.body, found))
+        if fixed:
+            return _replace(wish, fixed, memory)
+        paths = sorted(path_text(path) for path in found if not _stayed(wish.kind, declared, seen, memory, path))
+        if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
+            paths.append("name")
+        paths = [path for path in paths if path not in wish.tolerated]
+    tags = ("tags",) if adopting or _tags_differ(wish, seen, memory) else ()
+    if adopting:
+        return Decision(Action.TAG, "adopted on purpose", (*tags, *paths))
+    if paths:
+        return Decision(Action.UPDATE, "differs from what is declared", (*paths, *tags))
+    rotated = rotated_secrets(wish, memory)
+    if rotated:
+        return Decision(Action.UPDATE, "the secret was rotated", rotated) if seen.full else _look_for_update()
+    if tags:
+        return Decision(Action.TAG, "tags differ", tags)
+    return _synchronized(wish, seen, memory)
+
+
+def _replace(wish: Wish, fixed: tuple[str, ...], memory: Memory) -> Decision:
+    """Make a resource anew, where that is free or was allowed, and nothing inside it stays."""
+    if _free(wish, memory):
+        if wish.unmanaged or wish.staying:
+            return _holds_others(wish)
+        return Decision(Action.REPLACE, f"{', '.join(fixed)} cannot be changed in place", fixed)
+    failure = failures.fixed(wish.address, ", ".join(fixed), wish.kind.noun)
+    return Decision(Action.FAIL, failure.message, fixed, failure)
+
+
+def _holds_others(wish: Wish) -> Decision:
+    """Leave a resource alone that holds what this stack does not manage."""
+    names = tuple(sorted({*wish.unmanaged, *wish.staying}))
+    failure = failures.unmanaged(wish.address, names, endpoints=wish.kind.endpoints)
+    return Decision(Action.FAIL, failure.message, failure=failure)
+
+
+def _differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> set[Path]:
+    """Compare with every declaration that may be in force: what an unanswered call added must not linger."""
+    before: list[Mapping[str, Any] | None] = [*memory.may_be_in_force] or [None]
+    return {path for one in before for path in differing(kind, declared, seen.body, one)}
+
+
+def standing_at(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> dict[str, str]:
+    """Return digests of what is shown where members are to go that left the document, by path."""
+    found = _differences(kind, declared, seen, memory)
+    return {path_text(one): _shown(kind, seen, one) for one in found if value_at(declared, one) is None}
+
+
+def _stayed(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory, path: Path) -> bool:
+    """Tell whether the service took an update that was to clear a member, and shows there what it showed before.
+
+    That is its own form then. A further update would change nothing, and may ask people to consent again.
+    """
+    taken = memory.sent is not None and canonical(fingerprint(declared)) == canonical(memory.sent)
+    if not taken or earlier(seen.updated, memory.changed):
+        return False
+    return memory.stood.get(path_text(path)) == _shown(kind, seen, path)
+
+
+def _shown(kind: Kind, seen: Seen, path: Path) -> str:
+    return digest([fingerprint(shown_at(kind, seen.body, path))])
+
+
+def _look_for_update() -> Decision:
+    return Decision(Action.LOOK, "for what an update must carry over")
+
+
+def _as_last_seen(declared: Mapping[str, Any], seen: Seen, memory: Memory) -> bool:
+    """Tell whether neither the declaration nor the resource changed since both were last found to agree."""
+    applied = memory.applied if memory.sent is None and not memory.doubtful else None
+    same = applied is not None and canonical(fingerprint(declared)) == canonical(applied)
+    return same and bool(seen.updated) and seen.updated == memory.seen_updated
+
+
+def rotated_secrets(wish: Wish, memory: Memory) -> tuple[str, ...]:
+    """Return the paths of secrets whose version is another than the one last applied."""
+    known = [memory.secret_versions, *(one["versions"] for one in memory.doubtful)]
+    now = {path: version for path, version in (wish.secret_versions or {}).items() if version}
+    return tuple(path for path, version in now.items() if any(one.get(path, version) != version for one in known))
+
+
+def _tags_differ(wish: Wish, seen: Seen, memory: Memory) -> bool:
+    if not wish.kind.tagged:
+        return False
+    wanted = dict((wish.declared or {}).get("tags") or {})
+    certain = [memory.applied] if memory.applied is not None else []
+    before = [one.get("tags") or {} for one in (*certain, *(doubt["declared"] for doubt in memory.doubtful))]
+    if set(memory.stale_tags) - set(wanted):
+        return True
+    if seen.tags is None and not before:
+        # An update sends no tags, so that what a creation without an answer set, or did not, is as unknown after it.
+        # What was only taken note of is as it stands.
+        return bool(wanted) and memory.incarnation > 0
+    if seen.tags is None:
+        return any(canonical(fingerprint(wanted)) != canonical(one) for one in before)
+    there = dict(seen.tags)
+    stale = {key for one in before for key in one if key in there} - set(wanted)
+    return bool(stale) or there.get(OWNER_TAG) != wish.stack or any(there.get(k) != v for k, v in wanted.items())
+
+
+def _synchronized(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+    """Create and update synchronize by themselves; a time that lags behind our last change says that they did not."""
+    operation = wish.kind.operations.synchronize
+    if operation is None or wish.synchronizations or refuses_synchronization(wish.declared or {}) is not None:
+        return Decision(Action.NONE, "as declared")
+    last = seen.body.get("lastSynchronizedAt")
+    if last is not None and memory.changed and earlier(time_text(last), memory.changed):
+        return Decision(Action.SYNCHRONIZE, "not synchronized since its last change")
+    return Decision(Action.NONE, "as declared")
+
+
+def _synchronize(wish: Wish, seen: Seen) -> Decision:
+    """Only synchronize; what the service would refuse is skipped with its reason."""
+    if wish.kind.operations.synchronize is None:
+        return Decision(Action.NONE, "nothing to synchronize")
+    refused = refuses_synchronization(wish.declared or {})
+    if refused is not None:
+        return Decision(Action.NONE, f"skipped: {refused}")
+    failing = seen.meaning.phase is Phase.FAILED
+    if failing and seen.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
+        return Decision(Action.NONE, f"skipped: it is {seen.status}; apply the stack first")
+    if failing and wish.synchronizations >= TRIES:
+        if not seen.full:
+            return Decision(Action.LOOK, "for the reason of the failure")
+        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, wish.synchronizations)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if wish.synchronizations and not failing:
+        return Decision(Action.NONE, "synchronized")
+    return Decision(Action.SYNCHRONIZE, "asked for")
+
+
+def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
+    """Decide about what is not, or no longer, declared."""
+    if seen is None:
+        since = memory.created_at if memory.id is not None else memory.in_doubt_since
+        within = VISIBLE_WITHIN if memory.id is not None else ARRIVES_WITHIN + VISIBLE_WITHIN
+        if since is not None and wish.now - since < within:
+            return Decision(Action.WAIT, "created; reads do not show it yet")
+        return Decision(Action.GONE, "it does not exist")
+    if not seen.ours and memory.in_doubt_since is not None and wish.kind.token and not wish.options.existing:
+        failure = failures.in_doubt(wish.address, wish.kind.noun, wish.name)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    staying = _stays(wish, seen)
+    if staying is not None:
+        return staying
+    if seen.moving:
+        return Decision(Action.WAIT, f"{seen.status}")
+    if seen.meaning.phase is Phase.AWAITING_CONSENT:
+        return _consent(seen)
+    if wish.unmanaged:
+        return _holds_others(wish)
+    if memory.tries(wish.counted_for) >= TRIES:
+        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, TRIES)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    return Decision(Action.DELETE, "not declared any more" if wish.mode is Mode.PROVISION else "asked for")
+
+
+def _stays(wish: Wish, seen: Seen) -> Decision | None:
+    """Say why something stays that is not declared; None where it is to go."""
+    if not seen.ours or wish.options.existing:
+        return Decision(Action.KEEP, "not this stack's: left untouched")
+    if wish.options.deletion is Deletion.RETAIN and wish.birth is not Birth.NOW:
+        return Decision(Action.KEEP, "retained as declared")
+    undoing = wish.birth is not None
+    if undoing and wish.birth not in UNDONE and not (wish.mode is Mode.PROVISION and wish.needs_allow):
+        return Decision(Action.KEEP, "not made by what is undone, and its earlier state is not known: left as it is")
+    if wish.mode is Mode.PROVISION and wish.needs_allow and not wish.allowed:
+        return Decision(Action.KEEP, "left the document; it is removed only when the request allows its address")
+    return None

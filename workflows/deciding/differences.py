@@ -1,0 +1,79 @@
+"""Differences as people see them: path by path, what stands there and what is declared, secrets masked. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workflows.deciding.decide import Wish
+from workflows.deciding.memory import Memory
+from workflows.deciding.state import Seen
+from workflows.document.problems import parse_path
+from workflows.document.stack import OWNER_TAG
+from workflows.kinds import Kind
+from workflows.kinds.kind import MASKED, at
+
+_SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
+_MASKED = "(masked)"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that differs. `old` is None where nothing stands there, `new` where nothing is declared."""
+
+    path: str
+    old: Any
+    new: Any
+
+    def shown(self, address: str) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {"path": f"{address}.{self.path}", "old": self.old, "new": self.new}
+
+
+def changes(wish: Wish, seen: Seen | None, memory: Memory, paths: Iterable[str]) -> tuple[Change, ...]:
+    """Return what differs at the paths of a decision."""
+    return tuple(_change(wish, seen, memory, path) for path in paths)
+
+
+def _change(wish: Wish, seen: Seen | None, memory: Memory, path: str) -> Change:
+    names, declared = parse_path(path), wish.declared or {}
+    if any(name in wish.kind.secrets for name in names):
+        return Change(path, _SECRET, _SECRET)
+    if names == ("tags",):
+        known = seen is not None and seen.tags is not None
+        mine = {OWNER_TAG: wish.stack} if known else {}
+        return Change(path, _tags_there(seen, memory), {**(declared.get("tags") or {}), **mine})
+    body = seen.body if seen is not None else {}
+    if names == (wish.kind.name_member,):
+        return Change(path, body.get(wish.kind.name_member), wish.name)
+    if any(name in MASKED for name in names):
+        return Change(path, _MASKED, _MASKED)
+    return Change(path, _masked(_shown(wish.kind, body, names)), _masked(_inside(declared, names)))
+
+
+def _tags_there(seen: Seen | None, memory: Memory) -> Any:
+    if seen is not None and seen.tags is not None:
+        return dict(seen.tags)
+    return dict((memory.applied or {}).get("tags") or {})
+
+
+def _shown(kind: Kind, body: Mapping[str, Any], names: tuple[str | int, ...]) -> Any:
+    top = str(names[0])
+    return _inside(at(body, kind.shown_as.get(top, top)), names[1:])
+
+
+def _inside(value: Any, names: Iterable[str | int]) -> Any:
+    for name in names:
+        if isinstance(value, Mapping):
+            value = value.get(name)
+        elif isinstance(value, list) and isinstance(name, int) and name < len(value):
+            value = value[name]
+        else:
+            return None
+    return value
+
+
+def _masked(value: Any) -> Any:
+    """Return a copy in which credentials that may stand in a value are masked."""
+    if isinstance(value, Mapping):
+        return {name: _MASKED if name in MASKED else _masked(item) for name, item in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list) else value

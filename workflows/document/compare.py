@@ -1,0 +1,281 @@
+"""Comparing what is declared with what stands there, and composing the body of an update. Pure.
+
+The service adds members, fills defaults, reorders sets and leaves some members out when read. So only what is
+declared is compared; what was declared once and then removed is seen through what was last applied.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from infra import service_model
+from infra.service_model import Path
+from workflows.document.fingerprint import canonical, fingerprint
+from workflows.document.problems import path_text
+from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, Kind, at
+
+
+class _Before(Enum):
+    """What is known of a member's last applied value, beside the value itself."""
+
+    UNKNOWN = "nothing is remembered"
+    ABSENT = "it was not declared"
+
+
+def differing(
+    kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
+) -> Iterator[Path]:
+    """Yield the paths at which a resource is not as declared.
+
+    `declared` is resolved but for its secrets, which stand as references; `seen` is what Get answered; `applied` is
+    the fingerprint of the declaration that was last sent (None when nothing is remembered). Tags are compared
+    elsewhere.
+    """
+    elsewhere = {"tags", *kind.ending}
+    shown_as = {n: kind.shown_as.get(n, n) for n in {*declared, *(applied or {})} - elsewhere}
+    shapes = {name: service_model.shape_at(kind.response, other.split(".")) for name, other in shown_as.items()}
+    shown = {name: at(seen, other) for name, other in shown_as.items()}
+    wanted = {name: value for name, value in declared.items() if name not in elsewhere}
+    before = _Before.UNKNOWN if applied is None else {n: v for n, v in applied.items() if n not in elsewhere}
+    found = _Comparison(kind).members((), wanted, shapes, shown, before)
+    return (path for path in found if path_text(path) not in kind.ignored)
+
+
+def value_at(value: Any, path: Path) -> Any:
+    """Return the value at a path; None where anything on the way is missing."""
+    for part in path:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def shown_at(kind: Kind, seen: Mapping[str, Any], path: Path) -> Any:
+    """Return what a read showed at the path of a declaration; None where it showed nothing."""
+    return value_at(at(seen, kind.shown_as.get(str(path[0]), str(path[0]))), path[1:])
+
+
+def frozen(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]) -> list[str]:
+    """Return the members among those that differ which only a new resource can have.
+
+    They are what the kind's table fixes, what no update takes, and what a PATCH cannot clear.
+    """
+    named = {member for member, changed in kind.fixed.items() if changed(declared, seen)}
+    return sorted(named | {path_text(path) for path in paths if not _within_reach(kind, declared, path)})
+
+
+def _within_reach(kind: Kind, declared: Any, path: Path) -> bool:
+    """Tell whether an update can make a member what is declared."""
+    shape: Shape | None = kind.updatable.get(str(path[0]))
+    clears, value = not kind.patch, declared.get(path[0])
+    for name in path[1:]:
+        clears = clears or (shape is not None and service_model.wrapped(shape) is not None) or not _patches(shape)
+        shape = _inside(shape, name)
+        value = value.get(name) if isinstance(value, Mapping) else value
+    if shape is None:
+        return False
+    can_be_emptied = isinstance(shape, ListShape | MapShape) and not shape.metadata.get("min")
+    can_be_emptied = can_be_emptied and path[-1] not in kind.empty_is_none
+    return value is not None or clears or can_be_emptied or service_model.wrapped(shape) is not None
+
+
+def _patches(shape: Shape | None) -> bool:
+    """Tell whether a member of a PATCH is itself a set of things that are kept unless named."""
+    return any(service_model.wrapped(member) is not None for member in getattr(shape, "members", {}).values())
+
+
+def _inside(shape: Shape | None, name: str | int) -> Shape | None:
+    if shape is None or service_model.is_document(shape):
+        return shape
+    shape = service_model.wrapped(shape) or shape
+    if isinstance(name, int):
+        return shape.member if isinstance(shape, ListShape) else None
+    return service_model.shape_at(shape, [name])
+
+
+def either(one: Any, other: Any) -> Any:
+    """Return a fingerprint that has every member that one or the other has."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return other if one is None else one
+    return {name: either(one.get(name), other.get(name)) for name in {**one, **other}}
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether a value says as little as an absent one."""
+    return value is None or (isinstance(value, list | Mapping) and not value)
+
+
+class _Comparison:
+    """Compares member by member along the shape of the response."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
+    def members(
+        self,
+        path: Path,
+        value: Mapping[str, Any],
+        shapes: Mapping[str, Shape | None],
+        seen: Mapping[str, Any],
+        before: Any,
+    ) -> Iterator[Path]:
+        """Yield where declared members are not as they stand there, and where undeclared ones linger."""
+        known = before if isinstance(before, Mapping) else {}
+        otherwise = _Before.UNKNOWN if before is _Before.UNKNOWN else _Before.ABSENT
+        for name, item in value.items():
+            yield from self._member((*path, name), item, shapes.get(name), seen.get(name), known.get(name, otherwise))
+        for name in set(known) - set(value) - self._kind.secrets:
+            # A member that reads do not show may still stand there; one that they leave out does not.
+            if shapes.get(name) is None or not is_empty(seen.get(name)):
+                yield (*path, name)
+
+    def _member(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
+        name = path[-1]
+        says_nothing = is_empty(value) or value is False
+        unreadable = shape is None or name in self._kind.secrets or (seen is None and name in self._kind.left_out)
+        if unreadable:
+            if before is not _Before.UNKNOWN and canonical(fingerprint(value)) != canonical(before):
+                yield path
+        elif is_empty(seen):
+            if not says_nothing:
+                yield path
+        else:
+            yield from self._value(path, value, shape, seen, before)
+
+    def _value(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
+        if isinstance(shape, StructureShape) and not service_model.is_document(shape):
+            if _another_arm(shape, value, seen):
+                yield path
+            elif isinstance(value, Mapping) and isinstance(seen, Mapping):
+                yield from self.members(path, value, shape.members, seen, before)
+            else:
+                yield path
+        elif isinstance(shape, ListShape):
+            yield from self._list(path, value, shape, seen, before)
+        elif isinstance(shape, MapShape) and isinstance(value, Mapping) and isinstance(seen, Mapping):
+            yield from self._map(path, value, shape, seen, before)
+        elif canonical(_plain(value)) != canonical(_plain(seen)) and not _masked(seen):
+            yield path
+
+    def _map(
+        self, path: Path, value: Mapping[str, Any], shape: MapShape, seen: Mapping[str, Any], before: Any
+    ) -> Iterator[Path]:
+        """A map is declared whole: other keys are as much of a difference as other values."""
+        if set(value) != set(seen):
+            yield path
+            return
+        known = before if isinstance(before, Mapping) else {}
+        for name, item in value.items():
+            was = known.get(name, _Before.UNKNOWN)
+            if any(self._value((*path, name), item, shape.value, seen[name], was)):
+                yield path
+                return
+
+    def _list(self, path: Path, value: Any, shape: ListShape, seen: Any, before: Any) -> Iterator[Path]:
+        if path[-1] in SETS:
+            if _as_set(value) != _as_set(seen):
+                yield path
+        elif not isinstance(value, list) or not isinstance(seen, list) or len(value) != len(seen):
+            yield path
+        else:
+            aligned = isinstance(before, list) and len(before) == len(value)
+            unknown = [_Before.UNKNOWN] * len(value)
+            for index, (item, other, was) in enumerate(zip(value, seen, before if aligned else unknown, strict=True)):
+                yield from self._value((*path, index), item, shape.member, other, was)
+
+
+def _another_arm(shape: Shape, value: Any, seen: Any) -> bool:
+    """Tell whether another arm of a union stands there; an arm says something also when it holds nothing."""
+    both = isinstance(value, Mapping) and isinstance(seen, Mapping) and bool(value) and bool(seen)
+    return both and service_model.is_union(shape) and not set(value) & set(seen)
+
+
+def _as_set(items: Any) -> set[str]:
+    listed = items if isinstance(items, list) else []
+    added = {item for item in listed if isinstance(item, str) and item.lower() in ADDED_BY_SERVICE}
+    return {canonical(item) for item in listed if not isinstance(item, str) or item not in added}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in which whole numbers are written as such: 1.0 is no other number than 1."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _masked(seen: Any) -> bool:
+    return isinstance(seen, str) and bool(seen) and not seen.strip("*")
+
+
+def update_body(
+    kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the members of an update: what is declared, with what was never declared and stands there.
+
+    What was declared before and then removed is cleared: a full replacement leaves it out, a PATCH says so. Nobody's
+    hand-made setting is wiped: a full replacement repeats it, a PATCH does not name it.
+    """
+    body: dict[str, Any] = {}
+    merge = _patch if kind.patch else _merge
+    for name, shape in kind.updatable.items():
+        if name not in kind.filled_in:
+            shown = at(seen, kind.shown_as.get(name, name)) if name not in kind.derived else None
+            merged = merge(shape, declared.get(name), shown, (applied or {}).get(name))
+            if merged is not None:
+                body[name] = merged
+    return body
+
+
+def _patch(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
+    """Return what a PATCH sends for one member; None to leave it out, which keeps it."""
+    inner = service_model.wrapped(shape)
+    if declared is None and applied is None:
+        return None
+    if inner is not None:
+        return {} if declared is None else {"optionalValue": _merge(inner, declared, seen, applied)}
+    if _patches(shape):
+        parts = [part if isinstance(part, Mapping) else {} for part in (declared, seen, applied)]
+        found = {name: _patch(s, *(part.get(name) for part in parts)) for name, s in shape.members.items()}
+        return {name: value for name, value in found.items() if value is not None} or None
+    if declared is None:
+        return [] if isinstance(shape, ListShape) else {} if isinstance(shape, MapShape) else None
+    return _merge(shape, declared, seen, applied)
+
+
+def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
+    """Return what an update sends for one member; None to leave it out."""
+    if declared is None:
+        return None if applied is not None else _carried(shape, seen)
+    whole = service_model.is_document(shape) or not isinstance(shape, StructureShape)
+    if whole or not isinstance(declared, Mapping) or not isinstance(seen, Mapping):
+        return declared
+    before = applied if isinstance(applied, Mapping) else {}
+    loose = {name for name, owner in BOUND.items() if owner in declared and declared[owner] != seen.get(owner)}
+    names = set(declared) if service_model.is_union(shape) else set(shape.members) - (loose - set(declared))
+    shown = {name: value for name, value in seen.items() if name not in loose}
+    merged = {
+        name: _merge(shape.members[name], declared.get(name), shown.get(name), before.get(name))
+        for name in shape.members
+        if name in names
+    }
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _carried(shape: Shape, seen: Any) -> Any:
+    """Return what a read showed in the form that a write takes: known members only, nothing empty (peers B4)."""
+    if isinstance(seen, list):
+        seen = [item for item in seen if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
+    if is_empty(seen):
+        return None
+    if isinstance(shape, StructureShape) and not service_model.is_document(shape) and isinstance(seen, Mapping):
+        known = {name: _carried(shape.members[name], seen[name]) for name in shape.members if name in seen}
+        kept = {name: value for name, value in known.items() if value is not None}
+        return kept or None
+    return seen

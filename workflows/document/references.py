@@ -1,0 +1,109 @@
+"""References: `${section.name.member}` names a member of another resource's response.
+
+Names with dots stand in brackets: `${registries["a.b"].registryArn}`. `$${` is a literal `${`. `${aws.accountId}`,
+`${aws.region}` and `${aws.partition}` name where a run works. In the path or query of a URL, a value is encoded.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from infra.service_model import Path
+from workflows.document.problems import path_text
+
+#: No brace stands inside a reference: one that is never closed is not looked for behind the next.
+TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+#: A URL; references from its path on are part of it, and not its beginning.
+_URL = re.compile(r"https?://[^\s/?#]+[/?#](\S*)")
+_PART = re.compile(r'\.?([A-Za-z0-9_-]+)|\["([^"\]]+)"\]')
+
+
+#: The section that names no resource, and its members.
+AWS = "aws"
+AWS_MEMBERS = ("accountId", "region", "partition")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One reference: where it stands, the address that it names, and the member of that resource's response."""
+
+    path: Path
+    text: str
+    address: str
+    member: tuple[str, ...]
+
+
+def parts(expression: str) -> tuple[str, ...] | None:
+    """Split an expression into its names; None where it cannot be read."""
+    found, at = [], 0
+    while at < len(expression):
+        match = _PART.match(expression, at)
+        if match is None or (at == 0 and expression.startswith(".")):
+            return None
+        found.append(match[1] or match[2])
+        at = match.end()
+    return tuple(found) or None
+
+
+def split(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Divide names into an address and a member path: a fourth name on is a child's when the third is `targets`."""
+    if names[0] == AWS:
+        return AWS, names[1:]
+    length = 4 if len(names) > 4 and names[2] == "targets" else 2
+    return path_text(names[:length]), names[length:]
+
+
+def is_unclosed(text: str) -> bool:
+    """Tell whether a `${` stands in a text that is neither a reference nor a literal."""
+    return "${" in TOKEN.sub("", text)
+
+
+def find(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the path and expression of every reference in a value, payload members passed over."""
+    for where, text in strings(value, opaque, path):
+        yield from ((where, match[1]) for match in TOKEN.finditer(text) if match[1] is not None)
+
+
+def strings(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the path of every string in a value, payload members passed over."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if name not in opaque:
+                yield from strings(item, opaque, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from strings(item, opaque, (*path, index))
+
+
+def resolve(value: Any, opaque: frozenset[str], look_up: Callable[[str], str]) -> Any:
+    """Return a copy of a value with every reference replaced by what `look_up` says of its expression."""
+    if isinstance(value, str):
+        url = _URL.match(value)
+        within = range(url.start(1), url.end(1) + 1) if url else range(0)
+        return TOKEN.sub(lambda match: "${" if match[1] is None else _put(within, match, look_up), value)
+    if isinstance(value, Mapping):
+        return {k: v if k in opaque else resolve(v, opaque, look_up) for k, v in value.items()}
+    if isinstance(value, list):
+        return [resolve(item, opaque, look_up) for item in value]
+    return value
+
+
+def literal(value: Any) -> Any:
+    """Return a value in which nothing looks like a reference, for what is text and no document."""
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if isinstance(value, Mapping):
+        return {name: literal(item) for name, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value
+
+
+def _put(url: range, match: re.Match[str], look_up: Callable[[str], str]) -> str:
+    """Return the value of a reference where it stands: encoded inside a URL, as an ARN there must be."""
+    value = look_up(match[1])
+    if value.startswith("${") or match.start() not in url:
+        return value
+    return quote(value, safe="")

@@ -1,0 +1,48 @@
+"""Rules that AWS documents but the service model cannot say, and the numbers of those that it can."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from workflows.document.problems import Problem
+from workflows.document.rules import (
+    gateways,
+    harnesses,
+    headers,
+    inbound,
+    outbound,
+    private,
+    providers,
+    runtimes,
+    targets,
+)
+from workflows.document.rules.modelled import MODELLED, PLANNED, UNCHECKED, number_of
+from workflows.document.rules.rule import RULES, Rule, part
+from workflows.document.stack import Resource
+
+#: Numbers of rules that a newer model made wrong: named here, they are looked at no more.
+RETIRED: frozenset[str] = frozenset()
+_ROOMS = (gateways, headers, harnesses, inbound, outbound, private, providers, runtimes, targets)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A broken rule."""
+
+    problem: Problem
+    refuses: bool
+
+
+def check(resources: Mapping[str, Resource]) -> Iterator[Found]:
+    """Yield every broken rule of a document."""
+    for resource in resources.values():
+        for rule in RULES:
+            if resource.kind.section in rule.sections and not resource.options.existing and rule.number not in RETIRED:
+                for path, message in rule.check(resource, resources):
+                    yield Found(Problem(_joined(resource.address, path), rule.number, message), rule.refuses)
+
+
+def _joined(address: str, path: str) -> str:
+    return f"{address}{'' if path.startswith('[') or not path else '.'}{path}"
+
+
+__all__ = ["MODELLED", "PLANNED", "RETIRED", "RULES", "UNCHECKED", "Found", "Rule", "check", "number_of", "part"]

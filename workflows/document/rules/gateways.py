@@ -1,0 +1,89 @@
+"""Rules about gateways themselves."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workflows.document.rules.rule import Finding, items, part, rule, text, warning
+from workflows.document.stack import Resource
+
+_MCP_VERSIONS = ("2025-03-26", "2025-06-18", "2025-11-25")
+
+
+def _mcp(resource: Resource) -> Mapping[str, Any]:
+    return part(resource.declared, "protocolConfiguration", "mcp")
+
+
+def _points(resource: Resource) -> Iterator[tuple[int, Mapping[str, Any], list[Any]]]:
+    for index, one in enumerate(items(resource.declared, "interceptorConfigurations")):
+        yield index, part(one), items(one, "interceptionPoints")
+
+
+@warning("R10", "gateways", "developer guide, creating gateways; service authorization reference")
+def semantic_search_needs_synchronization(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """Creating a SEMANTIC gateway takes the permission to synchronize targets."""
+    if text(_mcp(resource), "searchType") == "SEMANTIC":
+        message = "creating it takes bedrock-agentcore:SynchronizeGatewayTargets"
+        yield "protocolConfiguration.mcp.searchType", message
+
+
+@warning("R12", "gateways", "assumed")
+def interception_points_are_used_once(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """Each interception point is used by one interceptor at most."""
+    used: set[str] = set()
+    for index, _one, points in _points(resource):
+        again = used & {point for point in points if isinstance(point, str)}
+        if again:
+            yield f"interceptorConfigurations[{index}].interceptionPoints", f"{', '.join(sorted(again))} is used before"
+        used |= {point for point in points if isinstance(point, str)}
+
+
+@warning("R13", "gateways", "assumed")
+def response_filter_needs_response_point(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """Leaving out the response body makes sense at the RESPONSE point only."""
+    for index, one, points in _points(resource):
+        if part(one, "inputConfiguration", "payloadFilter") and "RESPONSE" not in points:
+            path = f"interceptorConfigurations[{index}].inputConfiguration.payloadFilter"
+            yield path, "without the RESPONSE point there is no response body to leave out"
+
+
+@warning("R14", "gateways", "developer guide, gateway features")
+def sessions_go_with_streaming(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """Elicitation and sampling need sessions and streaming together."""
+    mcp = _mcp(resource)
+    streams = part(mcp, "streamingConfiguration").get("enableResponseStreaming") is True
+    if "sessionConfiguration" in mcp and not streams:
+        message = "elicitation and sampling also need streamingConfiguration.enableResponseStreaming"
+        yield "protocolConfiguration.mcp.sessionConfiguration", message
+
+
+@warning("R15", "gateways", "developer guide, MCP servers (targets); gateways assumed")
+def versions_are_known(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The protocol versions that the service speaks are documented."""
+    for index, version in enumerate(items(_mcp(resource), "supportedVersions")):
+        if isinstance(version, str) and "${" not in version and version not in _MCP_VERSIONS:
+            path = f"protocolConfiguration.mcp.supportedVersions[{index}]"
+            yield path, f"documented are {', '.join(_MCP_VERSIONS)}"
+
+
+@warning("R16", "gateways", "assumed")
+def protocol_configuration_is_for_mcp(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A protocolConfiguration means something with protocolType MCP only."""
+    if "protocolConfiguration" in resource.declared and "protocolType" not in resource.declared:
+        yield "protocolConfiguration", "without protocolType MCP it may mean nothing"
+
+
+@warning("R17", "gateways", "developer guide, inbound authorization")
+def open_gateways_are_guarded(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A gateway that anybody may call has a policy engine, an interceptor, or targets that authorize."""
+    guards = ("policyEngineConfiguration", "interceptorConfigurations")
+    if resource.declared.get("authorizerType") == "NONE" and not any(name in resource.declared for name in guards):
+        yield "authorizerType", "anybody may call this gateway; its targets must authorize by themselves"
+
+
+@rule("R92", "gateways oauth2CredentialProviders apiKeyCredentialProviders agentRuntimes harnesses agentRegistries",
+      "tagging in every AWS service")  # fmt: skip
+def tags_of_aws_are_reserved(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """Tag keys that begin with aws: are AWS's own."""
+    for key in part(resource.declared, "tags"):
+        if key.lower().startswith("aws:"):
+            yield f'tags["{key}"]', "tag keys that begin with aws: are reserved"

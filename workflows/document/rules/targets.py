@@ -1,0 +1,207 @@
+"""Rules about what a target is: its endpoint, its schemas, its listing."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workflows.document.rules.rule import Finding, items, parent_of, part, rule, text, warning
+from workflows.document.stack import Resource
+from workflows.kinds.gateway_target import configuration_kind
+
+_SERVER = "targetConfiguration.mcp.mcpServer"
+#: Documented limits; the larger ones are quotas that AWS raises on request.
+_INLINE_BYTES = 1024 * 1024
+_TOOL_NAME = 256
+_TOOLS = 1000
+_TARGETS = 100
+_SCHEMAS = (
+    "targetConfiguration.mcp.openApiSchema",
+    "targetConfiguration.mcp.smithyModel",
+    "targetConfiguration.mcp.lambda.toolSchema",
+    "targetConfiguration.mcp.mcpServer.mcpToolSchema",
+    "targetConfiguration.http.agentcoreRuntime.schema.source",
+    "targetConfiguration.http.passthrough.schema.source",
+)
+_FORBIDDEN = frozenset({"$ref", "$defs", "$anchor", "$dynamicRef", "$dynamicAnchor"})
+
+
+def _server(resource: Resource) -> Mapping[str, Any]:
+    return part(resource.declared, *_SERVER.split("."))
+
+
+def _tools(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the inline tools of a Lambda target."""
+    path = "targetConfiguration.mcp.lambda.toolSchema.inlinePayload"
+    for index, tool in enumerate(items(resource.declared, *path.split("."))):
+        yield f"{path}[{index}]", part(tool)
+
+
+def grants_of(resource: Resource) -> list[str]:
+    """Return the OAuth grant types that a target asks for."""
+    return [text(provider, "grantType") for _, provider in oauth_of(resource)]
+
+
+def oauth_of(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the OAuth providers of a target with their paths."""
+    for index, config in enumerate(items(resource.declared, "credentialProviderConfigurations")):
+        provider = part(config, "credentialProvider", "oauthCredentialProvider")
+        if provider:
+            path = f"credentialProviderConfigurations[{index}].credentialProvider.oauthCredentialProvider"
+            yield path, provider
+
+
+@rule("R20", "targets", "AWS's own command line, CLI#2028")
+def http_targets_need_an_open_protocol(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
+    """HTTP and inference targets need a gateway without protocolType MCP."""
+    family = configuration_kind(resource.declared).partition(".")[0]
+    if family in ("http", "inference") and parent_of(resource, resources).get("protocolType") == "MCP":
+        yield f"targetConfiguration.{family}", f"the gateway has protocolType MCP; {family} targets need one without"
+
+
+@rule("R21", "targets", "developer guide, MCP servers")
+def endpoints_are_used_verbatim(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """An MCP endpoint is encoded already and holds no template characters."""
+    endpoint = text(_server(resource), "endpoint")
+    if re.search(r"[{}<>\s]", endpoint):
+        yield f"{_SERVER}.endpoint", "the gateway uses it as it stands; it can hold no template and no blank"
+    elif re.search(r"/runtimes/arn:", endpoint):
+        yield f"{_SERVER}.endpoint", "encode the runtime's ARN in it (: as %3A, / as %2F), or refer to the runtime"
+
+
+@rule("R23", "targets", "developer guide, limits")
+def schemas_are_small(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """An inline schema has at most 1 MB, a tool's name at most 256 characters."""
+    for place in _SCHEMAS:
+        payload = part(resource.declared, *place.split(".")).get("inlinePayload")
+        size = len((payload if isinstance(payload, str) else json.dumps(payload, default=str)).encode())
+        if payload and size > _INLINE_BYTES:
+            yield f"{place}.inlinePayload", f"it has {size} bytes; inline schemas have at most 1 MB, others go to S3"
+    for path, tool in _tools(resource):
+        if len(text(tool, "name")) > _TOOL_NAME:
+            yield f"{path}.name", f"a tool's name has at most {_TOOL_NAME} characters"
+
+
+@warning("R23", "targets", "developer guide, limits (adjustable)")
+def tools_are_not_too_many(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A target has at most 1,000 tools, unless AWS allowed more."""
+    if sum(1 for _tool in _tools(resource)) > _TOOLS:
+        yield "targetConfiguration.mcp.lambda.toolSchema.inlinePayload", f"more than {_TOOLS} tools need a higher quota"
+
+
+@warning("R23", "gateways", "developer guide, limits (adjustable)")
+def targets_are_not_too_many(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A gateway has at most 100 targets, unless AWS allowed more."""
+    if sum(1 for other in resources.values() if other.parent == resource.address) > _TARGETS:
+        yield "targets", f"more than {_TARGETS} targets need a higher quota"
+
+
+@rule("R24", "targets", "service model: a schema is in S3 or inline")
+def schemas_in_s3_have_a_uri(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A schema in S3 names its URI."""
+    for place in _SCHEMAS:
+        source = part(resource.declared, *place.split("."))
+        if isinstance(source.get("s3"), Mapping) and "uri" not in source["s3"]:
+            yield f"{place}.s3.uri", "name the object, as s3://BUCKET/KEY"
+
+
+@warning("R25", "targets", "JSON Schema's meaning; assumed of the service")
+def tool_schemas_make_sense(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A tool's input is an object; properties belong to objects, items to arrays."""
+    for path, tool in _tools(resource):
+        if text(tool, "inputSchema", "type") not in ("", "object"):
+            yield f"{path}.inputSchema.type", "a tool's input is an object"
+        for name in ("inputSchema", "outputSchema"):
+            yield from _sense(f"{path}.{name}", part(tool, name))
+
+
+def _sense(path: str, schema: Mapping[str, Any], depth: int = 0) -> Iterator[Finding]:
+    kind, properties = text(schema, "type"), part(schema, "properties")
+    if "items" in schema and kind not in ("", "array"):
+        yield f"{path}.items", "only an array has items"
+    if (properties or items(schema, "required")) and kind not in ("", "object"):
+        yield path, "only an object has properties"
+    for name in items(schema, "required"):
+        if isinstance(name, str) and name not in properties:
+            yield f"{path}.required", f"{name} is no property"
+    inner = [*((f"{path}.properties.{name}", part(one)) for name, one in properties.items())]
+    inner += [(f"{path}.items", part(schema, "items"))] if part(schema, "items") else []
+    for where, one in inner if depth < len(_FORBIDDEN) * 10 else []:
+        yield from _sense(where, one, depth + 1)
+
+
+@warning("R26", "targets", "developer guide, MCP servers (dynamic schemas); static ones assumed")
+def tool_schemas_do_not_refer(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """Tool schemas use no $ref, $defs, $anchor, $dynamicRef and $dynamicAnchor."""
+    payload = text(_server(resource), "mcpToolSchema", "inlinePayload")
+    found = sorted(word for word in _FORBIDDEN if f'"{word}"' in payload)
+    if found:
+        yield f"{_SERVER}.mcpToolSchema.inlinePayload", f"{', '.join(found)} cannot be synchronized"
+
+
+@warning("R28", "targets", "assumed")
+def static_schemas_are_not_listed(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A static tool schema and DYNAMIC listing exclude each other."""
+    server = _server(resource)
+    if "mcpToolSchema" in server and server.get("listingMode") == "DYNAMIC":
+        yield f"{_SERVER}.listingMode", "with mcpToolSchema, tools are not listed"
+
+
+@rule("R29", "targets", "developer guide, MCP servers")
+def dynamic_listing_has_limits(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
+    """DYNAMIC listing goes neither with semantic search nor with the AUTHORIZATION_CODE grant."""
+    if _server(resource).get("listingMode") != "DYNAMIC":
+        return
+    mcp = part(parent_of(resource, resources), "protocolConfiguration", "mcp")
+    if mcp.get("searchType") == "SEMANTIC":
+        yield f"{_SERVER}.listingMode", "the gateway has searchType SEMANTIC; DYNAMIC listing excludes it"
+    if "AUTHORIZATION_CODE" in grants_of(resource):
+        yield f"{_SERVER}.listingMode", "grantType AUTHORIZATION_CODE excludes DYNAMIC listing"
+
+
+_API = "targetConfiguration.mcp.apiGateway.apiGatewayToolConfiguration"
+
+
+@rule("R32", "targets", "developer guide, API Gateway targets; API reference")
+def api_paths_are_explicit(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A filter's path is exact or ends with /*; an override's path is exact; proxies are excluded."""
+    tools = part(resource.declared, *_API.split("."))
+    for index, one in enumerate(items(tools, "toolFilters")):
+        path = text(one, "filterPath")
+        if "*" in path.removesuffix("/*") or "{proxy+}" in path:
+            yield f"{_API}.toolFilters[{index}].filterPath", "a path is exact, or ends with /* and has no other *"
+    for index, one in enumerate(items(tools, "toolOverrides")):
+        path = text(one, "path")
+        if "*" in path or "{proxy+}" in path:
+            yield f"{_API}.toolOverrides[{index}].path", "an override names one exact path"
+
+
+@warning("R33", "targets", "assumed")
+def overrides_are_filtered_in(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """What is overridden is let in by a filter."""
+    tools = part(resource.declared, *_API.split("."))
+    filters = [(text(one, "filterPath"), items(one, "methods")) for one in items(tools, "toolFilters")]
+    for index, one in enumerate(items(tools, "toolOverrides")):
+        path, method = text(one, "path"), one.get("method") if isinstance(one, Mapping) else None
+        covered = any(
+            (path == allowed or (allowed.endswith("/*") and path.startswith(allowed[:-1]))) and method in methods
+            for allowed, methods in filters
+        )
+        if path and not covered:
+            yield f"{_API}.toolOverrides[{index}]", "no filter lets this path and method in"
+
+
+@rule("R34", "targets", "AWS's own command line, CLI#1899")
+def connectors_need_credentials(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """Connector targets declare credentialProviderConfigurations."""
+    kind = configuration_kind(resource.declared)
+    if kind == "mcp.connector" and not resource.declared.get("credentialProviderConfigurations"):
+        yield "credentialProviderConfigurations", "a connector needs them, such as GATEWAY_IAM_ROLE"
+
+
+@rule("R93", "targets", "API reference")
+def tool_schema_needs_authorization_code(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A static MCP tool schema goes with the AUTHORIZATION_CODE grant only."""
+    if "mcpToolSchema" in _server(resource) and "AUTHORIZATION_CODE" not in grants_of(resource):
+        message = "mcpToolSchema is only taken with an OAUTH credential of grantType AUTHORIZATION_CODE"
+        yield f"{_SERVER}.mcpToolSchema", message

@@ -1,0 +1,92 @@
+"""What a request passes before it is accepted: its submitter must be allowed to ask, and its document is fetched."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from infra.aws import Calls
+from infra.errors import CallFailed, Verdict
+from workflows.deciding.decide import Mode
+from workflows.document.naming import Named, Place
+from workflows.document.parameters import fill
+from workflows.document.problems import Invalid, Problem
+from workflows.document.stack import Stack
+from workflows.requests.authority import Allowed, Submitter, check
+from workflows.requests.context import Context
+from workflows.requests.request import Request
+
+#: Larger objects are no documents.
+_LARGEST = 8 * 1024 * 1024
+_TYPES = {Mode.PROVISION: "provision", Mode.REMOVE: "remove", Mode.SYNCHRONIZE: "synchronize"}
+
+
+async def admit(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
+    """Return a request with its document, and what its submitter may do. Raises Invalid.
+
+    At a terminal everybody acts with their own rights, and nothing needs to be allowed.
+    """
+    allowed = await _allowed(context, calls, request)
+    if request.uri:
+        if allowed is not None:
+            _raise([*allowed.unless(Named("stackUri", "documents", _object(request.uri)))])
+        document = fill(await _fetch(calls, request.uri), request.parameters)
+        request = request.model_copy(update={"document": document, "stack": str(document.get("stack", ""))})
+    if allowed is not None:
+        _raise(allowed.problems(request.stack))
+    return request, allowed
+
+
+async def readmit(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
+    """Return a request that was accepted before, and what its submitter may do by now: grants may be taken away."""
+    known = request.document is not None and request.submitter is not None
+    return request, await _allowed(context, calls, request) if known else None
+
+
+def authorize(allowed: Allowed | None, stack: Stack) -> None:
+    """Check everything that a document names. Raises Invalid with all that is not granted."""
+    if allowed is not None:
+        _raise(check(allowed, stack))
+
+
+async def _allowed(context: Context, calls: Calls, request: Request) -> Allowed | None:
+    if context.grants is None:
+        return None
+    place = Place(await calls.account(), context.aws.region, context.aws.partition)
+    requested = "plan" if request.dry_run else _TYPES[request.mode]
+    return context.grants.of(request.submitter or Submitter(), requested, place)
+
+
+def _object(uri: str) -> str:
+    """Return the object that a URI names, as grants name it: what else stands in the URI chooses no other."""
+    parts = urlsplit(uri)
+    return f"s3://{parts.netloc}/{unquote(parts.path).removeprefix('/')}"
+
+
+async def _fetch(calls: Calls, uri: str) -> Mapping[str, Any]:
+    """Read a document from S3: `s3://bucket/key`, with `?versionId=` where one version is meant."""
+    from infra.documents import Unreadable, parse  # noqa: PLC0415 - YAML is off the cold path
+
+    parts = urlsplit(uri)
+    wanted = {"Bucket": parts.netloc, "Key": unquote(parts.path).removeprefix("/")}
+    if version := parse_qs(parts.query).get("versionId"):
+        wanted["VersionId"] = version[0]
+    try:
+        answer = await calls("GetObject", wanted, service="s3")
+        if int(answer.get("ContentLength", 0)) > _LARGEST:
+            raise Invalid([Problem("stackUri", "size", f"a document is at most {_LARGEST} bytes long")])
+        document = parse((await answer["Body"].read()).decode("utf-8"))
+    except CallFailed as failed:
+        if failed.verdict is Verdict.UNKNOWN_OUTCOME:
+            raise
+        raise Invalid([Problem("stackUri", "unreachable", f"it cannot be read: {failed.code}")]) from None
+    except (Unreadable, UnicodeDecodeError) as error:
+        why = str(error) if isinstance(error, Unreadable) else "it is not UTF-8 text"
+        raise Invalid([Problem("stackUri", "unreadable", why)]) from None
+    if not isinstance(document, Mapping):
+        raise Invalid([Problem("stackUri", "type", "a stack document is a mapping")])
+    return document
+
+
+def _raise(problems: list[Problem]) -> None:
+    if problems:
+        raise Invalid(problems)
