@@ -32,6 +32,7 @@ from workflows.requests.acceptance import (
     Accepted,
     Refused,
     accept,
+    answered,
     finished,
     left_in_item,
     note_request,
@@ -93,8 +94,7 @@ class Job:
         item = await self.context.ledger.get(stack_key(self.partition)) or {}
         if finished(item, self.request.request_id):
             # Another delivery of it did, or an operator ended it.
-            ended = item["outcome"]
-            return self._refused(Refused(Status(ended["status"]), ended["reason"], None, ended))
+            return self._refused(answered(item["outcome"]))
         # A synchronization is of no generation: it is still to be done, on what is in force then.
         newer = int(item.get("generation", 0)) > accepted.generation
         if newer and self.request.mode is not Mode.SYNCHRONIZE:
@@ -119,8 +119,7 @@ class Job:
             raise Invalid([problem])
         last = found.item.get("synchronization") or {}
         if last.get("requestId") == self.request.request_id and last["outcome"]["status"] in FINAL:
-            outcome = last["outcome"]
-            return Refused(Status(outcome["status"]), "this request was finished before", found.generation, outcome)
+            return answered(last["outcome"], found.generation)
         await note_request(self.context.ledger, self.partition, self.request.request_id)
         return found
 

@@ -82,6 +82,18 @@ async def test_a_cancelled_request_ends_and_its_run_stops(world):
     assert list(found.values()) == ["nothing is under way"]
 
 
+async def test_a_request_that_is_cancelled_between_two_runs_is_told_why(world):
+    """Whoever goes on with it hears, and tells, that it was cancelled, and not only that it is finished."""
+    world.behaviour.durations.gateway = 600
+    request = provision(small_stack(1), "one")
+    assert (await world.run(request, seconds=20)).status is Status.IN_PROGRESS
+    await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC))
+    assert (await world.run(request)).status is Status.FAILED
+    kind, told = world.announced[-1]
+    assert (kind, told["status"]) == ("Gateway Stack Failed", "FAILED")
+    assert "cancelled by an operator" in told["reason"]
+
+
 async def test_the_history_has_every_run_the_newest_first(world):
     await world.apply(small_stack(1), "one")
     await world.apply(small_stack(2), "two")

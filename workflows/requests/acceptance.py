@@ -57,7 +57,7 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
         return Refused(Status.REJECTED, f"generation {generation} was accepted with another document", generation)
     outcome = old.get("outcome")
     if generation == current and finished(old, request.request_id):
-        return Refused(Status(old["outcome"]["status"]), "this request was finished before", generation, outcome)
+        return answered(old["outcome"], generation)
     # What asks for what is in force anyway, as a schedule does, is noted elsewhere and must not push others out.
     noted = request.request_id in old.get("synchronizations", ())
     recent = old["recent"] if noted else {**old["recent"], request.request_id: generation}
@@ -79,6 +79,12 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
         # What was removed on purpose is nothing to go back to.
         accepted |= {"readyDocument": None, "readyGeneration": None}
     return accepted
+
+
+def answered(outcome: Mapping[str, Any], generation: int | None = None) -> Refused:
+    """Return the answer to a request that was finished before: how it ended, and why if that was said."""
+    why = outcome.get("reason") or "this request was finished before"
+    return Refused(Status(outcome["status"]), why, generation, outcome)
 
 
 async def accept(ledger: Ledger, partition: str, request: Request, digest: str, now: float = 0.0) -> Accepted | Refused:
