@@ -6,6 +6,7 @@ People see progress and tables on stderr and stdout; `--json` prints one JSON va
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from botocore.exceptions import BotoCoreError
 
 from handlers import cli_show as show
 from handlers.cli_files import Source, read_source
-from handlers.cli_operate import add_commands, settings_of, with_environment
+from handlers.cli_operate import add_commands, add_parameters, looking, settings_of, with_environment
 from handlers.cli_plan import plan as show_plan
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
@@ -52,6 +53,8 @@ _HIGHEST_PORT = 65535
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
+    # Who stops a job stops it with SIGTERM: it gives its lease back, as it does for Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return int(options.command(options))
     except Invalid as invalid:
@@ -77,14 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print one JSON value on stdout")
         if file:
             sub.add_argument("file", type=Path, metavar="FILE", help="a stack document or a sample event")
-            sub.add_argument(
-                "--parameter",
-                action="append",
-                default=[],
-                type=_parameter,
-                metavar="NAME=VALUE",
-                help="what ${parameters.NAME} in the document stands for",
-            )
+            add_parameters(sub)
         return sub
 
     def working(name: str, function: Callable[[argparse.Namespace], int], text: str, *, file: bool = True) -> Any:
@@ -102,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command("validate", _validate, "check a document; needs no network and no credentials")
     planning = working("plan", _plan, "show what apply would do")
-    planning.add_argument("--exit-code", action="store_true", help="exit 3 when changes are pending")
+    planning.add_argument(
+        "--exit-code", action="store_true", help="exit 3 when changes are pending, 1 when something would fail"
+    )
     applying = working("apply", _apply, "bring a stack to what its document declares")
     for sub in (planning, applying):
         sub.add_argument(
@@ -110,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="ADDRESS",
-            help="allow this resource to be removed",
+            help="allow this resource to be removed, or replaced",
         )
     working("destroy", _destroy, "remove a stack")
     working("sync", _sync, "have the tools of a stack's targets read again")
@@ -129,18 +127,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _seconds(text: str) -> float:
     """Read a time-out: less than a call may take is no time to change anything in."""
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a time-out is a number of seconds") from None
     if not seconds >= _LEAST_SECONDS:  # nan is no time either
         raise argparse.ArgumentTypeError(f"at least {_LEAST_SECONDS:.0f} seconds; one call may take {CALL_SECONDS:.0f}")
     return seconds
-
-
-def _parameter(text: str) -> tuple[str, str]:
-    """Read a parameter; its value is text."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError("a parameter is NAME=VALUE")
-    return name, value
 
 
 def _port(text: str) -> int:
@@ -161,29 +154,34 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     source = read_source(options.file, dict(options.parameter))
+    allow = frozenset(options.allow) | source.allow
 
     async def job(context: Context) -> Any:
-        return await plan(context, source.document, Deadline.within(options.timeout), frozenset(options.allow))
+        return await plan(context, source.document, Deadline.within(options.timeout), allow)
 
-    planned = _with_environment(options, job)
+    planned = with_environment(looking(settings_of(options)), job)
     show.value(options, planned.shown(), lambda: show_plan(planned))
     if not options.exit_code:
         return DONE
+    if planned.failing:
+        return FAILED
     awaits = any(one.action == Action.CONSENT for one in planned.resources)
     return CHANGES if planned.pending else CONSENT if awaits else DONE
 
 
 def _apply(options: argparse.Namespace) -> int:
     source = read_source(options.file, dict(options.parameter))
+    if source.dry_run:
+        raise Unreadable(f"{options.file}: the event asks for a plan only (dryRun); use gatewright plan")
     return _fulfil(options, _request(source, Mode.PROVISION, frozenset(options.allow) | source.allow))
 
 
 def _destroy(options: argparse.Namespace) -> int:
-    return _fulfil(options, _request(read_source(options.file, dict(options.parameter)), Mode.REMOVE))
+    return _fulfil(options, _request(read_source(options.file, dict(options.parameter), named=True), Mode.REMOVE))
 
 
 def _sync(options: argparse.Namespace) -> int:
-    source = read_source(options.file, dict(options.parameter))
+    source = read_source(options.file, dict(options.parameter), named=True)
     request = _request(source, Mode.SYNCHRONIZE).model_copy(update={"document": None})
     return _fulfil(options, request)
 

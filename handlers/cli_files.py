@@ -17,6 +17,8 @@ class Source:
 
     document: Mapping[str, Any]
     allow: frozenset[str] = frozenset()
+    #: Whether it is an event that asks for a plan only.
+    dry_run: bool = False
 
 
 #: What a file can ask for, and the detail type of that.
@@ -42,14 +44,21 @@ def read_request_file(path: Path, ask: str = "") -> tuple[str, dict[str, Any]]:
     return detail_type, detail
 
 
-def read_source(path: Path, parameters: Mapping[str, Any] | None = None) -> Source:
+def read_source(path: Path, parameters: Mapping[str, Any] | None = None, *, named: bool = False) -> Source:
     """Read a file, with the parameters of its event and of the caller put in.
 
-    Raises OSError, or Unreadable naming the file and the place.
+    `named` says that an event which only names its stack is enough. Raises OSError, or Unreadable naming the file and
+    the place.
     """
     value = _read(path)
     if "detail-type" in value and isinstance(value.get("detail"), Mapping):
         value = value["detail"]
+    if "stackUri" in value:
+        raise Unreadable(f"{path}: the event's document is elsewhere (stackUri); name the file that holds it")
+    if "requestId" in value and isinstance(value.get("stack"), str):
+        if named:
+            return Source({"stack": value["stack"]})
+        raise Unreadable(f"{path}: the event names the stack {value['stack']} and holds no document of it")
     if isinstance(value.get("stack"), Mapping):
         allow = value.get("allow", [])
         if not isinstance(allow, list) or not all(isinstance(address, str) for address in allow):
@@ -57,7 +66,8 @@ def read_source(path: Path, parameters: Mapping[str, Any] | None = None) -> Sour
         given = value.get("parameters", {})
         if not isinstance(given, Mapping):
             raise Unreadable(f"{path}: parameters map names to values")
-        return Source(fill(value["stack"], {**given, **(parameters or {})}), frozenset(allow))
+        document = fill(value["stack"], {**given, **(parameters or {})})
+        return Source(document, frozenset(allow), value.get("dryRun") is True)
     return Source(fill(value, parameters or {}))
 
 

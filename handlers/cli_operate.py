@@ -21,10 +21,14 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.settings import Settings, ledger_path, read_settings
 from infra.telemetry import set_up_logs
 from workflows.dead_letters import letters, send_again
-from workflows.operating import cancel, history
+from workflows.deciding.decide import Mode
+from workflows.document.parameters import fill
+from workflows.document.reading import read_stack
+from workflows.operating import FORGOTTEN, cancel, forget, history
 from workflows.requests.answers import answer_to
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
+from workflows.requests.request import DETAIL_TYPES
 from workflows.status import stacks
 
 DONE, FAILED, CONSENT, UNFINISHED, INVALID = 0, 1, 4, 5, 2
@@ -41,17 +45,19 @@ def add_commands(command: Command) -> None:
         ("status", _status, "show what the ledger knows"),
         ("history", _history, "show the runs of a stack, the newest first"),
         ("cancel", _cancel, "end the request of a stack that is under way"),
+        ("forget", _forget, "have the ledger forget a stack, such as one that was adopted by mistake"),
     ):
         sub = command(name, function, text, file=False)
         sub.add_argument("stack", metavar="STACK", **({"nargs": "?", "default": ""} if name == "status" else {}))
         sub.add_argument("--ledger", default="", metavar="URL")
     submit = command("submit", _submit, "ask a deployment: put a request on its bus", file=False)
     submit.add_argument("file", type=Path, metavar="FILE", help="a stack document or a sample event")
+    add_parameters(submit)
     submit.add_argument("--bus", required=True, metavar="NAME", help="the deployment's bus")
     submit.add_argument("--ask", choices=("provision", "plan", "remove", "synchronize"), default="")
     submit.add_argument("--source", default=TERMINAL, metavar="TEXT", help="what the grants know you by")
     submit.add_argument("--allow", action="append", default=[], metavar="ADDRESS")
-    submit.add_argument("--wait", action="store_true", help="wait for the outcome, which needs --ledger")
+    submit.add_argument("--wait", action="store_true", help="wait for the outcome, which the ledger keeps")
     submit.add_argument("--ledger", default="", metavar="URL", help="dynamodb:TABLE")
     submit.add_argument("--timeout", type=float, default=3600.0, metavar="S")
     dead = command("dead-letters", _dead_letters, "show dead letters by reason, or send them again", file=False)
@@ -60,10 +66,39 @@ def add_commands(command: Command) -> None:
     dead.add_argument("--redrive-to", default="", metavar="URL", help="the queue to send them to again")
 
 
+def add_parameters(sub: Any) -> None:
+    """Add `--parameter` to a command's parser."""
+    sub.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        type=_parameter,
+        metavar="NAME=VALUE",
+        help="the text that ${parameters.NAME} in the document stands for",
+    )
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    """Read a parameter; its value is text."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError("a parameter is NAME=VALUE")
+    return name, value
+
+
 def settings_of(options: argparse.Namespace, **more: str) -> Settings:
     """Return the settings of the environment, with the ledger that the command line names."""
     named = {"GATEWRIGHT_LEDGER": options.ledger} if getattr(options, "ledger", "") else {}
     return read_settings({**os.environ, **named, **more})
+
+
+def looking(settings: Settings) -> Settings:
+    """Return the settings of a command that only looks: a ledger's file that is not there yet is not made."""
+    path = None if settings.ledger.startswith("dynamodb:") else ledger_path(settings.ledger)
+    if path is None or path.exists():
+        return settings
+    show.say(f"there is no ledger at {path} yet", file=sys.stderr)
+    return settings.model_copy(update={"ledger": ":memory:"})
 
 
 def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]]) -> Any:
@@ -79,7 +114,7 @@ def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]
 
 def _with_ledger(options: argparse.Namespace, job: Callable[[Ledger], Awaitable[Any]]) -> Any:
     """Run a job on a ledger; one in a file needs no Region and no credentials."""
-    settings = settings_of(options)
+    settings = looking(settings_of(options))
     if settings.ledger.startswith("dynamodb:"):
         return with_environment(settings, lambda context: job(context.ledger))
     ledger = SqliteLedger(ledger_path(settings.ledger))
@@ -106,9 +141,16 @@ def _history(options: argparse.Namespace) -> int:
 
 
 def _cancel(options: argparse.Namespace) -> int:
-    found = _with_ledger(options, lambda ledger: cancel(ledger, options.stack, datetime.now(UTC)))
-    show.value(options, found, lambda: show.table(("stack", "request"), list(found.items())))
+    days = settings_of(options).history_days
+    found = _with_ledger(options, lambda ledger: cancel(ledger, options.stack, datetime.now(UTC), days))
+    show.value(options, found, lambda: show.became(found))
     return DONE if found else FAILED
+
+
+def _forget(options: argparse.Namespace) -> int:
+    found = _with_ledger(options, lambda ledger: forget(ledger, options.stack, datetime.now(UTC)))
+    show.value(options, found, lambda: show.became(found))
+    return DONE if FORGOTTEN in found.values() else FAILED
 
 
 def _submit(options: argparse.Namespace) -> int:
@@ -119,7 +161,9 @@ def _submit(options: argparse.Namespace) -> int:
         if not isinstance(allowed, list) or not all(isinstance(one, str) for one in allowed):
             raise Unreadable("allow is a list of addresses")
         detail["allow"] = sorted({*allowed, *options.allow})
-    if options.wait and not options.ledger.startswith("dynamodb:"):
+    _check(detail_type, detail, dict(options.parameter))
+    settings = settings_of(options)
+    if options.wait and not settings.ledger.startswith("dynamodb:"):
         raise Unreadable("--wait needs --ledger dynamodb:TABLE, where the answer is kept")
 
     async def job(context: Context) -> Any:
@@ -130,7 +174,7 @@ def _submit(options: argparse.Namespace) -> int:
         submitter = Submitter(account=await calls.account(), source=options.source)
         return await _answer(context, detail, submitter, options.timeout)
 
-    answer = with_environment(settings_of(options), job)
+    answer = with_environment(settings, job)
     if answer is None:
         shown = {
             "version": 1,
@@ -141,6 +185,15 @@ def _submit(options: argparse.Namespace) -> int:
         return UNFINISHED if options.wait else DONE
     show.value(options, answer, lambda: show.answer(answer))
     return _EXIT.get(answer["status"], FAILED)
+
+
+def _check(detail_type: str, detail: dict[str, Any], parameters: dict[str, str]) -> None:
+    """Put parameters into a request, and find now what its document's deployment would refuse. Raises Invalid."""
+    if parameters:
+        given = detail.get("parameters")
+        detail["parameters"] = {**(given if isinstance(given, dict) else {}), **parameters}
+    if DETAIL_TYPES.get(detail_type) is Mode.PROVISION and isinstance(detail.get("stack"), dict):
+        read_stack(fill(detail["stack"], detail.get("parameters") or {}))
 
 
 async def _answer(context: Context, detail: dict[str, Any], submitter: Submitter, seconds: float) -> Any:

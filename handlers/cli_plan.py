@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from handlers.cli_show import COLORS, plain, say, table
+from handlers.cli_show import COLORS, counted, plain, say, table
 from workflows.planning import Plan, Planned
 
 _SIGNS = {
@@ -28,9 +28,10 @@ def plan(found: Plan) -> None:
         table(("operation", "calls"), [(name, str(count)) for name, count in sorted(found.estimate.items())])
     for warning in found.warnings:
         say(f"warning: {warning.path}: {warning.message}")
-    calls = found.estimate.total()
-    changes = f"{len(found.pending)} of {len(found.resources)} resources would change"
-    say(f"{found.stack}: {changes}{f', with {calls} calls' if calls else ''}")
+    calls = f", with {counted(found.estimate.total(), 'changing call')}" if found.estimate else ""
+    changes = f"{len(found.pending)} of {counted(len(found.resources), 'resource')} would change"
+    failing = f", {len(found.failing)} would fail" if found.failing else ""
+    say(f"{found.stack}: {changes}{failing}{calls}")
 
 
 def _lines(one: Planned) -> Iterator[str]:

@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 import yaml
@@ -60,6 +60,21 @@ def value(options: argparse.Namespace, shown: Any, for_people: Callable[[], None
 
 def outcome(found: Outcome) -> None:
     """Print how a run ended."""
+    _results(found)
+    failures([*found.undone, *(failure.shown() for failure in found.failures)])
+    problems(found.problems)
+    for warning in found.warnings:
+        say(f"warning: {warning.path}: {warning.message}")
+    calls = counted(sum(found.calls.values()), "call")
+    say(f"{found.stack}: {found.status}{f' ({found.reason})' if found.reason else ''}, {calls}")
+    if found.status == "AWAITING_CONSENT":
+        say("Consent there; then the same command goes on from here.")
+    if found.status == "IN_PROGRESS":
+        say(f"In {found.retry_after or 1:.0f} s the same command goes on from here.")
+
+
+def _results(found: Outcome) -> None:
+    """Print how resources ended: a table, where they are reached, and what they wait for."""
     if found.results:
         rows = [(r.address, str(r.status), r.action, r.id or "", f"{r.seconds:.1f}") for r in found.results]
         table(("resource", "status", "action", "id", "seconds"), rows)
@@ -68,17 +83,26 @@ def outcome(found: Outcome) -> None:
             if name.endswith("Url"):
                 say(f"{result.address}.{name}: {output}")
         if result.consent is not None:
-            say(f"{result.address} awaits consent at {result.consent['authorizationUrl']}")
+            say(_asks(result.address, result.consent))
     for result in found.results:
         if result.status in ("BLOCKED", "IN_PROGRESS") or result.reason.startswith("skipped"):
             say(f"{result.address}: {result.reason}")
-    for failure in found.failures:
-        say(f"{failure.resource}: {failure.code}: {failure.message}\n  {failure.actor} must act: {failure.advice}")
-    problems(found.problems)
-    for warning in found.warnings:
-        say(f"warning: {warning.path}: {warning.message}")
-    calls = sum(found.calls.values())
-    say(f"{found.stack}: {found.status}{f' ({found.reason})' if found.reason else ''}, {calls} calls")
+
+
+def failures(found: Iterable[Mapping[str, Any]]) -> None:
+    """Print what failed, who must act and how."""
+    for one in found:
+        say(f"{one['resource']}: {one['code']}: {one['message']}\n  {one['actor']} must act: {one['advice']}")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _asks(address: str, consent: Mapping[str, Any]) -> str:
+    user = f" of the user {consent['userId']}" if consent.get("userId") else ""
+    return f"{address} awaits the consent{user} at {consent['authorizationUrl']}"
 
 
 def taken_over(found: TakenOver) -> None:
@@ -92,7 +116,7 @@ def valid(stack: Stack) -> None:
     """Print that a document is valid."""
     for warning in stack.warnings:
         say(f"warning: {warning.path}: {warning.message}")
-    say(f"{stack.name}: valid, {len(stack.resources)} resources")
+    say(f"{stack.name}: valid, {counted(len(stack.resources), 'resource')}")
 
 
 def problems(found: Iterable[Problem]) -> None:
@@ -101,7 +125,7 @@ def problems(found: Iterable[Problem]) -> None:
     for problem in listed:
         say(f"{problem.path or 'document'}: {problem.message} [{problem.rule}]", file=sys.stderr)
     if listed:
-        say(f"{len(listed)} problems", file=sys.stderr)
+        say(counted(len(listed), "problem"), file=sys.stderr)
 
 
 def waiting(found: Outcome, seconds: float) -> None:
@@ -110,14 +134,14 @@ def waiting(found: Outcome, seconds: float) -> None:
         if result.status == "IN_PROGRESS":
             say(f"{result.address}: {result.reason}", file=sys.stderr)
         if result.consent is not None:
-            say(f"{result.address} awaits consent at {result.consent['authorizationUrl']}", file=sys.stderr)
+            say(_asks(result.address, result.consent), file=sys.stderr)
     say(f"{found.reason or 'in progress'}; going on in {seconds:.0f} s", file=sys.stderr)
 
 
 def stacks(found: dict[str, Any]) -> None:
     """Print what the ledger knows of stacks, one of them with its resources."""
     rows = [
-        (name, str(one["generation"]), str(one["mode"]), str(one["status"] or "-"), one["finishedAt"] or "-")
+        (name, *(str(one[member] or "-") for member in ("generation", "mode", "status", "finishedAt")))
         for name, one in found.items()
     ]
     if not rows:
@@ -127,7 +151,21 @@ def stacks(found: dict[str, Any]) -> None:
     if len(found) == 1:
         for one in found.values():
             inner = [(address, r["id"] or "-", r["pending"] or "-") for address, r in one["resources"].items()]
-            table(("resource", "id", "pending"), inner)
+            if inner:
+                table(("resource", "id", "pending"), inner)
+            failures(one["failures"])
+            for address in one["consents"]:
+                say(f"{address} awaits consent; apply shows where")
+            if one["reason"]:
+                say(one["reason"])
+
+
+def became(found: Mapping[str, str]) -> None:
+    """Print what became of stacks."""
+    if not found:
+        say("the ledger knows no such stack", file=sys.stderr)
+        return
+    table(("stack", "what became of it"), list(found.items()))
 
 
 def history(found: dict[str, list[Any]]) -> None:
@@ -137,7 +175,14 @@ def history(found: dict[str, list[Any]]) -> None:
     for name, runs in found.items():
         say(name)
         heads = ("finishedAt", "generation", "requestId", "status", "reason")
-        table((*heads, "calls"), [(*(str(r[one]) for one in heads), str(sum(r["calls"].values()))) for r in runs])
+        rows = [{**run, "reason": run["reason"] or _first(run["failures"])} for run in runs]
+        table((*heads, "calls"), [(*(str(r[one]) for one in heads), str(sum(r["calls"].values()))) for r in rows])
+
+
+def _first(found: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first failure in a few words."""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{found[0]['resource']}: {found[0]['code']}{more}" if found else ""
 
 
 def answer(found: dict[str, Any]) -> None:
@@ -146,8 +191,7 @@ def answer(found: dict[str, Any]) -> None:
     if resources:
         rows = [(name, one["status"], one.get("action", ""), one.get("id") or "") for name, one in resources]
         table(("resource", "status", "action", "id"), rows)
-    for one in found["failures"]:
-        say(f"{one['resource']}: {one['code']}: {one['message']}\n  {one['actor']} must act: {one['advice']}")
+    failures(found["failures"])
     for one in found["problems"]:
         say(f"{one['path'] or 'document'}: {one['message']} [{one['rule']}]")
     if found["status"] == "AWAITING_CONSENT":

@@ -9,12 +9,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from infra.service_model import CONTROL_PLANE
 from workflows.document.coverage import methods
 from workflows.document.naming import CATEGORIES
+from workflows.document.problems import WORDS
 from workflows.document.rules import MODELLED, PLANNED, RULES, UNCHECKED
 from workflows.kinds import KINDS, Kind
 from workflows.requests.authority import Grants
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA = DOCS.parent / "events" / "grants.schema.json"
+#: Stands between the two tables of the rules.
+_BESIDE = """## Words
+
+What is wrong beside these rules has a word in place of a number. A word that is not here (`extra_forbidden`,
+`literal_error`, `string_pattern_mismatch`, ...) is pydantic's: the value has not the form that AWS's model gives it."""
 _BEGIN, _END = "<!-- made by `make docs` -->", "<!-- end -->"
 
 
@@ -45,7 +51,9 @@ def rules_table() -> str:
     rows += [[number, "planned", "", says, "what a run does"] for number, says in PLANNED.items()]
     rows += [[number, "not checked", "", says, ""] for number, says in UNCHECKED.items()]
     rows.sort(key=lambda row: (int(row[0][1:]), row[1], row[3]))
-    return table(["rule", "does", "sections", "says", "source"], rows)
+    numbered = table(["rule", "does", "sections", "says", "source"], rows)
+    words = table(["word", "means"], [[f"`{word}`", means] for word, means in WORDS.items()])
+    return f"{numbered}\n\n{_BESIDE}\n\n{words}"
 
 
 def kinds_table() -> str:

@@ -1,15 +1,23 @@
-"""What operators do with a ledger: look at the history of runs, and end a request that is under way."""
+"""What operators do with a ledger: look at the history of runs, end a request under way, have a stack forgotten."""
 
 from collections.abc import Mapping
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 
-from infra.ledger import ConditionFailed, Item, Ledger, Put
+from infra.ledger import Check, ConditionFailed, Delete, Item, Key, Ledger, Put
+from workflows.acting.book import Book, LeaseHeld, LeaseLost
 from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Outcome, Status
 from workflows.requests.acceptance import finished
 from workflows.requests.answers import kept
 from workflows.status import partitions_of
+
+#: What `forget` says of a stack that is not known any more.
+FORGOTTEN = "forgotten"
+_DAY = 86_400.0
+#: Seconds for which nobody else may work on a stack that is being forgotten.
+_FORGETTING = 60.0
 
 
 async def history(ledger: Ledger, name: str) -> dict[str, list[Item]]:
@@ -21,25 +29,58 @@ async def history(ledger: Ledger, name: str) -> dict[str, list[Item]]:
     return found
 
 
-async def cancel(ledger: Ledger, name: str, now: datetime) -> dict[str, str]:
+async def cancel(ledger: Ledger, name: str, now: datetime, days: int = 90) -> dict[str, str]:
     """End the requests under way of the stacks of a name: FAILED, as far as they came. Returns what became of each.
 
-    A run that works on one loses its lease and stops within seconds; an execution of the state machine that goes on
-    with it finds it finished. What the service was already told to do, it does.
+    It stands in their history, for so many days. A run that works on one loses its lease and stops within seconds; an
+    execution of the state machine that goes on with it finds it finished. What the service was already told to do, it
+    does.
     """
-    return {partition: await _cancel(ledger, partition, now) for partition in await partitions_of(ledger, name)}
+    return {one: await _cancel(ledger, one, now, days) for one in await partitions_of(ledger, name)}
 
 
-async def _cancel(ledger: Ledger, partition: str, now: datetime) -> str:
+async def forget(ledger: Ledger, name: str, now: datetime) -> dict[str, str]:
+    """Delete what the ledger knows of the stacks of a name; nothing is changed at AWS. Returns what became of each.
+
+    What bears the stack's tag is found again when its document is applied; the rest is nobody's.
+    """
+    return {one: await _forget(ledger, one, now.timestamp()) for one in await partitions_of(ledger, name)}
+
+
+async def _forget(ledger: Ledger, partition: str, now: float) -> str:
+    key = stack_key(partition)
+    generation = int((await ledger.get(key) or {}).get("generation", 0))
+    mine = (ledger, partition, f"forget-{token_hex(8)}", generation)
+    try:
+        book = await Book.open(*mine, now=now, until=now + _FORGETTING)
+    except (LeaseHeld, LeaseLost):
+        return "a run works on it; cancel its request first"
+    held = Check(key, when={"leaseId": book.run_id})
+    try:
+        for sort in await ledger.query(partition):
+            if sort != key.sort:
+                await ledger.write(held, Delete(Key(partition, sort)))
+        await ledger.write(Delete(key, when={"version": book.item["version"]}))
+    except ConditionFailed:
+        await book.release()
+        return "a request for it came in between; its resources are forgotten, and found again by their tags"
+    return FORGOTTEN
+
+
+async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> str:
     key = stack_key(partition)
     while True:
         item = await ledger.get(key)
         if item is None or finished(item, str(item.get("requestId") or "")):
             return "nothing is under way"
         ended = {**item, "version": int(item["version"]) + 1, "lease": None, "leaseId": None}
-        ended["outcome"] = kept(_cancelled(partition, item, now))
+        ended["outcome"] = told = kept(_cancelled(partition, item, now))
+        run = Key(partition, f"run#{told['finishedAt']}#cancelled")
         try:
-            await ledger.write(Put(key, ended, when={"version": item["version"]}))
+            await ledger.write(
+                Put(key, ended, when={"version": item["version"]}),
+                Put(run, told, expires=now.timestamp() + days * _DAY),
+            )
         except ConditionFailed:
             continue
         return "cancelled"

@@ -12,7 +12,7 @@ from workflows.acting import act
 from workflows.acting.book import Book, memories_of
 from workflows.acting.reasons import without_secrets
 from workflows.acting.run import Item, Run, items_of
-from workflows.acting.survey import holds_something, list_inside, survey
+from workflows.acting.survey import holds_something, list_inside, survey, warn_of_strangers
 from workflows.acting.waiting import look
 from workflows.deciding.decide import CHANGES, Action, Decision, Mode, Wish, decide
 from workflows.deciding.differences import Change, changes
@@ -79,8 +79,13 @@ class Plan:
 
     @property
     def pending(self) -> list[Planned]:
-        """The resources that would be changed, or cannot be."""
-        return [one for one in self.resources if one.pending or one.action == Action.FAIL]
+        """The resources that would be changed."""
+        return [one for one in self.resources if one.pending]
+
+    @property
+    def failing(self) -> list[Planned]:
+        """The resources that would fail."""
+        return [one for one in self.resources if one.action == Action.FAIL]
 
     @property
     def estimate(self) -> Counter[str]:
@@ -93,6 +98,7 @@ class Plan:
             "version": 1,
             "stack": self.stack,
             "changes": len(self.pending),
+            "failing": len(self.failing),
             "resources": {one.address: one.shown() for one in self.resources},
             "warnings": [warning.shown() for warning in self.warnings],
             "estimatedCalls": dict(self.estimate),
@@ -114,6 +120,7 @@ async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline
     run.items = items_of(stack, book.memories, Mode.PROVISION)
     await survey(run)
     planned = {address: await _planned(run, address) for address in _in_order(run)}
+    warn_of_strangers(run, allow)
     ordered = tuple(planned[address] for address in run.items)
     return Plan(stack.name, ordered, (*stack.warnings, *run.warnings), dict(calls.count))
 

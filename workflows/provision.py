@@ -20,7 +20,7 @@ from workflows.acting.act import act
 from workflows.acting.book import Book, LeaseHeld, LeaseLost
 from workflows.acting.remembering import note_options
 from workflows.acting.run import Run, items_of
-from workflows.acting.survey import survey
+from workflows.acting.survey import survey, warn_of_strangers
 from workflows.deciding.decide import Mode
 from workflows.deciding.memory import partition_of, stack_key
 from workflows.deciding.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
@@ -227,11 +227,7 @@ class Job:
             raise
 
     def _of_results(self, accepted: Accepted, run: Run, results: list[Result]) -> Outcome:
-        for address in sorted(self.request.allow - set(run.items)) if run.back_to is None else ():
-            run.warn(address, "allow", "allowed, but nothing of that address is declared or known")
-        for address, names in run.unmanaged.items():
-            if names and not run.items[address].kind.endpoints:
-                run.warn(address, "unmanaged", f"targets that this stack does not manage: {', '.join(names)}")
+        warn_of_strangers(run, self.request.allow if run.back_to is None else frozenset())
         status = overall(results, removed=run.mode is Mode.REMOVE)
         outcome = self._outcome(accepted, status)
         waits = retry_after(results) if status is Status.IN_PROGRESS else None

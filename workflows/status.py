@@ -20,6 +20,9 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
             "mode": item.get("mode"),
             "status": outcome.get("status"),
             "finishedAt": outcome.get("finishedAt"),
+            "reason": outcome.get("reason", ""),
+            "failures": outcome.get("failures", []),
+            "consents": [consent["resource"] for consent in outcome.get("consents", ())],
             "running": item.get("lease") is not None,
             "resources": await _resources(ledger, partition),
         }

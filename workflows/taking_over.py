@@ -14,7 +14,8 @@ from botocore.model import ListShape, Shape, StructureShape
 from infra import service_model
 from infra.deadline import Deadline
 from infra.errors import CallFailed
-from infra.ledger import Put
+from infra.ledger import Ledger, Put
+from workflows.acting.book import memories_of
 from workflows.acting.observe import Observer
 from workflows.deciding.memory import Memory, partition_of, resource_key, stack_key
 from workflows.deciding.state import Seen
@@ -75,40 +76,54 @@ async def take_over(context: Context, section: str, name: str, stack: str, deadl
         known = ", ".join(one.section for one in KINDS if one.parent is None)
         raise Invalid([Problem("section", "unknown-section", f"{section} is none of {known}")])
     calls = context.aws.within(deadline)
-    partition = partition_of(await calls.account(), context.aws.region, stack)
+    account = await calls.account()
+    partition = partition_of(account, context.aws.region, stack)
     if await context.ledger.get(stack_key(partition)) or await context.ledger.query(partition, "resource#"):
         raise Invalid([Problem("stack", "known-stack", f"a stack named {stack} is known here already; choose another")])
     observer = Observer(calls, stack)
+    owners = await _owners(context.ledger, partition_of(account, context.aws.region, ""))
     taken = TakenOver({"stack": stack})
-    seen = await _read(observer, kind, name)
+    seen = await _read(observer, kind, name, owners)
     declared = taken.add(seen, (section, name))
     for child in children(kind):
         for inner, summary in sorted((await observer.children(child, str(seen.id))).items()):
             whole = await observer.look(child, str(summary.id), seen.id)
             if whole is not None:
                 taken.add(whole, (section, name, child.section, inner), seen.id)
-    await _add_providers(observer, taken, declared)
+    await _add_providers(observer, taken, declared, owners)
     await context.ledger.write(*taken.items(partition))
     return taken
 
 
-async def _read(observer: Observer, kind: Kind, name: str) -> Seen:
+async def _owners(ledger: Ledger, prefix: str) -> dict[str, str]:
+    """Return the stacks of the ledger by the ARNs that they have: what was taken over in this ledger has no tag."""
+    found = {}
+    for partition in await ledger.partitions(prefix):
+        for memory in (await memories_of(ledger, partition)).values():
+            if memory.exists and memory.declared_once and memory.arn:
+                found[memory.arn] = partition.removeprefix(prefix)
+    return found
+
+
+async def _read(observer: Observer, kind: Kind, name: str, owners: Mapping[str, str]) -> Seen:
     seen = await observer.resource(kind, name, Memory("", kind.section, name))
     if seen is None:
         raise Invalid([Problem("name", "missing", f"no {kind.noun} named {name} exists")])
-    owner = (seen.tags or {}).get(OWNER_TAG)
+    owner = (seen.tags or {}).get(OWNER_TAG) or owners.get(seen.arn or "")
     if owner is not None:
         raise Invalid([Problem("name", "owned", f"the {kind.noun} {name} belongs to the stack {owner}")])
     return seen
 
 
-async def _add_providers(observer: Observer, taken: TakenOver, declared: dict[str, Any]) -> None:
+async def _add_providers(
+    observer: Observer, taken: TakenOver, declared: dict[str, Any], owners: Mapping[str, str]
+) -> None:
     """Add every provider that is named by its ARN, and refer to it instead."""
     arns: dict[str, str] = {}
     for arn, section, name in sorted(set(_provider_arns(declared))):
         kind = _PROVIDERS.get(section)
         try:
-            seen = await _read(observer, kind, name) if kind is not None else None
+            seen = await _read(observer, kind, name, owners) if kind is not None else None
         except (Invalid, CallFailed):
             seen = None  # it stays an ARN: of another account, or not ours to read
         if kind is not None and seen is not None and seen.arn == arn:

@@ -151,3 +151,19 @@ async def test_our_targets_under_a_gateway_that_only_exists(world):
     assert [failure.code for failure in outcome.failures] == ["NameTaken"]
     await world.destroy(document)
     assert set(world.live) == {"gateway payments", "target theirs"}
+
+
+async def test_what_another_stack_took_over_is_not_removed_by_who_had_it(world):
+    """The tag says whose it is, also against what the ledger remembers; its targets go the way of their gateway."""
+    first, second = small_stack(1), {**small_stack(1), "stack": "payments.others"}
+    await world.apply(first)
+    for resource in (*second["gateways"].values(), *second["oauth2CredentialProviders"].values()):
+        resource["gatewright"] = {"adopt": True}
+    assert (await world.apply(second)).status is Status.READY
+    standing = set(world.live)
+    outcome = await world.destroy(first)
+    assert outcome.status is Status.DELETED
+    assert {result.reason for result in outcome.results} == {"not this stack's: left untouched"}
+    assert set(world.live) == standing
+    assert (await world.destroy(second)).status is Status.DELETED
+    assert world.live == {}

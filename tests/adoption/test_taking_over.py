@@ -117,3 +117,20 @@ async def test_what_cannot_be_taken_over_is_said(by_hand):
     mine["gateways"]["other"] = {"roleArn": ROLE, "authorizerType": "AWS_IAM"}
     await world.apply(mine)
     assert "belongs to the stack theirs" in await refused("gateways", "other", "new")
+
+
+async def test_what_a_stack_of_this_ledger_took_over_is_not_taken_over_again(by_hand):
+    """It has no tag, as nothing was changed at AWS; the ledger knows whose it is, also its providers."""
+    world = by_hand
+    taken = await take_over(world.context(), "gateways", "payments", "first", Deadline())
+    # What was only noted is nobody's yet.
+    await take_over(world.context(), "gateways", "payments", "noted", Deadline())
+    arm = taken.document["oauth2CredentialProviders"]["idp"]["oauth2ProviderConfigInput"]["googleOauth2ProviderConfig"]
+    arm["clientSecret"] = SECRET
+    await world.apply(taken.document)
+    for section, name in (("gateways", "payments"), ("oauth2CredentialProviders", "idp")):
+        with pytest.raises(Invalid) as caught:
+            await take_over(world.context(), section, name, "second", Deadline())
+        assert "belongs to the stack first" in caught.value.problems[0].message
+    assert (await world.destroy({"stack": "first"})).status is Status.DELETED
+    assert world.live == {}

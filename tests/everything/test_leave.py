@@ -16,6 +16,7 @@ from tests.worlds import provision
 from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.document.stack import OWNER_TAG
 from workflows.fulfil import Named, resume
+from workflows.operating import forget
 from workflows.planning import plan
 from workflows.taking_over import take_over
 
@@ -168,6 +169,7 @@ async def test_taking_over_and_leaving_out_deletes_nothing(world):
     await world.apply(small_stack(2))
     world.live["gateway payments"].tags.clear()
     world.live["provider idp"].tags.clear()
+    await forget(world.ledger, "payments.tools", world.context().now())
     taken = await take_over(world.context(), "gateways", "payments", "taken", Deadline())
     document = taken.document
     config = document["oauth2CredentialProviders"]["idp"]["oauth2ProviderConfigInput"]["customOauth2ProviderConfig"]

@@ -9,6 +9,7 @@ from tests.everything.test_kinds import AUTHORIZER, LEAST, NAME, document, the
 from tests.worlds import provision
 from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.kinds import AGENT_RUNTIME, GATEWAY, HARNESS, KINDS, REGISTRY
+from workflows.operating import forget
 from workflows.planning import plan
 from workflows.requests.request import read_request
 from workflows.taking_over import take_over
@@ -241,6 +242,7 @@ async def test_other_kinds_are_taken_over_too(world, section):
     kind = next(kind for kind in KINDS if kind.section == section)
     await world.apply({**document(kind, LEAST[section]), "stack": "first"})
     the(world, kind).tags.clear()
+    await forget(world.ledger, "first", world.context().now())
     taken = await take_over(world.context(), section, NAME, "second", Deadline())
     planned = await plan(world.context(), taken.document, Deadline(), frozenset())
     assert planned.pending == []

@@ -18,7 +18,7 @@ from tests.worlds import REGION, SandboxWorld, provision
 from workflows.dead_letters import DeadLetter, bury, letters, send_again
 from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, fulfil, resume
-from workflows.operating import cancel, history
+from workflows.operating import FORGOTTEN, cancel, forget, history
 from workflows.requests.context import Context
 from workflows.status import stacks
 
@@ -143,3 +143,36 @@ async def test_r5_a_dead_letter_that_is_sent_again_later_brings_nothing_old_back
     status = world.announced[-1][1]["status"]
     tried("R5", "a dead letter that is sent again after a newer document", violations=int(status == "READY"))
     assert status == "SUPERSEDED"
+
+
+async def test_a_cancelled_request_stands_in_the_history(world):
+    world.behaviour.durations.gateway = 600
+    await world.run(provision(small_stack(1), "one"), seconds=20)
+    await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC))
+    (runs,) = (await history(world.ledger, "payments.tools")).values()
+    assert sorted(run["status"] for run in runs) == ["FAILED", "IN_PROGRESS"]
+    assert any("cancelled" in run["reason"] for run in runs)
+
+
+async def test_a_forgotten_stack_is_found_again_by_its_tags(world):
+    """Nothing is changed at AWS, and applying the document again makes nothing twice."""
+    await world.apply(small_stack(2))
+    standing, now = set(world.live), world.context().now()
+    assert list((await forget(world.ledger, "payments.tools", now)).values()) == [FORGOTTEN]
+    assert await world.ledger.partitions() == []
+    assert (set(world.live), await forget(world.ledger, "payments.tools", now)) == (standing, {})
+    world.sent()
+    assert (await world.apply(small_stack(2))).status is Status.READY
+    assert "CreateGateway" not in world.sent()
+
+
+async def test_a_stack_that_is_worked_on_is_not_forgotten(world):
+    world.behaviour.durations.gateway = 600
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.run, provision(small_stack(1), "one"))
+        await anyio.sleep(30)
+        (told,) = (await forget(world.ledger, "payments.tools", world.context().now())).values()
+        assert "cancel its request first" in told
+        assert await history(world.ledger, "payments.tools") != {}
+        tasks.cancel_scope.cancel()

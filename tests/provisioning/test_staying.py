@@ -2,7 +2,7 @@
 
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
-from workflows.deciding.outcome import Status
+from workflows.deciding.outcome import ResourceStatus, Status
 
 
 async def test_what_is_retained_is_so_from_when_it_was_declared(world):
@@ -26,3 +26,12 @@ async def test_what_is_only_looked_up_from_now_on_is_nobodys_to_remove(world):
     del document["gateways"]["payments"]["targets"]["target-0"]
     assert (await world.apply(document)).status is Status.READY
     assert {"target target-0", "target target-1"} <= set(world.live)
+
+
+async def test_what_is_retained_is_named(world):
+    """Whoever has it by hand from now on learns its id."""
+    document = small_stack(1)
+    document["gateways"]["payments"]["gatewright"] = {"deletion": "RETAIN"}
+    await world.apply(document)
+    kept = {result.address: result for result in (await world.destroy(document)).results}["gateways.payments"]
+    assert (kept.status, kept.id) == (ResourceStatus.RETAINED, world.live["gateway payments"].id)

@@ -1,5 +1,6 @@
 """The tables in docs/ are what the code says, and the code covers what the installed model has."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -12,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from workflows.document.coverage import LISTED, UNEXPRESSED, methods
+from workflows.document.problems import WORDS
 from workflows.requests.authority import Grants
 
 ROOT = Path(__file__).parents[2]
@@ -97,3 +99,14 @@ def test_reasons_are_of_members_that_exist():
     known = {(one.name, member) for one in methods() for member in one.reasons or {}}
     names = {member for _, member in known}
     assert all(key in known if key[0] != "*" else key[1] in names for key in UNEXPRESSED)
+
+
+def test_every_word_for_a_problem_is_explained():
+    """Whoever makes a problem or a warning uses a word of the table, and every word of the table is used."""
+    used = set()
+    for path in (ROOT / "workflows").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("Problem", "run.warn") and len(call.args) > 1:
+                used |= {one.value for one in ast.walk(call.args[1]) if isinstance(one, ast.Constant) and one.value}
+    assert used - {"loc", "type", *WORDS} == set()
+    assert set(WORDS) - used <= {"authority", "depth", "size"}

@@ -1,79 +1,17 @@
 """The command line against a sandbox server: what a person at two shells sees."""
 
 import json
-import os
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 import yaml
 
-from tests.worlds import OUTPUTS
-
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "events" / "provision-payments-stack.json"
-
-
-class Shell:
-    """A shell in which AWS_ENDPOINT_URL leads to a sandbox and nothing else of AWS is set."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url = url
-        self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        self.environment = {**kept, "AWS_ENDPOINT_URL": url, "HOME": str(folder), "XDG_STATE_HOME": str(folder)}
-
-    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "handlers.cli", *map(str, arguments)]
-        done = subprocess.run(
-            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
-        )
-        ledgers = (path.read_bytes().decode("latin-1") for path in self.folder.rglob("ledger*") if path.is_file())
-        OUTPUTS.extend([done.stdout, done.stderr, *ledgers])
-        return done
-
-    def json(self, *arguments: object) -> dict:
-        return json.loads(self(*arguments, "--json").stdout)
-
-    def control(self, what: str, method: str = "GET", body: object = None) -> dict:
-        data = json.dumps(body).encode() if body is not None else None
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/_sandbox/{what}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-    def client(self):
-        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
-        return boto3.client("bedrock-agentcore-control", endpoint_url=self.url, **keys)
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    command = [sys.executable, "-m", "handlers.cli", "sandbox", "--json"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    lines = ""
-    while "}" not in lines:
-        line = process.stdout.readline()
-        assert line, "the sandbox ended before it served"
-        lines += line
-    made = Shell(json.loads(lines)["url"], tmp_path)
-    fast = {"provider": 0.1, "gateway": 0.2, "target": 0.1, "delete": 0.1}
-    made.control("behaviour", "POST", fast)
-    yield made
-    process.terminate()
-    process.wait()
-    process.stdout.close()
-
-
-@pytest.fixture
-def sandbox_client(shell):
-    return shell.client()
 
 
 def changed_sample(folder: Path) -> Path:
@@ -292,3 +230,80 @@ def test_a_document_commands_no_terminal(shell):
     assert done.returncode == 2
     assert "\x1b" not in done.stdout + done.stderr
     assert "\\x1b" in done.stderr
+
+
+def gateways(shell, **members):
+    """Write a document of one gateway, and return its path."""
+    body = {"roleArn": "arn:aws:iam::123456789012:role/r", "authorizerType": "AWS_IAM", **members}
+    path = shell.folder / "gateways.yaml"
+    path.write_text(yaml.safe_dump({"stack": "one", "onFailure": "ROLLBACK", "gateways": {"one": body}}))
+    return path
+
+
+def test_who_ends_a_job_leaves_no_lease_behind(shell):
+    """SIGTERM is what a build server sends: the next command goes on at once."""
+    shell.control("behaviour", "POST", {"gateway": 600})
+    command = [sys.executable, "-m", "handlers.cli", "apply", str(gateways(shell))]
+    process = subprocess.Popen(command, env=shell.environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert any("CREATE" in line for line in process.stderr)
+    process.terminate()
+    said = process.stderr.read()
+    assert process.wait() == 5
+    process.stderr.close()
+    assert "the same command goes on from here" in said
+    assert next(iter(shell.json("status").values()))["running"] is False
+
+
+def test_who_only_looks_makes_no_ledger(shell):
+    """A name that is mistyped is said, and nothing is left behind."""
+    ledger = shell.folder / "not" / "there.sqlite"
+    for command in (("plan", gateways(shell)), ("status",), ("history", "x"), ("cancel", "x"), ("forget", "x")):
+        done = shell(*command, "--ledger", f"sqlite:{ledger}")
+        assert f"there is no ledger at {ledger} yet" in done.stderr
+        assert not ledger.parent.exists()
+    assert "no such stack" in done.stderr
+
+
+def test_what_is_rolled_back_says_why(shell):
+    assert shell("apply", gateways(shell)).returncode == 0
+    shell.control("failing", "POST", {"name": "one", "times": 3, "reason": "the role cannot be assumed"})
+    done = shell("apply", gateways(shell, description="new"))
+    assert done.returncode == 1
+    assert "ROLLED_BACK" in done.stdout
+    assert "the role cannot be assumed" in done.stdout
+    assert "must act" in done.stdout
+    assert "the role cannot be assumed" in shell("status", "one").stdout
+    assert "UPDATE_UNSUCCESSFUL" in shell("history", "one").stdout
+
+
+def test_a_plan_that_would_fail_is_no_plan_to_apply(shell):
+    assert shell("apply", gateways(shell)).returncode == 0
+    done = shell("plan", "--exit-code", gateways(shell, authorizerType="NONE"))
+    assert done.returncode == 1
+    assert "0 of 1 resource would change, 1 would fail" in done.stdout
+    assert "--allow gateways.one" in done.stdout
+
+
+def test_an_adoption_can_be_taken_back(shell, sandbox_client):
+    role = "arn:aws:iam::123456789012:role/theirs"
+    made = sandbox_client.create_gateway(name="byhand", roleArn=role, authorizerType="AWS_IAM")
+    wait_until_ready(sandbox_client, made["gatewayId"])
+    assert shell("adopt", "gateways", "byhand").returncode == 0
+    assert "forgotten" in shell("forget", "byhand").stdout
+    assert shell.json("status") == {}
+    assert len(sandbox_client.list_gateways()["items"]) == 1
+
+
+def test_what_a_deployment_would_refuse_is_not_submitted(shell):
+    shell.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    done = shell("submit", ROOT / "events" / "sixteen-mistakes.yaml", "--bus", "b")
+    assert done.returncode == 2
+    assert "16 problems" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["abc", "1", "nan"])
+def test_a_time_out_is_seconds(shell, text):
+    done = shell("apply", gateways(shell), "--timeout", text)
+    assert done.returncode == 2
+    assert "seconds" in done.stderr

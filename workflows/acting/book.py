@@ -27,10 +27,14 @@ class LeaseLost(Exception):  # noqa: N818 - it says what happened
 
 
 class LeaseHeld(Exception):  # noqa: N818 - it says what is so
-    """Another run holds the stack; after `retry_after` seconds it is worth asking again."""
+    """Another run holds the stack, for `ends_in` seconds at most unless it renews its lease.
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__("another run works on this stack")
+    After `retry_after` seconds it is worth asking again.
+    """
+
+    def __init__(self, retry_after: float, ends_in: float | None = None) -> None:
+        at_most = f", for {ends_in:.0f} s at most should it have died" if ends_in is not None else ""
+        super().__init__(f"another run works on this stack{at_most}")
         self.retry_after = retry_after
 
 
@@ -76,7 +80,8 @@ class Book:
         if lease is not None and lease["until"] + LEASE_MARGIN > now:
             # A run for an older generation notices this one and stops; one for this generation may end any time.
             soon = _SOON if lease.get("generation") == generation else _VERY_SOON
-            raise LeaseHeld(min(soon, max(1.0, lease["until"] + LEASE_MARGIN - now)))
+            left = lease["until"] + LEASE_MARGIN - now
+            raise LeaseHeld(min(soon, max(1.0, left)), left)
         if item.get("generation", generation) != generation:
             raise LeaseLost
         taken = {

@@ -79,9 +79,16 @@ class Observer:
         """Read lists afresh the next time: something was made meanwhile."""
         self._ids.clear()
 
-    async def proven(self, seen: Seen) -> Seen:
-        """Ask whose a resource is where the name is the id: ours may have been deleted, and another one made since."""
-        return await self._owned(seen) if seen.ours and seen.kind.id_member == "name" else seen
+    async def proven(self, seen: Seen, *, strictly: bool) -> Seen:
+        """Ask whose a resource is that is about to go: another stack may have taken it over since.
+
+        `strictly` says that one whose id is its name must bear our tag: somebody may have made it anew.
+        """
+        if not seen.ours or not seen.kind.tagged:
+            return seen
+        asked = await self._owned(seen)
+        by_name = strictly and seen.kind.id_member == "name"
+        return asked if by_name or (asked.tags or {}).get(OWNER_TAG) is not None else seen
 
     async def _owned(self, seen: Seen) -> Seen:
         """Ask for the tags of a resource that the ledger does not know, to see whose it is.

@@ -219,6 +219,8 @@ def _tolerate(run: Run, item: Item, decision: Decision) -> None:
 async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
     """Leave a resource as it is; one that is retained on purpose is ours no longer."""
     run.warn(item.address, "kept", decision.reason)
+    # It names what its owner has by hand from now on.
+    result = result_of(run, item, ResourceStatus.RETAINED, decision.reason)
     lacks_leave = wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION
     retained = wish.options.deletion is Deletion.RETAIN
     # What a rollback leaves because it was ours before is ours yet.
@@ -229,4 +231,4 @@ async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
             run.unmanaged[item.parent] = (*run.unmanaged.get(item.parent, ()), item.name)
         await remembering.forget(run, wish)
         item.released = True
-    return result_of(run, item, ResourceStatus.RETAINED, decision.reason)
+    return result

@@ -61,6 +61,6 @@ def awaiting_consent(run: Run, item: Item, reason: str) -> Result:
     }
     if item.wanted:
         return replace(result_of(run, item, ResourceStatus.AWAITING_CONSENT, reason), consent=consent)
-    # What is to go needs nobody's consent, only its end: the session expires by itself.
-    reason = f"{reason}; it cannot be removed until then"
+    # What is to go needs nobody's consent, only the end of the asking: sessions expire by themselves.
+    reason = f"{reason}, or the session ends by itself, in ten minutes at most; then it is removed"
     return replace(result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=60.0), consent=consent)

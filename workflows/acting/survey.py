@@ -1,6 +1,6 @@
 """Observing everything that a run is about, side by side, before anything is decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,9 +27,8 @@ async def _top(run: Run, address: str) -> None:
     item = run.items[address]
     try:
         seen = await run.observer.resource(item.kind, item.name, run.memory(address))
-        if seen is not None and run.back_to is not None and not item.wanted:
-            # A rollback is about to delete it.
-            seen = await run.observer.proven(seen)
+        if seen is not None and not item.wanted:
+            seen = await run.observer.proven(seen, strictly=run.back_to is not None)
         run.seen[address] = seen
         if children(item.kind) and run.seen[address] is not None:
             await list_children(run, address)
@@ -69,17 +68,28 @@ def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
     """Match what stands under a resource with what is declared or remembered there; the rest is not managed."""
     by_id = {seen.id: seen for seen in found.values()}
     mine = [item for item in run.items.values() if item.parent == parent and not item.released]
-    ours = not run.items[parent].options.existing
+    holder, above = run.items[parent], run.seen.get(parent)
+    lost = not holder.wanted and not holder.options.existing and above is not None and not above.ours
+    ours = not holder.options.existing and not lost
     known = set()
     for item in mine:
         memory = run.memory(item.address)
         seen = by_id.get(memory.id) or found.get(item.name)
         if seen is not None:
             known.add(seen.id)
-            seen = replace(seen, ours=ours or seen.id == memory.id)
+            seen = replace(seen, ours=ours or (seen.id == memory.id and not lost))
         run.seen[item.address] = seen
     run.listed.add(parent)
     run.unmanaged[parent] = tuple(sorted(name for name, seen in found.items() if seen.id not in known))
+
+
+def warn_of_strangers(run: Run, allow: Iterable[str]) -> None:
+    """Warn of targets that this stack does not manage, and of allowed addresses at which there is nothing."""
+    for address in sorted(set(allow) - set(run.items)):
+        run.warn(address, "allow", "allowed, but nothing of that address is declared or known")
+    for address, names in run.unmanaged.items():
+        if names and not run.items[address].kind.endpoints:
+            run.warn(address, "unmanaged", f"targets that this stack does not manage: {', '.join(names)}")
 
 
 def _secrets_to_compare(run: Run) -> set[SecretReference]:

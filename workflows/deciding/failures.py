@@ -97,8 +97,8 @@ def fixed(address: str, member: str, noun: str) -> Failure:
     """Return the failure of a change that the service does not make to an existing resource."""
     message = f"{member} of an existing {noun} cannot be changed in place"
     advice = (
-        "Declare it as it was, or resend with this resource's address in `allow`: it is deleted then, made again under "
-        "a new id, and what depends on it follows."
+        f"Declare it as it was, or resend with its address in `allow` (at a terminal: --allow {address}): it is "
+        "deleted then, made again under a new id, and what depends on it follows."
     )
     return Failure(address, "Immutable", message, Actor.APP_TEAM, advice)
 
@@ -133,7 +133,10 @@ def missing(address: str, noun: str, name: str) -> Failure:
 def not_ours_to_delete(address: str, noun: str, status: str, reasons: str) -> Failure:
     """Return the failure of a resource that others may depend on, so that it is not made anew without leave."""
     message = f"this {noun} is {status}: {reasons or 'the service gives no reason'}"
-    advice = "Repair it with AWS, or resend with its address in `allow`: it is deleted then, and made again."
+    advice = (
+        f"Repair it with AWS, or resend with its address in `allow` (at a terminal: --allow {address}): it is deleted "
+        "then, and made again."
+    )
     return Failure(address, status, message, Actor.PLATFORM, advice)
 
 

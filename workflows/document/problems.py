@@ -1,7 +1,7 @@
 """What is wrong with a document, and where: all of it at once, never with a value that could be a secret."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from infra.service_model import Path
@@ -10,6 +10,37 @@ from infra.service_model import Path
 MOST_PROBLEMS = 100
 #: Whoever writes a longer path or text where a problem is told of does not mean it.
 _LONGEST_PATH, _LONGEST_MESSAGE = 512, 1024
+#: What is broken where no numbered rule is. Any other word is pydantic's: it has not the form of AWS's model.
+WORDS: Mapping[str, str] = {
+    "adopted": "warns: what somebody else had made was taken over",
+    "allow": "warns: a removal was allowed at an address where there is nothing",
+    "authority": "no grant lets this submitter ask for this stack, or lets this stack name this",
+    "cycle": "resources wait for each other",
+    "depth": "it is nested too deep",
+    "kept": "warns: something was left in place, and why",
+    "known-stack": "the ledger knows a stack of this name already",
+    "missing": "what is required is not there",
+    "more": "so many problems were found that not all are told",
+    "name": "a name is not what AWS takes for one",
+    "names": "a member's name is no string, or too long",
+    "option": "an option means nothing for this kind",
+    "owned": "it belongs to another stack",
+    "reference": "a `${...}` cannot be read, or names nothing that there is",
+    "rollback": "warns: what a rollback could not put back as it was",
+    "secret": "a secret is given as a literal, and not as a reference to where it is kept",
+    "secret-reference": "a reference to a secret stands where no secret belongs",
+    "shown-otherwise": "warns: the service shows something else than was declared, and keeps doing so",
+    "size": "it is too large",
+    "tag": "this tag is Gatewright's own",
+    "text": "it is no Unicode text",
+    "type": "it is of another type than is needed here",
+    "unknown-section": "no section has this name",
+    "unknown-stack": "the ledger knows no such stack",
+    "unmanaged": "warns: targets that nobody declared stand under a gateway of the stack",
+    "unreachable": "what a `stackUri` names cannot be fetched",
+    "unreadable": "what a `stackUri` names is no document",
+    "url": "this URL cannot be read",
+}
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 

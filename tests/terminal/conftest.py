@@ -1,0 +1,73 @@
+"""A terminal beside a sandbox server."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.worlds import OUTPUTS
+
+ROOT = Path(__file__).parents[2]
+
+
+class Shell:
+    """A shell in which AWS_ENDPOINT_URL leads to a sandbox and nothing else of AWS is set."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        self.environment = {**kept, "AWS_ENDPOINT_URL": url, "HOME": str(folder), "XDG_STATE_HOME": str(folder)}
+
+    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "handlers.cli", *map(str, arguments)]
+        done = subprocess.run(
+            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        )
+        ledgers = (path.read_bytes().decode("latin-1") for path in self.folder.rglob("ledger*") if path.is_file())
+        OUTPUTS.extend([done.stdout, done.stderr, *ledgers])
+        return done
+
+    def json(self, *arguments: object) -> dict:
+        return json.loads(self(*arguments, "--json").stdout)
+
+    def control(self, what: str, method: str = "GET", body: object = None) -> dict:
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_sandbox/{what}", data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def client(self):
+        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
+        return boto3.client("bedrock-agentcore-control", endpoint_url=self.url, **keys)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    command = [sys.executable, "-m", "handlers.cli", "sandbox", "--json"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = ""
+    while "}" not in lines:
+        line = process.stdout.readline()
+        assert line, "the sandbox ended before it served"
+        lines += line
+    made = Shell(json.loads(lines)["url"], tmp_path)
+    fast = {"provider": 0.1, "gateway": 0.2, "target": 0.1, "delete": 0.1}
+    made.control("behaviour", "POST", fast)
+    yield made
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture
+def sandbox_client(shell):
+    return shell.client()
