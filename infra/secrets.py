@@ -35,6 +35,10 @@ class SecretReference:
             return None
         return cls(found["id"], found["key"] or "", found["stage"] or "", found["version"] or "")
 
+    def __str__(self) -> str:
+        more = f"{self.key}:{self.stage}:{self.version}".rstrip(":")
+        return f"{{{{resolve:secretsmanager:{self.secret_id}:SecretString{':' if more else ''}{more}}}}}"
+
 
 @dataclass(frozen=True, repr=False)
 class Secret:

@@ -26,7 +26,7 @@ from infra.service_model import CONTROL_PLANE
 from infra.settings import Settings
 from tests.recorder import note
 from workflows.deciding.decide import Mode
-from workflows.deciding.outcome import Outcome
+from workflows.deciding.outcome import Outcome, Status
 from workflows.fulfil import fulfil
 from workflows.requests.context import Context, Progress
 from workflows.requests.request import Request
@@ -80,6 +80,15 @@ class SandboxWorld:
 
     async def run(self, request: Request, *, seconds: float = math.inf, patience: float = math.inf) -> Outcome:
         return await fulfil(self.context(), request, Deadline.within(seconds, patience))
+
+    async def settle(self, request: Request, *, seconds: float = 90.0, patience: float = 1.0) -> Outcome:
+        """Run a request as a deployment does, in many short runs without patience, until it is settled."""
+        for _ in range(2_000):
+            outcome = await self.run(request, seconds=seconds, patience=patience)
+            if outcome.status is not Status.IN_PROGRESS:
+                return outcome
+            await anyio.sleep(outcome.retry_after or 1.0)
+        raise AssertionError(f"{request.request_id} is never settled")
 
     async def apply(self, document: Mapping[str, Any], request_id: str = "", **more: Any) -> Outcome:
         return await self.run(provision(document, request_id or f"request-{next(self._serial)}", **more))

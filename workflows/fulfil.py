@@ -17,7 +17,7 @@ from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid, Problem
 from workflows.document.reading import read_stack
 from workflows.provision import Job
-from workflows.requests.acceptance import knows
+from workflows.requests.acceptance import knows, leave_of
 from workflows.requests.answers import announced, rejected, rejected_unread
 from workflows.requests.authority import Allowed, Submitter
 from workflows.requests.context import Context
@@ -106,7 +106,7 @@ class Named:
             # A removal does without: what was accepted long ago need not be valid any more.
             document=None if held.get("mode") == Mode.REMOVE else held.get("document"),
             generation=self.generation,
-            allow=frozenset(held.get("allow") or ()),
+            allow=leave_of(held, self.request_id),
             submitter=Submitter.read(held.get("submitter")),
             stage=self.stage,
         )

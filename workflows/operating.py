@@ -73,7 +73,7 @@ async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> s
         item = await ledger.get(key)
         if item is None or finished(item, str(item.get("requestId") or "")):
             return "nothing is under way"
-        ended = {**item, "version": int(item["version"]) + 1, "lease": None, "leaseId": None}
+        ended = {**item, "version": int(item["version"]) + 1, "lease": None, "leaseId": None, "consent": None}
         ended["outcome"] = told = kept(_cancelled(partition, item, now))
         run = Key(partition, f"run#{told['finishedAt']}#cancelled")
         try:

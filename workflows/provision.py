@@ -34,6 +34,7 @@ from workflows.requests.acceptance import (
     accept,
     answered,
     finished,
+    leave_of,
     left_in_item,
     note_request,
     synchronization_of,
@@ -120,6 +121,9 @@ class Job:
         last = found.item.get("synchronization") or {}
         if last.get("requestId") == self.request.request_id and last["outcome"]["status"] in FINAL:
             return answered(last["outcome"], found.generation)
+        ended = found.item.get("synchronized", {}).get(self.request.request_id)
+        if ended is not None:
+            return Refused(Status(ended), "this request was finished before", found.generation)
         await note_request(self.context.ledger, self.partition, self.request.request_id)
         return found
 
@@ -194,6 +198,9 @@ class Job:
         results = await self._guarded(run)
         run.warnings += rollback.not_undone(run, results, item)
         outcome = self._judged(self._of_results(accepted, run, results))
+        anew = rollback.made_anew(results, item)
+        if rollback.ended(outcome.status) is not Status.ROLLED_BACK and anew != item["rollback"].get("anew", []):
+            await book.note({"rollback": {**item["rollback"], "anew": anew}})
         return replace(outcome, status=rollback.ended(outcome.status), undone=undone)
 
     async def _guarded(self, run: Run) -> list[Result]:
@@ -209,7 +216,7 @@ class Job:
         if stack is None and accepted.document is not None:
             stack = self._remembered(accepted.document)
         self.stack = stack
-        allow = self.request.allow | frozenset(accepted.item.get("allow") or ())
+        allow = self.request.allow | leave_of(accepted.item, self.request.request_id)
         names = (self.request.stack, self.account, self.request.request_id)
         run = Run(self.context, self.calls, book, mode, *names, allow)
         run.stage = self.request.stage

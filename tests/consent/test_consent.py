@@ -5,7 +5,7 @@ import pytest
 
 from infra.sandbox.behaviour import Behaviour
 from tests.crash.harness import At, Process, run_once
-from tests.documents import ROLE, oauth, small_stack
+from tests.documents import ROLE, mcp_target, oauth, small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
 from workflows.deciding.outcome import ResourceStatus, Status
@@ -203,3 +203,73 @@ async def test_a_default_that_an_update_leaves_asks_for_no_consent_for_ever(worl
     )
     assert outcome.status is Status.READY
     assert asked <= 2
+
+
+def several(**options: dict) -> dict:
+    """Targets that each ask for consent."""
+    document, asks = small_stack(0), oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/return")
+    document["gateways"]["payments"]["targets"] = {
+        name: mcp_target(credentialProviderConfigurations=asks, **more) for name, more in options.items()
+    }
+    return document
+
+
+def give_one(world, outcome) -> None:
+    world.plane.targets.consent.give(outcome.shown()["consents"][0]["authorizationUrl"].rpartition("%3A")[2])
+
+
+async def test_r15_everybody_has_the_time_to_consent(world):
+    """Who is asked only after another one consented, late, is told and has as long."""
+    after = {"gatewright": {"dependsOn": ["gateways.payments.targets.first"]}}
+    document = {**several(first={}, second=after), "consentTimeoutSeconds": 600}
+    outcome = await world.apply(document, "one")
+    await anyio.sleep(590)
+    give_one(world, outcome)
+    await anyio.sleep(20)
+    outcome = await world.apply(document, "one")
+    told = [detail["consents"][0]["resource"] for _, detail in world.announced if detail.get("consents")]
+    tried("R15", "one consent after another", violations=int(outcome.status is not Status.AWAITING_CONSENT))
+    assert outcome.status is Status.AWAITING_CONSENT
+    assert told[-1] == "gateways.payments.targets.second"
+    await anyio.sleep(620)
+    (failure,) = (await world.apply(document, "one")).failures
+    assert (failure.resource, failure.code) == ("gateways.payments.targets.second", "ConsentTimeout")
+
+
+async def test_r15_each_url_is_told_once(world):
+    """However many others consent before."""
+    document = several(a={}, b={}, c={}, d={})
+    outcome = await world.apply(document, "one")
+    for _ in range(4):
+        give_one(world, outcome)
+        await anyio.sleep(30)
+        outcome = await world.apply(document, "one")
+    assert outcome.status is Status.READY
+    waiting = [detail for kind, detail in world.announced if kind == "Gateway Stack Awaiting Consent"]
+    tried("R15", "four people who consent one after the other", 4, len(waiting) - 1)
+    assert len(waiting) == 1
+
+
+async def test_consent_is_not_asked_for_again_because_of_the_services_own_form(world):
+    """It trims a text: asked twice at most."""
+    document = several(t={"description": "The ledger "})
+    sent = []
+
+    async def trim() -> None:
+        while True:
+            for name, record in world.live.items():
+                if name == "target t" and isinstance(record.request.get("description"), str):
+                    record.request["description"] = record.request["description"].strip()
+            await anyio.sleep(0.01)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(trim)
+        for _ in range(5):
+            outcome = await world.apply(document, "one")
+            sent += world.sent()
+            if outcome.status is Status.AWAITING_CONSENT:
+                give_one(world, outcome)
+            await anyio.sleep(60)
+        tasks.cancel_scope.cancel()
+    assert outcome.status is Status.READY
+    assert sent.count("UpdateGatewayTarget") <= 1

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from infra.sandbox.behaviour import Behaviour
+from tests.documents import DISCOVERY, ROLE, provider
 from tests.everything.test_kinds import JWT, LEAST, NAME, address, document, the
+from tests.worlds import SandboxWorld
 from workflows.deciding.outcome import Status
 from workflows.kinds import KINDS
 
@@ -173,3 +176,29 @@ async def test_an_empty_arm_of_a_union_is_another_arm(world):
     world.sent()
     assert (await world.apply(document)).status is Status.READY
     assert world.sent() == []
+
+
+@pytest.mark.parametrize("hides", [False, True])
+async def test_overrides_that_leave_the_document_leave_the_service(hides):
+    """Also where reads leave them out, so that nobody sees them there."""
+    overrides = {"privateEndpointOverrides": [{"domain": "keys.example.com", "privateEndpoint": LATTICE}]}
+
+    def document(more: dict) -> dict:
+        jwt = {"discoveryUrl": DISCOVERY, "allowedAudience": ["a"], "privateEndpoint": LATTICE, **more}
+        authorizer = {"authorizerType": "CUSTOM_JWT", "authorizerConfiguration": {"customJWTAuthorizer": jwt}}
+        runtime = {**LEAST["agentRuntimes"], "authorizerConfiguration": authorizer["authorizerConfiguration"]}
+        return {
+            "stack": "s",
+            "oauth2CredentialProviders": {"idp": provider(privateEndpoint=LATTICE, **more)},
+            "gateways": {"g": {"roleArn": ROLE, **authorizer}},
+            "agentRuntimes": {"r": runtime},
+        }
+
+    with SandboxWorld(Behaviour(hides_overrides=hides)) as world:
+        await world.apply(document(overrides))
+        world.sent()
+        assert (await world.apply(document({}))).status is Status.READY
+        assert sorted(world.sent()) == ["UpdateAgentRuntime", "UpdateGateway", "UpdateOauth2CredentialProvider"]
+        assert [name for name, one in world.live.items() if "privateEndpointOverrides" in str(one.request)] == []
+        assert (await world.apply(document({}))).status is Status.READY
+        assert world.sent() == []

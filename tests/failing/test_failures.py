@@ -142,3 +142,35 @@ async def test_an_endless_read_does_not_outlive_the_run(world):
     outcome = await world.run(provision(small_stack(1), "request-a"), seconds=60)
     assert (outcome.status, outcome.news) == (Status.IN_PROGRESS, False)
     assert world.plane.world.now < 61
+
+
+async def test_a_target_that_cannot_be_deleted_says_why(world):
+    """A list says only that it failed; the reason is looked up."""
+    await world.apply(small_stack(1))
+    reason = "The network interface is in use by vpce-1"
+    world.plane.world.failing["target-0"] = Failure(-1, reason, frozenset({"DELETE"}))
+    failure = next(one for one in (await world.destroy(small_stack(1))).failures if one.resource == TARGET)
+    assert reason in failure.message
+
+
+@pytest.mark.parametrize("way", ["one run", "many runs"])
+async def test_what_leaves_makes_room_for_what_comes(world, way):
+    """A target is renamed under a gateway that is full."""
+    world.behaviour.targets_per_gateway = 6
+    document = small_stack(6)
+    await world.apply(document)
+    targets = document["gateways"]["payments"]["targets"]
+    targets["renamed"] = targets.pop("target-0")
+    world.behaviour.durations.delete = 30.0
+    request = provision(document, "two")
+    outcome = await (world.run(request) if way == "one run" else world.settle(request))
+    assert outcome.status is Status.READY
+    assert "target renamed" in world.live
+
+
+async def test_without_room_it_fails_by_name(world):
+    """Nothing leaves, so nothing is waited for."""
+    world.behaviour.targets_per_gateway = 1
+    outcome = await world.apply(small_stack(2))
+    assert (outcome.status, len(outcome.failures)) == (Status.FAILED, 1)
+    assert outcome.failures[0].code == "ServiceQuotaExceededException"

@@ -1,6 +1,7 @@
 """Going on with what was accepted before, by its name alone."""
 
 import anyio
+import pytest
 
 from infra.deadline import Deadline
 from infra.ledger import Put
@@ -9,6 +10,7 @@ from workflows.deciding.decide import Mode
 from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, resume
+from workflows.requests.acceptance import note_request
 from workflows.requests.request import Request
 
 
@@ -28,3 +30,19 @@ async def test_a_removal_that_was_handed_over_needs_no_valid_document(world):
         outcome = await resume(world.context(), Named("payments.tools", 2, "removal"), Deadline.within(60.0))
     assert outcome.status is Status.DELETED
     assert world.live == {}
+
+
+@pytest.mark.parametrize("allow", [frozenset(), frozenset({"gateways.payments"})], ids=["no leave", "leave, once"])
+async def test_leave_is_given_to_one_request(world, allow):
+    """A tick that comes months later makes nothing anew because of it."""
+    outcome = await world.apply(small_stack(1), "one", allow=allow)
+    before = world.live["gateway payments"].id
+    await anyio.sleep(90 * 86_400)
+    record = world.live["gateway payments"]
+    record.go("FAILED", now=world.plane.world.now)
+    record.reasons = ["internal error"]
+    (partition,) = await world.ledger.partitions()
+    await note_request(world.ledger, partition, "tick")
+    tick = await resume(world.context(), Named("payments.tools", outcome.generation, "tick"), Deadline())
+    assert tick.status is Status.FAILED
+    assert world.live["gateway payments"].id == before

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from infra.sandbox.world import Failure
-from tests.documents import gateway, mcp_target, small_stack
+from tests.documents import ROLE, gateway, mcp_target, small_stack
 from tests.goals import tried
 from tests.intake.objects import Held
 from tests.rollback.test_rollback import BAD, rolling
@@ -156,3 +156,74 @@ async def test_r13_what_was_retained_and_found_again_by_our_tag_keeps_it(world):
     outcome = await world.apply(rolls, "three")
     judged([one.message for one in outcome.failures])
     assert outcome.status is Status.READY
+
+
+THEIRS = {"roleArn": ROLE, "authorizerType": "NONE", "description": "theirs"}
+REMOVAL = Request(mode=Mode.REMOVE, request_id="removal", stack="payments.tools")
+
+
+@pytest.fixture
+async def theirs(world):
+    """A gateway that somebody else made."""
+    await world.client().create_gateway(name="theirs", **THEIRS)
+    await anyio.sleep(5)
+    return world
+
+
+async def roll_back(world, document: dict, **gateways: dict) -> None:
+    """Apply a document with other gateways, which fails and is rolled back."""
+    bad = with_bad(document)
+    bad["gateways"] |= gateways
+    world.plane.world.failing["bad"] = BAD
+    assert (await world.apply(bad, "bad")).status is Status.ROLLED_BACK
+
+
+async def test_r13_what_was_taken_over_in_what_is_undone_is_given_back(theirs):
+    """Our tag is off, and a later removal of the stack, whose document never named it, leaves it."""
+    await theirs.apply(small_stack(1))
+    await roll_back(theirs, small_stack(1), theirs={**THEIRS, "gatewright": {"adopt": True}})
+    assert theirs.live["gateway theirs"].tags == {}
+    assert (await theirs.run(REMOVAL)).status is Status.DELETED
+    judged(sorted(set(theirs.live) ^ {"gateway theirs"}))
+
+
+async def test_r13_what_was_taken_over_before_stays_the_stacks(theirs):
+    """It was in what is gone back to, and left the document since without leave."""
+    first = small_stack(1)
+    first["gateways"]["theirs"] = {**THEIRS, "gatewright": {"adopt": True}}
+    await theirs.apply(first)
+    await theirs.apply(small_stack(1))
+    await roll_back(theirs, small_stack(1))
+    assert theirs.live["gateway theirs"].tags != {}
+    await theirs.run(REMOVAL)
+    judged(sorted(theirs.live))
+
+
+async def test_r13_a_removal_goes_by_what_was_gone_back_to(world):
+    """The document that was rolled back retains nothing, and is not in force."""
+    document = small_stack(1)
+    document["gateways"]["payments"]["gatewright"] = {"deletion": "RETAIN"}
+    await world.apply(document)
+    bad = copy.deepcopy(document["gateways"]["payments"])
+    del bad["gatewright"]
+    bad["targets"]["bad"] = mcp_target()
+    await roll_back(world, document, payments=bad)
+    assert (await world.run(REMOVAL)).status is Status.DELETED
+    judged(sorted({"gateway payments"} - set(world.live)))
+
+
+async def test_r13_what_is_only_looked_up_again_is_given_back(theirs):
+    """Taken over and changed in what was rolled back: our tag is off, what stays changed is said."""
+    document = small_stack(1)
+    document["gateways"]["theirs"] = {"gatewright": {"existing": True}}
+    await theirs.apply(document)
+    ours = {**THEIRS, "description": "ours", "gatewright": {"adopt": True}}
+    bad = with_bad(document)
+    bad["gateways"]["theirs"] = ours
+    theirs.plane.world.failing["bad"] = BAD
+    outcome = await theirs.apply(bad)
+    assert outcome.status is Status.ROLLED_BACK
+    assert "gateways.theirs" in {one.path for one in outcome.warnings if one.rule == "kept"}
+    assert theirs.live["gateway theirs"].tags == {}
+    await theirs.run(REMOVAL)
+    judged(sorted(set(theirs.live) ^ {"gateway theirs"}))

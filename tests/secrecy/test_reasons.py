@@ -8,7 +8,7 @@ from infra.deadline import Deadline
 from infra.redaction import BLOT
 from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.world import Failure
-from tests.documents import mcp_target, oauth, small_stack
+from tests.documents import mcp_target, oauth, provider, small_stack
 from tests.goals import tried
 from tests.secrets import CONSENT, SENTINELS, secrets_in
 from tests.worlds import provision
@@ -82,3 +82,28 @@ async def test_r19_an_error_that_quotes_where_to_consent_is_told_without_it(worl
     kept = "\n".join(world.ledger.dump())
     tried("R19", "errors that quote a consent URL", violations=kept.count(CONSENT))
     assert CONSENT not in kept
+
+
+def quoting(world, name: str, *operations: str) -> None:
+    world.plane.world.failing[name] = Failure(-1, QUOTED.reason, frozenset(operations))
+
+
+async def test_r19_a_synchronization_that_fails_tells_it_without_the_secret(world):
+    """It has no provider to look at, and its process sent nothing."""
+    await world.apply(small_stack(1))
+    quoting(world, "target-0", "SYNCHRONIZE")
+    judged(world, await world.synchronize("payments.tools"))
+
+
+async def test_r19_what_left_the_document_is_told_of_without_its_secret(world):
+    """No document names that secret any more."""
+    await world.apply({"stack": "s", "oauth2CredentialProviders": {"idp": provider()}})
+    quoting(world, "idp", "DELETE")
+    judged(world, await world.apply({"stack": "s"}, allow=frozenset({"oauth2CredentialProviders.idp"})))
+
+
+async def test_r19_a_rollback_in_many_runs_tells_it_without_the_secret(world):
+    world.behaviour.durations.delete = 100.0
+    document = {"stack": "s", "onFailure": "ROLLBACK", "oauth2CredentialProviders": {"idp": provider()}}
+    quoting(world, "idp", "CREATE", "DELETE")
+    judged(world, await world.settle(provision(document, "one"), seconds=30.0))

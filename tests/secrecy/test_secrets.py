@@ -118,3 +118,12 @@ def test_logs_hide_consent_urls(logs):
     structlog.get_logger().info("seen", target={"authorizationData": {"oauth2": {"authorizationUrl": url}}})
     assert url not in logs.getvalue()
     assert BLOT in logs.getvalue()
+
+
+@pytest.mark.parametrize("more", ["", ":key", ":key:AWSPREVIOUS", "::AWSCURRENT", ":key::8b6e"])
+def test_a_reference_is_written_as_it_is_read(more):
+    """It is remembered as text."""
+    for name in ("payments/idp", "arn:aws:secretsmanager:us-east-1:123456789012:secret:payments/idp-AbCdEf"):
+        reference = SecretReference.parse(f"{{{{resolve:secretsmanager:{name}:SecretString{more}}}}}")
+        assert reference is not None
+        assert SecretReference.parse(str(reference)) == reference

@@ -8,7 +8,9 @@ from tests.crash.harness import At, Process, run_once
 from tests.documents import ROLE, mcp_target, oauth, small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
+from workflows.deciding.decide import Mode
 from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.requests.request import Request
 
 TARGETS = "gateways.payments.targets"
 
@@ -142,3 +144,59 @@ async def test_r15_a_synchronization_that_fails_tells_and_forgets_nothing_of_con
     told = sum(kind == "Gateway Stack Awaiting Consent" and one["requestId"] == "one" for kind, one in world.announced)
     tried("R15", "consent that nobody gives, beside synchronizations that fail", violations=told - 1)
     assert (told, [one.code for one in outcome.failures]) == (1, ["ConsentTimeout"])
+
+
+def synchronization(request_id: str) -> Request:
+    return Request(mode=Mode.SYNCHRONIZE, request_id=request_id, stack="payments.tools")
+
+
+async def test_each_synchronization_waits_for_consent_anew(world):
+    """A schedule asks every day: every day it is told where to consent, and there is as much time to."""
+    document = small_stack(1)
+    asks = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/return")
+    document["gateways"]["payments"]["targets"]["target-0"]["credentialProviderConfigurations"] = asks
+    consent = world.plane.targets.consent
+    outcome = await world.apply(document, "one")
+    for day in range(4):
+        consent.give(outcome.shown()["consents"][0]["authorizationUrl"].rpartition("%3A")[2])
+        await anyio.sleep(30)
+        again = await (world.run(synchronization(f"day-{day - 1}")) if day else world.apply(document, "one"))
+        assert again.status is Status.READY
+        await anyio.sleep(86_400)
+        world.announced.clear()
+        outcome = await world.run(synchronization(f"day-{day}"))
+        assert outcome.status is Status.AWAITING_CONSENT
+        assert [kind for kind, _ in world.announced] == ["Gateway Stack Awaiting Consent"]
+
+
+async def test_r4_a_synchronization_that_comes_again_after_another_is_not_done_again(world):
+    await world.apply(small_stack(1))
+    world.sent()
+    for request_id in ("one", "two", "one", "two", "one"):
+        assert (await world.run(synchronization(request_id))).status is Status.READY
+        await anyio.sleep(60)
+    sent = world.sent()
+    tried("R4", "synchronizations that come again after others", 5, len(sent) - 2)
+    assert sent == ["SynchronizeGatewayTargets"] * 2
+
+
+@pytest.mark.parametrize("name", ["target target-0", "gateway payments"])
+async def test_what_is_failed_is_not_synchronized_and_not_called_ready(world, name):
+    await world.apply(small_stack(1))
+    record = world.live[name]
+    record.go("FAILED", now=world.plane.world.now)
+    record.reasons = ["boom"]
+    outcome = await world.synchronize("payments.tools")
+    assert outcome.status is Status.FAILED
+    (failure,) = outcome.failures
+    assert "boom" in failure.message
+    assert "Apply the stack" in failure.advice
+
+
+async def test_what_is_not_there_cannot_be_synchronized(world):
+    await world.apply(small_stack(1))
+    record = world.live["target target-0"]
+    await world.client().delete_gateway_target(gatewayIdentifier=record.parent, targetId=record.id)
+    await anyio.sleep(200)
+    (failure,) = (await world.synchronize("payments.tools")).failures
+    assert (failure.code, "Apply the stack" in failure.advice) == ("NotFound", True)

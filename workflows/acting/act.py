@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from graphlib import TopologicalSorter
 
 import anyio
 
@@ -21,8 +22,10 @@ from workflows.kinds.kind import Phase
 
 #: Seconds between the last READY and the look that confirms it, which may be answered from somewhere else.
 _CONFIRM_SECONDS = 0.3
+#: Statuses at which a run has done with a resource.
+_ENDS = frozenset({ResourceStatus.READY, ResourceStatus.DELETED, ResourceStatus.RETAINED})
 #: Refusals that pass as a rule, and do not always.
-_REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE})
+_REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE, Verdict.NOT_YET})
 
 
 async def act(run: Run) -> list[Result]:
@@ -31,7 +34,21 @@ async def act(run: Run) -> list[Result]:
     while todo:
         await together([partial(_task, run, address) for address in todo])
         todo = await _unsteady(run)
-    return [item.result for item in run.items.values() if item.result is not None and inside(run, item)]
+    results = [item.result for item in run.items.values() if item.result is not None and inside(run, item)]
+    if not run.stage and all(result.status in _ENDS for result in results):
+        await _let_go_of_released(run)
+    return results
+
+
+async def _let_go_of_released(run: Run) -> None:
+    """Forget what is left on purpose, once nothing else is to be done: until then it says what must stay with it.
+
+    What others need goes first, so that a run that is cut off here leaves nothing that is known without its users.
+    """
+    order = TopologicalSorter({address: item.after for address, item in run.items.items()}).static_order()
+    for address in reversed(list(order)):
+        if run.items[address].released:
+            await remembering.forget(run, run.wish(address))
 
 
 async def _task(run: Run, address: str) -> None:
@@ -40,12 +57,11 @@ async def _task(run: Run, address: str) -> None:
     try:
         item.result = await _after_others(run, item)
         if item.result is None:
-            async with item.lock:
-                item.result = await reach(run, item)
+            item.result = await _reach_with_room(run, item)
     except OutOfTime as late:
         if late.refused is not None and late.refused.verdict in _REFUSED:
             await _note_refusal(run, item, late.refused)
-            item.result = of_failed_call(run, item, late.refused)
+            item.result = of_failed_call(run, item, late.refused, cut_short=True)
         else:
             item.result = result_of(run, item, ResourceStatus.IN_PROGRESS, str(late), retry_after=late.retry_after)
     except CallFailed as failed:
@@ -56,6 +72,37 @@ async def _task(run: Run, address: str) -> None:
         item.done.set()
     result = item.result
     run.tell(address, str(result.status), f"{result.seconds:.1f} s" if result.failure is None else result.reason)
+
+
+async def _reach_with_room(run: Run, item: Item) -> Result:
+    """Reach a resource; where there is no room for it, once more when what leaves beside it has made some."""
+    try:
+        async with item.lock:
+            return await reach(run, item)
+    except CallFailed as failed:
+        leaving = _leaving_beside(run, item) if failed.verdict is Verdict.QUOTA else []
+        for one in leaving:
+            await one.done.wait()
+        ends = {one.address: one.result for one in leaving if one.result is not None}
+        for address, end in ends.items():
+            if end.status is ResourceStatus.IN_PROGRESS:
+                reason = f"waits for the room of {address}, which is in progress"
+                return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=end.retry_after)
+        if not any(end.status is ResourceStatus.DELETED for end in ends.values()):
+            raise
+    async with item.lock:
+        return await reach(run, item)
+
+
+def _leaving_beside(run: Run, item: Item) -> list[Item]:
+    """Return what is to go of a kind in the same place, and waits, over however many others, not for this one."""
+
+    def waits(one: Item, seen: set[str]) -> bool:
+        seen.add(one.address)
+        return item.address in one.after or any(waits(run.items[a], seen) for a in one.after if a not in seen)
+
+    beside = (one for one in run.items.values() if (one.kind, one.parent) == (item.kind, item.parent))
+    return [one for one in beside if not one.wanted and not waits(one, set())]
 
 
 async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
@@ -77,7 +124,6 @@ async def _after_others(run: Run, item: Item) -> Result | None:
         run.warn(item.address, "kept", found.reason)
         if any(run.items[address].released for address in item.after):
             # It belongs to what was left on purpose, and is left with it.
-            await remembering.forget(run, run.wish(item.address))
             item.released = True
     return found
 

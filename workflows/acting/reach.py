@@ -11,14 +11,17 @@ from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.tasks import together
 from workflows.acting import remembering, steps
 from workflows.acting.reasons import without_secrets
+from workflows.acting.remembering import declared_of, present
 from workflows.acting.results import awaiting_consent, result_of
 from workflows.acting.run import Item, Run
 from workflows.acting.survey import holds_something, list_children, list_inside
 from workflows.acting.waiting import look, settle_down, wait
 from workflows.deciding import failures
+from workflows.deciding.comparing import shown_otherwise
 from workflows.deciding.decide import Action, Birth, Decision, Mode, Wish, decide
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.document.stack import Deletion
+from workflows.kinds.kind import Phase
 
 log = structlog.get_logger()
 
@@ -80,7 +83,9 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
     match decision.action:
         case Action.NONE:
             if run.mode is Mode.PROVISION:
-                await (remembering.let_go if item.options.existing else remembering.settle)(run, wish)
+                shown = (wish.kind, declared_of(wish), present(run, wish), run.memory(item.address))
+                _warn_of_forms(run, item, shown_otherwise(*shown))
+                await (_let_go if item.options.existing else remembering.settle)(run, wish)
             return result_of(run, item, ResourceStatus.READY, decision.reason)
         case Action.GONE:
             await remembering.forget(run, wish, hidden=True)
@@ -147,10 +152,12 @@ async def _send(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
 async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
     """Do what a decision says."""
     if decision.action is Action.REPLACE:
-        await _empty(run, item)
-        await _delete(run, item, wish)
+        # A deletion of an earlier run may have come to nothing: that was a try too.
+        if not run.memory(item.address).deletion_begun:
+            await _empty(run, item)
+            await _delete(run, item, wish)
         if run.seen.get(item.address) is not None:
-            await run.book.remember(run.memory(item.address).trying(wish.counted_for))
+            await run.book.remember(run.memory(item.address).undeleted().trying(wish.counted_for))
             return
         wish = run.wish(item.address)
     if decision.action is Action.DELETE:
@@ -208,12 +215,27 @@ async def _delete(run: Run, item: Item, wish: Wish) -> None:
 def _tolerate(run: Run, item: Item, decision: Decision) -> None:
     """What an update left as it was is the service's own form of it: said once, and not sent again."""
     wish, seen = run.wish(item.address), run.seen.get(item.address)
+    if seen is None or seen.meaning.phase is not Phase.SETTLED:
+        return  # what failed, or is not done yet, is not as it is to be
     again = decide(wish, seen, run.memory(item.address))
     left = tuple(path for path in again.paths if path != "tags")
     if again.action is Action.UPDATE and left and left == tuple(path for path in decision.paths if path != "tags"):
         item.tolerated = left
-        message = f"the service shows {', '.join(left)} otherwise than declared, also after an update"
+        _warn_of_forms(run, item, left)
+
+
+def _warn_of_forms(run: Run, item: Item, paths: tuple[str, ...]) -> None:
+    if paths:
+        message = f"the service shows {', '.join(paths)} otherwise than declared, also after an update"
         run.warn(item.address, "shown-otherwise", message)
+
+
+async def _let_go(run: Run, wish: Wish) -> None:
+    """Leave to its owner what is only looked up from now on, also what was taken over before."""
+    if run.memory(wish.address).adopted:
+        await steps.disown(run, wish)
+        run.warn(wish.address, "kept", "it is not managed any more; what was changed of it stays as it is")
+    await remembering.let_go(run, wish)
 
 
 async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
@@ -221,14 +243,16 @@ async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
     run.warn(item.address, "kept", decision.reason)
     # It names what its owner has by hand from now on.
     result = result_of(run, item, ResourceStatus.RETAINED, decision.reason)
-    lacks_leave = wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION
+    others = wish.birth is Birth.OTHERS
+    lacks_leave = wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION and not others
     retained = wish.options.deletion is Deletion.RETAIN
     # What a rollback leaves because it was ours before is ours yet.
     if not lacks_leave and (retained or wish.birth is not Birth.BEFORE):
-        if wish.birth is Birth.OTHERS and run.memory(item.address).adopted:
-            await steps.disown(run, wish)
+        if others:
+            if run.memory(item.address).adopted:
+                await steps.disown(run, wish)
+            await remembering.forget(run, wish)
         if item.parent is not None:
             run.unmanaged[item.parent] = (*run.unmanaged.get(item.parent, ()), item.name)
-        await remembering.forget(run, wish)
         item.released = True
     return result

@@ -16,6 +16,8 @@ from workflows.document.stack import Deletion
 
 #: Seconds after which a call without an answer arrives no more.
 _LATEST = 3600.0
+#: References of secrets that are remembered of one resource.
+_MOST_SECRETS = 10
 #: Unanswered calls that one mark keeps.
 _MOST_DOUBTS = 5
 
@@ -61,6 +63,7 @@ async def settle(run: Run, wish: Wish) -> None:
         ending=wish.ending,
         waits_on=tuple(sorted(item.resource.waits_on)) if item.resource else (),
         secret_versions={**(wish.secret_versions or {}), **memory.secret_versions},
+        secrets=secrets_with(run, wish, memory),
         ever_ready=True,
         ready_in=memory.ready_in if memory.ever_ready else run.belongs_to,
         seen_updated=seen.updated,
@@ -86,8 +89,7 @@ async def forget(run: Run, wish: Wish, *, hidden: bool = False) -> None:
     """
     known = run.book.memories.get(wish.address)
     if known is not None and known.exists:
-        deleted = (known.pending or {}).get("action") == Action.DELETE
-        await run.book.remember(hidden_yet(run, known) if hidden and not deleted else known.gone())
+        await run.book.remember(hidden_yet(run, known) if hidden and not known.deletion_begun else known.gone())
     run.seen[wish.address] = None
 
 
@@ -112,7 +114,13 @@ async def mark(
     declares = noted["action"] in (Action.CREATE, Action.UPDATE, Action.TAG)
     doubtful = [one for one in memory.doubtful if one != doubt] + ([doubt] if declares else [])
     pending = {**noted, "at": run.now(), "doubtful": doubtful[-_MOST_DOUBTS:]}
-    await run.book.remember(replace(memory, pending=pending))
+    await run.book.remember(replace(memory, pending=pending, secrets=secrets_with(run, wish, memory)))
+
+
+def secrets_with(run: Run, wish: Wish, memory: Memory) -> tuple[str, ...]:
+    """Return the references of the secrets that were sent for a resource, with those that are declared now."""
+    declared = sorted(str(reference) for reference in run.secrets_of(run.items[wish.address].resource).values())
+    return tuple(dict.fromkeys((*memory.secrets, *declared)))[-_MOST_SECRETS:]
 
 
 def lingering_of(run: Run, memory: Memory, *more: Any) -> Memory:
@@ -139,7 +147,8 @@ def taken(memory: Memory, wish: Wish, run: Run, seen: Seen, versions: Mapping[st
         memory.trying(wish.counted_for),
         pending=None,
         refused_since=0.0,
-        waits_on=tuple(sorted(resource.waits_on)) if resource else (),
+        # Should it fail, what it needed before it may need yet.
+        waits_on=tuple(sorted({*memory.waits_on, *(resource.waits_on if resource else ())})),
         secret_versions={**memory.secret_versions, **versions},
         changed=time_text(seen.body.get(wish.kind.updated_member)),
         seen_updated="",

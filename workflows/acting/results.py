@@ -5,6 +5,7 @@ from dataclasses import replace
 import anyio
 
 from infra.errors import PASSING, CallFailed
+from infra.retry import BUDGETS
 from workflows.acting.run import Item, Run
 from workflows.deciding import failures
 from workflows.deciding.decide import Action
@@ -38,11 +39,16 @@ def result_of(run: Run, item: Item, status: ResourceStatus, reason: str, *, retr
     )
 
 
-def of_failed_call(run: Run, item: Item, failed: CallFailed) -> Result:
-    """Return the result of a resource whose call was refused: to come again, or for good."""
+def of_failed_call(run: Run, item: Item, failed: CallFailed, *, cut_short: bool = False) -> Result:
+    """Return the result of a resource whose call was refused: to come again, or for good.
+
+    `cut_short` says that the run's time ended before that of the call's repetitions, which go on in the next one then.
+    """
     memory = run.memory(item.address)
     since = memory.refused_since if memory.refused_to == run.counted_for else 0.0
-    if failed.verdict in PASSING and not (since and run.now() - since > REFUSED_FOR):
+    passing = failed.verdict in PASSING
+    allowed = REFUSED_FOR if passing else BUDGETS[failed.verdict].seconds if cut_short else 0.0
+    if (passing or cut_short) and not (since and run.now() - since > allowed):
         reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
         return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
     failure = failures.of_call(item.address, failed, item.kind.instead)

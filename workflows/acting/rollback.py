@@ -52,14 +52,21 @@ def ended(status: Status) -> Status:
     return Status.ROLLED_BACK if status in (Status.READY, Status.DELETED) else status
 
 
+def made_anew(results: Sequence[Result], item: Item) -> list[str]:
+    """Return the addresses of what this rollback made anew, in this run or in one before it."""
+    now = {result.address for result in results if result.action in _ANEW}
+    return sorted({*item["rollback"].get("anew", ()), *now})
+
+
 def not_undone(run: Run, results: Sequence[Result], item: Item) -> list[Problem]:
     """Say what is not as it was, and why."""
     lost = set(item["rollback"]["removed"]) - {address for address, one in run.items.items() if one.wanted}
     message = "it was removed by what is undone; the document that is gone back to does not declare it"
     found = [Problem(address, "rollback", message) for address in sorted(lost)]
+    anew = set(made_anew(results, item))
     for result in results:
         kind: Kind = run.items[result.address].kind
-        if result.status is ResourceStatus.READY and result.action in _ANEW:
+        if result.status is ResourceStatus.READY and result.address in anew:
             new = [name for name in kind.outputs if name not in kind.stable]
             message = f"it was gone and is made anew: {', '.join(new)} are other ones than before"
             found.append(Problem(result.address, "rollback", message))

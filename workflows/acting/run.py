@@ -92,8 +92,10 @@ class Run:
     obstacles: dict[str, CallFailed | OutOfTime] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     secret_versions: dict[SecretReference, str] = field(default_factory=dict)
-    #: Whether redaction knows every secret that the document names.
-    knows_secrets: bool = False
+    #: The secrets that redaction knows, as far as they could be had.
+    known_secrets: set[SecretReference] = field(default_factory=set)
+    #: Held while they are read: nobody goes on with a reason that quotes one of them before.
+    secrets_lock: anyio.Lock = field(default_factory=anyio.Lock)
     _slots: dict[str, Slots] = field(default_factory=dict)
     _watches: dict[tuple[str, bool], Watch[Seen]] = field(default_factory=dict)
 
@@ -169,10 +171,11 @@ class Run:
         if self.back_to is None:
             return None
         seen = self.seen.get(address)
-        memory = self.memory(address)
-        born = memory.born(ours=seen is None or seen.ours)
+        memory, ours = self.memory(address), seen is None or seen.ours
+        born = memory.born(ours=ours)
         if not born:
-            return Birth.OTHERS
+            # What was taken over before what is undone is the stack's own since then.
+            return Birth.BEFORE if ours and memory.was_ready_by(self.back_to) else Birth.OTHERS
         # A stack that never was READY may hold what never was of use to anybody, however long ago it was made.
         if born <= self.back_to and (self.mode is Mode.PROVISION or memory.was_ready_by(self.back_to)):
             return Birth.BEFORE

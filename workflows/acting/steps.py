@@ -12,7 +12,8 @@ from workflows.acting.observe import address_of, ask
 from workflows.acting.remembering import declared_of, hidden_yet, lingering_of, mark, memory_of, present, taken
 from workflows.acting.run import Run
 from workflows.acting.survey import list_children
-from workflows.deciding.decide import Action, Mode, Wish, standing_at
+from workflows.deciding.comparing import standing_at
+from workflows.deciding.decide import Action, Mode, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
 from workflows.document.compare import either, update_body

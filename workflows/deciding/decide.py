@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from infra.service_model import Path
 from workflows.deciding import failures
+from workflows.deciding.comparing import as_last_seen, differences, stayed
 from workflows.deciding.failures import Failure
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen, earlier, time_text
-from workflows.document.compare import differing, frozen, shown_at, value_at
-from workflows.document.fingerprint import canonical, digest, fingerprint
+from workflows.document.compare import frozen
+from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import path_text
 from workflows.document.stack import OWNER_TAG, Deletion, Options
 from workflows.kinds import Kind
@@ -146,7 +146,8 @@ def decide(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
 
 def _absent(wish: Wish, memory: Memory) -> Decision:
     if wish.options.existing or wish.mode is Mode.SYNCHRONIZE:
-        failure = failures.missing(wish.address, wish.kind.noun, wish.name)
+        said = failures.missing if wish.options.existing else failures.unapplied
+        failure = said(wish.address, wish.kind.noun, wish.name)
         return Decision(Action.FAIL, failure.message, failure=failure)
     if memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN:
         return Decision(Action.WAIT, "created; reads do not show it yet")
@@ -165,11 +166,10 @@ def _consent(seen: Seen) -> Decision:
 def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     """Answer a failed status with its remedy, three times for a request."""
     if not seen.full:
-        return Decision(Action.LOOK, "for the reason of the failure")
+        return _look_for_reason()
     tries, remedy = memory.tries(wish.counted_for), seen.meaning.remedy
     if tries >= TRIES:
-        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, tries)
-        return Decision(Action.FAIL, failure.message, failure=failure)
+        return _given_up(wish, seen, tries)
     reason = f"{seen.status}: {seen.reasons or 'no reason given'}"
     if remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN):
         return _go_on(wish, seen, memory, reason)
@@ -181,10 +181,22 @@ def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     return Decision(Action.REPLACE, reason)
 
 
+def _given_up(wish: Wish, seen: Seen, tries: int) -> Decision:
+    """Try no more, with the service's reason."""
+    if not seen.full:
+        return _look_for_reason()
+    failure = failures.of_status(wish.address, str(seen.status), seen.reasons, tries)
+    return Decision(Action.FAIL, failure.message, failure=failure)
+
+
+def _look_for_reason() -> Decision:
+    return Decision(Action.LOOK, "for the reason of the failure")
+
+
 def _go_on(wish: Wish, seen: Seen, memory: Memory, reason: str) -> Decision:
     """Repeat what failed, or do what the declaration needs by now: that may be what mends it."""
     declared = wish.declared or {}
-    found = _differences(wish.kind, declared, seen, memory)
+    found = differences(wish.kind, declared, seen, memory)
     fixed = tuple(frozen(wish.kind, declared, seen.body, found))
     if fixed:
         return _replace(wish, fixed, memory)
@@ -211,14 +223,14 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     declared = wish.declared or {}
     adopting = not seen.ours and wish.kind.tagged
     paths: list[str] = []
-    if adopting or not _as_last_seen(declared, seen, memory):
+    if adopting or not as_last_seen(declared, seen, memory):
         if not seen.full:
             return Decision(Action.LOOK, "changed since it was last seen")
-        found = _differences(wish.kind, declared, seen, memory)
+        found = differences(wish.kind, declared, seen, memory)
         fixed = tuple(frozen(wish.kind, declared, seen.body, found))
         if fixed:
             return _replace(wish, fixed, memory)
-        paths = sorted(path_text(path) for path in found if not _stayed(wish.kind, declared, seen, memory, path))
+        paths = sorted(path_text(path) for path in found if not stayed(wish.kind, declared, seen, memory, path))
         if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
             paths.append("name")
         paths = [path for path in paths if path not in wish.tolerated]
@@ -252,42 +264,8 @@ def _holds_others(wish: Wish) -> Decision:
     return Decision(Action.FAIL, failure.message, failure=failure)
 
 
-def _differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> set[Path]:
-    """Compare with every declaration that may be in force: what an unanswered call added must not linger."""
-    before: list[Mapping[str, Any] | None] = [*memory.may_be_in_force] or [None]
-    return {path for one in before for path in differing(kind, declared, seen.body, one)}
-
-
-def standing_at(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> dict[str, str]:
-    """Return digests of what is shown where members are to go that left the document, by path."""
-    found = _differences(kind, declared, seen, memory)
-    return {path_text(one): _shown(kind, seen, one) for one in found if value_at(declared, one) is None}
-
-
-def _stayed(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory, path: Path) -> bool:
-    """Tell whether the service took an update that was to clear a member, and shows there what it showed before.
-
-    That is its own form then. A further update would change nothing, and may ask people to consent again.
-    """
-    taken = memory.sent is not None and canonical(fingerprint(declared)) == canonical(memory.sent)
-    if not taken or earlier(seen.updated, memory.changed):
-        return False
-    return memory.stood.get(path_text(path)) == _shown(kind, seen, path)
-
-
-def _shown(kind: Kind, seen: Seen, path: Path) -> str:
-    return digest([fingerprint(shown_at(kind, seen.body, path))])
-
-
 def _look_for_update() -> Decision:
     return Decision(Action.LOOK, "for what an update must carry over")
-
-
-def _as_last_seen(declared: Mapping[str, Any], seen: Seen, memory: Memory) -> bool:
-    """Tell whether neither the declaration nor the resource changed since both were last found to agree."""
-    applied = memory.applied if memory.sent is None and not memory.doubtful else None
-    same = applied is not None and canonical(fingerprint(declared)) == canonical(applied)
-    return same and bool(seen.updated) and seen.updated == memory.seen_updated
 
 
 def rotated_secrets(wish: Wish, memory: Memory) -> tuple[str, ...]:
@@ -329,19 +307,19 @@ def _synchronized(wish: Wish, seen: Seen, memory: Memory) -> Decision:
 
 def _synchronize(wish: Wish, seen: Seen) -> Decision:
     """Only synchronize; what the service would refuse is skipped with its reason."""
+    failing = seen.meaning.phase is Phase.FAILED
+    if failing and seen.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
+        if not seen.full:
+            return _look_for_reason()
+        failure = failures.unfit(wish.address, wish.kind.noun, str(seen.status), seen.reasons)
+        return Decision(Action.FAIL, failure.message, failure=failure)
     if wish.kind.operations.synchronize is None:
         return Decision(Action.NONE, "nothing to synchronize")
     refused = refuses_synchronization(wish.declared or {})
     if refused is not None:
         return Decision(Action.NONE, f"skipped: {refused}")
-    failing = seen.meaning.phase is Phase.FAILED
-    if failing and seen.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
-        return Decision(Action.NONE, f"skipped: it is {seen.status}; apply the stack first")
     if failing and wish.synchronizations >= TRIES:
-        if not seen.full:
-            return Decision(Action.LOOK, "for the reason of the failure")
-        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, wish.synchronizations)
-        return Decision(Action.FAIL, failure.message, failure=failure)
+        return _given_up(wish, seen, wish.synchronizations)
     if wish.synchronizations and not failing:
         return Decision(Action.NONE, "synchronized")
     return Decision(Action.SYNCHRONIZE, "asked for")
@@ -368,8 +346,7 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
     if wish.unmanaged:
         return _holds_others(wish)
     if memory.tries(wish.counted_for) >= TRIES:
-        failure = failures.of_status(wish.address, str(seen.status), seen.reasons, TRIES)
-        return Decision(Action.FAIL, failure.message, failure=failure)
+        return _given_up(wish, seen, TRIES)
     return Decision(Action.DELETE, "not declared any more" if wish.mode is Mode.PROVISION else "asked for")
 
 
@@ -379,9 +356,9 @@ def _stays(wish: Wish, seen: Seen) -> Decision | None:
         return Decision(Action.KEEP, "not this stack's: left untouched")
     if wish.options.deletion is Deletion.RETAIN and wish.birth is not Birth.NOW:
         return Decision(Action.KEEP, "retained as declared")
-    undoing = wish.birth is not None
-    if undoing and wish.birth not in UNDONE and not (wish.mode is Mode.PROVISION and wish.needs_allow):
+    undoing, left = wish.birth is not None, wish.mode is Mode.PROVISION and wish.needs_allow
+    if undoing and wish.birth not in UNDONE and not (left and wish.birth is Birth.BEFORE):
         return Decision(Action.KEEP, "not made by what is undone, and its earlier state is not known: left as it is")
-    if wish.mode is Mode.PROVISION and wish.needs_allow and not wish.allowed:
+    if left and not wish.allowed:
         return Decision(Action.KEEP, "left the document; it is removed only when the request allows its address")
     return None

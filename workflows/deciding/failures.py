@@ -130,6 +130,20 @@ def missing(address: str, noun: str, name: str) -> Failure:
     return Failure(address, "NotFound", message, Actor.APP_TEAM, "Create it, or drop `existing: true`.")
 
 
+_APPLY_FIRST = "Apply the stack, which mends it; then synchronize again."
+
+
+def unapplied(address: str, noun: str, name: str) -> Failure:
+    """Return the failure of a synchronization of what is not there."""
+    return Failure(address, "NotFound", f"no {noun} named {name} exists", Actor.APP_TEAM, _APPLY_FIRST)
+
+
+def unfit(address: str, noun: str, status: str, reasons: str) -> Failure:
+    """Return the failure of a synchronization of what is not at rest for another reason than a synchronization."""
+    message = f"this {noun} is {status}: {reasons or 'the service gives no reason'}"
+    return Failure(address, status, message, Actor.APP_TEAM, _APPLY_FIRST)
+
+
 def not_ours_to_delete(address: str, noun: str, status: str, reasons: str) -> Failure:
     """Return the failure of a resource that others may depend on, so that it is not made anew without leave."""
     message = f"this {noun} is {status}: {reasons or 'the service gives no reason'}"

@@ -9,7 +9,7 @@ from infra.ledger import Item, Key
 #: The form of the items. A reader takes this and the one before: 1 knew no submitter but a text, and no consent.
 SCHEMA = 2
 #: Members that are lists in an item.
-_TUPLES = ("waits_on", "stale_tags", "former_ids")
+_TUPLES = ("waits_on", "secrets", "stale_tags", "former_ids")
 
 
 class LedgerTooNew(OSError):  # noqa: N818 - it says what the ledger is
@@ -61,7 +61,7 @@ class Memory:
     applied: Mapping[str, Any] | None = None
     #: The fingerprint of an update that the service took and that is not known to be in force yet.
     sent: Mapping[str, Any] | None = None
-    #: What was shown where that update was to clear members, by path, as digests.
+    #: What was shown where that update was to change members, by path, as digests.
     stood: Mapping[str, str] = field(default_factory=dict)
     #: The fingerprint of what updates before that set, which a failed one may leave in force.
     lingering: Mapping[str, Any] | None = None
@@ -71,6 +71,8 @@ class Memory:
     former_ids: tuple[str, ...] = ()
     waits_on: tuple[str, ...] = ()
     secret_versions: Mapping[str, str] = field(default_factory=dict)
+    #: The references of secrets that were sent with it: what the service says of it may quote them.
+    secrets: tuple[str, ...] = ()
     #: Creates, updates and deletions begun for a request or its rollback, and what the last failed one said.
     attempts: int = 0
     attempts_for: str = ""
@@ -133,6 +135,15 @@ class Memory:
         """When a creation was begun that has no answer yet; None where there is none."""
         mark = self.pending or {}
         return float(mark.get("at", 0.0)) if mark.get("action") == "CREATE" and self.id is None else None
+
+    @property
+    def deletion_begun(self) -> bool:
+        """Whether a deletion was marked last; what is seen since then, at rest, it did not delete."""
+        return (self.pending or {}).get("action") == "DELETE"
+
+    def undeleted(self) -> "Memory":
+        """Return the memory without its mark of a deletion; what had no answer before is as doubtful as it was."""
+        return replace(self, pending={**(self.pending or {}), "action": "UPDATE"} if self.doubtful else None)
 
     def born(self, *, ours: bool) -> int:
         """Return the generation in which what is seen was made by us; 0: it was there, or nobody can tell.

@@ -1,6 +1,6 @@
 """The outcome of a run: one JSON document, printed, returned to Step Functions, announced and remembered."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -119,11 +119,11 @@ class Outcome:
         """What people are asked to consent to, by address."""
         return {result.address: result.consent for result in self.results if result.consent is not None}
 
-    def given_up(self, waiting: ResourceStatus, why: Callable[[Result], Failure]) -> "Outcome":
-        """Return it as it is when what waits is waited for no longer: it has failed, for a reason of its own."""
+    def given_up(self, addresses: Container[str], why: Callable[[Result], Failure]) -> "Outcome":
+        """Return it as it is when some resources are waited for no longer: they have failed, each for a reason."""
 
         def ended(result: Result) -> Result:
-            if result.status is not waiting:
+            if result.address not in addresses:
                 return result
             failure = why(result)
             reason, status = failure.message, ResourceStatus.FAILED

@@ -130,8 +130,8 @@ class _Comparison:
         for name, item in value.items():
             yield from self._member((*path, name), item, shapes.get(name), seen.get(name), known.get(name, otherwise))
         for name in set(known) - set(value) - self._kind.secrets:
-            # A member that reads do not show may still stand there; one that they leave out does not.
-            if shapes.get(name) is None or not is_empty(seen.get(name)):
+            # A member that reads do not show, or are known to leave out, may still stand there.
+            if shapes.get(name) is None or name in self._kind.left_out or not is_empty(seen.get(name)):
                 yield (*path, name)
 
     def _member(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:

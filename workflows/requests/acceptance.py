@@ -76,6 +76,9 @@ def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
     if request.document is not None and not fixed:
         accepted["document"] = request.document
     if request.mode is Mode.REMOVE:
+        if (outcome or {}).get("status") == Status.ROLLED_BACK and request.document is None:
+            # What was rolled back is not in force, nor what it says of how things go.
+            accepted["document"] = old.get("readyDocument")
         # What was removed on purpose is nothing to go back to.
         accepted |= {"readyDocument": None, "readyGeneration": None}
     return accepted
@@ -111,12 +114,23 @@ def finished(item: Item, request_id: str) -> bool:
     return outcome.get("requestId") == request_id and outcome.get("status") in FINAL
 
 
+def leave_of(item: Mapping[str, Any], request_id: str) -> frozenset[str]:
+    """Return what a request allows to be removed or made anew, as far as it is in force: no other one may use that."""
+    return frozenset(item.get("allow") or ()) if item.get("requestId") == request_id else frozenset()
+
+
 def left_in_item(outcome: Outcome, request: Request, item: Item) -> dict[str, Any]:
     """Return what a run leaves in the stack's item: its outcome, and what there is to go back to."""
     if request.mode is Mode.SYNCHRONIZE:
         if outcome.status is Status.IN_PROGRESS:
             return {}
-        return {"synchronization": {"requestId": request.request_id, "outcome": kept(outcome)}}
+        done = dict(item.get("synchronized", {}))
+        if outcome.status in FINAL:
+            done[request.request_id] = str(outcome.status)
+        return {
+            "synchronization": {"requestId": request.request_id, "outcome": kept(outcome)},
+            "synchronized": dict(list(done.items())[-_REMEMBERED:]),
+        }
     left: dict[str, Any] = {"outcome": kept(outcome)}
     if outcome.status is Status.READY:
         # What was accepted is what was worked on; what stands at a URI may be another one by now.

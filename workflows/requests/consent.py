@@ -1,11 +1,10 @@
-"""Consent in time: since when a stack waits for a person, whether that was told, and when it is given up."""
+"""Consent in time: since when people are asked, what was told of that, and when a resource is given up."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from infra.ledger import Item
-from workflows.deciding.outcome import Outcome
+from workflows.deciding.outcome import Outcome, ResourceStatus
 from workflows.document.fingerprint import digest
 
 #: Seconds between two looks at whether a person has consented: a tenth of the wait so far, within these.
@@ -14,34 +13,48 @@ _SOONEST, _LATEST = 30.0, 300.0
 
 @dataclass(frozen=True)
 class Waiting:
-    """How a stack waits for consent: since when (seconds since the epoch), and what was told last."""
+    """How a request waits for people: since when each resource asks (seconds since the epoch), and what was told."""
 
-    #: With a word of its own for the rollback of a generation.
-    generation: int | str
-    since: float
-    told: str = ""
+    #: The generation, with a word of its own for its rollback; of a synchronization the request.
+    of: int | str
+    since: Mapping[str, float] = field(default_factory=dict)
+    #: By address, the digests of what was told: URLs themselves act as bearer tokens and are not kept.
+    told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, item: Item, generation: int | str, now: float) -> "Waiting":
-        """Read what a stack's item says; a new wait where it says nothing of this generation."""
-        held: Mapping[str, Any] = item.get("consent") or {}
-        if held.get("generation") != generation:
-            return cls(generation, now)
-        return cls(generation, float(held["since"]), str(held.get("told", "")))
+    def read(cls, held: Mapping[str, Any] | None, of: int | str) -> "Waiting":
+        """Read what a stack's item holds; a new wait where it holds nothing of this one, or in an older form."""
+        held = held or {}
+        if held.get("generation") != of or not isinstance(held.get("since"), Mapping):
+            return cls(of)
+        return cls(of, dict(held["since"]), {address: tuple(told) for address, told in held["told"].items()})
 
     def item(self) -> dict[str, Any]:
-        """Return the member of the stack's item."""
-        return {"consent": {"generation": self.generation, "since": self.since, "told": self.told}}
+        """Return what the stack's item holds of it."""
+        told = {address: list(one) for address, one in self.told.items()}
+        return {"generation": self.of, "since": dict(self.since), "told": told}
+
+    def seeing(self, outcome: Outcome, now: float) -> "Waiting":
+        """Return it as of an outcome: who is asked first waits from now on, and for what is READY nobody waits."""
+        done = {one.address for one in outcome.results if one.status is ResourceStatus.READY}
+        since = {address: at for address, at in self.since.items() if address not in done}
+        since |= {address: now for address in outcome.asking if address not in since}
+        return replace(self, since=since, told={a: told for a, told in self.told.items() if a in since})
 
     def telling(self, outcome: Outcome) -> "Waiting":
-        """Return it with what an outcome tells; the same where that is no news. URLs are kept as digests alone."""
-        urls = [[address, str(one.get("authorizationUrl", ""))] for address, one in outcome.asking.items()]
-        return replace(self, told=digest([str(outcome.status), *urls]))
+        """Return it with what an outcome tells; the same where that is no news."""
+        told = dict(self.told)
+        for address, asked in outcome.asking.items():
+            said = digest([str(outcome.status), str(asked.get("authorizationUrl", ""))])
+            if said not in told.get(address, ()):
+                told[address] = (*told.get(address, ()), said)
+        return replace(self, told=told)
 
     def look_again(self, now: float) -> float:
         """Return the seconds until it is worth looking again."""
-        return min(_LATEST, max(_SOONEST, round((now - self.since) / 10)))
+        waited = now - min(self.since.values(), default=now)
+        return min(_LATEST, max(_SOONEST, round(waited / 10)))
 
-    def overdue(self, timeout: float, now: float) -> bool:
+    def overdue(self, address: str, timeout: float, now: float) -> bool:
         """Tell whether nobody consented in time."""
-        return now - self.since > timeout
+        return now - self.since.get(address, now) > timeout

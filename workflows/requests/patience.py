@@ -51,12 +51,13 @@ class Patience:
         if goes_on and not outcome.asking:
             return replace(outcome, news=moved), {}
         if not goes_on and outcome.status is not Status.AWAITING_CONSENT:
-            return outcome, {} if self.request.mode is Mode.SYNCHRONIZE else {"consent": None}
-        before = self._waiting()
+            return outcome, {self._consent: None}
+        before = self._waiting(outcome)
         now = before.telling(outcome)
+        left = {self._consent: now.item()}
         if now == before:
-            return replace(outcome, news=moved), now.item()
-        return await tell(context, outcome), now.item()
+            return replace(outcome, news=moved), left
+        return await tell(context, outcome), left
 
     def _unless_stuck(self, outcome: Outcome, limit: float) -> Outcome:
         """Give up what has not moved for too long; note since when it stands still."""
@@ -66,20 +67,29 @@ class Patience:
         self._standing = Standing.read(self.item.get(self._member), what, self.now).seeing(outcome, self.now)
         if not self._standing.overdue(limit, self.now):
             return outcome
-        return outcome.given_up(ResourceStatus.IN_PROGRESS, lambda one: stuck(one.address, one.reason, limit))
+        still = {one.address for one in outcome.results if one.status is ResourceStatus.IN_PROGRESS}
+        return outcome.given_up(still, lambda one: stuck(one.address, one.reason, limit))
 
     def _unless_overdue(self, outcome: Outcome, stack: Stack | None) -> Outcome:
         """Give up what nobody consented to in time; else say when to look again."""
         if outcome.status is not Status.AWAITING_CONSENT or stack is None:
             return outcome
-        waiting, timeout = self._waiting(), float(stack.consent_timeout)
-        if waiting.overdue(timeout, self.now):
-            return outcome.given_up(ResourceStatus.AWAITING_CONSENT, lambda one: consent_overdue(one.address, timeout))
+        waiting, timeout = self._waiting(outcome), float(stack.consent_timeout)
+        late = {address for address in outcome.asking if waiting.overdue(address, timeout, self.now)}
+        if late:
+            return outcome.given_up(late, lambda one: consent_overdue(one.address, timeout))
         return replace(outcome, retry_after=waiting.look_again(self.now))
 
-    def _waiting(self) -> Waiting:
-        of = f"{self.generation} rollback" if self.goes_back else self.generation
-        return Waiting.read(self.item, of, self.now)
+    def _waiting(self, outcome: Outcome) -> Waiting:
+        of: int | str = f"{self.generation} rollback" if self.goes_back else self.generation
+        if self.request.mode is Mode.SYNCHRONIZE:
+            of = self.request.request_id
+        return Waiting.read(self.item.get(self._consent), of).seeing(outcome, self.now)
+
+    @property
+    def _consent(self) -> str:
+        """The member of the stack's item that says how people are waited for; a synchronization has its own."""
+        return "synchronizationConsent" if self.request.mode is Mode.SYNCHRONIZE else "consent"
 
     @property
     def _member(self) -> str:
