@@ -54,6 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
     # Who stops a job stops it with SIGTERM: it gives its lease back, as it does for Ctrl-C.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell does that to what it starts with `&`.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return int(options.command(options))
@@ -177,7 +180,9 @@ def _apply(options: argparse.Namespace) -> int:
 
 
 def _destroy(options: argparse.Namespace) -> int:
-    return _fulfil(options, _request(read_source(options.file, dict(options.parameter), named=True), Mode.REMOVE))
+    source = read_source(options.file, dict(options.parameter), named=True)
+    request = _request(source, Mode.REMOVE)
+    return _fulfil(options, request.model_copy(update={"document": None}) if source.named else request)
 
 
 def _sync(options: argparse.Namespace) -> int:

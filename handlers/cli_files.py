@@ -19,6 +19,8 @@ class Source:
     allow: frozenset[str] = frozenset()
     #: Whether it is an event that asks for a plan only.
     dry_run: bool = False
+    #: Whether it is an event that names its stack, and holds no document of it.
+    named: bool = False
 
 
 #: What a file can ask for, and the detail type of that.
@@ -51,13 +53,14 @@ def read_source(path: Path, parameters: Mapping[str, Any] | None = None, *, name
     the place.
     """
     value = _read(path)
-    if "detail-type" in value and isinstance(value.get("detail"), Mapping):
+    event = "detail-type" in value and isinstance(value.get("detail"), Mapping)
+    if event:
         value = value["detail"]
     if "stackUri" in value:
         raise Unreadable(f"{path}: the event's document is elsewhere (stackUri); name the file that holds it")
-    if "requestId" in value and isinstance(value.get("stack"), str):
+    if (event or "requestId" in value) and isinstance(value.get("stack"), str):
         if named:
-            return Source({"stack": value["stack"]})
+            return Source({"stack": value["stack"]}, named=True)
         raise Unreadable(f"{path}: the event names the stack {value['stack']} and holds no document of it")
     if isinstance(value.get("stack"), Mapping):
         allow = value.get("allow", [])

@@ -189,11 +189,13 @@ def _submit(options: argparse.Namespace) -> int:
 
 def _check(detail_type: str, detail: dict[str, Any], parameters: dict[str, str]) -> None:
     """Put parameters into a request, and find now what its document's deployment would refuse. Raises Invalid."""
+    given = detail.get("parameters", {})
+    if not isinstance(given, dict):
+        raise Unreadable("parameters map names to values")
     if parameters:
-        given = detail.get("parameters")
-        detail["parameters"] = {**(given if isinstance(given, dict) else {}), **parameters}
+        detail["parameters"] = {**given, **parameters}
     if DETAIL_TYPES.get(detail_type) is Mode.PROVISION and isinstance(detail.get("stack"), dict):
-        read_stack(fill(detail["stack"], detail.get("parameters") or {}))
+        read_stack(fill(detail["stack"], detail.get("parameters", {})))
 
 
 async def _answer(context: Context, detail: dict[str, Any], submitter: Submitter, seconds: float) -> Any:

@@ -11,6 +11,7 @@ from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Outcome, Status
 from workflows.requests.acceptance import finished
 from workflows.requests.answers import kept
+from workflows.requests.patience import WAITS
 from workflows.status import partitions_of
 
 #: What `forget` says of a stack that is not known any more.
@@ -73,7 +74,7 @@ async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> s
         item = await ledger.get(key)
         if item is None or finished(item, str(item.get("requestId") or "")):
             return "nothing is under way"
-        ended = {**item, "version": int(item["version"]) + 1, "lease": None, "leaseId": None, "consent": None}
+        ended = {**item, "version": int(item["version"]) + 1, "lease": None, "leaseId": None, WAITS: None}
         ended["outcome"] = told = kept(_cancelled(partition, item, now))
         run = Key(partition, f"run#{told['finishedAt']}#cancelled")
         try:

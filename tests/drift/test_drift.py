@@ -7,11 +7,13 @@ import copy
 from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 from infra.sandbox.records import GONE
+from infra.sandbox.world import Failure
 from tests.crash.test_single_faults import quick
-from tests.documents import small_stack
+from tests.documents import mcp_target, small_stack
 from tests.everything.states import state
 from tests.everything.test_kinds import LEAST, MEMBERS, address, document, each_kind, holds, the, values
 from tests.goals import tried
@@ -118,3 +120,27 @@ async def test_r17_a_whole_stack_is_made_again(gone):
         wrong += world.sent()
         tried("R17", "stacks of which others deleted a part", violations=wrong)
         assert wrong == []
+
+
+async def test_r17_what_failed_and_was_put_back_by_hand_is_sent_again(world):
+    """That the old value stands there again is no form of the service's own."""
+
+    def document(host: str) -> dict:
+        made = small_stack(0)
+        made["gateways"]["payments"]["targets"]["t"] = mcp_target(f"https://{host}.example.com/mcp")
+        return made
+
+    def endpoint() -> str:
+        return world.live["target t"].request["targetConfiguration"]["mcp"]["mcpServer"]["endpoint"]
+
+    await world.apply(document("old"))
+    world.plane.world.failing["t"] = Failure(3, "cannot connect", frozenset({"UPDATE"}))
+    assert (await world.apply(document("new"))).status is Status.FAILED
+    record = world.live["target t"]
+    old = mcp_target("https://old.example.com/mcp")
+    await world.client().update_gateway_target(gatewayIdentifier=record.parent, targetId=record.id, name="t", **old)
+    await anyio.sleep(30)
+    assert (world.live["target t"].status, endpoint()) == ("READY", "https://old.example.com/mcp")
+    assert (await world.apply(document("new"))).status is Status.READY
+    tried("R17", "a failed update that was put back by hand", violations=int("new" not in endpoint()))
+    assert endpoint() == "https://new.example.com/mcp"

@@ -8,7 +8,7 @@ import pytest
 from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.records import GONE
 from infra.sandbox.world import Failure
-from tests.documents import small_stack
+from tests.documents import mcp_target, small_stack
 from tests.worlds import provision
 from workflows.deciding.decide import Mode
 from workflows.deciding.outcome import Status
@@ -166,3 +166,68 @@ async def test_what_others_delete_again_and_again_is_made_again_by_each_request(
         await anyio.sleep(200.0)
         outcome = await world.apply(small_stack(1), f"again-{turn}", generation=1)
         assert outcome.status is Status.READY, outcome.failures
+
+
+@pytest.mark.parametrize("way", ["one run", "many runs"])
+async def test_a_deletion_that_is_refused_is_no_try(world, way):
+    """What is to be made anew waits until it may be deleted, as often as that is refused."""
+    world.plane.world.failing["target-0"] = Failure(1, "no such host", frozenset({"CREATE"}))
+    text = "another operation is in progress"
+    world.plane.faults.add(fault := Fault("DeleteGatewayTarget", Effect.REFUSE, -1, 0, "ConflictException", text))
+    began, request = anyio.current_time(), provision(small_stack(1), "one")
+    outcome = None
+    while outcome is None or outcome.status is Status.IN_PROGRESS:
+        fault.times = -1 if anyio.current_time() - began < 300 else 0
+        limits = {} if way == "one run" else {"seconds": 90.0, "patience": 1.0}
+        outcome = await world.run(request, **limits)
+        await anyio.sleep(outcome.retry_after or 0)
+    assert outcome.status is Status.READY
+
+
+@pytest.mark.parametrize("way", ["one run", "many runs"])
+async def test_each_reason_of_a_refusal_has_its_own_time(world, way):
+    """Busy for minutes, then for a role that is not visible yet: that has as long as IAM takes, from then on."""
+    busy = Fault("CreateGatewayTarget", Effect.REFUSE, -1, 0, "ConflictException", "the gateway is in UPDATING status")
+    unseen = Fault("CreateGatewayTarget", Effect.REFUSE, 0, 0, "ValidationException", "Role validation failed")
+    for fault in (busy, unseen):
+        world.plane.faults.add(fault)
+
+    async def story() -> None:
+        await anyio.sleep(200)
+        busy.times, unseen.times = 0, -1
+        await anyio.sleep(40)
+        unseen.times = 0
+
+    request, outcome = provision(small_stack(1), "one"), None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(story)
+        while outcome is None or outcome.status is Status.IN_PROGRESS:
+            limits = {} if way == "one run" else {"seconds": 90.0, "patience": 1.0}
+            outcome = await world.run(request, **limits)
+            await anyio.sleep(outcome.retry_after or 0)
+    assert outcome.status is Status.READY
+
+
+async def test_nobody_waits_for_the_room_of_who_waits_for_him(world):
+    """Two targets of a full gateway would each have the room of what the other one needs gone first."""
+    world.behaviour.targets_per_gateway = 4
+    document = small_stack(0)
+    targets, place = document["gateways"]["payments"]["targets"], "gateways.payments.targets"
+    targets |= {name: mcp_target() for name in ("l1", "l2")}
+    for name, other in (("a", "l2"), ("b", "l1")):
+        targets[name] = mcp_target(gatewright={"dependsOn": [f"{place}.{other}"]})
+    await world.apply(document)
+    gateway_id = world.live["gateway payments"].id
+    for name in ("a", "b"):
+        await world.client().delete_gateway_target(
+            gatewayIdentifier=gateway_id, targetId=world.live[f"target {name}"].id
+        )
+        await anyio.sleep(5)
+        await world.client().create_gateway_target(gatewayIdentifier=gateway_id, name=f"by-hand-{name}", **mcp_target())
+    await anyio.sleep(200)
+    del targets["l1"], targets["l2"]
+    targets |= {name: mcp_target() for name in ("a", "b")}
+    with anyio.fail_after(3600):
+        outcome = await world.run(provision(document, "two"), seconds=90.0, patience=1.0)
+    assert outcome.status is Status.FAILED
+    assert {failure.code for failure in outcome.failures} == {"ServiceQuotaExceededException"}

@@ -1,8 +1,13 @@
 """What leaves a document and stays all the same: what was retained, and what was only looked up."""
 
+import anyio
+import pytest
+
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
+from workflows.deciding.decide import Mode
 from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.requests.request import Request
 
 
 async def test_what_is_retained_is_so_from_when_it_was_declared(world):
@@ -35,3 +40,16 @@ async def test_what_is_retained_is_named(world):
     await world.apply(document)
     kept = {result.address: result for result in (await world.destroy(document)).results}["gateways.payments"]
     assert (kept.status, kept.id) == (ResourceStatus.RETAINED, world.live["gateway payments"].id)
+
+
+@pytest.mark.parametrize("milliseconds", range(0, 120, 20))
+async def test_what_goes_while_it_is_looked_at_is_gone(world, milliseconds):
+    """A removal in short runs meets its gateway's end between two reads: that is no failure."""
+    world.behaviour.durations.delete = 20.0
+    await world.apply(small_stack(0))
+    await anyio.sleep(60)
+    request, began = Request(mode=Mode.REMOVE, request_id="r", stack="payments.tools"), anyio.current_time()
+    outcome = await world.run(request, seconds=90.0, patience=1.0)
+    await anyio.sleep(began + 20.0 + milliseconds / 1000 - anyio.current_time())
+    assert outcome.status is Status.IN_PROGRESS
+    assert (await world.settle(request)).status is Status.DELETED

@@ -200,3 +200,23 @@ async def test_what_is_not_there_cannot_be_synchronized(world):
     await anyio.sleep(200)
     (failure,) = (await world.synchronize("payments.tools")).failures
     assert (failure.code, "Apply the stack" in failure.advice) == ("NotFound", True)
+
+
+async def test_synchronizations_wait_for_one_consent_side_by_side(world):
+    """Its URL is told once, and each gives up in its own time."""
+    world.behaviour.consent_expires = False
+    document = {**small_stack(1), "consentTimeoutSeconds": 3600}
+    asks = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/return")
+    document["gateways"]["payments"]["targets"]["target-0"]["credentialProviderConfigurations"] = asks
+    outcome = await world.apply(document, "one")
+    world.plane.targets.consent.give(outcome.shown()["consents"][0]["authorizationUrl"].rpartition("%3A")[2])
+    assert (await world.apply(document, "one")).status is Status.READY
+    world.announced.clear()
+    statuses = {}
+    for _ in range(200):
+        for request_id in ("one", "two"):
+            if statuses.get(request_id) is not Status.FAILED:
+                statuses[request_id] = (await world.run(synchronization(request_id))).status
+        await anyio.sleep(60)
+    assert set(statuses.values()) == {Status.FAILED}
+    assert [kind for kind, _ in world.announced].count("Gateway Stack Awaiting Consent") == 1

@@ -16,10 +16,20 @@ def test_a_removal_and_a_synchronization_name_their_stack(shell):
     assert shell.client().list_gateways()["items"] == []
 
 
+def test_a_removal_of_a_stack_that_is_not_known_is_said_so(shell):
+    """A mistyped name, or another ledger, is no stack that was removed."""
+    done = shell("destroy", EVENTS / "remove-payments-stack.json")
+    assert done.returncode == 2
+    assert "unknown-stack" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("command", ["validate", "plan", "apply"])
-def test_an_event_without_a_document_is_none(shell, command):
+@pytest.mark.parametrize("more", [{"requestId": "r"}, {}])
+def test_an_event_without_a_document_is_none(shell, command, more):
     """Taken for a document, it would declare that the stack is empty."""
-    done = shell(command, EVENTS / "remove-payments-stack.json")
+    event = shell.folder / "event.json"
+    event.write_text(json.dumps({"detail-type": "Gateway Stack Removal Requested", "detail": {"stack": "s", **more}}))
+    done = shell(command, event)
     assert done.returncode == 2
     assert "holds no document" in done.stderr
 

@@ -240,10 +240,11 @@ def gateways(shell, **members):
     return path
 
 
-def test_who_ends_a_job_leaves_no_lease_behind(shell):
-    """SIGTERM is what a build server sends: the next command goes on at once."""
+@pytest.mark.parametrize("how", [[], ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]], ids=["alone", "with &"])
+def test_who_ends_a_job_leaves_no_lease_behind(shell, how):
+    """SIGTERM is what a build server sends: the next command goes on at once. A shell has `&` ignore SIGINT."""
     shell.control("behaviour", "POST", {"gateway": 600})
-    command = [sys.executable, "-m", "handlers.cli", "apply", str(gateways(shell))]
+    command = [*how, sys.executable, "-m", "handlers.cli", "apply", str(gateways(shell))]
     process = subprocess.Popen(command, env=shell.environment, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert any("CREATE" in line for line in process.stderr)
@@ -293,6 +294,16 @@ def test_an_adoption_can_be_taken_back(shell, sandbox_client):
     assert "forgotten" in shell("forget", "byhand").stdout
     assert shell.json("status") == {}
     assert len(sandbox_client.list_gateways()["items"]) == 1
+
+
+@pytest.mark.parametrize("given", [[1], "x"])
+def test_parameters_of_a_submitted_event_map_names_to_values(shell, given):
+    event = shell.folder / "event.json"
+    detail = {"requestId": "r", "stack": {"stack": "s"}, "parameters": given}
+    event.write_text(json.dumps({"detail-type": "Gateway Stack Requested", "detail": detail}))
+    done = shell("submit", event, "--bus", "b")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "parameters map names to values" in done.stderr
 
 
 def test_what_a_deployment_would_refuse_is_not_submitted(shell):

@@ -81,6 +81,7 @@ async def _reach_with_room(run: Run, item: Item) -> Result:
             return await reach(run, item)
     except CallFailed as failed:
         leaving = _leaving_beside(run, item) if failed.verdict is Verdict.QUOTA else []
+        item.room = frozenset(one.address for one in leaving)
         for one in leaving:
             await one.done.wait()
         ends = {one.address: one.result for one in leaving if one.result is not None}
@@ -99,7 +100,8 @@ def _leaving_beside(run: Run, item: Item) -> list[Item]:
 
     def waits(one: Item, seen: set[str]) -> bool:
         seen.add(one.address)
-        return item.address in one.after or any(waits(run.items[a], seen) for a in one.after if a not in seen)
+        others = one.after | one.room
+        return item.address in others or any(waits(run.items[a], seen) for a in others if a not in seen)
 
     beside = (one for one in run.items.values() if (one.kind, one.parent) == (item.kind, item.parent))
     return [one for one in beside if not one.wanted and not waits(one, set())]
@@ -109,9 +111,9 @@ async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
     """Remember since when a change is refused for a passing reason, so that it does not pass for ever."""
     memory = run.memory(item.address)
     refused = failed.verdict in _REFUSED and is_mutating(failed.operation)
-    noted = memory.refused_since and memory.refused_to == run.counted_for
+    noted = memory.refused_since and memory.refused_to == run.refused_for(failed.verdict)
     if refused and run.mode is not Mode.SYNCHRONIZE and not noted:
-        memory = replace(memory, refused_since=run.now(), refused_to=run.counted_for)
+        memory = replace(memory, refused_since=run.now(), refused_to=run.refused_for(failed.verdict))
         await run.book.remember(replace(memory, last_reason=failed.message))
 
 

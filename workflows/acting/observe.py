@@ -84,9 +84,14 @@ class Observer:
 
         `strictly` says that one whose id is its name must bear our tag: somebody may have made it anew.
         """
-        if not seen.ours or not seen.kind.tagged:
+        if not seen.ours or not seen.kind.tagged or seen.moving:
             return seen
-        asked = await self._owned(seen)
+        try:
+            asked = await self._owned(seen)
+        except CallFailed as failed:
+            if failed.verdict is Verdict.GONE:
+                return seen  # it went meanwhile, or tags are not shown any more
+            raise
         by_name = strictly and seen.kind.id_member == "name"
         return asked if by_name or (asked.tags or {}).get(OWNER_TAG) is not None else seen
 

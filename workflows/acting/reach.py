@@ -53,6 +53,7 @@ async def reach(run: Run, item: Item) -> Result:
     for _ in range(_MOST_STEPS):
         await without_secrets(run, item)
         wish = run.wish(item.address)
+        await remembering.note_failure(run, wish)
         decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
         item.updates += decision.action is Action.UPDATE
         if item.updates > _MOST_UPDATES:

@@ -13,6 +13,7 @@ from workflows.deciding.state import Seen, time_text
 from workflows.document.compare import either
 from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import Deletion
+from workflows.kinds.kind import Phase
 
 #: Seconds after which a call without an answer arrives no more.
 _LATEST = 3600.0
@@ -57,6 +58,7 @@ async def settle(run: Run, wish: Wish) -> None:
         applied=fingerprint(declared_of(wish)),
         sent=None,
         stood={},
+        held=(),
         refused_since=0.0,
         former_ids=(),
         created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",
@@ -73,6 +75,13 @@ async def settle(run: Run, wish: Wish) -> None:
     )
     if known != memory:
         await run.book.remember(known)
+
+
+async def note_failure(run: Run, wish: Wish) -> None:
+    """Note that the last update failed: that what was there before is there again says nothing then."""
+    memory, seen = run.memory(wish.address), run.seen.get(wish.address)
+    if memory.stood and seen is not None and seen.meaning.phase is Phase.FAILED:
+        await run.book.remember(replace(memory, stood={}, held=()))
 
 
 async def let_go(run: Run, wish: Wish) -> None:

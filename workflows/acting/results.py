@@ -45,7 +45,7 @@ def of_failed_call(run: Run, item: Item, failed: CallFailed, *, cut_short: bool 
     `cut_short` says that the run's time ended before that of the call's repetitions, which go on in the next one then.
     """
     memory = run.memory(item.address)
-    since = memory.refused_since if memory.refused_to == run.counted_for else 0.0
+    since = memory.refused_since if memory.refused_to == run.refused_for(failed.verdict) else 0.0
     passing = failed.verdict in PASSING
     allowed = REFUSED_FOR if passing else BUDGETS[failed.verdict].seconds if cut_short else 0.0
     if (passing or cut_short) and not (since and run.now() - since > allowed):

@@ -53,6 +53,8 @@ class Item:
     #: Whether it was left as it is on purpose, and is not managed any more.
     released: bool = False
     unanswered: int = 0
+    #: What it waits for to leave, where there is no room for it.
+    room: frozenset[str] = frozenset()
     tolerated: tuple[str, ...] = ()
     #: Held while it is worked on: its own task does, and that of a parent that is made anew.
     lock: anyio.Lock = field(default_factory=anyio.Lock)
@@ -120,6 +122,10 @@ class Run:
     def counted_for(self) -> str:
         """What tries and refusals are counted for: the request, with a word of its own for its rollback."""
         return self.request_id if self.back_to is None else f"{self.request_id} rollback"
+
+    def refused_for(self, verdict: Verdict) -> str:
+        """What the time of refusals is counted for: a request, and why it is refused."""
+        return f"{self.counted_for}: {verdict}"
 
     def tell(self, address: str, event: str, detail: str = "") -> None:
         """Show progress."""

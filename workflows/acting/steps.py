@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any
 
 from infra import service_model
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.secrets import Secret, resolve
 from workflows.acting.observe import address_of, ask
 from workflows.acting.remembering import declared_of, hidden_yet, lingering_of, mark, memory_of, present, taken
@@ -137,6 +137,7 @@ async def update(run: Run, wish: Wish) -> None:
     before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
     body = update_body(wish.kind, declared_of(wish), seen.body, before)
     stood = standing_at(wish.kind, declared_of(wish), seen, memory)
+    held = tuple(sorted(path for path, shown in stood.items() if memory.stood.get(path) == shown))
     if "name" in wish.kind.updatable:
         body["name"] = wish.name
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
@@ -147,7 +148,7 @@ async def update(run: Run, wish: Wish) -> None:
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
     # And what an update before it set may be in force again, should this one fail.
     memory = replace(lingering_of(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
-    memory = replace(memory, sent=fingerprint(declared_of(wish)), stood=stood)
+    memory = replace(memory, sent=fingerprint(declared_of(wish)), stood=stood, held=held)
     await run.book.remember(taken(memory, wish, run, seen, versions))
 
 
@@ -189,11 +190,14 @@ async def delete(run: Run, wish: Wish) -> None:
     params = address_of(wish.kind, seen.id, run.parent_id(wish.address)) | dict(wish.ending)
     try:
         answer = await ask(run.calls, wish.kind, wish.kind.operations.delete, params)
-    except CallFailed as failed:
-        if not await _is_gone(run, wish, seen, failed):
-            raise
-        run.seen[wish.address] = None
-        return
+    except (CallFailed, OutOfTime) as failed:
+        if isinstance(failed, CallFailed) and await _is_gone(run, wish, seen, failed):
+            run.seen[wish.address] = None
+            return
+        if isinstance(failed, OutOfTime) or failed.verdict is not Verdict.UNKNOWN_OUTCOME:
+            # It was refused, so it is no deletion that came to nothing.
+            await run.book.remember(run.memory(wish.address).undeleted())
+        raise
     run.seen[wish.address] = seen.showing({**answer, "status": answer.get("status") or "DELETING"})
     if wish.declared is None:
         # A deletion that belongs to a new creation is counted there.

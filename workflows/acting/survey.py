@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from infra.errors import CallFailed, OutOfTime
+from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.secrets import SecretReference, version_of
 from infra.tasks import together
 from workflows.acting.run import Run
@@ -47,6 +47,16 @@ async def list_children(run: Run, parent: str) -> None:
 
 async def list_inside(run: Run, address: str) -> None:
     """Find out what stands inside a resource that is to go: targets, or a harness's endpoints beside its own."""
+    try:
+        await _list_inside(run, address)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.GONE:
+            raise
+        # It was there a moment ago; the next look sees what became of it.
+        raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+
+
+async def _list_inside(run: Run, address: str) -> None:
     item, seen = run.items[address], run.seen.get(address)
     if seen is None or seen.id is None:
         run.unmanaged[address] = ()

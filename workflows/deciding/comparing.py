@@ -38,6 +38,8 @@ def stayed(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory, 
     taken = memory.sent is not None and canonical(fingerprint(declared)) == canonical(memory.sent)
     if not taken or earlier(seen.updated, memory.changed):
         return False
+    if value_at(declared, path) is not None and path_text(path) not in memory.held:
+        return False  # somebody may have put it back: it is sent once more
     return memory.stood.get(path_text(path)) == _shown(kind, seen, path)
 
 

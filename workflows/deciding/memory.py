@@ -9,7 +9,7 @@ from infra.ledger import Item, Key
 #: The form of the items. A reader takes this and the one before: 1 knew no submitter but a text, and no consent.
 SCHEMA = 2
 #: Members that are lists in an item.
-_TUPLES = ("waits_on", "secrets", "stale_tags", "former_ids")
+_TUPLES = ("waits_on", "held", "secrets", "stale_tags", "former_ids")
 
 
 class LedgerTooNew(OSError):  # noqa: N818 - it says what the ledger is
@@ -63,6 +63,8 @@ class Memory:
     sent: Mapping[str, Any] | None = None
     #: What was shown where that update was to change members, by path, as digests.
     stood: Mapping[str, str] = field(default_factory=dict)
+    #: Paths at which the update before that one had left the same: what is declared there was sent twice.
+    held: tuple[str, ...] = ()
     #: The fingerprint of what updates before that set, which a failed one may leave in force.
     lingering: Mapping[str, Any] | None = None
     #: Until when that is kept: a call without an answer may still arrive.

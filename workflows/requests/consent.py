@@ -1,6 +1,6 @@
 """Consent in time: since when people are asked, what was told of that, and when a resource is given up."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,14 @@ class Waiting:
         """Return what the stack's item holds of it."""
         told = {address: list(one) for address, one in self.told.items()}
         return {"generation": self.of, "since": dict(self.since), "told": told}
+
+    def knowing(self, others: Iterable[Mapping[str, Any]]) -> "Waiting":
+        """Return it with what other requests that wait for the same told: each URL is told once."""
+        told = dict(self.told)
+        for other in others:
+            for address, said in other.get("told", {}).items():
+                told[address] = tuple(dict.fromkeys((*told.get(address, ()), *said)))
+        return replace(self, told=told)
 
     def seeing(self, outcome: Outcome, now: float) -> "Waiting":
         """Return it as of an outcome: who is asked first waits from now on, and for what is READY nobody waits."""

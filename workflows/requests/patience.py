@@ -3,6 +3,7 @@
 It also tells where people must consent, once for each URL. What it knows between runs stands in the stack's item.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,11 @@ from workflows.requests.consent import Waiting
 from workflows.requests.context import Context
 from workflows.requests.request import Request
 from workflows.requests.standing import Standing
+
+#: Members of the stack's item: how people are waited for, and since when nothing moves.
+WAITS, STANDING = "consentWaits", "standing"
+#: Synchronizations of which the item holds that.
+_MOST = 20
 
 
 @dataclass
@@ -42,29 +48,30 @@ class Patience:
 
         It is told before it is remembered as told, so that a crash in between tells it twice and not never.
         """
-        outcome, left = await self._told(context, outcome)
-        return outcome, {**left, self._member: self._standing.item() if self._standing is not None else None}
+        outcome, waiting = await self._told(context, outcome)
+        standing = self._standing.item() if self._standing is not None else None
+        return outcome, {**self._left(WAITS, waiting), **self._left(STANDING, standing)}
 
-    async def _told(self, context: Context, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
+    async def _told(self, context: Context, outcome: Outcome) -> tuple[Outcome, dict[str, Any] | None]:
         goes_on = outcome.status is Status.IN_PROGRESS
         moved = goes_on and _moved(outcome, self.item)
-        if goes_on and not outcome.asking:
-            return replace(outcome, news=moved), {}
+        if not outcome.asking and goes_on:
+            waiting = self._held(WAITS)
+            return replace(outcome, news=moved), dict(waiting) if waiting is not None else None
         if not goes_on and outcome.status is not Status.AWAITING_CONSENT:
-            return outcome, {self._consent: None}
+            return outcome, None
         before = self._waiting(outcome)
         now = before.telling(outcome)
-        left = {self._consent: now.item()}
         if now == before:
-            return replace(outcome, news=moved), left
-        return await tell(context, outcome), left
+            return replace(outcome, news=moved), now.item()
+        return await tell(context, outcome), now.item()
 
     def _unless_stuck(self, outcome: Outcome, limit: float) -> Outcome:
         """Give up what has not moved for too long; note since when it stands still."""
         if outcome.status is not Status.IN_PROGRESS:
             return outcome
         what = f"{self.request.request_id} rollback" if self.goes_back else self.request.request_id
-        self._standing = Standing.read(self.item.get(self._member), what, self.now).seeing(outcome, self.now)
+        self._standing = Standing.read(self._held(STANDING), what, self.now).seeing(outcome, self.now)
         if not self._standing.overdue(limit, self.now):
             return outcome
         still = {one.address for one in outcome.results if one.status is ResourceStatus.IN_PROGRESS}
@@ -82,19 +89,34 @@ class Patience:
 
     def _waiting(self, outcome: Outcome) -> Waiting:
         of: int | str = f"{self.generation} rollback" if self.goes_back else self.generation
-        if self.request.mode is Mode.SYNCHRONIZE:
+        if self._synchronizes:
             of = self.request.request_id
-        return Waiting.read(self.item.get(self._consent), of).seeing(outcome, self.now)
+        told_by_others = [one for one in self._of_others(WAITS).values() if isinstance(one, Mapping)]
+        return Waiting.read(self._held(WAITS), of).knowing(told_by_others).seeing(outcome, self.now)
+
+    def _held(self, member: str) -> dict[str, Any] | None:
+        """Return what the stack's item holds of this request: of several synchronizations each has its own."""
+        held: dict[str, Any] | None = self.item.get(self._name(member))
+        return (held or {}).get(self.request.request_id) if self._synchronizes else held
+
+    def _left(self, member: str, mine: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what the stack's item is to hold of it."""
+        if not self._synchronizes:
+            return {member: mine}
+        kept = {**self._of_others(member), **({self.request.request_id: mine} if mine is not None else {})}
+        return {self._name(member): dict(list(kept.items())[-_MOST:]) or None}
+
+    def _of_others(self, member: str) -> dict[str, Any]:
+        """Return what the stack's item holds of other synchronizations than this one."""
+        held = self.item.get(self._name(member)) or {} if self._synchronizes else {}
+        return {request_id: one for request_id, one in held.items() if request_id != self.request.request_id}
+
+    def _name(self, member: str) -> str:
+        return f"synchronizations:{member}" if self._synchronizes else member
 
     @property
-    def _consent(self) -> str:
-        """The member of the stack's item that says how people are waited for; a synchronization has its own."""
-        return "synchronizationConsent" if self.request.mode is Mode.SYNCHRONIZE else "consent"
-
-    @property
-    def _member(self) -> str:
-        """The member of the stack's item that says since when nothing moves; a synchronization has its own."""
-        return "synchronizationStanding" if self.request.mode is Mode.SYNCHRONIZE else "standing"
+    def _synchronizes(self) -> bool:
+        return self.request.mode is Mode.SYNCHRONIZE
 
 
 def _moved(outcome: Outcome, item: Item) -> bool:
