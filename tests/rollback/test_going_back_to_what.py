@@ -5,6 +5,7 @@ import copy
 import anyio
 import pytest
 
+from infra.ledger import Put
 from infra.sandbox.world import Failure
 from tests.documents import ROLE, gateway, mcp_target, small_stack
 from tests.goals import tried
@@ -12,6 +13,7 @@ from tests.intake.objects import Held
 from tests.rollback.test_rollback import BAD, rolling
 from tests.worlds import provision
 from workflows.deciding.decide import Mode
+from workflows.deciding.memory import resource_key
 from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.requests.request import Request
 
@@ -227,3 +229,21 @@ async def test_r13_what_is_only_looked_up_again_is_given_back(theirs):
     assert theirs.live["gateway theirs"].tags == {}
     await theirs.run(REMOVAL)
     judged(sorted(set(theirs.live) ^ {"gateway theirs"}))
+
+
+async def test_r13_what_is_ours_since_nobody_knows_when_stays_known(world):
+    """A registry has no tag: known by a creation without an answer, it would not be known again."""
+    await world.apply(small_stack(1))
+    bad = {**with_bad(small_stack(1)), "registries": {"catalog": {"description": "one"}}}
+    world.plane.world.failing["bad"] = BAD
+    world.behaviour.durations.target = 100.0
+    request = provision(bad, "two")
+    assert (await world.run(request, seconds=60.0)).status is Status.IN_PROGRESS
+    (partition,) = await world.ledger.partitions()
+    key = resource_key(partition, "registries.catalog")
+    item = await world.ledger.get(key)
+    await world.ledger.write(Put(key, {**item, "made_in": 0}))
+    assert (await world.settle(request)).status is Status.ROLLED_BACK
+    world.plane.world.failing.clear()
+    outcome = await world.apply({**small_stack(1), "registries": {"catalog": {"description": "two"}}})
+    judged([failure.message for failure in outcome.failures])

@@ -244,13 +244,16 @@ async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
     run.warn(item.address, "kept", decision.reason)
     # It names what its owner has by hand from now on.
     result = result_of(run, item, ResourceStatus.RETAINED, decision.reason)
-    others = wish.birth is Birth.OTHERS
+    memory, seen = run.memory(item.address), present(run, wish)
+    # What is ours, and nobody can tell since when, stays known: without a tag it would not be known again.
+    others = wish.birth is Birth.OTHERS and (memory.adopted or not seen.ours)
+    before = wish.birth in (Birth.BEFORE, Birth.OTHERS) and not others
     lacks_leave = wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION and not others
     retained = wish.options.deletion is Deletion.RETAIN
     # What a rollback leaves because it was ours before is ours yet.
-    if not lacks_leave and (retained or wish.birth is not Birth.BEFORE):
+    if not lacks_leave and (retained or not before):
         if others:
-            if run.memory(item.address).adopted:
+            if memory.adopted:
                 await steps.disown(run, wish)
             await remembering.forget(run, wish)
         if item.parent is not None:
