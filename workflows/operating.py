@@ -30,7 +30,7 @@ async def history(ledger: Ledger, name: str) -> dict[str, list[Item]]:
     return found
 
 
-async def cancel(ledger: Ledger, name: str, now: datetime, days: int = 90) -> dict[str, str]:
+async def cancel(ledger: Ledger, name: str, now: datetime, days: int) -> dict[str, str]:
     """End the requests under way of the stacks of a name: FAILED, as far as they came. Returns what became of each.
 
     It stands in their history, for so many days. A run that works on one loses its lease and stops within seconds; an

@@ -14,13 +14,9 @@ from workflows.deciding.decide import Mode
 from workflows.deciding.outcome import Status
 
 
-async def until_settled(world, request, seconds=120.0, patience=float("inf"), most=200):
-    for _ in range(most):
-        outcome = await world.run(request, seconds=seconds, patience=patience)
-        if outcome.status is not Status.IN_PROGRESS:
-            return outcome
-        await anyio.sleep(outcome.retry_after or 1)
-    raise AssertionError(f"{most} runs did not settle the request: {outcome.shown()}")
+async def until_settled(world, request, seconds=120.0, patience=float("inf")):
+    """Settle a request in runs that are longer, or more patient, than those of a deployment."""
+    return await world.settle(request, seconds=seconds, patience=patience)
 
 
 async def test_refused_calls_are_no_tries(world):

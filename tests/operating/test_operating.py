@@ -69,7 +69,7 @@ async def test_a_cancelled_request_ends_and_its_run_stops(world):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work)
         await anyio.sleep(30)
-        found = await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC))
+        found = await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC), 90)
         assert list(found.values()) == ["cancelled"]
         cancelled_at = anyio.current_time()
     assert anyio.current_time() - cancelled_at < 20
@@ -78,7 +78,7 @@ async def test_a_cancelled_request_ends_and_its_run_stops(world):
     again = await world.run(provision(small_stack(1), "one"))
     assert again.status is Status.FAILED
     assert (await world.run(provision(small_stack(1), "two"))).status is Status.READY
-    found = await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC))
+    found = await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC), 90)
     assert list(found.values()) == ["nothing is under way"]
 
 
@@ -87,7 +87,7 @@ async def test_a_request_that_is_cancelled_between_two_runs_is_told_why(world):
     world.behaviour.durations.gateway = 600
     request = provision(small_stack(1), "one")
     assert (await world.run(request, seconds=20)).status is Status.IN_PROGRESS
-    await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC))
+    await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC), 90)
     assert (await world.run(request)).status is Status.FAILED
     kind, told = world.announced[-1]
     assert (kind, told["status"]) == ("Gateway Stack Failed", "FAILED")
@@ -148,7 +148,7 @@ async def test_r5_a_dead_letter_that_is_sent_again_later_brings_nothing_old_back
 async def test_a_cancelled_request_stands_in_the_history(world):
     world.behaviour.durations.gateway = 600
     await world.run(provision(small_stack(1), "one"), seconds=20)
-    await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC))
+    await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC), 90)
     (runs,) = (await history(world.ledger, "payments.tools")).values()
     assert sorted(run["status"] for run in runs) == ["FAILED", "IN_PROGRESS"]
     assert any("cancelled" in run["reason"] for run in runs)

@@ -91,8 +91,8 @@ class Patience:
         of: int | str = f"{self.generation} rollback" if self.goes_back else self.generation
         if self._synchronizes:
             of = self.request.request_id
-        told_by_others = [one for one in self._of_others(WAITS).values() if isinstance(one, Mapping)]
-        return Waiting.read(self._held(WAITS), of).knowing(told_by_others).seeing(outcome, self.now)
+        others = self._of_others(WAITS).values()
+        return Waiting.read(self._held(WAITS), of).knowing(others).seeing(outcome, self.now)
 
     def _held(self, member: str) -> dict[str, Any] | None:
         """Return what the stack's item holds of this request: of several synchronizations each has its own."""
