@@ -22,9 +22,11 @@ from handlers.cli_plan import plan as show_plan
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
-from infra.errors import CallFailed, OutOfTime
+from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.settings import SettingsError
+from infra.telemetry import frames
 from workflows.deciding.decide import Action, Mode
+from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
 from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
@@ -33,6 +35,7 @@ from workflows.fulfil import fulfil
 from workflows.planning import plan
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest, Request
+from workflows.status import require_known
 from workflows.taking_over import TakenOver, take_over
 
 #: Exit codes; see the README.
@@ -65,11 +68,16 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unreadable, NotARequest, SettingsError, OSError) as error:
         return _failed(options, INVALID if isinstance(error, Unreadable | NotARequest) else FAILED, str(error))
     except (CallFailed, BotoCoreError) as failed:
-        return _failed(options, FAILED, f"AWS cannot be asked: {failed}")
+        refused = isinstance(failed, CallFailed) and failed.verdict is Verdict.CREDENTIALS
+        advice = f"\n{OF_VERDICTS[Verdict.CREDENTIALS][1]}" if refused else ""
+        return _failed(options, FAILED, f"AWS cannot be asked: {failed}{advice}")
     except OutOfTime as late:
         return _failed(options, UNFINISHED, f"{late}; the same command goes on from here")
     except KeyboardInterrupt:
         return _failed(options, UNFINISHED, "interrupted; the same command goes on from here")
+    except Exception as error:  # noqa: BLE001 - whatever it is, a person is told where, and no value of a document
+        where = "\n  ".join(frames(error))
+        return _failed(options, FAILED, f"this is a defect of Gatewright: {type(error).__name__}, raised at\n  {where}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -203,11 +211,14 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
 
     async def job(context: Context) -> Outcome:
         deadline = Deadline.within(options.timeout)
+        if request.mode is Mode.REMOVE:
+            await require_known(context, request.stack, deadline)
         while True:
             seconds = min(_SLICE, max(1.0, deadline.remaining()))
             outcome = await fulfil(context, request, Deadline.within(seconds))
             wait = outcome.retry_after or 1.0
-            if outcome.status is not Status.IN_PROGRESS or deadline.remaining() < wait:
+            refused = any(warning.rule == CREDENTIALS for warning in outcome.warnings)
+            if outcome.status is not Status.IN_PROGRESS or refused or deadline.remaining() < wait:
                 return outcome
             show.waiting(outcome, wait)
             await deadline.sleep(wait, "the next run")

@@ -18,6 +18,7 @@ from infra.deadline import Deadline
 from infra.documents import Unreadable
 from infra.ledger import Ledger
 from infra.ledger.sqlite import SqliteLedger
+from infra.service_model import CONTROL_PLANE
 from infra.settings import Settings, ledger_path, read_settings
 from infra.telemetry import set_up_logs
 from workflows.dead_letters import letters, send_again
@@ -101,13 +102,20 @@ def looking(settings: Settings) -> Settings:
     return settings.model_copy(update={"ledger": ":memory:"})
 
 
-def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]]) -> Any:
-    """Run a job with clients and a ledger, showing progress."""
+def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]], service: str = CONTROL_PLANE) -> Any:
+    """Run a job with clients and a ledger, showing progress; say first which account, Region and endpoint it is for."""
     env = Environment(settings, progress=show.Progress())
+
+    async def told(context: Context) -> Any:
+        account = await context.aws.within(Deadline.within(60)).account()
+        endpoint = (await context.aws.client(service)).meta.endpoint_url
+        show.say(f"account {account}, Region {context.aws.region}, endpoint {endpoint}", file=sys.stderr)
+        return await job(context)
+
     # A terminal shows progress itself; log lines are for those who look for trouble.
     set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)
     try:
-        return env.run(job)
+        return env.run(told)
     finally:
         env.close()
 
@@ -116,7 +124,8 @@ def _with_ledger(options: argparse.Namespace, job: Callable[[Ledger], Awaitable[
     """Run a job on a ledger; one in a file needs no Region and no credentials."""
     settings = looking(settings_of(options))
     if settings.ledger.startswith("dynamodb:"):
-        return with_environment(settings, lambda context: job(context.ledger))
+        return with_environment(settings, lambda context: job(context.ledger), "dynamodb")
+    show.say(f"ledger {ledger_path(settings.ledger)}; AWS is not called", file=sys.stderr)
     ledger = SqliteLedger(ledger_path(settings.ledger))
 
     async def run() -> Any:
@@ -174,7 +183,7 @@ def _submit(options: argparse.Namespace) -> int:
         submitter = Submitter(account=await calls.account(), source=options.source)
         return await _answer(context, detail, submitter, options.timeout)
 
-    answer = with_environment(settings, job)
+    answer = with_environment(settings, job, "events")
     if answer is None:
         shown = {
             "version": 1,
@@ -224,7 +233,7 @@ def _dead_letters(options: argparse.Namespace) -> int:
             found.append({"id": letter.id, "reason": letter.reason, "sent": "again" if options.redrive_to else ""})
         return found
 
-    found = with_environment(settings_of(options, GATEWRIGHT_LEDGER=":memory:"), job)
+    found = with_environment(settings_of(options, GATEWRIGHT_LEDGER=":memory:"), job, "sqs")
     rows = [(one["id"], one["reason"], one["sent"]) for one in found]
     show.value(options, {"version": 1, "deadLetters": found}, lambda: show.table(("message", "reason", "sent"), rows))
     return DONE

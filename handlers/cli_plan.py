@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,11 @@ _SIGNS = {
     "CREATE": "+", "UPDATE": "~", "TAG": "~", "REPLACE": "-/+", "DELETE": "-", "SYNCHRONIZE": "@", "FAIL": "!",
     "BLOCKED": "!", "CONSENT": "?", "KEEP": "=", "WAIT": ".", "NONE": " ",
 }  # fmt: skip
-#: Longer values are cut when shown; JSON has them whole.
-_LONGEST = 60
+#: What the last line counts, and the actions that it counts as that.
+_COUNTED = (
+    ("to create", ("CREATE",)), ("to change", ("UPDATE", "TAG", "SYNCHRONIZE")), ("to replace", ("REPLACE",)),
+    ("to delete", ("DELETE",)),
+)  # fmt: skip
 
 
 def plan(found: Plan) -> None:
@@ -28,10 +32,11 @@ def plan(found: Plan) -> None:
         table(("operation", "calls"), [(name, str(count)) for name, count in sorted(found.estimate.items())])
     for warning in found.warnings:
         say(f"warning: {warning.path}: {warning.message}")
-    calls = f", with {counted(found.estimate.total(), 'changing call')}" if found.estimate else ""
-    changes = f"{len(found.pending)} of {counted(len(found.resources), 'resource')} would change"
+    actions = Counter(one.action for one in found.resources)
+    counts = ", ".join(f"{sum(actions[name] for name in names)} {text}" for text, names in _COUNTED)
     failing = f", {len(found.failing)} would fail" if found.failing else ""
-    say(f"{found.stack}: {changes}{failing}{calls}")
+    calls = f"{counted(found.estimate.total(), 'changing call')}, {counted(len(found.resources), 'resource')}"
+    say(f"{found.stack}: {counts}{failing} ({calls})")
 
 
 def _lines(one: Planned) -> Iterator[str]:
@@ -47,8 +52,7 @@ def _lines(one: Planned) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    text = "(nothing)" if value is None else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return "(nothing)" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _colored(line: str, action: str) -> str:

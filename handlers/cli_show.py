@@ -153,6 +153,9 @@ def stacks(found: dict[str, Any]) -> None:
             inner = [(address, r["id"] or "-", r["pending"] or "-") for address, r in one["resources"].items()]
             if inner:
                 table(("resource", "id", "pending"), inner)
+            for address, r in one["resources"].items():
+                if r["shownOtherwise"]:
+                    say(f"warning: {address}: the service shows {', '.join(r['shownOtherwise'])} in a form of its own")
             failures(one["failures"])
             for address in one["consents"]:
                 say(f"{address} awaits consent; apply shows where")

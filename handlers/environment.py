@@ -8,8 +8,8 @@ import gc
 import os
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.metrics import RunMetrics
 from infra.redaction import Redaction
 from infra.settings import Settings, SettingsError, ledger_path, read_settings
-from infra.telemetry import set_up_logs
+from infra.telemetry import frames, set_up_logs
 from workflows.document.problems import path_text
 from workflows.requests.authority import Grants
 from workflows.requests.context import Context, Progress
@@ -132,6 +132,22 @@ def environment() -> Environment:
         _environment = Environment(settings, measure=RunMetrics().emit)
         set_up_logs(_environment.redaction, level=settings.log_level)
     return _environment
+
+
+@contextmanager
+def errors_logged(*, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Log an error that a handler raises, with where it was raised, before the platform is told of it.
+
+    `but` are exceptions that are no errors.
+    """
+    try:
+        yield
+    except but:
+        raise
+    except Exception as error:
+        name = f"{type(error).__name__}: {error}"
+        structlog.get_logger().error("invocation failed", error=name, frames=frames(error))
+        raise
 
 
 def use(made: Environment | None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.environment import at_init, deadline_of, environment
+from handlers.environment import at_init, deadline_of, environment, errors_logged
 from handlers.messages import id_of, read_event, request_id_of, submitter_of
 from workflows.deciding.outcome import Status
 from workflows.document.problems import Invalid
@@ -19,6 +19,7 @@ class Unsettled(Exception):  # noqa: N818 - it asks the platform to deliver the 
     """The request is not settled in this invocation's time; delivered again, it goes on."""
 
 
+@errors_logged(but=(Unsettled,))
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     """Fulfil the request of an event and return its outcome; what needs longer goes on in the state machine.
 

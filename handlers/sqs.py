@@ -14,11 +14,12 @@ from typing import Any
 
 import structlog
 
-from handlers.environment import at_init, deadline_of, environment
+from handlers.environment import at_init, deadline_of, environment, errors_logged
 from handlers.messages import Message, attributes_of, read_message, text_of
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from infra.tasks import together
+from infra.telemetry import frames
 from workflows.dead_letters import bury
 from workflows.deciding.outcome import Status
 from workflows.document.problems import Invalid
@@ -32,10 +33,14 @@ log = structlog.get_logger()
 Record = Mapping[str, Any]
 
 
+@errors_logged()
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
-    """Take a batch and return the ids of the messages that are to come again: all, where none can be looked at."""
-    found = event.get("Records") if isinstance(event, Mapping) else None
-    records = found if isinstance(found, list) else []
+    """Take a batch and return the ids of the messages that are to come again: all, where none can be looked at.
+
+    The batch is the event of a queue, or its bare array of records as EventBridge Pipes hands it over. Raises
+    NotARequest for an event of any other form: answered, its messages would be taken for done.
+    """
+    records = records_of(event)
 
     async def job(context: Context) -> list[str]:
         return await take(context, records, deadline_of(lambda_context, context.settings.door_patience))
@@ -43,9 +48,20 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     try:
         again = environment().run(job)
     except Exception as error:  # noqa: BLE001 - raised, it would say no more, and of no message by its id
-        log.error("batch failed", messages=len(records), error=f"{type(error).__name__}: {error}")
+        log.error("batch failed", messages=len(records), error=f"{type(error).__name__}: {error}", frames=frames(error))
         again = [record["messageId"] for record in records if _is_message(record)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
+
+
+def records_of(event: Any) -> list[Record]:
+    """Return the records of a batch. Raises NotARequest."""
+    found = event.get("Records") if isinstance(event, Mapping) else event
+    if isinstance(found, list) and (not found or any(_is_message(record) for record in found)):
+        return found
+    raise NotARequest(
+        "this function takes the records of an SQS queue, as an event of the queue or as a bare array; whole events go "
+        "to the function of the bus, details to the bus"
+    )
 
 
 def _is_message(record: Any) -> bool:
@@ -101,7 +117,7 @@ def _read(context: Context, record: Record) -> Message | str:
         log.error("not a request", message_id=message_id, reason=str(error))
         return f"NotARequest: {error}"
     except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbours'
-        log.error("not read", message_id=message_id, error=type(error).__name__)
+        log.error("not read", message_id=message_id, error=type(error).__name__, frames=frames(error))
         return type(error).__name__
 
 
@@ -133,10 +149,13 @@ async def _unsettled(context: Context, message: Message, deadline: Deadline) -> 
         if await hand_over(context, message.request, outcome):
             return ""
     except CallFailed as failed:
-        log.error("AWS cannot be asked", message_id=message.id, operation=failed.operation, code=failed.code)
+        where = frames(failed)
+        log.error(
+            "AWS cannot be asked", message_id=message.id, operation=failed.operation, code=failed.code, frames=where
+        )
         return f"{failed.operation}: {failed.code}"
     except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbours'
-        log.error("run failed", message_id=message.id, error=f"{type(error).__name__}: {error}")
+        log.error("run failed", message_id=message.id, error=f"{type(error).__name__}: {error}", frames=frames(error))
         return type(error).__name__
     return "InProgress" if outcome.status is Status.IN_PROGRESS else ""
 

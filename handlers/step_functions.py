@@ -8,7 +8,7 @@ document or `synchronization`, only that is worked on.
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.environment import at_init, deadline_of, environment
+from handlers.environment import at_init, deadline_of, environment, errors_logged
 from handlers.messages import request_id_of
 from infra.bus import fitting
 from workflows.acting.stages import STAGES, SYNCHRONIZATION
@@ -24,6 +24,7 @@ _FORMS = "a task holds detailType and detail, or stack, generation and requestId
 _SUBMITTER = Submitter(invocation="step-functions")
 
 
+@errors_logged()
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     """Return the outcome of a run, IN_PROGRESS included.
 

@@ -85,16 +85,25 @@ class Calls:
     count: Counter[str] = field(default_factory=Counter)
 
     async def __call__(
-        self, operation: str, params: Mapping[str, Any], *, service: str = CONTROL_PLANE
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        service: str = CONTROL_PLANE,
+        lacks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None,
     ) -> dict[str, Any]:
-        """Make a call and return its answer. Raises CallFailed, or OutOfTime when the run must end first."""
+        """Make a call and return its answer. Raises CallFailed, or OutOfTime when the run must end first.
+
+        `lacks` names the members that an answer must have and has not: such an answer says nothing, as a lost one.
+        """
         method = getattr(await self.aws.client(service), xform_name(operation))
         refused: CallFailed | None = None
         try:
             async for attempt in attempts(operation, self.deadline, self.aws.jitter):
                 with attempt:
                     try:
-                        return await self._once(operation, method, params, paced=service in PACED)
+                        answer = await self._once(operation, method, params, paced=service in PACED)
+                        return _complete(operation, answer, lacks(answer) if lacks is not None else ())
                     except CallFailed as failed:
                         refused = failed
                         raise
@@ -159,6 +168,15 @@ class Calls:
         return CallFailed(operation, verdict, code, self.aws.redaction.text(message), _reasons(error))
 
 
+def _complete(operation: str, answer: dict[str, Any], lacking: tuple[str, ...]) -> dict[str, Any]:
+    """Return an answer that has all its required members. Raises CallFailed for any other."""
+    if lacking:
+        log.info("incomplete answer", operation=operation, lacking=lacking)
+        message = f"the answer lacks {', '.join(lacking)}, which the service model requires"
+        raise CallFailed(operation, Verdict.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
+    return answer
+
+
 def _reasons(error: Exception) -> tuple[str, ...]:
     """Return why a transaction was cancelled: a code for each of its parts."""
     found = error.response.get("CancellationReasons") if isinstance(error, ClientError) else None
@@ -172,5 +190,5 @@ def _local(operation: str, error: Exception) -> Verdict:
     if isinstance(error, ParamValidationError):
         return Verdict.INVALID
     if isinstance(error, NoCredentialsError | PartialCredentialsError | NoRegionError):
-        return Verdict.DENIED
+        return Verdict.CREDENTIALS
     return Verdict.UNKNOWN_OUTCOME

@@ -64,10 +64,14 @@ TABLE: tuple[Row, ...] = (
     _row(Verdict.EXISTS, "", "ConflictException", operation="Create*"),
     _row(Verdict.BUSY, "", "ConflictException", "RetryableConflictException", "ConcurrentModificationException"),
     _row(Verdict.GONE, "", "ResourceNotFoundException", "NotFoundException"),
-    _row(Verdict.DENIED, "", "AccessDeniedException", "UnauthorizedException", "AccessDenied", "ExpiredTokenException",
-         "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "InvalidSignatureException",
-         "IncompleteSignature", "SignatureDoesNotMatch", "MissingAuthenticationToken", "NotAuthorized",
-         "OptInRequired", "SubscriptionRequiredException", "RequestExpired"),
+    # Credentials that expired and clocks that are off (AWS general reference, common errors): every call would be
+    # refused, so the refusal says nothing of the resource.
+    _row(Verdict.CREDENTIALS, "", "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException",
+         "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException",
+         "SignatureDoesNotMatch", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+         "RequestExpired", "RequestTimeTooSkewed", "InvalidAccessKeyId", "TokenRefreshRequired"),
+    _row(Verdict.DENIED, "", "AccessDeniedException", "UnauthorizedException", "AccessDenied", "NotAuthorized",
+         "OptInRequired", "SubscriptionRequiredException"),
     _row(Verdict.DENIED, "", "EncryptionFailure", "DecryptionFailure"),
     _row(Verdict.QUOTA, "", "ServiceQuotaExceededException", "ResourceLimitExceededException",
          "LimitExceededException"),

@@ -15,6 +15,7 @@ class Verdict(StrEnum):
     TOKEN_MISMATCH = "TOKEN_MISMATCH"  # noqa: S105 - the client token was used with other parameters
     IN_USE = "IN_USE"  # something still refers to it
     DENIED = "DENIED"  # the caller lacks a permission
+    CREDENTIALS = "CREDENTIALS"  # the caller's credentials or clock are refused: this says nothing of any resource
     QUOTA = "QUOTA"  # a limit of the account is reached
     INVALID = "INVALID"  # the request itself is refused
     UNKNOWN = "UNKNOWN"  # an error that the table does not know

@@ -33,6 +33,8 @@ BUDGETS = {
     Verdict.NOT_YET: Budget(tries=30, seconds=120.0, first=2.0, longest=10.0),
     # Lists forget a deleted child before its parent does (agentcore-service 2.1).
     Verdict.IN_USE: Budget(tries=8, seconds=60.0, first=1.0, longest=10.0),
+    # Temporary credentials are renewed beside the calls that use them.
+    Verdict.CREDENTIALS: Budget(tries=2, seconds=10.0, first=1.0, longest=2.0),
     Verdict.UNKNOWN: Budget(tries=2, seconds=10.0, first=0.5, longest=1.0),
 }
 

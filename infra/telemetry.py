@@ -2,11 +2,25 @@
 
 import logging
 import sys
+import traceback
+from pathlib import PurePath
 from typing import TextIO
 
 import structlog
 
 from infra.redaction import Redaction
+
+#: The innermost frames of an error say most.
+_MOST_FRAMES = 30
+
+
+def frames(error: BaseException) -> list[str]:
+    """Return where an error was raised, outermost first: file, line and function of each frame, and no value.
+
+    Files are named from their package on, as they are the same wherever the program is installed.
+    """
+    found = traceback.extract_tb(error.__traceback__)
+    return [f"{'/'.join(PurePath(one.filename).parts[-3:])}:{one.lineno} {one.name}" for one in found[-_MOST_FRAMES:]]
 
 
 def set_up_logs(redaction: Redaction, *, level: str = "INFO", stream: TextIO | None = None) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import anyio
 
 from infra.deadline import Deadline
-from infra.errors import OutOfTime
+from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.ledger import Item
 from infra.settings import Operation
 from workflows.acting.stages import SYNCHRONIZATION
 from workflows.deciding.decide import Mode
+from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
 from workflows.deciding.memory import partition_of, stack_key
 from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid, Problem
@@ -50,6 +51,10 @@ async def fulfil(context: Context, request: Request, deadline: Deadline, *, admi
         outcome = rejected(request, invalid.problems)
     except OutOfTime as late:
         outcome = _postponed(request, str(late), late.retry_after)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.CREDENTIALS:
+            raise
+        outcome = _refused_here(request, failed)
     return await announced(context, outcome, anyio.current_time() - began, request.submitter)
 
 
@@ -79,6 +84,12 @@ def _postponed(request: Request, reason: str, seconds: float) -> Outcome:
     return replace(outcome, reason=reason, retry_after=max(1.0, seconds), news=False)
 
 
+def _refused_here(request: Request, failed: CallFailed) -> Outcome:
+    """Return that AWS refuses the caller itself: nothing was begun, and the request comes again."""
+    warning = Problem(CREDENTIALS, CREDENTIALS, f"{failed}. {OF_VERDICTS[failed.verdict][1]}")
+    return replace(_postponed(request, str(failed), _PAUSED_SECONDS), warnings=(warning,))
+
+
 @dataclass(frozen=True)
 class Named:
     """A request that was accepted before, as who goes on with it names it."""
@@ -94,11 +105,21 @@ class Named:
         """Whether it is of no generation."""
         return self.synchronize or self.stage == SYNCHRONIZATION
 
+    def _submitter(self, held: Mapping[str, Any]) -> Submitter:
+        """Return who asked for a synchronization; of a request's own last stage, who sent that request."""
+        own = held.get("submitter") if held.get("requestId") == self.request_id else None
+        return Submitter.read((held.get("synchronizers") or {}).get(self.request_id) or own)
+
     def request(self, item: Mapping[str, Any] | None = None) -> Request:
         """Return the request, with what a stack's item holds of it."""
         held = item or {}
         if self.synchronizes:
-            return Request(mode=Mode.SYNCHRONIZE, request_id=self.request_id, stack=self.stack)
+            return Request(
+                mode=Mode.SYNCHRONIZE,
+                request_id=self.request_id,
+                stack=self.stack,
+                submitter=self._submitter(held),
+            )
         return Request(
             mode=Mode(held.get("mode", Mode.PROVISION)),
             request_id=self.request_id,

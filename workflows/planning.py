@@ -7,13 +7,14 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from infra.deadline import Deadline
-from infra.errors import CallFailed
+from infra.errors import CallFailed, Verdict
 from workflows.acting import act
 from workflows.acting.book import Book, memories_of
 from workflows.acting.reasons import without_secrets
 from workflows.acting.run import Item, Run, items_of
 from workflows.acting.survey import holds_something, list_inside, survey, warn_of_strangers
 from workflows.acting.waiting import look
+from workflows.deciding.comparing import forms
 from workflows.deciding.decide import CHANGES, Action, Decision, Mode, Wish, decide
 from workflows.deciding.differences import Change, changes
 from workflows.deciding.memory import Memory, partition_of, stack_key
@@ -142,6 +143,8 @@ async def _planned(run: Run, address: str) -> Planned:
             return Planned(address, action, blocked.reason, waits_on=waits_on)
         steps = await _steps(run, item)
     except CallFailed as failed:
+        if failed.verdict is Verdict.CREDENTIALS:
+            raise
         steps = _Steps(Decision(Action.FAIL, str(failed)), ResourceStatus.FAILED)
     item.result = Result(address, steps.leaves)
     first = steps.first
@@ -172,6 +175,8 @@ async def _steps(run: Run, item: Item) -> _Steps:
         seen = run.seen.get(item.address)
         if found is None:
             found = _Steps(decision, ResourceStatus.READY, changes(wish, seen, memory, decision.paths))
+        if decision.action is Action.NONE and seen is not None and seen.id and not item.options.existing:
+            run.warn_of_forms(item.address, forms(wish.kind, wish.declared or {}, seen, memory))
         if decision.action in _LEAVES:
             return replace(found, leaves=_LEAVES[decision.action])
         endpoints = run.unmanaged.get(item.address, ()) if item.kind.endpoints else ()
@@ -192,6 +197,10 @@ async def _next(run: Run, item: Item, wish: Wish, memory: Memory) -> Decision:
     decision = decide(wish, seen, memory)
     if decision.action is Action.LOOK:
         await look(run, item)
+        if run.seen.get(item.address) is None:
+            # A plan deletes nothing: one read by the id is enough to show what would be made again.
+            item.gone_id = memory.id
+            wish = run.wish(item.address)
         await without_secrets(run, item)
         decision = decide(wish, run.seen.get(item.address), memory)
     going = decision.action in (Action.DELETE, Action.REPLACE)

@@ -124,7 +124,7 @@ class Job:
         ended = found.item.get("synchronized", {}).get(self.request.request_id)
         if ended is not None:
             return Refused(Status(ended), "this request was finished before", found.generation)
-        await note_request(self.context.ledger, self.partition, self.request.request_id)
+        await note_request(self.context.ledger, self.partition, self.request.request_id, self.request.submitter)
         return found
 
     async def _run(self, accepted: Accepted) -> Outcome:

@@ -3,8 +3,11 @@
 import re
 from typing import Any
 
+from infra.deadline import Deadline
 from infra.ledger import Ledger
-from workflows.deciding.memory import Memory, stack_key
+from workflows.deciding.memory import Memory, partition_of, stack_key
+from workflows.document.problems import Invalid, Problem
+from workflows.requests.context import Context
 
 _STACK = re.compile(r"\d{12}/[^/]+/.+")
 
@@ -29,6 +32,19 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
     return found
 
 
+async def require_known(context: Context, stack: str, deadline: Deadline) -> None:
+    """Raise Invalid unless the ledger knows a stack: what it does not know, it cannot say to be gone."""
+    account, region = await context.aws.within(deadline).account(), context.aws.region
+    if await context.ledger.get(stack_key(partition_of(account, region, stack))) is None:
+        where = f"in account {account}, Region {region}"
+        text = (
+            f"this ledger knows no stack named {stack} {where}, and nothing was removed. Was it applied with another "
+            "ledger (--ledger), account or Region? Where its ledger is lost, apply it first: what bears its tag is "
+            "taken over then"
+        )
+        raise Invalid([Problem("stack", "unknown-stack", text)])
+
+
 async def partitions_of(ledger: Ledger, name: str = "") -> list[str]:
     """Return the partitions of stacks, of those of a name where one is given."""
     stacks_only = [partition for partition in await ledger.partitions() if _STACK.fullmatch(partition)]
@@ -44,6 +60,7 @@ async def _resources(ledger: Ledger, partition: str) -> dict[str, Any]:
             "incarnation": memory.incarnation,
             "pending": (memory.pending or {}).get("action"),
             "outputs": dict(memory.outputs),
+            "shownOtherwise": list(memory.forms),
         }
         for memory in memories
         if memory.exists

@@ -24,6 +24,7 @@ from tests.intake.batches import (
     request,
 )
 from tests.worlds import SandboxWorld
+from workflows.requests.request import NotARequest
 
 pytestmark = pytest.mark.sweep
 
@@ -237,6 +238,32 @@ def test_r8_trouble_outside_a_message_brings_the_whole_batch_again(worker):
     assert sqs.handler({"Records": BATCH}, Invocation()) == {"batchItemFailures": []}
 
 
-@pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": {}}, [], None, {"Records": []}], ids=repr)
-def test_r8_no_batch_at_all_is_answered(worker, event):
+@pytest.mark.parametrize("event", [[], {"Records": []}], ids=repr)
+def test_r8_an_empty_batch_is_answered(worker, event):
     assert sqs.handler(event, Invocation()) == {"batchItemFailures": []}
+
+
+DETAIL = {"detailType": "Gateway Stack Requested", "stack": {"stack": "s"}}
+WHOLE = {"detail-type": "Gateway Stack Requested", "id": "e", "source": "x", "detail": {"stack": {"stack": "s"}}}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{}, None, "text", {"Records": None}, {"Records": {}}, [None], [DETAIL], {"Records": [DETAIL]}, DETAIL, WHOLE],
+    ids=repr,
+)
+def test_r8_an_event_of_an_unknown_form_is_an_error(worker, logs, event):
+    """Answered with no failures, its messages would be taken for done: EventBridge Pipes, direct invocations."""
+    with pytest.raises(NotARequest, match="records of an SQS queue"):
+        sqs.handler(event, Invocation())
+    (line,) = [json.loads(one) for one in logs.getvalue().splitlines()]
+    tried("R8", "events that are no batch", violations=int(line["event"] != "invocation failed"))
+    assert any("handlers/sqs.py" in frame and frame.endswith("records_of") for frame in line["frames"])
+
+
+def test_r8_a_bare_array_of_records_is_a_batch(worker):
+    """EventBridge Pipes hands over what it read from the queue without a wrapper, and takes the same answer."""
+    batch = [record("a", refused("a")), record("b", "{")]
+    found = sqs.handler(batch, Invocation())
+    tried("R8", "events that are no batch", violations=int(found != {"batchItemFailures": [{"itemIdentifier": "b"}]}))
+    assert found == {"batchItemFailures": [{"itemIdentifier": "b"}]}

@@ -3,14 +3,13 @@
 Providers are read by name, gateways by recorded id or by paged list, targets by one list per gateway.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from infra.aws import Calls
 from infra.errors import CallFailed, Verdict
-from infra.tasks import together
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen, time_text
 from workflows.document.stack import OWNER_TAG
@@ -109,26 +108,18 @@ class Observer:
     async def _pages(self, kind: Kind, params: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         asked = {**params, "maxResults": kind.page}
         while True:
-            page = await self._calls(kind.operations.list, asked, service=kind.service)
+            lacks = partial(kind.lacks, kind.operations.list)
+            page = await self._calls(kind.operations.list, asked, service=kind.service, lacks=lacks)
             for item in page.get(kind.list_items, []):
                 yield item
             if not page.get("nextToken"):
                 return
             asked = {**asked, "nextToken": page["nextToken"]}
 
-    async def all(self, jobs: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-        """Run named reads side by side."""
-        results = await together([partial(_named, name, job) for name, job in jobs.items()])
-        return dict(results)
-
-
-async def _named(name: str, job: Callable[[], Any]) -> tuple[str, Any]:
-    return name, await job()
-
 
 async def ask(calls: Calls, kind: Kind, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Make a call of a kind and return the resource in its answer."""
-    shown = kind.shown(await calls(operation, params, service=kind.service))
+    shown = kind.shown(await calls(operation, params, service=kind.service, lacks=partial(kind.lacks, operation)))
     hide_url(calls, shown)
     return shown
 

@@ -15,13 +15,12 @@ from workflows.acting.remembering import declared_of, present
 from workflows.acting.results import awaiting_consent, result_of
 from workflows.acting.run import Item, Run
 from workflows.acting.survey import holds_something, list_children, list_inside
-from workflows.acting.waiting import look, settle_down, wait
+from workflows.acting.waiting import look, look_by_id, settle_down, until_gone, wait
 from workflows.deciding import failures
-from workflows.deciding.comparing import shown_otherwise
+from workflows.deciding.comparing import forms
 from workflows.deciding.decide import Action, Birth, Decision, Mode, Wish, decide
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.document.stack import Deletion
-from workflows.kinds.kind import Phase
 
 log = structlog.get_logger()
 
@@ -30,6 +29,9 @@ _MOST_STEPS = 60
 _MOST_UPDATES = 6
 #: Calls without an answer that one resource may meet in a run before it is left to the next.
 _MOST_UNANSWERED = 5
+
+#: Seconds before a read is repeated that nobody can make sense of.
+_ASK_AGAIN = 2.0
 
 Step = Callable[[Run, Wish], Awaitable[None]]
 _STEPS: Mapping[Action, Step] = {
@@ -58,11 +60,23 @@ async def reach(run: Run, item: Item) -> Result:
         item.updates += decision.action is Action.UPDATE
         if item.updates > _MOST_UPDATES:
             break
+        if _garbled(item, decision):
+            await run.deadline.sleep(_ASK_AGAIN, f"another look at {item.address}")
+            await look(run, item)
+            continue
         result = await _take(run, item, wish, decision)
         if result is not None:
             return result
     failure = failures.restless(item.address, ", ".join(decision.paths))
     return replace(result_of(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
+
+
+def _garbled(item: Item, decision: Decision) -> bool:
+    """Tell whether a read that nobody can make sense of is to be asked for once more."""
+    failed = decision.failure
+    first = failed is not None and failed.code == failures.UNRECOGNIZED and not item.asked_again
+    item.asked_again = item.asked_again or first
+    return first
 
 
 async def _know_references(run: Run, item: Item) -> None:
@@ -84,9 +98,7 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
     match decision.action:
         case Action.NONE:
             if run.mode is Mode.PROVISION:
-                shown = (wish.kind, declared_of(wish), present(run, wish), run.memory(item.address))
-                _warn_of_forms(run, item, shown_otherwise(*shown))
-                await (_let_go if item.options.existing else remembering.settle)(run, wish)
+                await _settle(run, item, wish)
             return result_of(run, item, ResourceStatus.READY, decision.reason)
         case Action.GONE:
             await remembering.forget(run, wish, hidden=True)
@@ -99,7 +111,7 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
             await remembering.know(run, wish)
             return awaiting_consent(run, item, decision.reason)
         case Action.LOOK:
-            await look(run, item)
+            await _look(run, item, decision)
         case Action.WAIT:
             await wait(run, item, decision.reason)
         case Action.DELETE | Action.REPLACE if holds_something(item.kind) and item.address not in run.unmanaged:
@@ -107,6 +119,14 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
         case _:
             await _change(run, item, wish, decision)
     return None
+
+
+async def _look(run: Run, item: Item, decision: Decision) -> None:
+    """Read a resource whole, after a pause where the decision names one."""
+    if decision.pause:
+        run.tell(item.address, "WAIT", decision.reason)
+        await run.deadline.sleep(decision.pause, decision.reason)
+    await (look_by_id if run.seen.get(item.address) is None else look)(run, item)
 
 
 async def _change(run: Run, item: Item, wish: Wish, decision: Decision) -> None:
@@ -176,8 +196,6 @@ async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> No
         if run.seen.get(item.address) is not None:
             raise
     await settle_down(run, item, began)
-    if decision.action is Action.UPDATE:
-        _tolerate(run, item, decision)
 
 
 async def _empty(run: Run, item: Item) -> None:
@@ -208,27 +226,24 @@ async def _delete(run: Run, item: Item, wish: Wish) -> None:
     if item.kind.endpoints:
         await steps.delete_endpoints(run, wish)
     await steps.delete(run, wish)
+    accepted = run.seen.get(item.address) is not None
     await settle_down(run, item, began, sort="DELETE")
+    if run.seen.get(item.address) is None and not accepted:
+        await look_by_id(run, item)
+    elif run.seen.get(item.address) is None and item.parent is not None:
+        await until_gone(run, item, began)
     if run.seen.get(item.address) is None:
         await remembering.forget(run, wish)
 
 
-def _tolerate(run: Run, item: Item, decision: Decision) -> None:
-    """What an update left as it was is the service's own form of it: said once, and not sent again."""
-    wish, seen = run.wish(item.address), run.seen.get(item.address)
-    if seen is None or seen.meaning.phase is not Phase.SETTLED:
-        return  # what failed, or is not done yet, is not as it is to be
-    again = decide(wish, seen, run.memory(item.address))
-    left = tuple(path for path in again.paths if path != "tags")
-    if again.action is Action.UPDATE and left and left == tuple(path for path in decision.paths if path != "tags"):
-        item.tolerated = left
-        _warn_of_forms(run, item, left)
-
-
-def _warn_of_forms(run: Run, item: Item, paths: tuple[str, ...]) -> None:
-    if paths:
-        message = f"the service shows {', '.join(paths)} otherwise than declared, also after an update"
-        run.warn(item.address, "shown-otherwise", message)
+async def _settle(run: Run, item: Item, wish: Wish) -> None:
+    """Note that a resource is as declared; what is only looked up is left to its owner."""
+    if item.options.existing:
+        await _let_go(run, wish)
+        return
+    found = forms(wish.kind, declared_of(wish), present(run, wish), run.memory(item.address))
+    run.warn_of_forms(item.address, found)
+    await remembering.settle(run, wish, found)
 
 
 async def _let_go(run: Run, wish: Wish) -> None:

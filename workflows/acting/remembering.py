@@ -40,8 +40,8 @@ async def know(run: Run, wish: Wish) -> None:
         await run.book.remember(memory_of(run, wish))
 
 
-async def settle(run: Run, wish: Wish) -> None:
-    """Remember that a resource is as declared."""
+async def settle(run: Run, wish: Wish, forms: tuple[str, ...]) -> None:
+    """Remember that a resource is as declared, and where it shows that in accepted forms."""
     memory, seen = lingering_of(run, memory_of(run, wish)), present(run, wish)
     if run.now() > memory.lingers_until:
         memory = replace(memory, lingering=None, lingers_until=0.0)
@@ -57,8 +57,11 @@ async def settle(run: Run, wish: Wish) -> None:
         pending=None,
         applied=fingerprint(declared_of(wish)),
         sent=None,
+        sent_at=0.0,
+        sent_for="",
+        sent_times=0,
         stood={},
-        held=(),
+        forms=forms,
         refused_since=0.0,
         former_ids=(),
         created=time_text(seen.body.get(wish.kind.created_member)) if wish.kind.id_member == "name" else "",
@@ -80,8 +83,8 @@ async def settle(run: Run, wish: Wish) -> None:
 async def note_failure(run: Run, wish: Wish) -> None:
     """Note that the last update failed: that what was there before is there again says nothing then."""
     memory, seen = run.memory(wish.address), run.seen.get(wish.address)
-    if memory.stood and seen is not None and seen.meaning.phase is Phase.FAILED:
-        await run.book.remember(replace(memory, stood={}, held=()))
+    if memory.sent_for and seen is not None and seen.meaning.phase is Phase.FAILED:
+        await run.book.remember(replace(memory, stood={}, sent_for="", sent_times=0))
 
 
 async def let_go(run: Run, wish: Wish) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import anyio
 
-from infra.errors import PASSING, CallFailed
+from infra.errors import PASSING, CallFailed, Verdict
 from infra.retry import BUDGETS
 from workflows.acting.run import Item, Run
 from workflows.deciding import failures
@@ -13,6 +13,8 @@ from workflows.deciding.outcome import ResourceStatus, Result
 
 #: Seconds after which to come back when AWS refuses for a passing reason.
 _LATER = 15.0
+#: Seconds after which to ask whether credentials were renewed, or a clock set.
+_RENEWED = 60.0
 #: Seconds after which a refusal that looked passing is believed to be for good.
 REFUSED_FOR = 600.0
 
@@ -44,6 +46,8 @@ def of_failed_call(run: Run, item: Item, failed: CallFailed, *, cut_short: bool 
 
     `cut_short` says that the run's time ended before that of the call's repetitions, which go on in the next one then.
     """
+    if failed.verdict is Verdict.CREDENTIALS:
+        return _of_credentials(run, item, failed)
     memory = run.memory(item.address)
     since = memory.refused_since if memory.refused_to == run.refused_for(failed.verdict) else 0.0
     passing = failed.verdict in PASSING
@@ -53,6 +57,14 @@ def of_failed_call(run: Run, item: Item, failed: CallFailed, *, cut_short: bool 
         return result_of(run, item, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
     failure = failures.of_call(item.address, failed, item.kind.instead)
     return replace(result_of(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
+
+
+def _of_credentials(run: Run, item: Item, failed: CallFailed) -> Result:
+    """Return the result of a resource of which nothing could be learned: the caller itself was refused."""
+    advice = failures.OF_VERDICTS[failed.verdict][1]
+    text = f"{failed.operation} was refused: {failed.code}: {failed.message}"
+    run.warn(failures.CREDENTIALS, failures.CREDENTIALS, f"{text}. {advice}")
+    return result_of(run, item, ResourceStatus.IN_PROGRESS, text, retry_after=_RENEWED)
 
 
 def awaiting_consent(run: Run, item: Item, reason: str) -> Result:

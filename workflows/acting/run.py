@@ -55,7 +55,10 @@ class Item:
     unanswered: int = 0
     #: What it waits for to leave, where there is no room for it.
     room: frozenset[str] = frozenset()
-    tolerated: tuple[str, ...] = ()
+    #: Whether a read that nobody can make sense of was repeated.
+    asked_again: bool = False
+    #: The id of which reads have said that nothing bears it any more.
+    gone_id: str | None = None
     #: Held while it is worked on: its own task does, and that of a parent that is made anew.
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     #: Whether it is to be deleted and made again, with all that stands inside it.
@@ -135,6 +138,12 @@ class Run:
         """Note something that is worth knowing and stops nothing."""
         self.warnings.append(Problem(address, rule, message))
 
+    def warn_of_forms(self, address: str, paths: tuple[str, ...]) -> None:
+        """Say where the service shows what is declared in an accepted form of its own."""
+        if paths:
+            message = f"the service shows {', '.join(paths)} in a form of its own, which counts as what is declared"
+            self.warn(address, "shown-otherwise", message)
+
     def memory(self, address: str) -> Memory:
         """Return what is remembered of a resource. One of a parent that is no more is forgotten."""
         item = self.items[address]
@@ -209,7 +218,7 @@ class Run:
             secret_versions=self.versions_of(item.resource),
             unmanaged=() if item.options.delete_endpoints else self.unmanaged.get(address, ()),
             staying=self._staying(address),
-            tolerated=item.tolerated,
+            gone=item.gone_id is not None and item.gone_id == memory.id,
             ending=_ending(item, memory),
             now=self.now(),
         )

@@ -12,7 +12,7 @@ from workflows.acting.observe import address_of, ask
 from workflows.acting.remembering import declared_of, hidden_yet, lingering_of, mark, memory_of, present, taken
 from workflows.acting.run import Run
 from workflows.acting.survey import list_children
-from workflows.deciding.comparing import standing_at
+from workflows.deciding.comparing import accepted, standing_at
 from workflows.deciding.decide import Action, Mode, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
@@ -25,7 +25,9 @@ from workflows.kinds.kind import Phase
 #: Earlier lives whose tokens the service still remembers, that one run works its way past.
 _MOST_WORN_TOKENS = 30
 #: Refusals of a create that leave no doubt: nothing was made.
-_NO_EFFECT = frozenset({Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.QUOTA, Verdict.NOT_YET})
+_NO_EFFECT = frozenset({
+    Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.CREDENTIALS, Verdict.QUOTA, Verdict.NOT_YET,
+})  # fmt: skip
 #: Seconds between two looks at endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
 
@@ -137,7 +139,7 @@ async def update(run: Run, wish: Wish) -> None:
     before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
     body = update_body(wish.kind, declared_of(wish), seen.body, before)
     stood = standing_at(wish.kind, declared_of(wish), seen, memory)
-    held = tuple(sorted(path for path, shown in stood.items() if memory.stood.get(path) == shown))
+    again = memory.sent_for == run.counted_for and accepted(declared_of(wish), memory)
     if "name" in wish.kind.updatable:
         body["name"] = wish.name
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
@@ -148,7 +150,9 @@ async def update(run: Run, wish: Wish) -> None:
     # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
     # And what an update before it set may be in force again, should this one fail.
     memory = replace(lingering_of(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
-    memory = replace(memory, sent=fingerprint(declared_of(wish)), stood=stood, held=held)
+    memory = replace(memory, sent=fingerprint(declared_of(wish)), stood=memory.stood if again else stood)
+    times = memory.sent_times + 1 if again else 1
+    memory = replace(memory, sent_at=run.now(), sent_for=run.counted_for, sent_times=times)
     await run.book.remember(taken(memory, wish, run, seen, versions))
 
 

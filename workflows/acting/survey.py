@@ -1,16 +1,17 @@
 """Observing everything that a run is about, side by side, before anything is decided."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import PASSING, CallFailed, OutOfTime, Verdict
 from infra.secrets import SecretReference, version_of
 from infra.tasks import together
-from workflows.acting.run import Run
+from workflows.acting.run import Item, Run
 from workflows.deciding.decide import Mode
 from workflows.deciding.state import Seen
+from workflows.document.stack import Deletion, Options
 from workflows.kinds import Kind, children
 
 
@@ -26,14 +27,27 @@ async def _top(run: Run, address: str) -> None:
     """Look a resource up, and what stands under it. What AWS refuses or is slow with stops this resource alone."""
     item = run.items[address]
     try:
-        seen = await run.observer.resource(item.kind, item.name, run.memory(address))
-        if seen is not None and not item.wanted:
-            seen = await run.observer.proven(seen, strictly=run.back_to is not None)
-        run.seen[address] = seen
+        run.seen[address] = await find(run, item)
         if children(item.kind) and run.seen[address] is not None:
             await list_children(run, address)
     except (CallFailed, OutOfTime) as failed:
         run.obstacles[address] = failed
+
+
+async def find(run: Run, item: Item) -> Seen | None:
+    """Look up a resource without parent, by its recorded id, else by its name; see whose it is before it goes."""
+    memory = run.memory(item.address)
+    seen = await run.observer.resource(item.kind, item.name, memory)
+    if seen is None or item.wanted:
+        return seen
+    try:
+        return await run.observer.proven(seen, strictly=run.back_to is not None)
+    except CallFailed as failed:
+        if failed.verdict in PASSING or failed.verdict is Verdict.CREDENTIALS or not memory.identifies(seen):
+            raise
+        # The ledger knows it by its id and its time of creation: the tag would only say so once more.
+        run.warn(item.address, "tags-unread", f"its tags cannot be read ({failed.code}); it is known by its id")
+        return seen
 
 
 async def list_children(run: Run, parent: str) -> None:
@@ -82,15 +96,31 @@ def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
     lost = not holder.wanted and not holder.options.existing and above is not None and not above.ours
     ours = not holder.options.existing and not lost
     known = set()
-    for item in mine:
+    for item in [*mine, *_turned_up(run, parent, by_id)]:
         memory = run.memory(item.address)
-        seen = by_id.get(memory.id) or found.get(item.name)
+        ids = {memory.id, *memory.former_ids}
+        seen = next((by_id[one] for one in (memory.id, *memory.former_ids) if one in by_id), found.get(item.name))
         if seen is not None:
             known.add(seen.id)
-            seen = replace(seen, ours=ours or (seen.id == memory.id and not lost))
+            seen = replace(seen, ours=ours or (seen.id in ids and not lost))
         run.seen[item.address] = seen
     run.listed.add(parent)
     run.unmanaged[parent] = tuple(sorted(name for name, seen in found.items() if seen.id not in known))
+
+
+def _turned_up(run: Run, parent: str, by_id: Mapping[str | None, Seen]) -> list[Item]:
+    """Return what reads did not show for so long that it was taken for gone, and what is to go now that it shows."""
+    found = []
+    for address, memory in run.book.memories.items():
+        if memory.parent != parent or address in run.items or not set(memory.former_ids) & set(by_id):
+            continue
+        kind = next(kind for kind in children(run.items[parent].kind) if kind.section == memory.kind)
+        options = Options(deletion=Deletion.RETAIN if memory.retain else Deletion.DELETE)
+        run.items[address] = item = Item(address, kind, memory.name, None, options, parent)
+        if not run.items[parent].wanted:
+            run.items[parent].after |= {address}
+        found.append(item)
+    return found
 
 
 def warn_of_strangers(run: Run, allow: Iterable[str]) -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import anyio
 
-from workflows.acting import remembering, steps
+from workflows.acting import steps
 from workflows.acting.run import Item, Run
+from workflows.acting.survey import find
 from workflows.deciding.decide import VISIBLE_WITHIN
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen, earlier, time_text
@@ -13,6 +14,8 @@ from workflows.kinds.kind import Phase
 
 #: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
 _STALE = 10.0
+#: Seconds between two reads that must both say that something is gone.
+_ASK_BY_ID = 5.0
 #: Seconds between two looks for something that may have been created and has no id yet.
 _ASK_BY_NAME = 5.0
 
@@ -37,11 +40,10 @@ async def wait(run: Run, item: Item, why: str) -> None:
         await run.deadline.sleep(_ASK_BY_NAME, f"a creation of {item.address} to show")
         await steps.look_by_name(run, run.wish(item.address))
         return
-    left = VISIBLE_WITHIN - (run.now() - memory.created_at)
+    # Somewhat longer, so that the time is over by every clock when it is asked for again.
+    left = VISIBLE_WITHIN - (run.now() - memory.created_at) + 0.01
     with anyio.move_on_after(max(0.0, left)):
         await _wait_for(run, item, "VISIBLE", anyio.current_time(), appears=True)
-    if run.seen.get(item.address) is None:
-        await remembering.forget(run, run.wish(item.address), hidden=True)
 
 
 def _since(run: Run, memory: Memory) -> float:
@@ -99,6 +101,35 @@ def _another(before: Seen | None, seen: Seen) -> bool:
     if before is None or seen.kind.id_member != "name" or not (before.body.get(member) and seen.body.get(member)):
         return False
     return time_text(before.body[member]) != time_text(seen.body[member])
+
+
+async def look_by_id(run: Run, item: Item) -> None:
+    """Find out whether a resource that the last read did not show is gone: two reads by its id must say so."""
+    identity = run.memory(item.address).id
+    for pause in (0.0, _ASK_BY_ID):
+        await run.deadline.sleep(pause, f"a second read of {item.address}, which the last one did not show")
+        if item.parent is None:
+            run.seen[item.address] = await find(run, item)
+        else:
+            await look(run, item)
+        if run.seen.get(item.address) is not None:
+            return
+    item.gone_id = identity
+
+
+async def until_gone(run: Run, item: Item, began: float) -> None:
+    """After a deletion that was accepted: a list lacks the resource, so one read by its id must say that it is gone.
+
+    Reads may lag; what such a read shows at rest for longer than that has not been deleted.
+    """
+    while True:
+        await look(run, item)
+        seen = run.seen.get(item.address)
+        if seen is None:
+            item.gone_id = run.memory(item.address).id
+        if seen is None or (not seen.moving and anyio.current_time() - began >= _STALE):
+            return
+        await run.deadline.sleep(1.0, f"the end of {item.address}")
 
 
 async def look(run: Run, item: Item) -> None:

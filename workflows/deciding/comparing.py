@@ -1,15 +1,27 @@
-"""What a resource shows, held against what is declared and was sent: where it differs, what is its own form."""
+"""What a resource shows, held against what is declared and was sent: where it differs, and which forms are accepted."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from infra.service_model import Path
 from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen, earlier
-from workflows.document.compare import differing, shown_at, value_at
+from workflows.deciding.state import Seen
+from workflows.document.compare import differing, in_other_forms, is_empty, shown_at, unrecognized, value_at
 from workflows.document.fingerprint import canonical, digest, fingerprint
 from workflows.document.problems import path_text
 from workflows.kinds import Kind
+from workflows.kinds.forms import DEFAULTS, guarded
+from workflows.kinds.kind import at
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a resource is not as declared, and where it shows what is declared in a form of the service's own."""
+
+    differs: frozenset[Path]
+    #: Members that left the document, were left out of an update, and show a default of the service since then.
+    defaults: frozenset[Path] = frozenset()
 
 
 def differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> set[Path]:
@@ -18,33 +30,61 @@ def differences(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Mem
     return {path for one in before for path in differing(kind, declared, seen.body, one)}
 
 
+def standing(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> Standing:
+    """Return where a resource differs, and where it shows defaults.
+
+    After an update of this very declaration that the service accepted, what reads cannot show is taken as declared,
+    and what they show of members that were cleared is a default, unless a guarded one shows what it showed before.
+    """
+    found = differences(kind, declared, seen, memory)
+    if not accepted(declared, memory):
+        return Standing(frozenset(found))
+    otherwise = set(differing(kind, declared, seen.body, fingerprint(declared)))
+    cleared = {path for path in found - otherwise if value_at(declared, path) is None}
+    shown = {path for path in cleared if not is_empty(shown_at(kind, seen.body, path))}
+    kept = {path for path in shown if _kept(kind, seen, memory, path)}
+    return Standing(frozenset(otherwise | kept), frozenset(shown - kept))
+
+
+def _kept(kind: Kind, seen: Seen, memory: Memory, path: Path) -> bool:
+    """Tell whether a guarded member that was cleared shows what it showed before the update, and no default."""
+    value = shown_at(kind, seen.body, path)
+    if not guarded(path, value) or value == DEFAULTS.get(str(path[-1])):
+        return False
+    return memory.stood.get(path_text(path)) == _digest(value)
+
+
 def standing_at(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> dict[str, str]:
     """Return digests of what is shown where members are to change, by path."""
-    return {path_text(one): _shown(kind, seen, one) for one in differences(kind, declared, seen, memory)}
+    found = differences(kind, declared, seen, memory)
+    return {path_text(path): _digest(shown_at(kind, seen.body, path)) for path in found}
 
 
-def shown_otherwise(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> tuple[str, ...]:
-    """Return the declared paths at which the service shows a form of its own, also after an update."""
-    found = differences(kind, declared, seen, memory) if memory.stood and seen.full else set()
-    kept = (one for one in found if value_at(declared, one) is not None)
-    return tuple(sorted(path_text(one) for one in kept if stayed(kind, declared, seen, memory, one)))
+def forms(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> tuple[str, ...]:
+    """Return the paths at which the service shows what is declared in an accepted form of its own."""
+    if as_last_seen(declared, seen, memory) or not seen.full:
+        return memory.forms
+    found = in_other_forms(kind, declared, seen.body) | standing(kind, declared, seen, memory).defaults
+    return tuple(sorted(map(path_text, found)))
 
 
-def stayed(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory, path: Path) -> bool:
-    """Tell whether the service took an update that was to change a member, and shows there what it showed before.
+def accepted(declared: Mapping[str, Any], memory: Memory) -> bool:
+    """Tell whether the last update that the service accepted was of this very declaration."""
+    return memory.sent is not None and canonical(fingerprint(declared)) == canonical(memory.sent)
 
-    That is its own form then. A further update would change nothing, and may ask people to consent again.
+
+def beyond(kind: Kind, declared: Mapping[str, Any], seen: Seen, *, carried: bool) -> tuple[str, ...]:
+    """Return the members that are shown in a form of which this version cannot tell what it is.
+
+    Of what is declared; with `carried` also of what an update would have to send back as it was shown.
     """
-    taken = memory.sent is not None and canonical(fingerprint(declared)) == canonical(memory.sent)
-    if not taken or earlier(seen.updated, memory.changed):
-        return False
-    if value_at(declared, path) is not None and path_text(path) not in memory.held:
-        return False  # somebody may have put it back: it is sent once more
-    return memory.stood.get(path_text(path)) == _shown(kind, seen, path)
+    names = {*declared, *(kind.updatable if carried else ())} - {"tags", *kind.ending}
+    shown = {name: at(seen.body, kind.shown_as.get(name, name)) for name in names}
+    return tuple(sorted(path_text((name, *path)) for name, value in shown.items() for path in unrecognized(value)))
 
 
-def _shown(kind: Kind, seen: Seen, path: Path) -> str:
-    return digest([fingerprint(shown_at(kind, seen.body, path))])
+def _digest(value: Any) -> str:
+    return digest([fingerprint(value)])
 
 
 def as_last_seen(declared: Mapping[str, Any], seen: Seen, memory: Memory) -> bool:

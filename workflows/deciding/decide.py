@@ -10,15 +10,16 @@ from enum import StrEnum
 from typing import Any
 
 from workflows.deciding import failures
-from workflows.deciding.comparing import as_last_seen, differences, stayed
+from workflows.deciding.comparing import accepted, as_last_seen, beyond, differences, standing
 from workflows.deciding.failures import Failure
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen, earlier, time_text
-from workflows.document.compare import frozen
+from workflows.document.compare import frozen, value_at
 from workflows.document.fingerprint import canonical, fingerprint
-from workflows.document.problems import path_text
+from workflows.document.problems import parse_path, path_text
 from workflows.document.stack import OWNER_TAG, Deletion, Options
 from workflows.kinds import Kind
+from workflows.kinds.forms import guarded
 from workflows.kinds.gateway_target import refuses_synchronization
 from workflows.kinds.kind import Phase, Remedy
 
@@ -102,8 +103,8 @@ class Wish:
     unmanaged: tuple[str, ...] = ()
     #: What stands inside it, is known, and would not go with it.
     staying: tuple[str, ...] = ()
-    #: Paths that an update of this run left as they were: the service's own form, not a drift.
-    tolerated: tuple[str, ...] = ()
+    #: Whether reads by its recorded id say that it is gone: one after our deletion, otherwise two, some seconds apart.
+    gone: bool = False
     #: Members of the delete request, as they are or were declared.
     ending: Mapping[str, Any] = field(default_factory=dict)
     now: float = 0.0
@@ -117,6 +118,8 @@ class Decision:
     reason: str
     paths: tuple[str, ...] = ()
     failure: Failure | None = None
+    #: Seconds to wait before a look.
+    pause: float = 0.0
 
 
 def decide(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
@@ -144,12 +147,22 @@ def decide(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
     return _settled(wish, seen, memory)
 
 
+def _look_by_id(wish: Wish, memory: Memory) -> Decision | None:
+    """What has a recorded id is gone only when reads by that id say so: a list may lack what is there."""
+    if memory.id is None or wish.gone or wish.options.existing:
+        return None
+    return Decision(Action.LOOK, "by its id: the last read did not show it")
+
+
 def _absent(wish: Wish, memory: Memory) -> Decision:
+    fresh = memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN
+    if not fresh and (look := _look_by_id(wish, memory)) is not None:
+        return look
     if wish.options.existing or wish.mode is Mode.SYNCHRONIZE:
         said = failures.missing if wish.options.existing else failures.unapplied
         failure = said(wish.address, wish.kind.noun, wish.name)
         return Decision(Action.FAIL, failure.message, failure=failure)
-    if memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN:
+    if fresh:
         return Decision(Action.WAIT, "created; reads do not show it yet")
     if memory.tries(wish.counted_for) >= TRIES and memory.pending is None:
         failure = failures.of_status(wish.address, "FAILED", memory.last_reason, TRIES)
@@ -196,6 +209,8 @@ def _look_for_reason() -> Decision:
 def _go_on(wish: Wish, seen: Seen, memory: Memory, reason: str) -> Decision:
     """Repeat what failed, or do what the declaration needs by now: that may be what mends it."""
     declared = wish.declared or {}
+    if unknown := beyond(wish.kind, declared, seen, carried=True):
+        return _cannot_tell(wish, unknown)
     found = differences(wish.kind, declared, seen, memory)
     fixed = tuple(frozen(wish.kind, declared, seen.body, found))
     if fixed:
@@ -226,25 +241,71 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     if adopting or not as_last_seen(declared, seen, memory):
         if not seen.full:
             return Decision(Action.LOOK, "changed since it was last seen")
-        found = differences(wish.kind, declared, seen, memory)
-        fixed = tuple(frozen(wish.kind, declared, seen.body, found))
-        if fixed:
-            return _replace(wish, fixed, memory)
-        paths = sorted(path_text(path) for path in found if not stayed(wish.kind, declared, seen, memory, path))
-        if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
-            paths.append("name")
-        paths = [path for path in paths if path not in wish.tolerated]
+        found = _compared(wish, seen, memory)
+        if isinstance(found, Decision):
+            return found
+        paths = found
     tags = ("tags",) if adopting or _tags_differ(wish, seen, memory) else ()
     if adopting:
         return Decision(Action.TAG, "adopted on purpose", (*tags, *paths))
     if paths:
-        return Decision(Action.UPDATE, "differs from what is declared", (*paths, *tags))
+        return _update(wish, seen, memory, paths, tags)
     rotated = rotated_secrets(wish, memory)
     if rotated:
         return Decision(Action.UPDATE, "the secret was rotated", rotated) if seen.full else _look_for_update()
     if tags:
         return Decision(Action.TAG, "tags differ", tags)
     return _synchronized(wish, seen, memory)
+
+
+def _compared(wish: Wish, seen: Seen, memory: Memory) -> list[str] | Decision:
+    """Return the paths at which an update is needed, or what is to be done because none would do."""
+    declared = wish.declared or {}
+    if unknown := beyond(wish.kind, declared, seen, carried=False):
+        return _cannot_tell(wish, unknown)
+    found = standing(wish.kind, declared, seen, memory).differs
+    fixed = tuple(frozen(wish.kind, declared, seen.body, found))
+    if fixed:
+        return _replace(wish, fixed, memory)
+    paths = sorted(path_text(path) for path in found)
+    if "name" in wish.kind.updatable and seen.body.get("name", wish.name) != wish.name:
+        paths.append("name")
+    return paths
+
+
+def _update(wish: Wish, seen: Seen, memory: Memory, paths: list[str], tags: tuple[str, ...]) -> Decision:
+    """Update a resource, unless that was accepted before and had no effect, or would send back what is not known."""
+    unforced = _not_in_force(wish, memory, paths)
+    if unforced is not None:
+        return unforced
+    if unknown := beyond(wish.kind, wish.declared or {}, seen, carried=True):
+        return _cannot_tell(wish, unknown)
+    return Decision(Action.UPDATE, "differs from what is declared", (*paths, *tags))
+
+
+def _not_in_force(wish: Wish, memory: Memory, paths: list[str]) -> Decision | None:
+    """What reads show otherwise after an accepted update of this request: wait, then fail or update again.
+
+    None: an update is to be sent.
+    """
+    declared = wish.declared or {}
+    if memory.sent_for != wish.counted_for or not accepted(declared, memory):
+        return None
+    since = wish.now - memory.sent_at
+    if since < VISIBLE_WITHIN:
+        pause = min(max(2.0, since / 2), VISIBLE_WITHIN - since + 0.01)
+        return Decision(Action.LOOK, f"updated; reads do not show {', '.join(paths)} yet", pause=pause)
+    parsed = [parse_path(path) for path in paths]
+    if memory.sent_times < TRIES and not any(guarded(path, value_at(declared, path)) for path in parsed):
+        return None
+    failure = failures.not_in_force(wish.address, wish.kind.noun, paths, since)
+    return Decision(Action.FAIL, failure.message, tuple(paths), failure)
+
+
+def _cannot_tell(wish: Wish, unknown: tuple[str, ...]) -> Decision:
+    """Change nothing where the service shows what this version does not know."""
+    failure = failures.unrecognized(wish.address, wish.kind.noun, unknown)
+    return Decision(Action.FAIL, failure.message, unknown, failure)
 
 
 def _replace(wish: Wish, fixed: tuple[str, ...], memory: Memory) -> Decision:
@@ -332,7 +393,7 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
         within = VISIBLE_WITHIN if memory.id is not None else ARRIVES_WITHIN + VISIBLE_WITHIN
         if since is not None and wish.now - since < within:
             return Decision(Action.WAIT, "created; reads do not show it yet")
-        return Decision(Action.GONE, "it does not exist")
+        return _look_by_id(wish, memory) or Decision(Action.GONE, "it does not exist")
     if not seen.ours and memory.in_doubt_since is not None and wish.kind.token and not wish.options.existing:
         failure = failures.in_doubt(wish.address, wish.kind.noun, wish.name)
         return Decision(Action.FAIL, failure.message, failure=failure)

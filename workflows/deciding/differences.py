@@ -1,13 +1,13 @@
 """Differences as people see them: path by path, what stands there and what is declared, secrets masked. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workflows.deciding.decide import Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
-from workflows.document.problems import parse_path
+from workflows.document.problems import parse_path, path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
 from workflows.kinds.kind import MASKED, at
@@ -30,8 +30,19 @@ class Change:
 
 
 def changes(wish: Wish, seen: Seen | None, memory: Memory, paths: Iterable[str]) -> tuple[Change, ...]:
-    """Return what differs at the paths of a decision."""
-    return tuple(_change(wish, seen, memory, path) for path in paths)
+    """Return what differs at the paths of a decision, each map key by key."""
+    return tuple(leaf for path in paths for leaf in _leaves(_change(wish, seen, memory, path)))
+
+
+def _leaves(change: Change) -> Iterator[Change]:
+    """Yield the innermost paths at which two maps, or two arms of a union, differ."""
+    if not isinstance(change.old, Mapping) or not isinstance(change.new, Mapping):
+        yield change
+        return
+    for name in dict.fromkeys((*change.old, *change.new)):
+        old, new = change.old.get(name), change.new.get(name)
+        if old != new:
+            yield from _leaves(Change(path_text((*parse_path(change.path), name)), old, new))
 
 
 def _change(wish: Wish, seen: Seen | None, memory: Memory, path: str) -> Change:

@@ -1,6 +1,6 @@
 """What went wrong with a resource, who must act, and how: one table, read by runs, outcomes and docs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,6 +63,10 @@ OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
         Actor.PLATFORM,
         "Grant the worker's role this action, or correct the role that the declaration names.",
     ),
+    Verdict.CREDENTIALS: (
+        Actor.PLATFORM,
+        "Renew the worker's credentials, or set its clock. Nothing was judged or undone; the same request goes on.",
+    ),
     Verdict.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
     Verdict.INVALID: (Actor.APP_TEAM, "Correct the declaration and resend."),
     Verdict.UNKNOWN: (
@@ -72,11 +76,40 @@ OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
 }
 
 
+#: Where, and by which word, an outcome warns that the caller's credentials or clock are refused.
+CREDENTIALS = "credentials"
+#: The code of the failure of a resource of which the service shows what this version does not know.
+UNRECOGNIZED = "Unrecognized"
+_TAGGING = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
+OF_TAGS = (
+    Actor.PLATFORM,
+    "Tags say whose a resource is: let the worker's role list and set the tags of this resource.",
+)
+
+
 def of_call(address: str, failed: CallFailed, instead: str = "") -> Failure:
     """Return the failure that a refused call is for a resource; `instead` is what its kind advises besides."""
-    actor, advice = OF_VERDICTS[failed.verdict]
+    actor, advice = OF_TAGS if failed.operation in _TAGGING else OF_VERDICTS[failed.verdict]
     text = f"{failed.operation}: {failed.message}"
     return Failure(address, failed.code, text, actor, f"{advice} {instead}".strip())
+
+
+def not_in_force(address: str, noun: str, paths: Iterable[str], seconds: float) -> Failure:
+    """Return the failure of an update that the service accepted and that reads do not show."""
+    what = ", ".join(paths)
+    message = f"{what} of this {noun}: the service accepted an update and {seconds:.0f} s later shows another value"
+    advice = (
+        "What is declared there is not in force. Look at the resource at AWS and for others who change it; a new "
+        "request updates it again."
+    )
+    return Failure(address, "NotInForce", message, Actor.PLATFORM, advice)
+
+
+def unrecognized(address: str, noun: str, paths: Iterable[str]) -> Failure:
+    """Return the failure of a resource of which the service shows what this version does not know."""
+    message = f"the service shows {', '.join(paths)} of this {noun} in a form that this version does not know"
+    advice = "Nothing was changed. Install a newer Gatewright, whose botocore knows that form; then resend."
+    return Failure(address, UNRECOGNIZED, message, Actor.PLATFORM, advice)
 
 
 def of_status(address: str, status: str, reasons: str, tries: int) -> Failure:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from infra.ledger import Item, Key
+from workflows.deciding.state import Seen, time_text
 
 #: The form of the items. A reader takes this and the one before: 1 knew no submitter but a text, and no consent.
 SCHEMA = 2
 #: Members that are lists in an item.
-_TUPLES = ("waits_on", "held", "secrets", "stale_tags", "former_ids")
+_TUPLES = ("waits_on", "forms", "secrets", "stale_tags", "former_ids")
 
 
 class LedgerTooNew(OSError):  # noqa: N818 - it says what the ledger is
@@ -63,8 +64,12 @@ class Memory:
     sent: Mapping[str, Any] | None = None
     #: What was shown where that update was to change members, by path, as digests.
     stood: Mapping[str, str] = field(default_factory=dict)
-    #: Paths at which the update before that one had left the same: what is declared there was sent twice.
-    held: tuple[str, ...] = ()
+    #: When the service accepted that update (seconds since the epoch), for which request, and how often it did.
+    sent_at: float = 0.0
+    sent_for: str = ""
+    sent_times: int = 0
+    #: Paths at which the service shows what is declared in an accepted form of its own.
+    forms: tuple[str, ...] = ()
     #: The fingerprint of what updates before that set, which a failed one may leave in force.
     lingering: Mapping[str, Any] | None = None
     #: Until when that is kept: a call without an answer may still arrive.
@@ -137,6 +142,13 @@ class Memory:
         """When a creation was begun that has no answer yet; None where there is none."""
         mark = self.pending or {}
         return float(mark.get("at", 0.0)) if mark.get("action") == "CREATE" and self.id is None else None
+
+    def identifies(self, seen: Seen) -> bool:
+        """Whether what is seen is what this ledger knows: by its id and, where that is a name, its time of creation."""
+        if self.id is None or self.id != seen.id:
+            return False
+        created = time_text(seen.body.get(seen.kind.created_member))
+        return seen.kind.id_member != "name" or (bool(self.created) and self.created == created)
 
     @property
     def deletion_begun(self) -> bool:

@@ -14,7 +14,11 @@ from infra import service_model
 from infra.service_model import Path
 from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import path_text
+from workflows.kinds.forms import accepts
 from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, Kind, at
+
+#: What botocore puts in place of an arm of a union that its model does not have.
+_UNKNOWN_ARM = "SDK_UNKNOWN_MEMBER"
 
 
 class _Before(Enum):
@@ -33,13 +37,43 @@ def differing(
     the fingerprint of the declaration that was last sent (None when nothing is remembered). Tags are compared
     elsewhere.
     """
+    return _compared(_Comparison(kind), declared, seen, applied)
+
+
+def in_other_forms(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any]) -> set[Path]:
+    """Return the paths at which what is declared is shown in another form that is listed for it."""
+    comparison = _Comparison(kind)
+    for _ in _compared(comparison, declared, seen, fingerprint(declared)):
+        pass
+    return comparison.forms
+
+
+def unrecognized(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Yield the paths at which a read shows an arm of a union that this version of botocore does not know."""
+    if isinstance(value, Mapping):
+        if _UNKNOWN_ARM in value:
+            yield path
+        for name, item in value.items():
+            yield from unrecognized(item, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unrecognized(item, (*path, index))
+
+
+def _compared(
+    comparison: "_Comparison",
+    declared: Mapping[str, Any],
+    seen: Mapping[str, Any],
+    applied: Mapping[str, Any] | None,
+) -> Iterator[Path]:
+    kind = comparison.kind
     elsewhere = {"tags", *kind.ending}
     shown_as = {n: kind.shown_as.get(n, n) for n in {*declared, *(applied or {})} - elsewhere}
     shapes = {name: service_model.shape_at(kind.response, other.split(".")) for name, other in shown_as.items()}
     shown = {name: at(seen, other) for name, other in shown_as.items()}
     wanted = {name: value for name, value in declared.items() if name not in elsewhere}
     before = _Before.UNKNOWN if applied is None else {n: v for n, v in applied.items() if n not in elsewhere}
-    found = _Comparison(kind).members((), wanted, shapes, shown, before)
+    found = comparison.members((), wanted, shapes, shown, before)
     return (path for path in found if path_text(path) not in kind.ignored)
 
 
@@ -114,7 +148,9 @@ class _Comparison:
     """Compares member by member along the shape of the response."""
 
     def __init__(self, kind: Kind) -> None:
-        self._kind = kind
+        self.kind = kind
+        #: Where what is declared is shown in another form that is listed for it.
+        self.forms: set[Path] = set()
 
     def members(
         self,
@@ -129,15 +165,15 @@ class _Comparison:
         otherwise = _Before.UNKNOWN if before is _Before.UNKNOWN else _Before.ABSENT
         for name, item in value.items():
             yield from self._member((*path, name), item, shapes.get(name), seen.get(name), known.get(name, otherwise))
-        for name in set(known) - set(value) - self._kind.secrets:
+        for name in set(known) - set(value) - self.kind.secrets:
             # A member that reads do not show, or are known to leave out, may still stand there.
-            if shapes.get(name) is None or name in self._kind.left_out or not is_empty(seen.get(name)):
+            if shapes.get(name) is None or name in self.kind.left_out or not is_empty(seen.get(name)):
                 yield (*path, name)
 
     def _member(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
         name = path[-1]
         says_nothing = is_empty(value) or value is False
-        unreadable = shape is None or name in self._kind.secrets or (seen is None and name in self._kind.left_out)
+        unreadable = shape is None or name in self.kind.secrets or (seen is None and name in self.kind.left_out)
         if unreadable:
             if before is not _Before.UNKNOWN and canonical(fingerprint(value)) != canonical(before):
                 yield path
@@ -159,7 +195,14 @@ class _Comparison:
             yield from self._list(path, value, shape, seen, before)
         elif isinstance(shape, MapShape) and isinstance(value, Mapping) and isinstance(seen, Mapping):
             yield from self._map(path, value, shape, seen, before)
-        elif canonical(_plain(value)) != canonical(_plain(seen)) and not _masked(seen):
+        elif canonical(_plain(value)) != canonical(_plain(seen)):
+            yield from self._unless_a_form(path, value, seen)
+
+    def _unless_a_form(self, path: Path, value: Any, seen: Any) -> Iterator[Path]:
+        """Yield a path unless what is shown there is a listed form of what is declared."""
+        if accepts(path, value, seen):
+            self.forms.add(path)
+        else:
             yield path
 
     def _map(
@@ -179,7 +222,9 @@ class _Comparison:
     def _list(self, path: Path, value: Any, shape: ListShape, seen: Any, before: Any) -> Iterator[Path]:
         if path[-1] in SETS:
             if _as_set(value) != _as_set(seen):
-                yield path
+                yield from self._unless_a_form(path, value, seen)
+        elif value != seen and accepts(path, value, seen):
+            self.forms.add(path)
         elif not isinstance(value, list) or not isinstance(seen, list) or len(value) != len(seen):
             yield path
         else:
@@ -208,10 +253,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _masked(seen: Any) -> bool:
-    return isinstance(seen, str) and bool(seen) and not seen.strip("*")
 
 
 def update_body(

@@ -230,6 +230,31 @@ class Kind:
             shown[self.id_member] = str(arn).rpartition("/")[2]
         return shown
 
+    def lacks(self, operation: str, answer: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the members that the service model requires of an operation's answer, and that this one has not.
+
+        Of the items of a list only what a run goes by is asked for: id, name and status.
+        """
+        whole = self.operations.model(operation).output_shape
+        if whole is None:
+            return ()
+        if operation == self.operations.list:
+            return self._lacks_in_list(whole, answer)
+        missing = [name for name in whole.required_members if answer.get(name) is None]
+        inner = answer.get(self.wrapper) if self.wrapper else None
+        if inner is not None:
+            required = whole.members[self.wrapper].required_members
+            missing += [f"{self.wrapper}.{name}" for name in required if inner.get(name) is None]
+        return tuple(missing)
+
+    def _lacks_in_list(self, whole: Any, answer: Mapping[str, Any]) -> tuple[str, ...]:
+        items = answer.get(self.list_items)
+        if items is None:
+            return (self.list_items,)
+        required = whole.members[self.list_items].member.required_members
+        needed = {self.id_member, self.name_member, "status"} & {*required}
+        return tuple(f"{self.list_items}.{n}" for n in sorted(needed) if any(item.get(n) is None for item in items))
+
     def first(self, declared: Mapping[str, Any]) -> dict[str, Any]:
         """Return what of a declaration a create takes; the rest is for the update after it."""
         return {n: _without(v, self.never_created) for n, v in declared.items() if n in self.creatable}

@@ -12,6 +12,7 @@ from workflows.deciding.decide import Mode
 from workflows.deciding.memory import SCHEMA, readable, stack_key
 from workflows.deciding.outcome import FINAL, Outcome, Status
 from workflows.requests.answers import kept
+from workflows.requests.authority import Submitter
 from workflows.requests.request import Request
 
 #: How many requests of a stack are remembered, so that one delivered late keeps the generation that it had.
@@ -147,15 +148,18 @@ def knows(item: Item, request_id: str) -> bool:
     return request_id in item["recent"] or request_id in item.get("synchronizations", ())
 
 
-async def note_request(ledger: Ledger, partition: str, request_id: str) -> None:
-    """Note a request that raises no generation, so that it can be gone on with by its name."""
+async def note_request(ledger: Ledger, partition: str, request_id: str, submitter: Submitter | None = None) -> None:
+    """Note a request that raises no generation, and who sent it, so that it can be gone on with by its name."""
     key = stack_key(partition)
     while True:
         item = await ledger.get(key)
         if item is None or knows(item, request_id):
             return
         noted = [*item.get("synchronizations", ()), request_id][-_REMEMBERED:]
-        changed = {**item, "synchronizations": noted, "version": int(item["version"]) + 1}
+        senders = {one: who for one, who in (item.get("synchronizers") or {}).items() if one in noted}
+        if submitter is not None:
+            senders[request_id] = submitter.shown()
+        changed = {**item, "synchronizations": noted, "synchronizers": senders, "version": int(item["version"]) + 1}
         try:
             await ledger.write(Put(key, changed, when={"version": item["version"]}))
         except ConditionFailed:

@@ -1,7 +1,8 @@
 """What a request passes before it is accepted: its submitter must be allowed to ask, and its document is fetched."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from infra.aws import Calls
@@ -27,9 +28,10 @@ async def admit(context: Context, calls: Calls, request: Request) -> tuple[Reque
     """
     allowed = await _allowed(context, calls, request)
     if request.uri:
+        where = Location.of(request.uri)
         if allowed is not None:
-            _raise([*allowed.unless(Named("stackUri", "documents", _object(request.uri)))])
-        document = fill(await _fetch(calls, request.uri), request.parameters)
+            _raise([*allowed.unless(Named("stackUri", "documents", where.named))])
+        document = fill(await _fetch(calls, where), request.parameters)
         request = request.model_copy(update={"document": document, "stack": str(document.get("stack", ""))})
     if allowed is not None:
         _raise(allowed.problems(request.stack))
@@ -37,9 +39,14 @@ async def admit(context: Context, calls: Calls, request: Request) -> tuple[Reque
 
 
 async def readmit(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
-    """Return a request that was accepted before, and what its submitter may do by now: grants may be taken away."""
-    known = request.document is not None and request.submitter is not None
-    return request, await _allowed(context, calls, request) if known else None
+    """Return a request that was accepted before, and what its submitter may do by now: grants may be taken away.
+
+    Whatever it asks for, a removal and a synchronization too. Raises Invalid.
+    """
+    allowed = await _allowed(context, calls, request)
+    if allowed is not None:
+        _raise(allowed.problems(request.stack))
+    return request, allowed
 
 
 def authorize(allowed: Allowed | None, stack: Stack) -> None:
@@ -56,20 +63,34 @@ async def _allowed(context: Context, calls: Calls, request: Request) -> Allowed 
     return context.grants.of(request.submitter or Submitter(), requested, place)
 
 
-def _object(uri: str) -> str:
-    """Return the object that a URI names, as grants name it: what else stands in the URI chooses no other."""
-    parts = urlsplit(uri)
-    return f"s3://{parts.netloc}/{unquote(parts.path).removeprefix('/')}"
+@dataclass(frozen=True)
+class Location:
+    """An object in S3: what is checked against the grants, and what is fetched."""
+
+    bucket: str
+    key: str
+    version: str = ""
+
+    @classmethod
+    def of(cls, uri: str) -> Self:
+        """Read `s3://bucket/key`, with `?versionId=` where one version is meant."""
+        parts = urlsplit(uri)
+        version = parse_qs(parts.query).get("versionId", [""])[0]
+        return cls(parts.netloc, unquote(parts.path).removeprefix("/"), version)
+
+    @property
+    def named(self) -> str:
+        """The object as grants name it."""
+        return f"s3://{self.bucket}/{self.key}"
 
 
-async def _fetch(calls: Calls, uri: str) -> Mapping[str, Any]:
-    """Read a document from S3: `s3://bucket/key`, with `?versionId=` where one version is meant."""
+async def _fetch(calls: Calls, where: Location) -> Mapping[str, Any]:
+    """Read a document from S3."""
     from infra.documents import Unreadable, parse  # noqa: PLC0415 - YAML is off the cold path
 
-    parts = urlsplit(uri)
-    wanted = {"Bucket": parts.netloc, "Key": unquote(parts.path).removeprefix("/")}
-    if version := parse_qs(parts.query).get("versionId"):
-        wanted["VersionId"] = version[0]
+    wanted = {"Bucket": where.bucket, "Key": where.key}
+    if where.version:
+        wanted["VersionId"] = where.version
     try:
         answer = await calls("GetObject", wanted, service="s3")
         if int(answer.get("ContentLength", 0)) > _LARGEST:

@@ -1,0 +1,126 @@
+"""Forms in which the service may show a declared value, member by member: accepted as that value, and reported.
+
+A value that reads show in any other form than these is another value. Data, and one pure function that reads it.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from workflows.kinds.kind import ADDED_BY_SERVICE, MASKED
+
+
+class Form(StrEnum):
+    """How a shown value may be written otherwise than the declared one."""
+
+    #: In upper or lower case: names of HTTP headers (RFC 9110, 5.1).
+    CASE = "CASE"
+    #: Scheme and host of a URL, or a domain, in upper or lower case (RFC 3986, 6.2.2.1).
+    HOST = "HOST"
+    #: Elements of a list in another order.
+    ORDER = "ORDER"
+    #: The ARN of a KMS key in place of the ARN of its alias.
+    ALIAS = "ALIAS"
+    #: Asterisks in place of a credential.
+    MASK = "MASK"
+
+
+#: The forms that are accepted, by member name at any depth and in every kind.
+FORMS: Mapping[str, frozenset[Form]] = {
+    **dict.fromkeys(("allowedRequestHeaders", "allowedResponseHeaders", "requestHeaderAllowlist"),
+                    frozenset({Form.CASE})),
+    **dict.fromkeys(("endpoint", "discoveryUrl", "issuer", "authorizationEndpoint", "tokenEndpoint",
+                     "defaultReturnUrl", "domain", "routingDomain", "url"), frozenset({Form.HOST})),
+    **dict.fromkeys(("privateEndpointOverrides", "toolOverrides"), frozenset({Form.ORDER})),
+    **dict.fromkeys(("kmsKeyArn", "encryptionKeyArn"), frozenset({Form.ALIAS})),
+    **dict.fromkeys(sorted(MASKED), frozenset({Form.MASK})),
+}  # fmt: skip
+#: What the service fills in where a guarded member is left out; for members that are not guarded, any value is.
+DEFAULTS: Mapping[str, Any] = {
+    "credentialProviderConfigurations": [{"credentialProviderType": "GATEWAY_IAM_ROLE"}],
+    "authorizerType": "AWS_IAM",
+}
+#: Members, at any depth, that decide who may call, what is called and as whom: authorizers, roles, endpoints,
+#: credentials and keys. Where one is not in force after an update, a further update is not tried.
+GUARDED = frozenset({
+    "authorizerType", "authorizerConfiguration", "roleArn", "executionRoleArn", "endpoint", "discoveryUrl",
+    "authorizationEndpoint", "tokenEndpoint", "issuer", "domain", "privateEndpoint", "privateEndpointOverrides",
+    "credentialProviderConfigurations", "credentialProviderVendor", "oauth2ProviderConfigInput", "providerArn",
+    "apiKeyArn", "credentialArn", "secretArn", "secretId", "kmsKeyArn", "encryptionKeyArn", "lambdaArn",
+    "outboundAuth", "certificateConfigurations",
+})  # fmt: skip
+
+_KMS = re.compile(r"arn:(?P<place>[^:]+:kms:[^:]*:[^:]*):(?P<what>alias|key)/.+")
+
+
+def accepts(path: tuple[str | int, ...], declared: Any, shown: Any) -> bool:
+    """Tell whether a shown text or list is a listed form of what is declared at a path."""
+    names = [part for part in path if isinstance(part, str)]
+    # A map's key and the index of a list stand inside the member that is listed.
+    forms = {form for name in names[-2:] for form in FORMS.get(name, ())}
+    return any(_TESTS[form](declared, shown) for form in forms)
+
+
+def guarded(path: tuple[str | int, ...], declared: Any) -> bool:
+    """Tell whether a path leads to, or what is declared there holds, a guarded member."""
+    return any(part in GUARDED for part in path) or _holds_guarded(declared)
+
+
+def _holds_guarded(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(name in GUARDED or _holds_guarded(item) for name, item in value.items())
+    return isinstance(value, list) and any(_holds_guarded(item) for item in value)
+
+
+def _same_case(declared: Any, shown: Any) -> bool:
+    if isinstance(declared, list) and isinstance(shown, list):
+        one, other = ({str(item).lower() for item in items} - ADDED_BY_SERVICE for items in (declared, shown))
+        return one == other
+    return isinstance(declared, str) and isinstance(shown, str) and declared.lower() == shown.lower()
+
+
+def _same_host(declared: Any, shown: Any) -> bool:
+    if not isinstance(declared, str) or not isinstance(shown, str):
+        return False
+    try:
+        one, other = urlsplit(declared), urlsplit(shown)
+    except ValueError:
+        return False
+    if not one.scheme:
+        return declared.lower() == shown.lower()
+    rest = (one.path, one.query, one.fragment) == (other.path, other.query, other.fragment)
+    return rest and (one.scheme, one.netloc.lower()) == (other.scheme, other.netloc.lower())
+
+
+def _same_elements(declared: Any, shown: Any) -> bool:
+    if not isinstance(declared, list) or not isinstance(shown, list) or len(declared) != len(shown):
+        return False
+    left = list(shown)
+    for one in declared:
+        if one not in left:
+            return False
+        left.remove(one)
+    return True
+
+
+def _alias_of(declared: Any, shown: Any) -> bool:
+    one = _KMS.fullmatch(declared) if isinstance(declared, str) else None
+    other = _KMS.fullmatch(shown) if isinstance(shown, str) else None
+    if one is None or other is None or one["place"] != other["place"]:
+        return False
+    return (one["what"], other["what"]) == ("alias", "key")
+
+
+def _masks(declared: Any, shown: Any) -> bool:
+    return isinstance(declared, str) and isinstance(shown, str) and bool(shown) and not shown.strip("*")
+
+
+_TESTS = {
+    Form.CASE: _same_case,
+    Form.HOST: _same_host,
+    Form.ORDER: _same_elements,
+    Form.ALIAS: _alias_of,
+    Form.MASK: _masks,
+}
