@@ -10,7 +10,7 @@ from infra.service_model import CONTROL_PLANE
 from workflows.document.coverage import methods
 from workflows.document.naming import CATEGORIES
 from workflows.document.problems import WORDS
-from workflows.document.rules import MODELLED, PLANNED, RULES, UNCHECKED
+from workflows.document.rules import MODELLED, PLANNED, RETIRED, RULES, UNCHECKED
 from workflows.kinds import KINDS, Kind
 from workflows.requests.authority import Grants
 
@@ -50,6 +50,7 @@ def rules_table() -> str:
     rows += [[r.number, "refuses", _list(r.sections), f"{r.says} (`{r.path.pattern}`)", r.source] for r in MODELLED]
     rows += [[number, "planned", "", says, "what a run does"] for number, says in PLANNED.items()]
     rows += [[number, "not checked", "", says, ""] for number, says in UNCHECKED.items()]
+    rows += [[number, "retired", "", says, ""] for number, says in RETIRED.items()]
     rows.sort(key=lambda row: (int(row[0][1:]), row[1], row[3]))
     numbered = table(["rule", "does", "sections", "says", "source"], rows)
     words = table(["word", "means"], [[f"`{word}`", means] for word, means in WORDS.items()])

@@ -21,6 +21,7 @@ from workflows.deciding.memory import Memory, partition_of, resource_key, stack_
 from workflows.deciding.state import Seen
 from workflows.document.compare import is_empty
 from workflows.document.problems import Invalid, Problem, path_text
+from workflows.document.reading import read_stack
 from workflows.document.references import literal
 from workflows.document.rules.providers import SECRETLESS
 from workflows.document.stack import OWNER_TAG, RESERVED
@@ -69,7 +70,8 @@ class TakenOver:
 async def take_over(context: Context, section: str, name: str, stack: str, deadline: Deadline) -> TakenOver:
     """Return the document of an existing resource, what stands inside it, and the providers that these use.
 
-    Raises Invalid for what does not exist or a stack that is known already, CallFailed when AWS refuses.
+    Raises Invalid for what does not exist, a stack that is known already, or what no valid document can say;
+    CallFailed when AWS refuses.
     """
     kind = top_level(section)
     if kind is None:
@@ -91,6 +93,8 @@ async def take_over(context: Context, section: str, name: str, stack: str, deadl
             if whole is not None:
                 taken.add(whole, (section, name, child.section, inner), seen.id)
     await _add_providers(observer, taken, declared, owners)
+    # A document that would be refused is of no use to anybody, and what is noted for it would be in the way.
+    read_stack(taken.document)
     await context.ledger.write(*taken.items(partition))
     return taken
 
@@ -196,8 +200,8 @@ def _secret(config: dict[str, Any], given: str, prefix: str, seen: Seen) -> list
 
 def _writable(shape: Shape, shown: Any, opaque: frozenset[str] = frozenset()) -> Any:
     """Return what a read showed in the form that a document takes: known members, nothing empty, nothing added."""
-    if is_empty(shown):
-        return None
+    if is_empty(shown) or (shown == "" and (shape.metadata.get("min") or 0) > 0):
+        return None  # a text that no request may hold is how the service shows that there is none
     if isinstance(shape, ListShape):
         kept = [item for item in shown if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
         return [_writable(shape.member, item, opaque) or item for item in kept] or None

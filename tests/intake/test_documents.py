@@ -43,7 +43,7 @@ SIXTEEN = {
     (f"{_TARGETS}.one", "cycle"),
     (f"{_TARGETS}.two-credentials.credentialProviderConfigurations", "R36"),
     (f"{_TARGETS}.no-return-url.{_OAUTH}.defaultReturnUrl", "R43"),
-    (f"{_TARGETS}.static-tools.targetConfiguration.mcp.mcpServer.mcpToolSchema", "R93"),
+    (f"{_TARGETS}.no-provider.credentialProviderConfigurations[0].credentialProvider", "R38"),
 }
 
 

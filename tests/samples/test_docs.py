@@ -101,12 +101,15 @@ def test_reasons_are_of_members_that_exist():
     assert all(key in known if key[0] != "*" else key[1] in names for key in UNEXPRESSED)
 
 
+_TELL = ("Problem", "run.warn", "self.warn")
+
+
 def test_every_word_for_a_problem_is_explained():
     """Whoever makes a problem or a warning uses a word of the table, and every word of the table is used."""
     used = set()
     for path in (ROOT / "workflows").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("Problem", "run.warn") and len(call.args) > 1:
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in _TELL and len(call.args) > 1:
                 used |= {one.value for one in ast.walk(call.args[1]) if isinstance(one, ast.Constant) and one.value}
     assert used - {"loc", "type", *WORDS} == set()
-    assert set(WORDS) - used <= {"authority", "depth", "size"}
+    assert set(WORDS) - used <= {"authority", "credentials", "depth", "size"}

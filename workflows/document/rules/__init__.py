@@ -15,12 +15,10 @@ from workflows.document.rules import (
     runtimes,
     targets,
 )
-from workflows.document.rules.modelled import MODELLED, PLANNED, UNCHECKED, number_of
+from workflows.document.rules.modelled import MODELLED, PLANNED, RETIRED, UNCHECKED, number_of
 from workflows.document.rules.rule import RULES, Rule, part
 from workflows.document.stack import Resource
 
-#: Numbers of rules that a newer model made wrong: named here, they are looked at no more.
-RETIRED: frozenset[str] = frozenset()
 _ROOMS = (gateways, headers, harnesses, inbound, outbound, private, providers, runtimes, targets)
 
 
@@ -36,7 +34,7 @@ def check(resources: Mapping[str, Resource]) -> Iterator[Found]:
     """Yield every broken rule of a document."""
     for resource in resources.values():
         for rule in RULES:
-            if resource.kind.section in rule.sections and not resource.options.existing and rule.number not in RETIRED:
+            if resource.kind.section in rule.sections and not resource.options.existing:
                 for path, message in rule.check(resource, resources):
                     yield Found(Problem(_joined(resource.address, path), rule.number, message), rule.refuses)
 

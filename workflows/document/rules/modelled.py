@@ -75,6 +75,10 @@ PLANNED: Mapping[str, str] = {
 UNCHECKED: Mapping[str, str] = {
     "R69": "whose account a private resource belongs to is not declared",
 }
+#: Rules that newer documentation or models made wrong.
+RETIRED: Mapping[str, str] = {
+    "R93": "a static MCP tool schema is supported for all credential providers (service model of botocore 1.43.117)",
+}
 
 
 def number_of(section: str, path: str) -> str | None:

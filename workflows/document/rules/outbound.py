@@ -28,6 +28,8 @@ CREDENTIALS: Mapping[str, Mapping[str, bool]] = {
 }  # fmt: skip
 _CONFIGS = "credentialProviderConfigurations"
 _PROVIDER_OF = {"OAUTH": "oauthCredentialProvider", "API_KEY": "apiKeyCredentialProvider"}
+#: Credential types that sign with SigV4, and may name a service and a Region for it.
+_SIGNING = frozenset({"GATEWAY_IAM_ROLE", "CALLER_IAM_CREDENTIALS"})
 #: Kinds that are called with SigV4 for a service that must be named, and those for which it is known.
 _NAMES_SERVICE = frozenset({"mcp.mcpServer", "mcp.openApiSchema"})
 _KNOWS_SERVICE = frozenset({"mcp.lambda", "mcp.apiGateway", "mcp.smithyModel", "mcp.connector"})
@@ -62,12 +64,12 @@ def credentials_fit_the_target(resource: Resource, _: Mapping[str, Resource]) ->
         yield path, f"a {kind} target takes {known}; {'none is' if used == 'NONE' else f'{used} is'} not among them"
 
 
-@rule("R38", "targets", "developer guide, target authorization")
+@rule("R38", "targets", "developer guide, target authorization; Terraform's test of caller IAM credentials")
 def credentials_have_their_provider(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """OAUTH and API_KEY name their provider; the other types name none but that of IAM."""
     for path, kind, provider in _configs(resource):
         wanted = _PROVIDER_OF.get(kind)
-        allowed = {wanted} if wanted else {"iamCredentialProvider"} if kind == "GATEWAY_IAM_ROLE" else set()
+        allowed = {wanted} if wanted else {"iamCredentialProvider"} if kind in _SIGNING else set()
         if wanted and wanted not in provider:
             yield f"{path}.credentialProvider", f"{kind} needs credentialProvider.{wanted}"
         elif set(provider) - allowed:
@@ -179,7 +181,7 @@ def passthrough_authenticates_only(resource: Resource, resources: Mapping[str, R
             yield f"{path}.credentialProviderType", "one page asks for a gateway with authorizerType AUTHENTICATE_ONLY"
 
 
-@rule("R51", "targets", "developer guide, MCP servers")
+@warning("R51", "targets", "developer guide, MCP servers; Terraform's tests: taken at creation")
 def providers_are_of_this_account(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
     """A target's provider belongs to the account of its gateway."""
     role = text(parent_of(resource, resources), "roleArn").split(":")

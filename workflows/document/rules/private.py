@@ -38,9 +38,19 @@ def _endpoints(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield path, part(override, "privateEndpoint")
 
 
-@rule("R59", f"{JWT} {PROVIDER}", "schema of AWS's own command line")
+@rule("R59", PROVIDER, "schema of AWS's own command line; Terraform's issues")
 def overrides_need_a_base(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The privateEndpointOverrides need a privateEndpoint."""
+    """The privateEndpointOverrides of a provider need a privateEndpoint."""
+    yield from _without_base(resource)
+
+
+@warning("R59", JWT, "schema of AWS's own command line; Terraform's tests: created without")
+def authorizer_overrides_may_need_a_base(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The privateEndpointOverrides of an authorizer may need a privateEndpoint."""
+    yield from _without_base(resource)
+
+
+def _without_base(resource: Resource) -> Iterator[Finding]:
     place, owner = _owner(resource)
     if items(owner, "privateEndpointOverrides") and "privateEndpoint" not in owner:
         yield f"{place}.privateEndpointOverrides", "they override a privateEndpoint, and there is none"

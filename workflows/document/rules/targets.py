@@ -53,9 +53,19 @@ def oauth_of(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 @rule("R20", "targets", "AWS's own command line, CLI#2028")
 def http_targets_need_an_open_protocol(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """HTTP and inference targets need a gateway without protocolType MCP."""
+    """HTTP targets need a gateway without protocolType MCP."""
+    yield from _beside_mcp(resource, resources, "http")
+
+
+@warning("R20", "targets", "AWS's own command line, CLI#2028; taken beside MCP targets in live runs")
+def inference_targets_may_need_one(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
+    """Inference targets may need a gateway without protocolType MCP."""
+    yield from _beside_mcp(resource, resources, "inference")
+
+
+def _beside_mcp(resource: Resource, resources: Mapping[str, Resource], wanted: str) -> Iterator[Finding]:
     family = configuration_kind(resource.declared).partition(".")[0]
-    if family in ("http", "inference") and parent_of(resource, resources).get("protocolType") == "MCP":
+    if family == wanted and parent_of(resource, resources).get("protocolType") == "MCP":
         yield f"targetConfiguration.{family}", f"the gateway has protocolType MCP; {family} targets need one without"
 
 
@@ -197,11 +207,3 @@ def connectors_need_credentials(resource: Resource, _: Mapping[str, Resource]) -
     kind = configuration_kind(resource.declared)
     if kind == "mcp.connector" and not resource.declared.get("credentialProviderConfigurations"):
         yield "credentialProviderConfigurations", "a connector needs them, such as GATEWAY_IAM_ROLE"
-
-
-@rule("R93", "targets", "API reference")
-def tool_schema_needs_authorization_code(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A static MCP tool schema goes with the AUTHORIZATION_CODE grant only."""
-    if "mcpToolSchema" in _server(resource) and "AUTHORIZATION_CODE" not in grants_of(resource):
-        message = "mcpToolSchema is only taken with an OAUTH credential of grantType AUTHORIZATION_CODE"
-        yield f"{_SERVER}.mcpToolSchema", message
