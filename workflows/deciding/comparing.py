@@ -9,7 +9,7 @@ from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
 from workflows.document.compare import differing, in_other_forms, is_empty, shown_at, unrecognized, value_at
 from workflows.document.fingerprint import canonical, digest, fingerprint
-from workflows.document.problems import path_text
+from workflows.document.problems import parse_path, path_text
 from workflows.kinds import Kind
 from workflows.kinds.forms import DEFAULTS, guarded
 from workflows.kinds.kind import at
@@ -36,11 +36,10 @@ def standing(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory
     After an update of this very declaration that the service accepted, what reads cannot show is taken as declared,
     and what they show of members that were cleared is a default, unless a guarded one shows what it showed before.
     """
-    found = differences(kind, declared, seen, memory)
     if not accepted(declared, memory):
-        return Standing(frozenset(found))
+        return Standing(frozenset(differences(kind, declared, seen, memory)))
     otherwise = set(differing(kind, declared, seen.body, fingerprint(declared)))
-    cleared = {path for path in found - otherwise if value_at(declared, path) is None}
+    cleared = {path for path in map(parse_path, memory.stood) if value_at(declared, path) is None}
     shown = {path for path in cleared if not is_empty(shown_at(kind, seen.body, path))}
     kept = {path for path in shown if _kept(kind, seen, memory, path)}
     return Standing(frozenset(otherwise | kept), frozenset(shown - kept))
@@ -56,8 +55,8 @@ def _kept(kind: Kind, seen: Seen, memory: Memory, path: Path) -> bool:
 
 def standing_at(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> dict[str, str]:
     """Return digests of what is shown where members are to change, by path."""
-    found = differences(kind, declared, seen, memory)
-    return {path_text(path): _digest(shown_at(kind, seen.body, path)) for path in found}
+    found = standing(kind, declared, seen, memory)
+    return {path_text(path): _digest(shown_at(kind, seen.body, path)) for path in found.differs | found.defaults}
 
 
 def forms(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> tuple[str, ...]:
