@@ -38,7 +38,10 @@ async def test_a_plan_shows_what_an_adoption_would_change(world):
     body = gateway(description="ours", gatewright={"adopt": True})
     document = {"stack": "payments.tools", "gateways": {"payments": body}}
     (planned,) = (await plan(world.context(), document, Deadline(), frozenset())).resources
-    assert (planned.action, [change.path for change in planned.changes]) == ("TAG", ["tags", "description"])
+    assert (planned.action, [change.path for change in planned.changes]) == (
+        "TAG",
+        ['tags["gatewright:stack"]', "description"],
+    )
 
 
 async def test_a_failed_gateway_of_others_is_not_made_anew(world):

@@ -251,19 +251,19 @@ async def test_r15_each_url_is_told_once(world):
 
 
 async def test_consent_is_not_asked_for_again_because_of_the_services_own_form(world):
-    """It trims a text: that is sent twice, as somebody may have put it back, and no more."""
-    document = several(t={"description": "The ledger "})
+    """It shows the names of headers in lower case: nothing is sent because of that."""
+    document = several(t={"metadataConfiguration": {"allowedRequestHeaders": ["X-Team"]}})
     sent = []
 
-    async def trim() -> None:
+    async def lower() -> None:
         while True:
             for name, record in world.live.items():
-                if name == "target t" and isinstance(record.request.get("description"), str):
-                    record.request["description"] = record.request["description"].strip()
+                if name == "target t":
+                    record.request["metadataConfiguration"] = {"allowedRequestHeaders": ["x-team"]}
             await anyio.sleep(0.01)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(trim)
+        tasks.start_soon(lower)
         for _ in range(5):
             outcome = await world.apply(document, "one")
             sent += world.sent()
@@ -272,4 +272,5 @@ async def test_consent_is_not_asked_for_again_because_of_the_services_own_form(w
             await anyio.sleep(60)
         tasks.cancel_scope.cancel()
     assert outcome.status is Status.READY
-    assert sent.count("UpdateGatewayTarget") <= 2
+    assert "shown-otherwise" in {one["rule"] for one in outcome.shown()["warnings"]}
+    assert "UpdateGatewayTarget" not in sent

@@ -1,6 +1,7 @@
 """The Lambda handlers: one event loop and one set of clients per execution environment, over real sockets."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 
@@ -215,3 +216,45 @@ def test_a_task_that_is_wrong_is_answered_under_its_own_id(deployed):
     detail = {"requestId": "mine", "stack": {"stack": "x"}, "generation": "seven"}
     outcome = step_functions.handler({"detailType": "Gateway Stack Requested", "detail": detail}, LambdaContext())
     assert (outcome["status"], outcome["requestId"]) == ("REJECTED", "mine")
+
+
+class Torn:
+    """An invocation whose platform cannot say how much time is left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        raise RuntimeError("no time is known")
+
+
+@pytest.mark.parametrize(
+    ("door", "message"),
+    [
+        (
+            eventbridge.handler,
+            {"detail-type": "Gateway Stack Requested", "id": "e", "detail": {"stack": {"stack": "s"}}},
+        ),
+        (step_functions.handler, {"stack": "s", "generation": 1, "requestId": "r"}),
+    ],
+    ids=["eventbridge", "step functions"],
+)
+def test_an_error_at_a_door_is_logged_with_its_frames(deployed, logs, door, message):
+    """File, line and function of each frame, and no value; then the platform is told."""
+    with pytest.raises(RuntimeError):
+        door(message, Torn())
+    (line,) = [one for one in map(json.loads, logs.getvalue().splitlines()) if one["event"] == "invocation failed"]
+    assert line["error"] == "RuntimeError: no time is known"
+    assert re.fullmatch(r"tests/doors/test_doors\.py:\d+ get_remaining_time_in_millis", line["frames"][-1])
+    assert any(re.fullmatch(r"[^ ]*handlers/environment\.py:\d+ deadline_of", frame) for frame in line["frames"])
+
+
+def test_what_asks_to_come_again_is_no_error(deployed, logs):
+    with pytest.raises(eventbridge.Unsettled):
+        eventbridge.handler(event(), LambdaContext(5.0))
+    assert "invocation failed" not in logs.getvalue()
+
+
+def test_an_error_of_one_message_is_logged_with_its_frames(deployed, logs):
+    """The message comes again; its neighbours do not."""
+    record = {"messageId": "m", "body": json.dumps({"detailType": "Gateway Stack Requested", "stack": {"stack": "s"}})}
+    assert sqs.handler([record], Torn()) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
+    (line,) = [one for one in map(json.loads, logs.getvalue().splitlines()) if one["event"] == "batch failed"]
+    assert line["frames"][-1].endswith("get_remaining_time_in_millis")

@@ -18,7 +18,7 @@ from workflows.acting.survey import holds_something, list_children, list_inside
 from workflows.acting.waiting import look, look_by_id, settle_down, until_gone, wait
 from workflows.deciding import failures
 from workflows.deciding.comparing import forms
-from workflows.deciding.decide import Action, Birth, Decision, Mode, Wish, decide
+from workflows.deciding.decide import VISIBLE_WITHIN, Action, Birth, Decision, Mode, Wish, decide
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.document.stack import Deletion
 
@@ -229,7 +229,7 @@ async def _delete(run: Run, item: Item, wish: Wish) -> None:
     accepted = run.seen.get(item.address) is not None
     await settle_down(run, item, began, sort="DELETE")
     if run.seen.get(item.address) is None and not accepted:
-        await look_by_id(run, item)
+        await look_by_id(run, item, VISIBLE_WITHIN)
     elif run.seen.get(item.address) is None and item.parent is not None:
         await until_gone(run, item, began)
     if run.seen.get(item.address) is None:

@@ -103,17 +103,23 @@ def _another(before: Seen | None, seen: Seen) -> bool:
     return time_text(before.body[member]) != time_text(seen.body[member])
 
 
-async def look_by_id(run: Run, item: Item) -> None:
-    """Find out whether a resource that the last read did not show is gone: two reads by its id must say so."""
-    identity = run.memory(item.address).id
-    for pause in (0.0, _ASK_BY_ID):
-        await run.deadline.sleep(pause, f"a second read of {item.address}, which the last one did not show")
+async def look_by_id(run: Run, item: Item, lag: float = 0.0) -> None:
+    """Find out whether a resource that the last read did not show is gone: two reads by its id must say so.
+
+    Where the service says that it is gone, reads that still show it may lag: they are asked again for `lag` seconds.
+    """
+    began, identity, missing = anyio.current_time(), run.memory(item.address).id, 0
+    while missing < 2:
         if item.parent is None:
             run.seen[item.address] = await find(run, item)
         else:
             await look(run, item)
-        if run.seen.get(item.address) is not None:
+        shown = run.seen.get(item.address) is not None
+        missing = 0 if shown else missing + 1
+        if shown and anyio.current_time() - began >= lag:
             return
+        if missing < 2:
+            await run.deadline.sleep(_ASK_BY_ID, f"another read of {item.address}, to see whether it is gone")
     item.gone_id = identity
 
 

@@ -1,0 +1,63 @@
+"""Credentials that expired and clocks that are wrong say nothing of a resource: nothing is judged, nothing undone."""
+
+import pytest
+
+from infra.errors import Verdict
+from tests.documents import changed, small_stack
+from tests.goals import tried
+from tests.twists import Twist, TwistedWorld, refused
+from workflows.deciding.failures import OF_VERDICTS
+from workflows.deciding.outcome import Status
+
+CODES = ["ExpiredTokenException", "InvalidSignatureException", "RequestExpired", "UnrecognizedClientException"]
+ADVICE = OF_VERDICTS[Verdict.CREDENTIALS][1]
+
+
+@pytest.fixture
+def world():
+    with TwistedWorld() as made:
+        yield made
+
+
+def wanted() -> dict:
+    made = changed(small_stack(2), {"gateways.payments.description": "second"})
+    return {**made, "onFailure": "ROLLBACK"}
+
+
+@pytest.mark.parametrize("operation", ["GetGateway", "ListGatewayTargets", "UpdateGateway", "CreateGatewayTarget"])
+@pytest.mark.parametrize("code", CODES)
+async def test_a_refused_caller_rolls_nothing_back(world, code, operation):
+    """The request is in progress, with advice; once the credentials are right, the same request ends READY."""
+    await world.apply(small_stack(1))
+    world.twists.append(Twist(operation, refused(code, "the token included in the request is expired"), times=-1))
+    world.sent()
+    outcome = await world.apply(wanted(), "two")
+    deleted = [one for one in world.sent() if one.startswith("Delete")]
+    tried("R13", "credentials that expire and clocks that are wrong, at every sort of call", violations=deleted)
+    assert (outcome.status, deleted, outcome.failures) == (Status.IN_PROGRESS, [], [])
+    (warning,) = [one for one in outcome.warnings if one.rule == "credentials"]
+    assert ADVICE in warning.message
+    assert code in warning.message
+    assert outcome.retry_after is not None
+    world.twists.clear()
+    assert (await world.apply(wanted(), "two")).status is Status.READY
+    assert world.live["gateway payments"].request["description"] == "second"
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_one_refusal_alone_is_ridden_out(world, code):
+    """Temporary credentials are renewed beside the calls that use them."""
+    await world.apply(small_stack(1))
+    world.twists.append(Twist("GetGateway", refused(code)))
+    outcome = await world.apply(wanted(), "two")
+    tried("R13", "credentials that expire and clocks that are wrong, at every sort of call")
+    assert (outcome.status, outcome.warnings) == (Status.READY, ())
+
+
+async def test_before_anything_is_known_of_the_account(world):
+    """Nothing was accepted, and the request comes again."""
+    world.twists.append(Twist("GetCallerIdentity", refused("ExpiredToken"), times=-1))
+    outcome = await world.apply(small_stack(1), "one")
+    assert outcome.status is Status.IN_PROGRESS
+    assert ADVICE in outcome.warnings[0].message
+    assert (world.live, await world.ledger.partitions()) == ({}, [])

@@ -1,0 +1,94 @@
+"""A terminal says where it works, shows what differs whole, and calls nothing gone that its ledger does not know."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.terminal.test_terminal import SAMPLE
+
+STACK = json.loads(SAMPLE.read_text())["detail"]["stack"]
+
+
+def written(folder: Path, document: dict) -> Path:
+    path = folder / "stack.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_destroy_calls_nothing_gone_that_its_ledger_does_not_know(shell, tmp_path):
+    """With another ledger: refused by name, with what to do; the stack stays as it is."""
+    document = written(tmp_path, STACK)
+    assert shell("apply", document).returncode == 0
+    other = f"sqlite:{tmp_path}/another"
+    refused = shell("destroy", document, "--ledger", other)
+    assert refused.returncode == 2
+    assert "DELETED" not in refused.stdout + refused.stderr
+    assert "this ledger knows no stack named payments.tools in account 123456789012" in refused.stderr
+    assert len(shell.client().list_gateways()["items"]) == 1
+    # What bears the stack's tag is taken over by an apply, and removed then.
+    assert shell("apply", document, "--ledger", other).returncode == 0
+    assert shell("destroy", document, "--ledger", other).returncode == 0
+    assert shell.client().list_gateways()["items"] == []
+    assert "DELETED" in shell("destroy", document, "--ledger", other).stdout
+
+
+def test_a_plan_shows_the_leaf_uncut_and_counts_in_its_last_line(shell, tmp_path):
+    document = copy.deepcopy(STACK)
+    long = "Rates of today, in every currency that anybody has ever asked for, and then those of tomorrow as well"
+    created = shell("plan", written(tmp_path, document)).stdout.splitlines()[-1]
+    resources = 2 + len(document["gateways"]["payments"]["targets"])
+    assert created.startswith(f"payments.tools: {resources} to create, 0 to change, 0 to replace, 0 to delete (")
+    assert shell("apply", written(tmp_path, document)).returncode == 0
+    payments = document["gateways"]["payments"]
+    payments["targets"]["rates"]["description"] = long
+    payments["tags"] = {**payments["tags"], "cost-center": "4711"}
+    payments["targets"]["one-more"] = payments["targets"]["ledger"]
+    del payments["targets"][next(name for name in payments["targets"] if name not in ("rates", "ledger", "one-more"))]
+    planned = shell("plan", written(tmp_path, document)).stdout
+    assert f'-> "{long}"\n' in planned
+    assert 'tags.cost-center: (nothing) -> "4711"\n' in planned
+    assert planned.splitlines()[-1].startswith("payments.tools: 1 to create, 2 to change, 0 to replace, 1 to delete (")
+
+
+COMMANDS = [("plan",), ("apply",), ("sync",), ("destroy",)]
+
+
+@pytest.mark.parametrize("json_too", [False, True], ids=["text", "json"])
+def test_every_command_says_account_region_and_endpoint(shell, json_too):
+    """On stderr, before anything else; those that only look into a file say which."""
+    more = ("--json",) if json_too else ()
+    where = f"account 123456789012, Region us-east-1, endpoint {shell.url}"
+    for command in COMMANDS:
+        done = shell(*command, SAMPLE, *more)
+        assert where in done.stderr.splitlines(), command
+        if json_too:
+            json.loads(done.stdout)
+    adopted = shell("adopt", "gateways", "nobody", *more)
+    assert where in adopted.stderr.splitlines()
+    for command in (
+        ("status",),
+        ("history", "payments.tools"),
+        ("cancel", "payments.tools"),
+        ("forget", "payments.tools"),
+    ):
+        assert "AWS is not called" in shell(*command, *more).stderr.splitlines()[0], command
+
+
+def test_credentials_that_expire_end_a_command_at_once(shell):
+    """In progress, exit 5, with advice; nothing is rolled back, and the same command goes on."""
+    fault = {
+        "operation": "GetGateway",
+        "effect": "REFUSE",
+        "times": 2,
+        "code": "ExpiredTokenException",
+        "message": "x",
+    }
+    assert shell("apply", SAMPLE).returncode == 0
+    shell.control("faults", "POST", fault)
+    done = shell("apply", SAMPLE)
+    assert done.returncode == 5
+    assert "Renew the worker's credentials, or set its clock" in done.stdout
+    assert shell("apply", SAMPLE).returncode == 0
