@@ -150,7 +150,7 @@ async def test_a_registry_in_doubt_is_not_given_up(world, way):
     for index in range(40):
         process = Process.struck(At.NOT_REMEMBERED, index)
         await run_once(world, process, provision(document, "a"))
-        if process.struck and process.history.calls[-1] == "create_registry":
+        if process.history.struck and process.history.calls[-1] == "create_registry":
             break
         await anyio.sleep(400)
     await anyio.sleep(400)
@@ -358,7 +358,7 @@ async def test_a_creation_in_doubt_is_a_rollbacks_to_remove(world):
     for index in range(40):
         process = Process.struck(At.NOT_REMEMBERED, index)
         await run_once(world, process, provision(first, "a"))
-        if process.struck and process.history.calls[-1] == "create_gateway":
+        if process.history.struck and process.history.calls[-1] == "create_gateway":
             break
         await anyio.sleep(400)
     await anyio.sleep(400)
