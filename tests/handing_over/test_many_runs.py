@@ -114,7 +114,7 @@ async def test_a_deletion_that_is_refused_for_a_while_is_repeated(world, settle)
 @ways
 async def test_what_the_service_shows_in_its_own_form_is_not_sent_for_ever(world, settle):
     """Here it trims a text: that is said, and is no reason to send it for ever."""
-    document = {"stack": "s", "agentRuntimes": {"r": dict(LEAST["agentRuntimes"])}}
+    document: dict[str, Any] = {"stack": "s", "agentRuntimes": {"r": dict(LEAST["agentRuntimes"])}}
     await world.apply(document)
     world.sent()
     world.behaviour.durations.runtime = 30.0
@@ -140,7 +140,7 @@ async def test_what_the_service_shows_in_its_own_form_is_not_sent_for_ever(world
 async def test_a_rollback_says_what_it_made_anew(world, settle):
     document = {"stack": "s", "gateways": {"g": gateway({"t": mcp_target()})}}
     await world.apply(document)
-    changed = {**copy.deepcopy(document), "onFailure": "ROLLBACK"}
+    changed: dict[str, Any] = {**copy.deepcopy(document), "onFailure": "ROLLBACK"}
     changed["gateways"]["g"] = {"roleArn": ROLE, "authorizerType": "AWS_IAM", "targets": {"bad": mcp_target()}}
     world.plane.world.failing["bad"] = Failure(-1, "no")
     world.behaviour.durations.gateway, world.behaviour.durations.target = 60.0, 20.0
