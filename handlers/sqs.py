@@ -7,7 +7,7 @@ be worked on goes to the dead-letter queue with its reason beside it.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -94,7 +94,7 @@ class _Taken:
         return ("stack", self.read.stack) if isinstance(self.read, Message) else ("message", self.id)
 
 
-async def take(context: Context, records: list[Record], deadline: Deadline) -> list[str]:
+async def take(context: Context, records: Sequence[Record], deadline: Deadline) -> list[str]:
     """Take the records of a batch and return the ids of those that are to come again, in the batch's order."""
     messages = [record for record in records if _is_message(record)]
     if len(messages) < len(records):

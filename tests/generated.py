@@ -68,8 +68,8 @@ class Maker:
 
     def declaration(self, kind: Kind) -> dict[str, Any]:
         """Return a declaration of a kind."""
-        required = set(kind.declarable.schema["schema"]["fields"])  # type: ignore[typeddict-item]
-        fields = kind.declarable.schema["schema"]["fields"]  # type: ignore[typeddict-item]
+        required = set(kind.declarable.schema["schema"]["fields"])
+        fields = kind.declarable.schema["schema"]["fields"]
         made = {}
         for name in sorted(required):
             if fields[name]["required"] or self.random.random() < self.full:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.recorder import output_of
+
 PAGE = Path(__file__).parents[1] / "docs" / "continuity.md"
 _BEGIN, _END = "<!-- made by `make record` -->", "<!-- end -->"
 _HEADS = ("goal", "what holds", "what was tried", "cases, at least", "violations")
@@ -63,7 +65,7 @@ def tried(goal: str, what: str, cases: int = 1, violations: int | Sized = 0) -> 
 
 def rounded(cases: int) -> int:
     """Return a count to two figures, downwards, so that the page does not change with every call saved."""
-    unit = 10 ** max(0, len(str(cases)) - 2)
+    unit: int = 10 ** max(0, len(str(cases)) - 2)
     return cases // unit * unit
 
 
@@ -124,8 +126,8 @@ class Goals:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if hasattr(self._config, "workerinput"):
-            self._config.workeroutput["tried"] = json.dumps([[*row, *sums] for row, sums in TRIED.items()])
+        if (output := output_of(self._config)) is not None:
+            output["tried"] = json.dumps([[*row, *sums] for row, sums in TRIED.items()])
             return
         if not self._whole or session.testsfailed or session.config.option.collectonly:
             return

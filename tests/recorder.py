@@ -42,6 +42,12 @@ def is_whole(config: pytest.Config) -> bool:
     return paths == ["tests"] and not config.option.keyword and not config.option.markexpr
 
 
+def output_of(config: pytest.Config) -> dict[str, Any] | None:
+    """Return what a worker of pytest-xdist hands over at its end; None in the process that started the workers."""
+    output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+    return output
+
+
 class Recorder:
     """Gathers what the workers of pytest-xdist saw, and judges it when the whole suite has run."""
 
@@ -56,8 +62,8 @@ class Recorder:
         SAID.extend(getattr(node, "workeroutput", {}).get("said", ()))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if hasattr(self._config, "workerinput"):
-            self._config.workeroutput.update(seen=json.dumps(as_lists(SEEN)), said=SAID)
+        if (output := output_of(self._config)) is not None:
+            output.update(seen=json.dumps(as_lists(SEEN)), said=SAID)
             return
         if not self._whole or session.config.option.collectonly:
             return

@@ -9,13 +9,19 @@ from infra.sandbox.behaviour import Behaviour, Durations
 from infra.sandbox.server import SandboxServer
 
 
+class Served(SandboxServer):
+    """A server that knows where it is served."""
+
+    url: str
+
+
 @contextmanager
-def serving(durations: Durations) -> Iterator[SandboxServer]:
+def serving(durations: Durations) -> Iterator[Served]:
     """Yield the server, which knows its `url`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    made = SandboxServer(Behaviour(durations=durations))
+    made = Served(Behaviour(durations=durations))
     made.url = asyncio.run_coroutine_threadsafe(made.start(), loop).result(10)
     yield made
     asyncio.run_coroutine_threadsafe(made.stop(), loop).result(10)

@@ -141,7 +141,7 @@ async def test_our_targets_under_a_gateway_that_only_exists(world):
     """Under `existing: true`, targets are made and removed; the gateway and its other targets stay untouched."""
     theirs = {**_OTHER, "gateways": {"payments": gateway({"theirs": mcp_target()})}}
     await world.apply(theirs)
-    body = {"gatewright": {"existing": True}, "targets": {"ours": mcp_target()}}
+    body: dict[str, Any] = {"gatewright": {"existing": True}, "targets": {"ours": mcp_target()}}
     document = {"stack": "payments.tools", "gateways": {"payments": body}}
     outcome = await world.apply(document)
     assert outcome.status is Status.READY

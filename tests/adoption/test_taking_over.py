@@ -1,5 +1,7 @@
 """`adopt` writes a document of what was made by hand, for which there is nothing to do."""
 
+from typing import Any
+
 import pytest
 
 from infra.deadline import Deadline
@@ -113,7 +115,7 @@ async def test_what_cannot_be_taken_over_is_said(by_hand):
     assert "is none of" in await refused("gateway", "payments", "new")
     await take_over(world.context(), "gateways", "payments", "payments", Deadline())
     assert "known here already" in await refused("gateways", "payments", "payments")
-    mine = {"stack": "theirs", "agentRuntimes": {}, "gateways": {}}
+    mine: dict[str, Any] = {"stack": "theirs", "agentRuntimes": {}, "gateways": {}}
     mine["gateways"]["other"] = {"roleArn": ROLE, "authorizerType": "AWS_IAM"}
     await world.apply(mine)
     assert "belongs to the stack theirs" in await refused("gateways", "other", "new")

@@ -57,7 +57,7 @@ def build(folder: Path) -> Path:
     base = folder / "Base"
     shutil.copytree(folder / "ConvergeFunction", base, ignore=lambda _, names: set(PACKAGES) & set(names))
     (base / "base.py").write_text(BASE)
-    compiling = [sys.executable, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", base]
+    compiling = [sys.executable, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", str(base)]
     subprocess.run(compiling, check=True)
     return base
 

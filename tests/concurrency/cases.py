@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from infra.sandbox.behaviour import Behaviour, Durations
@@ -104,6 +105,10 @@ async def expected(case: Case) -> dict[str, Any]:
     return shown
 
 
+def _anew(world: SandboxWorld, name: str, number: int) -> Worker:
+    return Worker(world, History(), f"{name}-{number}", slow=0.0)
+
+
 async def judge(world: SandboxWorld, case: Case, shown: dict[str, Any], *, spare: bool = False) -> list[str]:
     """Bring the stack to its end once more, and return what is wrong with it then.
 
@@ -115,7 +120,7 @@ async def judge(world: SandboxWorld, case: Case, shown: dict[str, Any], *, spare
     for number in range(2):
         world.sent()
         again = last.model_copy(update={"request_id": f"again-{number}", "generation": generation + number})
-        outcome = await consume(lambda n, r=number: Worker(world, History(), f"again-{r}-{n}", slow=0.0), again)
+        outcome = await consume(partial(_anew, world, f"again-{number}"), again)
         if outcome.status not in (Status.READY, Status.DELETED):
             return [f"a further run ended {outcome.status}: {outcome.reason} {[f.message for f in outcome.failures]}"]
     wrong = [f"a further run sent {sent}"] if (sent := world.sent()) else []

@@ -19,8 +19,9 @@ from workflows.planning import plan
 
 def read(path: Path) -> dict[str, Any]:
     """Return the document of a file, or of the event in it."""
-    found = parse(path.read_text("utf-8"))
-    return found["detail"]["stack"] if "detail" in found else found
+    found: dict[str, Any] = parse(path.read_text("utf-8"))
+    document: dict[str, Any] = found["detail"]["stack"] if "detail" in found else found
+    return document
 
 
 async def shown(document: dict[str, Any], before: dict[str, Any] | None) -> object:

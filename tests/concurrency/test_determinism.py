@@ -56,7 +56,7 @@ def decisions(document: dict[str, Any]) -> dict[str, str]:
     """Return what is decided about each resource of a document where nothing is known yet, and its declaration."""
     made = {}
     for address, one in read_stack(document).resources.items():
-        wish = Wish(address, one.kind, one.name, one.declared, one.options, Mode.PROVISION, 1, document["stack"])
+        wish = Wish(address, one.kind, one.name, one.declared, one.options, Mode.PROVISION, "1", document["stack"])
         decision = decide(wish, None, Memory(address, one.kind.section, one.name, one.parent))
         made[address] = json.dumps([decision.action, decision.reason, sorted(one.waits_on)])
     return made

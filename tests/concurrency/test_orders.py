@@ -142,11 +142,14 @@ class Generations(RuleBasedStateMachine):
             self.world.close()
             self.runner.close()
 
+    def _late(self, number: int, delivery: int) -> Worker:
+        return Worker(self.world, self.history, f"end-{number}-{delivery}", slow=0.0)
+
     async def _end(self) -> None:
         """Deliver everything once more in a strange order, then look at what stands."""
         last = max(self.delivered, key=lambda one: one.generation or 0)
         for number, one in enumerate((*reversed(self.delivered), last)):
-            await consume(lambda n, r=number: Worker(self.world, self.history, f"end-{r}-{n}", slow=0.0), one, most=400)
+            await consume(partial(self._late, number), one, most=400)
         assert state(self.world) == await alone(last)
         assert self.world.plane.world.records.doubles == []
 

@@ -1,5 +1,7 @@
 """R6: many writers on both ledgers: conditions decide, one takes a stack, and a lost lease writes nothing."""
 
+from functools import partial
+
 import pytest
 
 from infra.ledger import Key, Put
@@ -25,8 +27,8 @@ async def ledger(request, moto):
         yield made
         made.close()
         return
-    async with table(moto) as made:
-        yield made
+    async with table(moto) as deployed:
+        yield deployed
 
 
 def asked(generation: int | None, request_id: str) -> Request:
@@ -49,7 +51,7 @@ async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
             except LeaseHeld:
                 return
 
-        await together([lambda number=number: take(number) for number in range(WRITERS)])
+        await together([partial(take, number) for number in range(WRITERS)])
         if len(taken) != 1:
             wrong.append(f"{len(taken)} took the stack")
             break
@@ -80,6 +82,7 @@ async def _writes_of(lost: Book) -> list[str]:
     if await lost.still_mine():
         through.append("a lost lease is thought to be held")
     item = await lost.ledger.get(stack_key(PARTITION))
+    assert item is not None
     if not item["leaseId"] or item.get("outcome") or "rollback" in item:
         through.append("a lost lease changed the stack")
     return through
@@ -88,14 +91,11 @@ async def _writes_of(lost: Book) -> list[str]:
 async def test_r6_of_many_that_are_accepted_the_newest_stands(ledger):
     """Twelve generations arrive at once: numbers are given once, and the highest is in force."""
     accepted = await together(
-        [
-            lambda number=number: accept(ledger, PARTITION, asked(None, f"r{number}"), f"d{number}")
-            for number in range(WRITERS)
-        ]
+        [partial(accept, ledger, PARTITION, asked(None, f"r{number}"), f"d{number}") for number in range(WRITERS)]
     )
     numbers = sorted(one.generation for one in accepted if isinstance(one, Accepted))
     item = await ledger.get(stack_key(PARTITION))
-    newest = next(one for one in accepted if one.generation == WRITERS)
+    newest = next(one for one in accepted if isinstance(one, Accepted) and one.generation == WRITERS)
     wrong = [] if numbers == list(range(1, WRITERS + 1)) else [f"generations {numbers}"]
     wrong += [] if item["document"] == newest.document and item["generation"] == WRITERS else ["not the newest"]
     tried("R6", "twelve requests accepted at once, on each kind of ledger", WRITERS, wrong)

@@ -165,6 +165,7 @@ async def _overslept(at: int) -> tuple[bool, list[str]]:
     sent = world.sent()
     world.close()
     # It may also be told to come again, when its lease was written for meanwhile.
+    assert outcomes[0] is not None
     ended = [] if outcomes[0].status in (case.ends, Status.IN_PROGRESS) else [f"it ended {outcomes[0].status}"]
     return early, [*sent, *ended]
 

@@ -222,7 +222,8 @@ class _Client:
 
         async def send(params: Mapping[str, Any]) -> dict[str, Any]:
             try:
-                return await getattr(self._client, method)(**params)
+                answer: dict[str, Any] = await getattr(self._client, method)(**params)
+                return answer
             finally:
                 self._worker.history.sent(self._worker.name, self._service, operation, params)
 

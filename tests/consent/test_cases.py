@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.behaviour import Behaviour
 from infra.sandbox.refusals import Refusal
 from infra.sandbox.world import Failure
@@ -200,6 +201,7 @@ def wrong_with(world: SandboxWorld, logged: str) -> list[str]:
     wrong += ["told without a URL"] if any(not one["authorizationUrl"] for one in asked) else []
     touched = [call for call in world.plane.journal.calls if call.operation in TOUCHING and call.refusal is not None]
     wrong += [f"{call.operation} was refused" for call in touched]
+    assert isinstance(world.ledger, SqliteLedger)
     ledger = "\n".join(world.ledger.dump())
     for session in {one["authorizationUrl"].rpartition("%3A")[2] for one in asked}:
         wrong += [where for where, text in (("logged", logged), ("in the ledger", ledger)) if session in text]

@@ -24,7 +24,7 @@ def consent_stack() -> dict:
 def session_of(outcome) -> str:
     (consent,) = outcome.shown()["consents"]
     assert consent["resource"] == TARGET
-    return consent["authorizationUrl"].rpartition("%3A")[2]
+    return str(consent["authorizationUrl"].rpartition("%3A")[2])
 
 
 @pytest.fixture(params=[True, False], ids=["hops", "ready-at-once"])

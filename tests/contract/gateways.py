@@ -98,7 +98,8 @@ class Gateways:
 
     async def test_r0_a_list_pages_through_everything_once(self, service: Service):
         made = {await service.gateway(f"g{number}") for number in range(5)}
-        seen, token = [], {}
+        seen: list[str] = []
+        token: dict[str, str] = {}
         while True:
             page = await service.client.list_gateways(maxResults=2, **token)
             assert len(page["items"]) <= 2

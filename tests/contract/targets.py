@@ -162,6 +162,7 @@ class Arranged:
     """What needs a network, a quota or a function that a real account would have to be given."""
 
     async def test_r0_quotas_are_kept(self, service: Service):
+        assert service.plane is not None
         service.plane.behaviour.gateways = service.plane.behaviour.providers = 1
         service.plane.behaviour.targets_per_gateway = 1
         gateway_id = await service.ready_gateway()
@@ -204,6 +205,7 @@ class Arranged:
         gateway_id = await service.ready_gateway()
         target_id = await service.target(gateway_id, credentialProviderConfigurations=await consenting(service))
         shown = await service.target_at_rest(gateway_id, target_id)
+        assert service.plane is not None
         service.plane.targets.consent.give(
             shown["authorizationData"]["oauth2"]["authorizationUrl"].rpartition("%3A")[2]
         )

@@ -133,6 +133,7 @@ def test_a_secret_that_rotated_after_a_lost_creation_is_applied():
         await anyio.sleep(400)
         assert (await run_until_settled(world, History(), provision(plain(), "second"))).status is Status.READY
         kept = world.plane.world.secrets.find("bedrock-agentcore-identity!default/oauth2/idp")
+        assert kept is not None
         assert kept.versions[kept.current] == SENTINELS[2]
         world.close()
 

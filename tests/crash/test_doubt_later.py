@@ -2,6 +2,7 @@
 
 import copy
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -73,7 +74,7 @@ async def test_r2_an_untagged_creation_without_an_answer_is_known_by_its_token(l
         history = History((Point(lost, await index_of("create_registry", REGISTRY)),))
         await run_once(world, Process(history), provision(REGISTRY, "first"))
         await anyio.sleep(LEASE_SECONDS)
-        document = copy.deepcopy(REGISTRY)
+        document: dict[str, Any] = copy.deepcopy(REGISTRY)
         document["registries"]["catalog"]["description"] = "another"
         outcome = await run_until_settled(world, history, provision(document, "second"))
         tried("R2", "an untagged creation without an answer, then declared otherwise", violations=len(world.live) - 1)

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from infra.sandbox.behaviour import Durations
-from infra.sandbox.server import SandboxServer
 from tests.documents import small_stack
 from tests.goals import tried
-from tests.servers import serving
+from tests.servers import Served, serving
 from tests.worlds import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +23,7 @@ SLOW = Durations(provider=0.2, gateway=0.3, target=0.2, delete=0.1)
 class Terminal:
     """Command lines over one ledger file, against one sandbox."""
 
-    def __init__(self, server: SandboxServer, folder: Path) -> None:
+    def __init__(self, server: Served, folder: Path) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self._environment = {**kept, "AWS_ENDPOINT_URL": server.url, "HOME": str(folder)}
         self._ledger = f"sqlite:{folder}/ledger"
@@ -40,7 +39,8 @@ class Terminal:
     def run(self, *arguments: object) -> dict:
         out, err = self.start(*arguments).communicate(timeout=60)
         OUTPUTS.extend([out, err])
-        return json.loads(out)
+        found: dict[str, object] = json.loads(out)
+        return found
 
     def killed(self, calls: int) -> bool:
         """Apply, and kill the process once so many calls have arrived; False where it ended before."""

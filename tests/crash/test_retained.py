@@ -1,5 +1,7 @@
 """R1: what is retained keeps what it needs, wherever the run that lets go of it is cut off."""
 
+from functools import partial
+
 import anyio
 import pytest
 
@@ -43,7 +45,7 @@ def test_r1_what_a_retained_resource_needs_outlives_any_crash(at):
 
     index, struck = 0, True
     while struck:
-        struck, lost = virtually(lambda at=index: lost_at(at))
+        struck, lost = virtually(partial(lost_at, index))
         tried("R1", "a retained resource and what it needs, killed at every write", violations=lost)
         assert not lost
         index += 1

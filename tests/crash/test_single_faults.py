@@ -49,7 +49,8 @@ def remove(document: dict[str, Any]) -> Request:
 
 
 def sample(name: str) -> dict[str, Any]:
-    return parse((EVENTS / name).read_text())
+    document: dict[str, Any] = parse((EVENTS / name).read_text())
+    return document
 
 
 def quick() -> SandboxWorld:

@@ -40,7 +40,8 @@ class Tokens:
                         found.append(params["clientToken"])
                         if len(found) == 1:
                             raise Crash
-                    return await getattr(client, method)(**params)
+                    answer: dict[str, Any] = await getattr(client, method)(**params)
+                    return answer
 
                 return call
 

@@ -13,13 +13,12 @@ import pytest
 
 from infra.ledger.packing import REST, rest_of
 from infra.sandbox.behaviour import Durations
-from infra.sandbox.server import SandboxServer
 from tests.goals import tried
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.translate import translate
 from tests.recorder import note
 from tests.secrets import secrets_in
-from tests.servers import serving
+from tests.servers import Served, serving
 
 ROOT = Path(__file__).parents[2]
 #: Seconds that the service takes in these tests, where a test does not say otherwise.
@@ -52,7 +51,7 @@ def target_python() -> str:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Path:
     """The folder that `sam build` makes, for this machine's kind of processor."""
-    out = tmp_path_factory.mktemp("built")
+    out: Path = tmp_path_factory.mktemp("built")
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -68,7 +67,7 @@ def built(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Iterator[SandboxServer]:
+def sandbox() -> Iterator[Served]:
     """The AgentCore control plane that the functions speak to."""
     with serving(FAST) as made:
         yield made

@@ -33,7 +33,8 @@ SETTINGS = {
 
 
 def build(out: Path, cache: Path, arch: str) -> Path:
-    command = [sys.executable, ROOT / "tools" / "build_artifact.py", out, "--arch", arch, "--cache", cache]
+    tool = ROOT / "tools" / "build_artifact.py"
+    command: list[str | Path] = [sys.executable, tool, out, "--arch", arch, "--cache", cache]
     subprocess.run([*command, "--python", target_python()], check=True, cwd=ROOT)
     return out
 
@@ -47,7 +48,7 @@ def arm(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory) -> Path:
     """The target Python with nothing installed."""
-    folder = tmp_path_factory.mktemp("empty")
+    folder: Path = tmp_path_factory.mktemp("empty")
     python = interpreter(target_python()) or sys.executable
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     return folder / "bin" / "python"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -55,11 +55,12 @@ class Desk:
             return next((event.detail for event in seen if event.detail["requestId"] == request_id), None)
 
         try:
-            return self.cloud.wait_until(announced, seconds)
+            found: dict[str, Any] = self.cloud.wait_until(announced, seconds)
         except TimeoutError:
             told = [event for event in self.cloud.events_seen() if event.detail.get("requestId") == request_id]
             last = str(told[-1].detail) if told else ""
             raise AssertionError(f"{request_id} was told {self.told(request_id)}, not {kind}: {last}") from None
+        return found
 
     def named(self, kind: str, name: str) -> list[Any]:
         return [record for record in self.plane.world.records.live(kind) if record.name == name]
@@ -75,7 +76,8 @@ class Desk:
             found = [one.status for one in self.executions(request_id)]
             return found if found and "RUNNING" not in found else None
 
-        return self.cloud.wait_until(statuses, seconds)
+        found: list[str] = self.cloud.wait_until(statuses, seconds)
+        return found
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def desk(cloud, sandbox) -> Desk:
 
 
 @pytest.fixture
-def slow(sandbox) -> Callable[..., None]:
+def slow(sandbox) -> Iterator[Callable[..., None]]:
     """Makes the service slower, for one test."""
     before = vars(sandbox.plane.behaviour.durations).copy()
 
@@ -215,7 +217,7 @@ def test_an_unauthorised_document_is_rejected(desk, source, document):
 
 
 def test_the_fleet_brings_twenty_stacks_to_ready_and_reports_the_broken_one(desk):
-    requests = [
+    requests: list[dict[str, Any]] = [
         {"detailType": REQUESTED, "detail": {"stack": stack(f"fleet-{number}"), "requestId": f"fleet-{number}"}}
         for number in range(20)
     ]

@@ -131,7 +131,7 @@ async def test_r17_what_failed_and_was_put_back_by_hand_is_sent_again(world):
         return made
 
     def endpoint() -> str:
-        return world.live["target t"].request["targetConfiguration"]["mcp"]["mcpServer"]["endpoint"]
+        return str(world.live["target t"].request["targetConfiguration"]["mcp"]["mcpServer"]["endpoint"])
 
     await world.apply(document("old"))
     world.plane.world.failing["t"] = Failure(3, "cannot connect", frozenset({"UPDATE"}))

@@ -29,7 +29,8 @@ def shown(world: SandboxWorld, kind: Kind, record: Record) -> dict[str, Any]:
 
 def state(world: SandboxWorld) -> dict[str, Any]:
     """Return everything that exists, ids replaced by names."""
-    found, names = {}, {}
+    found: dict[str, dict[str, Any]] = {}
+    names: dict[str, str] = {}
     for kind in KINDS:
         for record in world.plane.world.records.live(RECORDS[kind.section]):
             names[record.id] = f"<{record.name}>"
@@ -44,7 +45,8 @@ def state(world: SandboxWorld) -> dict[str, Any]:
     text = json.dumps(found, default=str, sort_keys=True)
     for identity, name in names.items():
         text = text.replace(identity, name).replace(identity.replace("-", "_"), name)
-    return _full(json.loads(text))
+    whole: dict[str, Any] = _full(json.loads(text))
+    return whole
 
 
 def _full(value: Any) -> Any:

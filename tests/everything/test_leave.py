@@ -1,6 +1,7 @@
 """Nothing is deleted without leave: not for a replacement, not by a rollback, not by taking over, not in doubt."""
 
 import copy
+from typing import Any
 
 import anyio
 import pytest
@@ -41,7 +42,7 @@ async def by_hand(world, name: str = "hand") -> str:
         gatewayIdentifier=gateway_id, name=name, targetConfiguration=configuration
     )
     await anyio.sleep(5)
-    return made["targetId"]
+    return str(made["targetId"])
 
 
 async def test_a_rollback_leaves_what_only_bore_the_name(world):
@@ -150,7 +151,7 @@ async def test_a_registry_in_doubt_is_not_given_up(world, way):
     for index in range(40):
         process = Process.struck(At.NOT_REMEMBERED, index)
         await run_once(world, process, provision(document, "a"))
-        if process.struck and process.history.calls[-1] == "create_registry":
+        if process.history.struck and process.history.calls[-1] == "create_registry":
             break
         await anyio.sleep(400)
     await anyio.sleep(400)
@@ -257,7 +258,7 @@ async def test_a_stack_that_may_go_back_removes_last(world):
     old = world.live["gateway old"]
     await world.apply({"stack": "s", "gateways": {"new": declared}})
     world.plane.world.failing["bad"] = BAD
-    failing = {"stack": "s", "onFailure": "ROLLBACK", "gateways": {"new": declared, "bad": declared}}
+    failing: dict[str, Any] = {"stack": "s", "onFailure": "ROLLBACK", "gateways": {"new": declared, "bad": declared}}
     outcome = await world.apply(failing, allow=frozenset({"gateways.old"}))
     assert outcome.status is Status.ROLLED_BACK
     assert set(world.live) == {"gateway old", "gateway new"}
@@ -340,7 +341,8 @@ async def test_what_an_interrupted_update_set_does_not_linger(world):
 
     Also where the update that clears it fails first, which puts what was before in force again.
     """
-    document = {"stack": "s", "agentRuntimes": {"r": {**copy.deepcopy(LEAST["agentRuntimes"]), "tags": {"a": "b"}}}}
+    runtime = {**copy.deepcopy(LEAST["agentRuntimes"]), "tags": {"a": "b"}}
+    document: dict[str, Any] = {"stack": "s", "agentRuntimes": {"r": runtime}}
     await world.apply(document)
     more = copy.deepcopy(document)
     more["agentRuntimes"]["r"] |= {"protocolConfiguration": {"serverProtocol": "MCP"}, "tags": {}}
@@ -358,12 +360,12 @@ async def test_a_creation_in_doubt_is_a_rollbacks_to_remove(world):
     for index in range(40):
         process = Process.struck(At.NOT_REMEMBERED, index)
         await run_once(world, process, provision(first, "a"))
-        if process.struck and process.history.calls[-1] == "create_gateway":
+        if process.history.struck and process.history.calls[-1] == "create_gateway":
             break
         await anyio.sleep(400)
     await anyio.sleep(400)
     world.plane.world.failing["bad"] = BAD
-    second = {"stack": "s", "onFailure": "ROLLBACK", "gateways": copy.deepcopy(first["gateways"])}
+    second: dict[str, Any] = {"stack": "s", "onFailure": "ROLLBACK", "gateways": copy.deepcopy(first["gateways"])}
     second["gateways"]["g"] |= {"description": "changed", "targets": {"bad": mcp_target()}}
     assert (await world.apply(second)).status is Status.ROLLED_BACK
     assert world.live == {}

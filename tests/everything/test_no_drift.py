@@ -125,7 +125,7 @@ async def test_overrides_that_reads_leave_out(world, section):
     world.behaviour.hides_overrides = True
     overrides = [{"domain": "keys.example.com", "privateEndpoint": LATTICE}]
     jwt = {"customJWTAuthorizer": {**JWT, "privateEndpoint": LATTICE, "privateEndpointOverrides": overrides}}
-    front = {"authorizerConfiguration": jwt}
+    front: dict[str, Any] = {"authorizerConfiguration": jwt}
     if section in ("gateways", "registries", "agentRegistries"):
         front["authorizerType"] = "CUSTOM_JWT"
     more = {"discoveryConfiguration": front} if section == "agentRegistries" else front
@@ -167,9 +167,10 @@ async def test_another_members_of_a_set_is_drift(world):
 
 async def test_an_empty_arm_of_a_union_is_another_arm(world):
     """A harness has memory unless it is declared disabled, which says so by an arm that holds nothing."""
-    document = {"stack": "s", "harnesses": {"h": {"executionRoleArn": "arn:aws:iam::123456789012:role/harness"}}}
+    harness: dict[str, Any] = {"executionRoleArn": "arn:aws:iam::123456789012:role/harness"}
+    document = {"stack": "s", "harnesses": {"h": harness}}
     assert (await world.apply(document)).status is Status.READY
-    document["harnesses"]["h"]["memory"] = {"disabled": {}}
+    harness["memory"] = {"disabled": {}}
     outcome = await world.apply(document, allow=frozenset({"harnesses.h"}))
     assert outcome.status is Status.READY, [failure.message for failure in outcome.failures]
     assert world.live["harness h"].request["memory"] == {"disabled": {}}

@@ -205,7 +205,7 @@ async def test_references_reach_everything(world):
     arn = world.live["runtime tools"].arn.replace(":", "%3A").replace("/", "%2F")
 
     def endpoint(name: str) -> str:
-        return world.live[f"target {name}"].request["targetConfiguration"]["mcp"]["mcpServer"]["endpoint"]
+        return str(world.live[f"target {name}"].request["targetConfiguration"]["mcp"]["mcpServer"]["endpoint"])
 
     base = f"https://bedrock-agentcore.us-east-1.amazonaws.com/runtimes/{arn}"
     assert endpoint("bare") == f"{base}/invocations?qualifier=DEFAULT"

@@ -201,6 +201,7 @@ async def test_each_reason_of_a_refusal_has_its_own_time(world, way):
             limits = {} if way == "one run" else {"seconds": 90.0, "patience": 1.0}
             outcome = await world.run(request, **limits)
             await anyio.sleep(outcome.retry_after or 0)
+    assert outcome is not None
     assert outcome.status is Status.READY
 
 

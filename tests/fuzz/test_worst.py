@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from handlers.cli_files import read_source
 from infra.documents import parse
 from tests.documents import gateway, mcp_target
 from tests.fuzz import doors
@@ -39,7 +40,7 @@ def targets(made: dict[str, Any]) -> str:
 
 def tools(properties: dict[str, Any]) -> str:
     tool = {"name": "n", "description": "d", "inputSchema": {"type": "object", "properties": properties}}
-    made = {"lambda": {"lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:x"}}
+    made: dict[str, dict[str, Any]] = {"lambda": {"lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:x"}}
     made["lambda"]["toolSchema"] = {"inlinePayload": [tool]}
     return targets({"t": {"targetConfiguration": {"mcp": made}}})
 
@@ -221,7 +222,7 @@ def test_r20_a_file_without_end_is_read_no_further_than_a_document_goes(tmp_path
         file.truncate(2**40)
     tracemalloc.start()
     with pytest.raises(doors.REFUSALS):
-        doors.read_source(path)
+        read_source(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     tried("R20", "files without end", 1, peak > 400 * 2**20)

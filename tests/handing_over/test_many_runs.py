@@ -114,7 +114,7 @@ async def test_a_deletion_that_is_refused_for_a_while_is_repeated(world, settle)
 @ways
 async def test_what_the_service_keeps_showing_otherwise_is_not_sent_for_ever(world, settle):
     """Here it trims a text, which is no listed form of that member: sent three times, it is not in force."""
-    document = {"stack": "s", "agentRuntimes": {"r": dict(LEAST["agentRuntimes"])}}
+    document: dict[str, Any] = {"stack": "s", "agentRuntimes": {"r": dict(LEAST["agentRuntimes"])}}
     await world.apply(document)
     world.sent()
     world.behaviour.durations.runtime = 30.0
@@ -139,7 +139,7 @@ async def test_what_the_service_keeps_showing_otherwise_is_not_sent_for_ever(wor
 async def test_a_rollback_says_what_it_made_anew(world, settle):
     document = {"stack": "s", "gateways": {"g": gateway({"t": mcp_target()})}}
     await world.apply(document)
-    changed = {**copy.deepcopy(document), "onFailure": "ROLLBACK"}
+    changed: dict[str, Any] = {**copy.deepcopy(document), "onFailure": "ROLLBACK"}
     changed["gateways"]["g"] = {"roleArn": ROLE, "authorizerType": "AWS_IAM", "targets": {"bad": mcp_target()}}
     world.plane.world.failing["bad"] = Failure(-1, "no")
     world.behaviour.durations.gateway, world.behaviour.durations.target = 60.0, 20.0

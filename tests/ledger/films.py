@@ -9,6 +9,7 @@ import copy
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def films() -> list[Film]:
 def main() -> None:
     """Write the films of this version."""
     for film in films():
-        virtually(lambda film=film: made(film)).write()
+        virtually(partial(made, film)).write()
 
 
 if __name__ == "__main__":

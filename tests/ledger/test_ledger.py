@@ -3,6 +3,7 @@
 import random
 import string
 import threading
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,8 +26,8 @@ async def ledger(request, tmp_path, moto):
         yield made
         made.close()
         return
-    async with table(moto) as made:
-        yield made
+    async with table(moto) as deployed:
+        yield deployed
 
 
 async def test_items_come_back_as_they_were_put(ledger):
@@ -120,7 +121,7 @@ async def test_one_of_many_at_once_wins(ledger):
             return
         won.append(number)
 
-    await together([lambda number=number: race(number) for number in range(10)])
+    await together([partial(race, number) for number in range(10)])
     assert [(await ledger.get(A))["by"]] == won
 
 

@@ -36,6 +36,7 @@ async def as_left_by_the_first_version(world: SandboxWorld) -> None:
     await world.apply(small_stack(2))
     world.behaviour.durations.gateway = 300
     await world.run(provision(pending_stack(), "under-way"), seconds=60)
+    assert isinstance(world.ledger, SqliteLedger)
     world.ledger.close()
     world.ledger = SqliteLedger()
     for partition, items in FIRST.items():

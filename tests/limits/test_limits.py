@@ -185,7 +185,7 @@ async def test_r25_warnings_are_told_as_problems_are(world):
     tool = {"name": "n", "description": "d", "inputSchema": schema}
     lambda_arn = "arn:aws:lambda:us-east-1:123456789012:function:tools"
     configuration = {"mcp": {"lambda": {"lambdaArn": lambda_arn, "toolSchema": {"inlinePayload": [tool]}}}}
-    target = {"targetConfiguration": configuration}
+    target: dict[str, Any] = {"targetConfiguration": configuration}
     target["credentialProviderConfigurations"] = [{"credentialProviderType": "GATEWAY_IAM_ROLE"}]
     document["gateways"]["payments"]["targets"] = {"t": target}
     outcome = await world.apply(document)

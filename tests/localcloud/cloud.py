@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from moto.moto_api._internal.models import moto_api_backend
-from moto.sqs import sqs_backends
+from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from tests.localcloud import patches
@@ -218,7 +218,8 @@ class Cloud:
     def executions(self, logical_id: str) -> list[Execution]:
         """A state machine's executions, in the order in which they were started."""
         machine = stepfunctions_parser_backends[ACCOUNT][REGION].describe_state_machine(self.resource(logical_id))
-        return [_described(one.to_describe_output()) for one in list(machine.executions)]
+        executions: list[Any] = list(machine.executions)  # those of the interpreter, which moto types as its plain ones
+        return [_described(one.to_describe_output()) for one in executions]
 
     def messages(self, logical_id: str) -> list[dict[str, Any]]:
         """Every message in a queue, in flight or not; looking at them changes nothing."""

@@ -15,7 +15,7 @@ SERVICES = {"dynamodb", "s3", "secretsmanager", "stepfunctions", "sts"}
 @pytest.fixture(scope="session")
 def template(tmp_path_factory) -> Path:
     """The toy's template, with the artifact beside it: the handlers, and aiobotocore as it is installed here."""
-    folder = tmp_path_factory.mktemp("toy") / "toy"
+    folder: Path = tmp_path_factory.mktemp("toy") / "toy"
     shutil.copytree(TOY, folder, ignore=shutil.ignore_patterns("__pycache__"))
     artifact = folder / "artifact"
     for name in with_needs("aiobotocore", set()):

@@ -33,6 +33,8 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramError
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
+from tests.localcloud.members import replace
+
 _Component = iteration.DistributedIterationComponent
 _Worker = worker.DistributedItemProcessorWorker
 _map_run = _Component._map_run
@@ -42,10 +44,10 @@ _visit_writer = Preprocessor.visitResult_writer_decl
 
 def install() -> None:
     """Patch the interpreter's Distributed Map; doing it twice is the same as doing it once."""
-    _Component._map_run = _run_within_tolerance
-    _Worker._eval_job = _remember_job
-    resource_eval_s3.ResourceEvalS3._handle_put_object = staticmethod(_write_results)
-    Preprocessor.visitResult_writer_decl = _visit_result_writer
+    replace(_Component, _map_run=_run_within_tolerance)
+    replace(_Worker, _eval_job=_remember_job)
+    replace(resource_eval_s3.ResourceEvalS3, _handle_put_object=staticmethod(_write_results))
+    replace(Preprocessor, visitResult_writer_decl=_visit_result_writer)
 
 
 def adapted(definition: str) -> str:
@@ -110,7 +112,8 @@ def _exceeded(env: Any) -> FailureEvent:
         env=env,
         error_name=name,
         event_type=HistoryEventType.MapRunFailed,
-        event_details=EventDetails(mapRunFailedEventDetails=details),
+        # moto's type demands the details of every kind of event; an event has those of one.
+        event_details=EventDetails(mapRunFailedEventDetails=details),  # type: ignore[typeddict-item]
     )
 
 
@@ -129,6 +132,7 @@ def _remember_job(this: Any, env: Any, job: Any) -> None:
         "StopDate": datetime.now(UTC).isoformat(),
     }
     if isinstance(state, ProgramError):
+        assert state.error is not None
         result |= {"Status": "FAILED", "Error": state.error.get("error"), "Cause": state.error.get("cause")}
     else:
         result |= {"Status": "SUCCEEDED", "Output": json.dumps(job.job_output), "OutputDetails": {"Included": True}}
@@ -140,7 +144,8 @@ def _write_results(env: Any, resource_runtime_part: Any, state_credentials: Any)
     parameters = env.stack.pop()
     env.stack.pop()
     record = max(env.map_run_record_pool_manager.get_all(), key=lambda one: one.start_date)
-    client = resource_eval_s3.boto_client_for(service="s3", region=resource_runtime_part.region)
+    clients: Any = resource_eval_s3  # whose own name for it was replaced
+    client = clients.boto_client_for(service="s3", region=resource_runtime_part.region)
     bucket, run = parameters["Bucket"], record.map_run_arn.split(":")[-1]
     folder = "/".join(part for part in (parameters.get("Prefix", "").rstrip("/"), run) if part)
     files: dict[str, list[dict[str, Any]]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}

@@ -98,7 +98,7 @@ class _Environment:
             with suppress(OSError), socket.create_connection((LOOPBACK, self._port), timeout=1):
                 return
             time.sleep(0.005)
-        raise RuntimeError(f"the emulator did not start: {self._process.args}")
+        raise RuntimeError(f"the emulator did not start: {self._process.args!r}")
 
     def post(self, payload: bytes) -> tuple[int, bytes]:
         """Invoke the function; OSError when the process ends meanwhile."""
@@ -146,7 +146,7 @@ class EmulatorPool:
         self._lock = threading.Lock()
         self._started = 0
         self._level = level
-        self._closed = False
+        self._closed = threading.Event()
 
     def add(self, function: Function) -> None:
         """Make a function known; it can be invoked by its logical id."""
@@ -179,7 +179,7 @@ class EmulatorPool:
 
     def _start(self, function: Function) -> _Environment:
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise RuntimeError("the pool is closed")
             self._started += 1
             log = self._folder / f"{function.logical_id}-{self._started:03}.log"
@@ -187,7 +187,7 @@ class EmulatorPool:
         environment = _Environment(function, command, self._environ(function), log, self._level)
         with self._lock:
             self._running[function.logical_id].append(environment)
-            late = self._closed
+            late = self._closed.is_set()
         if late:
             environment.end()
         return environment
@@ -240,7 +240,7 @@ class EmulatorPool:
     def close(self) -> None:
         """End every environment; nothing starts afterwards."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
         for logical_id in self._functions:
             self.kill(logical_id)
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from moto.sqs import sqs_backends
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
+from moto.sqs.models import sqs_backends
 
 from tests.localcloud.invocations import Invocations
 from tests.localcloud.resolve import ACCOUNT, Resource

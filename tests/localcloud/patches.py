@@ -24,6 +24,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from tests.localcloud import distributed, query
+from tests.localcloud.members import replace
 
 REGION = "us-east-1"
 # Requests that are signed with this key are the cloud's own and are not recorded.
@@ -77,18 +78,17 @@ def install() -> None:
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     query.install()
     distributed.install()
-    Rule.send_to_targets = _send_to_targets
-    EventsBackend.put_events = _put_events
-    StepFunctionsParserBackend.start_execution = _start_execution
-    StateTaskServiceAwsSdk._normalise_parameters = _only_for_sfn(_lower_first_letters)
-    StateTaskServiceAwsSdk._normalise_response = _only_for_sfn(_upper_first_letters)
-    SQSBackend.receive_message = _receive_message
-    Queue.add_message = _locked(_stock.add_message)
-    Queue.delete_message = _locked(_stock.delete_message)
+    replace(Rule, send_to_targets=_send_to_targets)
+    replace(EventsBackend, put_events=_put_events)
+    replace(StepFunctionsParserBackend, start_execution=_start_execution)
+    replace(StateTaskServiceAwsSdk, _normalise_parameters=_only_for_sfn(_lower_first_letters))
+    replace(StateTaskServiceAwsSdk, _normalise_response=_only_for_sfn(_upper_first_letters))
+    replace(SQSBackend, receive_message=_receive_message)
+    replace(Queue, add_message=_locked(_stock.add_message), delete_message=_locked(_stock.delete_message))
     _patch_waiting()
     for name, module in list(sys.modules.items()):
         if name.startswith("moto.stepfunctions") and hasattr(module, "boto_client_for"):
-            module.boto_client_for = _client_for
+            replace(module, boto_client_for=_client_for)
 
 
 def _locked(method: Any) -> Any:
@@ -109,21 +109,21 @@ def _receive_message(
     end = time.monotonic() + int(wait or 0)
     while True:
         with _queues:
-            found = _stock.receive_message(backend, name, count, 0, visibility, names)
+            found: list[Any] = _stock.receive_message(backend, name, count, 0, visibility, names)
         if found or time.monotonic() >= end:
             return found
         time.sleep(_LOOK_SECONDS)
 
 
 def _put_events(backend: EventsBackend, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    results = _stock.put_events(backend, events)
+    results: list[dict[str, Any]] = _stock.put_events(backend, events)
     for entry, result in zip(events, results, strict=True):
         if "EventId" in result:
             _state["host"].saw(entry, result["EventId"])
     return results
 
 
-def _send_to_targets(rule: Rule, original_event: dict[str, Any], **_named: Any) -> None:
+def _send_to_targets(rule: Rule, original_event: Any, **_named: Any) -> None:
     """Hand a matching event to the host, once per target; moto knows few targets and drops `account`."""
     if rule.state == "DISABLED" or not rule.event_pattern.matches_event(original_event):
         return
@@ -183,7 +183,7 @@ def _client(service: str) -> Any:
 
 def make_client(url: str, service: str, key: str, **settings: Any) -> Any:
     """A boto3 client that speaks to the local cloud, once, with the access key id `key`."""
-    session = boto3.Session(aws_access_key_id=key, aws_secret_access_key="local", region_name=REGION)
+    session: Any = boto3.Session(aws_access_key_id=key, aws_secret_access_key="local", region_name=REGION)
     config = Config(
         retries={"total_max_attempts": 1},
         read_timeout=1000,
@@ -198,9 +198,9 @@ def make_client(url: str, service: str, key: str, **settings: Any) -> Any:
 def _patch_waiting() -> None:
     """Wait states and retry intervals take `wait_scale` of their time."""
     waiting = importlib.import_module(f"{_ASL}.state.wait.wait_function.wait_function")
-    waiting.WaitFunction._wait_interval = _wait
+    replace(waiting.WaitFunction, _wait_interval=_wait)
     retrier = importlib.import_module(f"{_ASL}.common.retry.retrier_decl")
-    retrier.time = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * _state["host"].wait_scale))
+    replace(retrier, time=SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * _state["host"].wait_scale)))
 
 
 def _wait(_function: Any, env: Any, wait_seconds: float) -> None:

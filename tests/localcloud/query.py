@@ -25,18 +25,19 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.jsonata import jsonata as bridge
 from moto.stepfunctions.parser.asl.parse import preprocessor
 
+from tests.localcloud.members import replace
+
 
 def install() -> None:
     """Give the interpreter an evaluator; doing it twice is the same as doing it once."""
     bridge._eval_jsonata = evaluate
     for module in (bridge, states, variable_store):
-        module.encode_jsonata_variable_declarations = _declare
+        replace(module, encode_jsonata_variable_declarations=_declare)
     intrinsic._DECLARATION_BY_VARIABLE_REFERENCE.pop("$uuid", None)
-    preprocessor.from_string_literal = _literal
-    preprocessor.Preprocessor._inner_string_of = staticmethod(_literal)
+    replace(preprocessor, from_string_literal=_literal)
+    replace(preprocessor.Preprocessor, _inner_string_of=staticmethod(_literal))
     if not hasattr(StringJSONata, "stock_eval_body"):
-        StringJSONata.stock_eval_body = StringJSONata._eval_body
-        StringJSONata._eval_body = _eval_or_fail
+        replace(StringJSONata, stock_eval_body=StringJSONata._eval_body, _eval_body=_eval_or_fail)
 
 
 def evaluate(expression: str) -> Any:
@@ -80,7 +81,8 @@ def _evaluation_failed(env: Any, cause: str) -> FailureEvent:
         env=env,
         error_name=name,
         event_type=HistoryEventType.EvaluationFailed,
-        event_details=EventDetails(evaluationFailedEventDetails=details),
+        # moto's type demands the details of every kind of event; an event has those of one.
+        event_details=EventDetails(evaluationFailedEventDetails=details),  # type: ignore[typeddict-item]
     )
 
 

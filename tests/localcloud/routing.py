@@ -10,7 +10,7 @@ import re
 import threading
 from typing import Any
 
-from jsonpath_ng import parse
+from jsonpath_ng.parser import parse
 
 from tests.localcloud.invocations import Invocations, put
 from tests.localcloud.stack import Clients

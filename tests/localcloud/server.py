@@ -89,7 +89,8 @@ class Server:
         if service in self._locks:
             with self._locks[service]:
                 return [b"".join(self._moto(environ, start))]
-        return self._moto(environ, start)
+        answer: Iterable[bytes] = self._moto(environ, start)
+        return answer
 
     def _answer_invoke(self, name: str, environ: Environ, start: Start) -> Iterable[bytes]:
         qualifier = parse_qs(environ.get("QUERY_STRING", "")).get("Qualifier", [""])[0]

@@ -87,7 +87,9 @@ def _bus(stack: Stack, logical_id: str, properties: dict[str, Any]) -> Resource:
 def _rule(stack: Stack, logical_id: str, properties: dict[str, Any]) -> Resource:
     name = properties.get("Name", stack.named(logical_id))
     bus = {"EventBusName": properties.get("EventBusName", "default")}
-    settings = {key: properties[key] for key in ("ScheduleExpression", "State", "Description") if key in properties}
+    settings: dict[str, Any] = {
+        key: properties[key] for key in ("ScheduleExpression", "State", "Description") if key in properties
+    }
     if "EventPattern" in properties:
         settings["EventPattern"] = json.dumps(properties["EventPattern"])
     events = stack.clients("events")

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("localcloud")
 @pytest.fixture(scope="module")
 def cloud(template):
     """One cloud for these tests, closed when they are over: a process has one at a time."""
-    scales = {"wait_scale": 0.1, "retry_scale": 0.005, "visibility_scale": 0.005}
+    scales: dict[str, Any] = {"wait_scale": 0.1, "retry_scale": 0.005, "visibility_scale": 0.005}
     with Cloud(translate(template), cache=template.parent / "cache", **scales) as made:
         yield made
 

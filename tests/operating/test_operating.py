@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 import pytest
@@ -110,7 +111,7 @@ async def test_dead_letters_are_found_by_their_reason_and_sent_again(world, moto
         dead, queue = [(await sqs.create_queue(QueueName=name))["QueueUrl"] for name in ("dead", "requests")]
         settings = read_settings({"GATEWRIGHT_DEAD_LETTER_QUEUE_URL": dead, "GATEWRIGHT_MAX_DELIVERIES": "3"})
         context = replace(world.context(), aws=Aws(client, REGION), settings=settings)
-        record = {"messageId": "m", "body": '{"x": 1}', "attributes": {"ApproximateReceiveCount": "2"}}
+        record: dict[str, Any] = {"messageId": "m", "body": '{"x": 1}', "attributes": {"ApproximateReceiveCount": "2"}}
         assert not await bury(context, record, "RuntimeError")
         record["attributes"]["ApproximateReceiveCount"] = "3"
         assert await bury(context, record, "RuntimeError")

@@ -10,7 +10,8 @@ SECRETS = '{"clientSecret": "sandbox-payments-idp-secret", "otherKey": "sandbox-
 
 
 def target_of(document: dict) -> dict:
-    return document["gateways"]["payments"]["targets"]["target-0"]
+    target: dict[str, object] = document["gateways"]["payments"]["targets"]["target-0"]
+    return target
 
 
 async def test_a_member_removed_inside_a_list_is_cleared(world):

@@ -71,6 +71,7 @@ class Others(History):
 
     def untouched(self) -> bool:
         assert self.world is not None
+        assert self.kind is not None
         return the(self.world, self.kind) is self.theirs and self.now() == self.was
 
 

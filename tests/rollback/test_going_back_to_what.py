@@ -1,6 +1,7 @@
 """R13: what a rollback goes back to, and what it may undo on the way: nothing that was of use to anybody before."""
 
 import copy
+from typing import Any
 
 import anyio
 import pytest
@@ -127,7 +128,7 @@ async def test_r13_what_was_removed_on_purpose_is_not_brought_back(world):
     assert (await world.destroy(small_stack(1))).status is Status.FAILED
     before = set(world.live)
     world.plane.world.failing["bad"] = BAD
-    another = {"stack": "payments.tools", "onFailure": "ROLLBACK"}
+    another: dict[str, Any] = {"stack": "payments.tools", "onFailure": "ROLLBACK"}
     another["gateways"] = {"fresh": gateway({"bad": mcp_target()})}
     assert (await world.apply(another, "two")).status is Status.ROLLED_BACK
     judged(sorted(set(world.live) ^ before))
@@ -150,7 +151,7 @@ async def test_r13_what_was_retained_and_found_again_by_our_tag_keeps_it(world):
     kept = {"stack": "s", "gateways": {"g": {**gateway(), "gatewright": {"deletion": "RETAIN"}}}}
     await world.apply(kept, "one")
     assert (await world.destroy(kept)).status is Status.DELETED
-    rolls = copy.deepcopy(kept) | {"onFailure": "ROLLBACK"}
+    rolls: dict[str, Any] = copy.deepcopy(kept) | {"onFailure": "ROLLBACK"}
     rolls["gateways"]["g"]["targets"] = {"bad": mcp_target()}
     world.plane.world.failing["bad"] = BAD
     assert (await world.apply(rolls, "two")).status is Status.ROLLED_BACK

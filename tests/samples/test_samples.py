@@ -22,7 +22,8 @@ OUTCOME = json.loads((EVENTS / "outcome.schema.json").read_text())
 
 
 def event(name: str) -> dict:
-    return json.loads((EVENTS / name).read_text())
+    made: dict[str, object] = json.loads((EVENTS / name).read_text())
+    return made
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)

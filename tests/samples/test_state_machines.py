@@ -13,6 +13,8 @@ CONVERGE = ROOT / "infra" / "state_machines" / "converge.asl.json"
 @pytest.fixture(scope="module")
 def checker():
     spec = importlib.util.spec_from_file_location("checker", ROOT / "tools" / "check_state_machines.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

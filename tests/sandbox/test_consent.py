@@ -14,6 +14,7 @@ from tests.goals import tried
 async def pending():
     """A target that waits for consent: the service, its address, its session."""
     async with in_process() as service:
+        assert service.plane is not None
         sow(service.plane)
         gateway_id = await service.ready_gateway()
         target_id = await service.target(gateway_id, credentialProviderConfigurations=await consenting(service))
@@ -23,7 +24,7 @@ async def pending():
 
 
 async def status(service, address) -> str:
-    return (await service.client.get_gateway_target(**address))["status"]
+    return str((await service.client.get_gateway_target(**address))["status"])
 
 
 @pytest.mark.parametrize(("hops", "after"), [(True, "CREATING"), (False, "READY")])

@@ -21,7 +21,7 @@ async def ended(awaitable) -> str:
     try:
         await awaitable
     except ClientError as error:
-        return error.response["Error"]["Code"]
+        return str(error.response["Error"]["Code"])
     except ReadTimeoutError:
         return "lost"
     return "answered"

@@ -1,7 +1,9 @@
 """R0: the sandbox's HTTP server beside AgentCore: settings, faults, the journal, the consent page, its neighbours."""
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 import pytest
@@ -17,10 +19,16 @@ GATEWAY = {"name": "g", "roleArn": ROLE, "authorizerType": "AWS_IAM"}
 pytestmark = pytest.mark.real_time
 
 
+class Asked(SandboxServer):
+    """A server, and how it is asked."""
+
+    ask: Callable[..., Awaitable[tuple[int, Any]]]
+
+
 @pytest.fixture
 async def server():
     """The server and a function that asks it: method, path, body; returns status and what came back."""
-    made = SandboxServer()
+    made = Asked()
     url = await made.start()
     async with aiohttp.ClientSession(url) as session:
 

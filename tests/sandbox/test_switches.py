@@ -43,7 +43,8 @@ async def service():
 
 @pytest.fixture
 def behaviour(service) -> Behaviour:
-    return service.plane.behaviour
+    behaviour: Behaviour = service.plane.behaviour
+    return behaviour
 
 
 def test_r0_every_setting_is_a_switch_or_a_place():

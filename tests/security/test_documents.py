@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ async def test_security_a_granted_object_is_read_by_one_call_and_nothing_else(wo
 
 
 #: Ways to have another team's secret resolved: what is put where, and the parameters beside it.
-SMUGGLED = {
+SMUGGLED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "plainly": ({_SECRET: THEIRS}, {}),
     "as a parameter": ({_SECRET: "${parameters.x}"}, {"x": THEIRS}),
     "as a part of one": ({_SECRET: "{{resolve:secretsmanager:${parameters.x}}}"}, {"x": "billing/idp"}),

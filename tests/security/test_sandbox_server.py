@@ -13,6 +13,7 @@ pytestmark = pytest.mark.real_time
 
 def status(url: str, host: str | None, path: str = "/_sandbox/journal") -> int:
     parts = urlsplit(url)
+    assert parts.hostname is not None
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
     connection.putrequest("GET", path, skip_host=True)
     if host is not None:

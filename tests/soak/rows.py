@@ -39,7 +39,8 @@ def watching() -> Iterator[set[int]]:
 @contextmanager
 def _monitoring() -> Iterator[set[int]]:
     """Watch each line until it is met once, which costs next to nothing."""
-    table, met, events = set(rows()), set[int](), sys.monitoring
+    table, met = set(rows()), set[int]()
+    events: Any = vars(sys)["monitoring"]  # Python 3.11 has none
 
     def line(_: CodeType, number: int) -> Any:
         met.update({number} & table)

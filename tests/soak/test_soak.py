@@ -1,5 +1,7 @@
 """R28: some simulated lives in every run of the suite; `make soak` lives more of them."""
 
+from typing import Any
+
 import pytest
 
 from tests.goals import tried
@@ -32,18 +34,16 @@ def test_r28_a_life_repeats_to_the_letter():
 def test_r28_violations_are_seen():
     """A life in which something is left over that nobody knows is one with violations."""
 
-    async def spoilt():
-        simulation = Simulation(4)
-        simulation._spare = False  # noqa: SLF001 - the simulator's own parts
-        rest = simulation._rest  # noqa: SLF001 - the simulator's own parts
-
-        async def rest_and_spoil():
-            document = await rest()
+    class Spoilt(Simulation):
+        async def _rest(self) -> dict[str, Any]:
+            document = await super()._rest()
             body = {"name": "stray", "roleArn": "arn:aws:iam::123456789012:role/x", "authorizerType": "AWS_IAM"}
-            simulation._world.plane.answer("CreateGateway", body)  # noqa: SLF001 - as above
+            self._world.plane.answer("CreateGateway", body)
             return document
 
-        simulation._rest = rest_and_spoil  # noqa: SLF001 - as above
+    async def spoilt():
+        simulation = Spoilt(4)
+        simulation._spare = False  # noqa: SLF001 - the simulator's own parts
         return await simulation.live()
 
     life = virtually(spoilt)

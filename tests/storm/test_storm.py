@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import pytest
@@ -88,7 +88,7 @@ class Refusing:
 
 
 GATEWAY = {"gatewayIdentifier": "nothing-0123456789"}
-PARAMS = {
+PARAMS: dict[str, dict[str, Any]] = {
     "ListGateways": {},
     "CreateGateway": {"name": "x", "roleArn": ROLE, "authorizerType": "AWS_IAM"},
     "UpdateGateway": {**GATEWAY, "name": "x", "roleArn": ROLE, "authorizerType": "AWS_IAM"},

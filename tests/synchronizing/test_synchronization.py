@@ -212,7 +212,7 @@ async def test_synchronizations_wait_for_one_consent_side_by_side(world):
     world.plane.targets.consent.give(outcome.shown()["consents"][0]["authorizationUrl"].rpartition("%3A")[2])
     assert (await world.apply(document, "one")).status is Status.READY
     world.announced.clear()
-    statuses = {}
+    statuses: dict[str, Status] = {}
     for _ in range(200):
         for request_id in ("one", "two"):
             if statuses.get(request_id) is not Status.FAILED:

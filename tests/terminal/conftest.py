@@ -7,6 +7,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -35,17 +36,19 @@ class Shell:
         return done
 
     def json(self, *arguments: object) -> dict:
-        return json.loads(self(*arguments, "--json").stdout)
+        found: dict[str, object] = json.loads(self(*arguments, "--json").stdout)
+        return found
 
     def control(self, what: str, method: str = "GET", body: object = None) -> dict:
         data = json.dumps(body).encode() if body is not None else None
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/_sandbox/{what}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+            found: dict[str, object] = json.load(answer)
+            return found
 
     def client(self):
-        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
+        keys: dict[str, Any] = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
         return boto3.client("bedrock-agentcore-control", endpoint_url=self.url, **keys)
 
 

@@ -63,6 +63,7 @@ async def test_r0_adoption_under_every_position(position):
     with world_of(position) as world:
         assert (await world.apply(small_stack())).status is Status.READY
         before = {name: record.id for name, record in world.live.items()}
+        assert isinstance(world.ledger, SqliteLedger)
         world.ledger.close()
         world.ledger = SqliteLedger()
         world.sent()
@@ -94,13 +95,14 @@ async def settled(world: SandboxWorld, request) -> Outcome:
         outcome = await world.run(request)
         if outcome.status is not Status.IN_PROGRESS:
             break
+        assert outcome.retry_after is not None
         await anyio.sleep(outcome.retry_after)
     return outcome
 
 
 def session_of(outcome) -> str:
     (consent,) = outcome.shown()["consents"]
-    return consent["authorizationUrl"].rpartition("%3A")[2]
+    return str(consent["authorizationUrl"].rpartition("%3A")[2])
 
 
 @pytest.mark.parametrize("position", POSITIONS, ids=IDS)

@@ -43,6 +43,7 @@ async def settled(world: SandboxWorld, request: Request) -> Outcome:
         outcome = await world.run(request, seconds=900)
         if outcome.status is not Status.IN_PROGRESS:
             return outcome
+        assert outcome.retry_after is not None
         await anyio.sleep(outcome.retry_after)
     raise AssertionError("forty deliveries did not settle the request")
 
@@ -64,6 +65,7 @@ async def removed(world: SandboxWorld) -> Status:
 async def adopted(world: SandboxWorld) -> Status:
     """The ledger is lost right after the end, so that reads still lag."""
     await provisioned(world)
+    assert isinstance(world.ledger, SqliteLedger)
     world.ledger.close()
     world.ledger = SqliteLedger()
     return (await settled(world, provision(small_stack(), "adopt"))).status

@@ -8,7 +8,7 @@ import time
 from aiobotocore.session import get_session
 
 _runner = asyncio.Runner()
-_clients = {}
+_clients: dict[str, object] = {}
 
 
 class NotYetError(Exception):
