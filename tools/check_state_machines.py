@@ -1,5 +1,7 @@
 """Checks the state machines: every transition leads to a state, every state is reached, every query can be read.
 
+No ARN names a partition: the template passes it in.
+
 SAM and cfn-lint look at neither. What the definitions do is shown by tests/deploy, in a real interpreter.
 """
 
@@ -16,6 +18,7 @@ FOLDER = Path(__file__).parents[1] / "infra" / "state_machines"
 TYPES = frozenset({"Task", "Choice", "Wait", "Pass", "Succeed", "Fail", "Map", "Parallel"})
 #: What SAM puts in before the definition is one.
 _SUBSTITUTION = re.compile(r"\$\{\w+\}")
+_PARTITION = re.compile(r"arn:aws[a-z-]*:[^\"]*")
 _ENDS = frozenset({"Succeed", "Fail"})
 
 
@@ -68,11 +71,13 @@ def queries(value: Any, where: str) -> Iterator[str]:
 
 def check(path: Path) -> list[str]:
     """Return what is wrong with a file."""
+    text = path.read_text("utf-8")
     try:
-        definition = json.loads(path.read_text("utf-8"))
+        definition = json.loads(text)
     except ValueError as error:
         return [f"{path.name}: {error}"]
-    found = [*problems(definition, path.name), *queries(definition, path.name)]
+    named = [f"{path.name}: names a partition: {arn}" for arn in _PARTITION.findall(text)]
+    found = [*problems(definition, path.name), *queries(definition, path.name), *named]
     return found if definition.get("QueryLanguage") == "JSONata" else [*found, f"{path.name}: not in JSONata"]
 
 

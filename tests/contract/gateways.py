@@ -2,8 +2,7 @@
 
 import uuid
 
-from tests.contract.places import Service, refusal
-from tests.documents import ROLE
+from tests.contract.places import Service, misfits, refusal
 
 
 class Gateways:
@@ -19,6 +18,17 @@ class Gateways:
         deleted = await service.client.delete_gateway(gatewayIdentifier=gateway_id)
         assert deleted["status"] == "DELETING"
         await service.gone(service.client.get_gateway, gatewayIdentifier=gateway_id)
+
+    async def test_r0_a_gateway_needs_no_protocol_type(self, service: Service):
+        shape = {name: value for name, value in service.shape().items() if name != "protocolType"}
+        made = await service.client.create_gateway(**shape)
+        assert "protocolType" not in made
+
+    async def test_r0_a_gateway_is_shown_as_the_model_says(self, service: Service):
+        client, made = service.client, await service.client.create_gateway(**service.shape())
+        assert misfits("CreateGateway", made) == []
+        assert misfits("GetGateway", await client.get_gateway(gatewayIdentifier=made["gatewayId"])) == []
+        assert misfits("ListGateways", await client.list_gateways()) == []
 
     async def test_r0_a_name_is_taken_once_and_free_when_its_bearer_is_gone(self, service: Service):
         gateway_id = await service.ready_gateway()
@@ -37,19 +47,20 @@ class Gateways:
 
     async def test_r0_a_gateway_in_transition_takes_no_change(self, service: Service):
         gateway_id = await service.gateway()
-        shape = {"name": service.name("g"), "roleArn": service.role, "authorizerType": "AWS_IAM"}
+        shape = service.shape()
+        address = {"gatewayIdentifier": gateway_id}
         for change in (
-            service.client.update_gateway(gatewayIdentifier=gateway_id, **shape),
-            service.client.delete_gateway(gatewayIdentifier=gateway_id),
-            service.target(gateway_id),
+            lambda: service.client.update_gateway(**address, **shape),
+            lambda: service.client.delete_gateway(**address),
+            lambda: service.target(gateway_id),
         ):
-            code, message = await refusal(change)
+            code, message = await refusal(change())
             assert code in ("ValidationException", "ConflictException")
             assert "CREATING" in message
 
     async def test_r0_an_update_replaces_and_keeps_name_and_authorizer(self, service: Service):
         gateway_id = await service.ready_gateway(description="before")
-        shape = {"name": service.name("g"), "roleArn": service.role, "authorizerType": "AWS_IAM"}
+        shape = service.shape()
         updated = await service.client.update_gateway(gatewayIdentifier=gateway_id, description="after", **shape)
         assert updated["status"] == "UPDATING"
         shown = await service.rest(service.client.get_gateway, gatewayIdentifier=gateway_id)
@@ -83,9 +94,11 @@ class Gateways:
             assert (await refusal(call))[0] == "ResourceNotFoundException"
 
     async def test_r0_a_request_is_checked(self, service: Service):
-        wrong = service.client.create_gateway(name="a--b", roleArn="x", authorizerType="SOME")
+        wrong = service.client.create_gateway(
+            **service.shape() | {"name": "a--b", "roleArn": "x", "authorizerType": "SOME"}
+        )
         assert (await refusal(wrong))[0] == "ValidationException"
-        lacking = service.client.create_gateway(name=service.name("g"), roleArn=ROLE, authorizerType="CUSTOM_JWT")
+        lacking = service.client.create_gateway(**service.shape(authorizerType="CUSTOM_JWT"))
         assert (await refusal(lacking))[0] == "ValidationException"
 
     async def test_r0_tags_are_set_added_and_taken_off(self, service: Service):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore import xform_name
 
-from tests.contract.places import Service, refusal
+from tests.contract.places import Service, misfits, refusal
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,7 @@ class Kinds:
     async def test_r0_one_life(self, service: Service, life: Life):
         name = service.name("x").replace("-", "_")
         made = shown(life, await call(service, "Create", life, {life.name: name, **filled(service, life.create)}))
-        # A registry's creation answers with an ARN and nothing else.
-        identity = made[life.identity] if life.identity in made else made["registryArn"].rpartition("/")[2]
-        address = {life.identity: identity}
+        address = {life.identity: identity(life, made)}
 
         async def get(**params: Any) -> Any:
             return shown(life, await call(service, "Get", life, params))
@@ -74,6 +72,30 @@ class Kinds:
         await call(service, "Delete", life, address)
         await service.gone(get, **address)
         assert (await refusal(get(**address)))[0] == "ResourceNotFoundException"
+
+    @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.noun)
+    async def test_r0_one_short_life(self, service: Service, life: Life):
+        """Made, READY, listed, removed."""
+        name = service.name("x").replace("-", "_")
+        made = shown(life, await call(service, "Create", life, {life.name: name, **filled(service, life.create)}))
+        address = {life.identity: identity(life, made)}
+
+        async def get(**params: Any) -> Any:
+            return shown(life, await call(service, "Get", life, params))
+
+        assert (await service.rest(get, **address)).get("status", "READY") == "READY"
+        assert name in [one[life.name] for one in (await method(service, f"List{life.plural}")())[life.listed]]
+        await call(service, "Delete", life, address)
+        await service.gone(get, **address)
+
+    @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.noun)
+    async def test_r0_it_is_shown_as_the_model_says(self, service: Service, life: Life):
+        name = service.name("x").replace("-", "_")
+        made = await call(service, "Create", life, {life.name: name, **filled(service, life.create)})
+        assert misfits(f"Create{life.noun}", made) == []
+        got = await call(service, "Get", life, {life.identity: identity(life, shown(life, made))})
+        assert misfits(f"Get{life.noun}", got) == []
+        assert misfits(f"List{life.plural}", await method(service, f"List{life.plural}")()) == []
 
     async def test_r0_a_runtime_keeps_its_artifact_and_says_its_network(self, service: Service):
         create = method(service, "CreateAgentRuntime")
@@ -118,6 +140,11 @@ async def call(service: Service, verb: str, life: Life, params: dict[str, Any]) 
 
 def shown(life: Life, answer: Any) -> Any:
     return answer[life.wrapper] if life.wrapper else answer
+
+
+def identity(life: Life, made: Any) -> str:
+    """Return the id of what was made; a registry's creation answers with an ARN and nothing else."""
+    return str(made[life.identity] if life.identity in made else made["registryArn"].rpartition("/")[2])
 
 
 def filled(service: Service, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the contract is tried: the plane in process, its HTTP server, and a real account where one is given."""
+"""Where the contract is tried: the plane in process, its HTTP server, moto, and a real account where one is given."""
 
 import os
 import uuid
@@ -12,10 +12,13 @@ import pytest
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
+from moto.moto_api import state_manager
 
+from infra.sandbox.answers import UNKEPT
 from infra.sandbox.behaviour import Behaviour
 from infra.sandbox.client import InProcessClient
 from infra.sandbox.plane import Plane
+from infra.sandbox.response_types import output_type
 from infra.sandbox.server import SandboxServer
 from infra.sandbox.world import Failure
 from infra.service_model import CONTROL_PLANE
@@ -37,6 +40,8 @@ class Service:
     bad_endpoint: str = "https://nowhere.example.com/mcp"
     interval: float = 0.2
     pause: Callable[[float], Awaitable[None]] = anyio.sleep
+    #: What every gateway is given beside what a test is about.
+    gateways: Mapping[str, Any] = field(default_factory=dict)
     prefix: str = field(default_factory=lambda: f"gwc-{uuid.uuid4().hex[:8]}")
     plane: Plane | None = None
 
@@ -46,10 +51,13 @@ class Service:
     def mcp(self, **server: Any) -> dict[str, Any]:
         return {"mcp": {"mcpServer": {"endpoint": self.endpoint, **server}}}
 
+    def shape(self, what: str = "g", **more: Any) -> dict[str, Any]:
+        """Return what a gateway is declared as."""
+        return {"name": self.name(what), "roleArn": self.role, "authorizerType": "AWS_IAM", **self.gateways, **more}
+
     async def gateway(self, what: str = "g", **more: Any) -> str:
         """Make a gateway and return its id at once."""
-        shape = {"roleArn": self.role, "authorizerType": "AWS_IAM", **more}
-        return str((await self.client.create_gateway(name=self.name(what), **shape))["gatewayId"])
+        return str((await self.client.create_gateway(**self.shape(what, **more)))["gatewayId"])
 
     async def ready_gateway(self, what: str = "g", **more: Any) -> str:
         gateway_id = await self.gateway(what, **more)
@@ -91,6 +99,12 @@ class Service:
         return {"mcp": {"mcpServer": {"endpoint": self.bad_endpoint}}}
 
 
+def misfits(operation: str, answer: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what of an answer is not as the service model says, except what the service itself does not keep."""
+    found = output_type(operation).faults({name: one for name, one in answer.items() if name != "ResponseMetadata"})
+    return [(str(one.path[-1]), one.kind) for one in found if (one.path[-1], one.kind) not in UNKEPT]
+
+
 async def refusal(awaitable: Awaitable[Any]) -> tuple[str, str]:
     """Return the code and the text of a refusal."""
     with pytest.raises(ClientError) as caught:
@@ -122,6 +136,33 @@ async def over_http() -> AsyncIterator[Service]:
             yield Service(client, "over HTTP", pause=pause, plane=server.plane)
     finally:
         await server.stop()
+
+
+#: What changes in moto by being looked at, two looks a change, for as long as a test runs.
+_MOVES = ("gateway", "gateway_target", "agent_runtime")
+
+
+@asynccontextmanager
+async def in_moto(url: str) -> AsyncIterator[Service]:
+    """Yield the control plane that others wrote, moto's; time is how often it was looked at, there as here."""
+    looks = 0
+    for name in _MOVES:
+        state_manager.set_transition(f"{CONTROL_PLANE}::{name}", {"progression": "manual", "times": 2})
+
+    async def pause(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        assert looks < 20, "it stays as it is"
+
+    config = AioConfig(retries={"max_attempts": 0})
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    made = get_session().create_client(CONTROL_PLANE, "us-east-1", endpoint_url=url, config=config, **keys)
+    try:
+        async with made as client:
+            yield Service(client, "in moto", pause=pause, gateways={"protocolType": "MCP"})
+    finally:
+        for name in _MOVES:
+            state_manager.unset_transition(f"{CONTROL_PLANE}::{name}")
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.contract.places import Service, refusal
+from tests.contract.places import Service, misfits, refusal
 
 LAMBDA = {
     "mcp": {
@@ -54,6 +54,26 @@ class Targets:
         assert (await service.client.delete_gateway_target(**address))["status"] == "DELETING"
         await service.gone(service.client.get_gateway_target, **address)
 
+    async def test_r0_a_target_is_made_listed_and_removed(self, service: Service):
+        client, gateway_id = service.client, await service.ready_gateway()
+        address = {"gatewayIdentifier": gateway_id, "targetId": await service.target(gateway_id)}
+        shown = await service.target_at_rest(gateway_id, address["targetId"])
+        endpoint = shown["targetConfiguration"]["mcp"]["mcpServer"]["endpoint"]
+        assert (shown["status"], endpoint) == ("READY", service.endpoint)
+        listed = (await client.list_gateway_targets(gatewayIdentifier=gateway_id))["items"]
+        assert [(one["name"], one["status"]) for one in listed] == [("t", "READY")]
+        assert (await client.delete_gateway_target(**address))["status"] == "DELETING"
+        await service.gone(client.get_gateway_target, **address)
+        assert (await client.list_gateway_targets(gatewayIdentifier=gateway_id))["items"] == []
+
+    async def test_r0_a_target_is_shown_as_the_model_says(self, service: Service):
+        gateway = {"gatewayIdentifier": await service.ready_gateway()}
+        made = await service.client.create_gateway_target(**gateway, name="t", targetConfiguration=service.mcp())
+        assert misfits("CreateGatewayTarget", made) == []
+        shown = await service.client.get_gateway_target(**gateway, targetId=made["targetId"])
+        assert misfits("GetGatewayTarget", shown) == []
+        assert misfits("ListGatewayTargets", await service.client.list_gateway_targets(**gateway)) == []
+
     async def test_r0_a_name_is_taken_also_by_what_failed(self, service: Service):
         gateway_id = await service.ready_gateway()
         failed = await service.target(gateway_id, "bad", targetConfiguration=service.fails("bad"))
@@ -69,13 +89,13 @@ class Targets:
         gateway_id = await service.ready_gateway()
         address = {"gatewayIdentifier": gateway_id, "targetId": await service.target(gateway_id)}
         for change in (
-            service.client.update_gateway_target(**address, name="t", targetConfiguration=service.mcp()),
-            service.client.delete_gateway_target(**address),
-            service.client.synchronize_gateway_targets(
+            lambda: service.client.update_gateway_target(**address, name="t", targetConfiguration=service.mcp()),
+            lambda: service.client.delete_gateway_target(**address),
+            lambda: service.client.synchronize_gateway_targets(
                 gatewayIdentifier=gateway_id, targetIdList=[address["targetId"]]
             ),
         ):
-            assert (await refusal(change))[0] in ("ValidationException", "ConflictException")
+            assert (await refusal(change()))[0] in ("ValidationException", "ConflictException")
 
     async def test_r0_five_operations_at_a_time(self, service: Service):
         gateway_id = await service.ready_gateway()
@@ -126,11 +146,11 @@ class Targets:
         assert shown["authorizationData"]["oauth2"]["authorizationUrl"].startswith("http")
         address = {"gatewayIdentifier": gateway_id, "targetId": target_id}
         for change in (
-            service.client.update_gateway_target(**address, name="t", targetConfiguration=service.mcp()),
-            service.client.delete_gateway_target(**address),
-            service.client.synchronize_gateway_targets(gatewayIdentifier=gateway_id, targetIdList=[target_id]),
+            lambda: service.client.update_gateway_target(**address, name="t", targetConfiguration=service.mcp()),
+            lambda: service.client.delete_gateway_target(**address),
+            lambda: service.client.synchronize_gateway_targets(gatewayIdentifier=gateway_id, targetIdList=[target_id]),
         ):
-            assert (await refusal(change))[0] in ("ValidationException", "ConflictException")
+            assert (await refusal(change()))[0] in ("ValidationException", "ConflictException")
 
 
 class Providers:

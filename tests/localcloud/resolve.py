@@ -27,6 +27,11 @@ class Resource:
         return self.attributes.get("Arn", self.physical_id)
 
 
+def partition_of(region: str) -> str:
+    """The partition that a Region is in."""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
+
+
 class Resolver:
     """Resolves values of one template; `resource` gives, and makes if need be, the resource of a logical id."""
 
@@ -39,13 +44,14 @@ class Resolver:
         resource: Callable[[str], Resource],
     ) -> None:
         self._template, self._resource = template, resource
+        partition = partition_of(region)
         self._known: dict[str, Any] = {
             "AWS::AccountId": ACCOUNT,
             "AWS::Region": region,
-            "AWS::Partition": "aws",
-            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::Partition": partition,
+            "AWS::URLSuffix": "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com",
             "AWS::StackName": stack,
-            "AWS::StackId": f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{stack}/local",
+            "AWS::StackId": f"arn:{partition}:cloudformation:{region}:{ACCOUNT}:stack/{stack}/local",
             "AWS::NotificationARNs": [],
             "AWS::NoValue": _NOTHING,
         }

@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 TEMPLATE = HERE.parents[1] / "template.yaml"
 TABLE: Mapping[str, Any] = yaml.safe_load((HERE / "actions.yaml").read_text("utf-8"))
 RECORDED: Mapping[str, list[str]] = yaml.safe_load((HERE / "recorded.yaml").read_text("utf-8"))
+_NAMED = "arn:aws:"
 #: Every switch on, so that every statement is there.
 EVERYTHING = {
     "PassableRoleArns": "arn:aws:iam::123456789012:role/payments-gateway",
@@ -65,17 +66,23 @@ class Roles:
 
     def _of_role(self, name: str) -> Iterator[Statement]:
         properties = self._resources[name]["Properties"]
-        documents = [one["PolicyDocument"] for one in properties.get("Policies", [])]
-        managed = [self._resources[one["Ref"]]["Properties"] for one in properties.get("ManagedPolicyArns", [])]
-        for document in [*documents, *(one["PolicyDocument"] for one in managed)]:
-            for one in self._resolver.resolve(document)["Statement"]:
-                assert one["Effect"] == "Allow"
-                actions, resources = _list(one["Action"]), _list(one["Resource"])
-                yield Statement(one.get("Sid", ""), frozenset(actions), tuple(resources), one.get("Condition", {}))
+        attached = self._resolver.resolve(properties.get("ManagedPolicyArns", []))
+        managed = [self._resources[one.removeprefix(_NAMED)]["Properties"] for one in attached]
+        for one in [*properties.get("Policies", []), *managed]:
+            statements = self._resolver.resolve(one["PolicyDocument"])["Statement"]
+            assert statements, "IAM refuses a policy without statements"
+            for statement in statements:
+                assert statement["Effect"] == "Allow"
+                yield _statement(statement)
 
     def _named(self, logical_id: str) -> Resource:
-        name = f"arn:aws:{logical_id}"
+        name = f"{_NAMED}{logical_id}"
         return Resource(name, {"Arn": name, "QueueName": logical_id})
+
+
+def _statement(one: Mapping[str, Any]) -> Statement:
+    actions, resources = frozenset(_list(one["Action"])), tuple(_list(one["Resource"]))
+    return Statement(one.get("Sid", ""), actions, resources, one.get("Condition", {}))
 
 
 def _list(value: Any) -> list[str]:

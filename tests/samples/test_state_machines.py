@@ -33,6 +33,7 @@ def test_the_state_machines_are_sound(checker):
         ("{% $seconds %}", "{% $seconds ( %}", "Converge"),
         ('"StartAt": "Begin"', '"StartAt": "X"', "StartAt"),
         ('"Next": "WaitForConsent"', '"Next": "Done"', "is never reached"),
+        ("arn:${Partition}:states", "arn:aws:states", "names a partition: arn:aws:states:::lambda:invoke"),
     ],
 )
 def test_what_is_broken_is_found(checker, tmp_path, was, becomes, says):
