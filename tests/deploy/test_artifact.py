@@ -13,7 +13,7 @@ from tests.deploy.conftest import ARCH, FUNCTIONS, ROOT, target_python
 from tests.recorder import say
 from tools.build_artifact import SERVICES, TARGET, interpreter
 
-pytestmark = pytest.mark.xdist_group("deployed")
+pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("deployed")]
 #: What the header of a shared object says that it is for.
 MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 MEGABYTE = 1_000_000

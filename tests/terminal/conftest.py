@@ -11,6 +11,8 @@ from pathlib import Path
 import boto3
 import pytest
 
+from infra.sandbox.behaviour import Durations
+from tests.servers import serving
 from tests.worlds import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
@@ -51,21 +53,9 @@ class Shell:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    command = [sys.executable, "-m", "handlers.cli", "sandbox", "--json"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    lines = ""
-    while "}" not in lines:
-        line = process.stdout.readline()
-        assert line, "the sandbox ended before it served"
-        lines += line
-    made = Shell(json.loads(lines)["url"], tmp_path)
-    fast = {"provider": 0.1, "gateway": 0.2, "target": 0.1, "delete": 0.1}
-    made.control("behaviour", "POST", fast)
-    yield made
-    process.terminate()
-    process.wait()
-    process.stdout.close()
+    """A shell beside a sandbox of its own, which serves from a thread of the tests."""
+    with serving(Durations(provider=0.1, gateway=0.2, target=0.1, delete=0.1)) as server:
+        yield Shell(server.url, tmp_path)
 
 
 @pytest.fixture
