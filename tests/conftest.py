@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
+from tests.commands import Commands
 from tests.goals import Goals, tried
 from tests.recorder import Recorder
 from tests.secrets import CONSENT, secrets_in
@@ -116,6 +117,14 @@ def moto() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Runs command lines, each in a process of its own."""
+    made = Commands()
+    yield made
+    made.close()
 
 
 @pytest.fixture(autouse=True)
