@@ -5,15 +5,17 @@ import struct
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests import artifacts
 from tests.deploy.conftest import ARCH, FUNCTIONS, ROOT, target_python
 from tests.recorder import say
 from tools.build_artifact import SERVICES, TARGET, interpreter
 
-pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("deployed")]
+pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("artifact")]
 #: What the header of a shared object says that it is for.
 MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 MEGABYTE = 1_000_000
@@ -32,16 +34,15 @@ SETTINGS = {
 }
 
 
-def build(out: Path, cache: Path, arch: str) -> Path:
-    command = [sys.executable, ROOT / "tools" / "build_artifact.py", out, "--arch", arch, "--cache", cache]
+def build(out: Path, arch: str, *more: object) -> Path:
+    command = [sys.executable, ROOT / "tools" / "build_artifact.py", out, "--arch", arch, *more]
     subprocess.run([*command, "--python", target_python()], check=True, cwd=ROOT)
     return out
 
 
 @pytest.fixture(scope="session")
-def arm(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("arm")
-    return build(folder / "one", folder / "cache-one", "arm64")
+def arm() -> Path:
+    return artifacts.built("arm64", partial(build, arch="arm64"))
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +81,7 @@ def test_shared_objects_are_for_the_processor(arch, arm, built):
 
 def test_two_builds_are_the_same_to_the_byte(arm, tmp_path):
     """Another folder, another download, another compilation: the same files with the same bytes, times and rights."""
-    again = build(tmp_path / "two", tmp_path / "cache", "arm64")
+    again = build(tmp_path / "two", "arm64", "--cache", tmp_path / "cache")
 
     def facts(folder: Path) -> dict[str, tuple[bytes, float, int]]:
         files = (path for path in folder.rglob("*") if path.is_file())
