@@ -174,7 +174,7 @@ def test_r1_r2_r13_every_single_fault_ends_in_the_declared_world(scenario, at):
     """Declared world, nothing doubled, nothing unknown to the ledger, and a further run that sends nothing."""
     trace = virtually(partial(learn, scenario))
     assert trace.status in (Status.READY, Status.DELETED, Status.ROLLED_BACK)
-    points = sliced([point for point in trace.points if point.at is at], 4, scenario.name, at)
+    points = sliced([point for point in trace.points if point.at is at], 6, scenario.name, at)
     wrong = [one for point in points for one in virtually(partial(strike, scenario, trace, point))[1]]
     tried(goal_of(scenario, at), f"{at}, at every point of every path", len(points), wrong)
     assert wrong == []
