@@ -22,16 +22,21 @@ $(STAMP): requirements-dev.txt pyproject.toml tools/find-python
 demo: $(STAMP) ## Provision the sample stack in the sandbox, twice
 	@$(BIN)/python examples/demo.py
 
-test: $(STAMP) ## Run the tests
+test: $(STAMP) ## Run the tests: everything, and a slice of what is tried very often
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
-# A seed that fails is lived again by LIVES=1.
+quick: $(STAMP) ## Run the tests that need no sockets, no processes and no builds, without the sweeps
+	@$(BIN)/python -m pytest -n auto -m "not real_time and not sweep" $(TESTS)
+
+# A seed that fails is lived again by LIVES=1. SWEEPS=no leaves it at simulated lives.
 SECONDS ?= 600
 SEED ?= 1
 LIVES ?= 0
+SWEEPS ?= $(if $(filter 0,$(LIVES)),yes,no)
 
-soak: $(STAMP) ## Simulated lives with every fault, for SECONDS from SEED on
-	@$(BIN)/python tests/soak/soak.py --seconds "$(SECONDS)" --seed "$(SEED)" --lives "$(LIVES)"
+soak: $(STAMP) ## Simulated lives with every fault, for SECONDS from SEED on; then every sweep in full
+	@$(BIN)/python tests/soak/soak.py --seconds "$(SECONDS)" --seed "$(SEED)" --lives "$(LIVES)" \
+		$(if $(filter yes,$(SWEEPS)),--sweeps)
 
 RUNS ?= 50
 
@@ -66,7 +71,8 @@ export ARCH
 build: $(STAMP) ## Build what is deployed, into .aws-sam/build
 	@PATH="$(abspath $(BIN)):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam build --parameter-overrides Architecture=$(ARCH)
 
-build-RequestsFunction build-EventsFunction build-ConvergeFunction: $(STAMP)
+# SAM calls these, also from within the tests: renewing $(VENV) here would take it away from what runs in it.
+build-RequestsFunction build-EventsFunction build-ConvergeFunction:
 	@$(BIN)/python tools/build_artifact.py "$(ARTIFACTS_DIR)"
 
 bench: $(STAMP) ## Time to READY against the floor and a sequential script; cold start of what is built
@@ -84,5 +90,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test soak flakes seeded audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
+.PHONY: help install demo test quick soak flakes seeded audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
 	lock

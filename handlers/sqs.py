@@ -34,7 +34,7 @@ Record = Mapping[str, Any]
 
 
 @errors_logged()
-def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
+def handler(event: Mapping[str, Any] | list[Any], lambda_context: Any) -> dict[str, Any]:
     """Take a batch and return the ids of the messages that are to come again: all, where none can be looked at.
 
     The batch is the event of a queue, or its bare array of records as EventBridge Pipes hands it over. Raises

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import logging
+import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
@@ -12,17 +14,56 @@ from moto.server import ThreadedMotoServer
 
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
+from tests.commands import Commands
 from tests.goals import Goals, tried
-from tests.recorder import Recorder, is_whole
+from tests.recorder import Recorder
 from tests.secrets import CONSENT, secrets_in
 from tests.worlds import OUTPUTS, SandboxWorld, virtual_loop
+
+#: What a quick test does without.
+_OUTSIDE = frozenset({"socket.bind", "socket.connect", "socket.getaddrinfo", "subprocess.Popen"})
+#: The test that runs, where it may not reach outside of its process.
+_INSIDE: list[pytest.Item] = []
+
+
+def _stay_inside(event: str, arguments: tuple[Any, ...]) -> None:
+    """Fail a test that opens a socket or starts a program without the marker by which quick tests are chosen."""
+    if event in _OUTSIDE and _INSIDE and threading.current_thread() is threading.main_thread():
+        raise RuntimeError(f"{event} in a test without the marker real_time: {ascii(arguments)[:200]}")
+
+
+sys.addaudithook(_stay_inside)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Know which tests stay within their process."""
+    _INSIDE[:] = [] if item.get_closest_marker("real_time") else [item]
+    try:
+        return (yield)
+    finally:
+        _INSIDE.clear()
+
+
+def _place(item: pytest.Item) -> int:
+    """Return how early a test begins: those that wait before the others, then the sweeps, and short ones last."""
+    marks = [item.get_closest_marker(name) is not None for name in ("xdist_group", "real_time", "sweep")]
+    return marks.index(True) if any(marks) else len(marks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let long tests begin first, so that all workers end together."""
+    items.sort(key=_place)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on the real clock, for tests with sockets or processes")
-    config.addinivalue_line("markers", "sweep: tries very many cases, and is left out where tests are run often")
+    config.addinivalue_line(
+        "markers", "sweep: tries very many cases: a slice of them in every run, all in the soak, none in a quick run"
+    )
     config.pluginmanager.register(Recorder(config), "recorder")
-    config.pluginmanager.register(Goals(config, whole=is_whole(config)), "goals")
+    config.pluginmanager.register(Goals(config), "goals")
 
 
 def pytest_asyncio_loop_factories(config: Any, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
@@ -76,6 +117,14 @@ def moto() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Runs command lines, each in a process of its own."""
+    made = Commands()
+    yield made
+    made.close()
 
 
 @pytest.fixture(autouse=True)

@@ -1,22 +1,27 @@
 """The goals of continuity: what is promised, what the suite tried of each, and the table of it in the docs.
 
 A test says what it tried with `tried`. At the end of a whole run the sums must be at least what the table in
-`docs/continuity.md` claims, with no violation; `make record` writes the table anew.
+`docs/continuity.md` claims of such a run, with no violation. There are two: every run of the suite tries a slice of
+each sweep, the soak tries all of it; `make record` and `make soak RECORD=1` write their columns of the table anew.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sized
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from tests.recorder import output_of
+from tests.recorder import is_whole, of_all_tests, output_of
+from tests.slices import WHOLE
 
 PAGE = Path(__file__).parents[1] / "docs" / "continuity.md"
-_BEGIN, _END = "<!-- made by `make record` -->", "<!-- end -->"
-_HEADS = ("goal", "what holds", "what was tried", "cases, at least", "violations")
+_BEGIN, _END = "<!-- made by `make record` and `make soak RECORD=1` -->", "<!-- end -->"
+_HEADS = (
+    "goal", "what holds", "what was tried", "cases in every run, at least", "in a long run, at least", "violations",
+)  # fmt: skip
 
 #: Every goal by its number, and what holds.
 GOALS: Mapping[str, str] = {
@@ -51,6 +56,27 @@ GOALS: Mapping[str, str] = {
 ELSEWHERE = frozenset({"R26"})
 
 Row = tuple[str, str]
+
+
+class Run(IntEnum):
+    """The runs that the page claims something of."""
+
+    EVERY = 0
+    LONG = 1
+
+
+class Claim(NamedTuple):
+    """What the page says of a row: cases in either run, and violations in both."""
+
+    cases: tuple[int, int] = (0, 0)
+    violations: int = 0
+
+    def of(self, run: Run, cases: int, violations: int) -> "Claim":
+        """Return the claim with what a run of a sort showed."""
+        every, long = self.cases
+        return Claim((cases, long) if run is Run.EVERY else (every, cases), violations)
+
+
 #: By goal and what was tried: cases, violations.
 TRIED: dict[Row, list[int]] = {}
 
@@ -69,55 +95,74 @@ def rounded(cases: int) -> int:
     return cases // unit * unit
 
 
-def claimed(text: str) -> dict[Row, tuple[int, int]]:
-    """Return the rows of the page: cases and violations by goal and what was tried."""
+def claimed(text: str) -> dict[Row, Claim]:
+    """Return the rows of the page by goal and what was tried."""
     table = text.partition(_BEGIN)[2].partition(_END)[0]
     cells = [
-        [cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.splitlines() if "|" in line
+        [cell.strip().replace(",", "") if place > 2 else cell.strip() for place, cell in enumerate(line.split("|")[1:])]
+        for line in table.splitlines()
+        if "|" in line
     ]
-    return {(one[0], one[2]): (int(one[3].replace(",", "")), int(one[4])) for one in cells[2:]}
+    return {(one[0], one[2]): Claim((int(one[3]), int(one[4])), int(one[5])) for one in cells[2:]}
 
 
-def table(rows: Mapping[Row, tuple[int, int]]) -> str:
+def table(rows: Mapping[Row, Claim]) -> str:
     """Return the page's table, goal by goal; what holds is said once of each."""
     order, said = list(GOALS), ""
     lines = [_HEADS, ("---",) * len(_HEADS)]
-    for (goal, what), (cases, violations) in sorted(rows.items(), key=lambda row: (order.index(row[0][0]), row[0][1])):
-        lines.append((goal, GOALS[goal] if goal != said else "", what, f"{cases:,}", str(violations)))
+    for (goal, what), claim in sorted(rows.items(), key=lambda row: (order.index(row[0][0]), row[0][1])):
+        numbers = [f"{number:,}" for number in (*claim.cases, claim.violations)]
+        lines.append((goal, GOALS[goal] if goal != said else "", what, *numbers))
         said = goal
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write(rows: Mapping[Row, tuple[int, int]]) -> None:
-    """Write the page's table anew."""
+def write(rows: Mapping[Row, Claim]) -> None:
+    """Write the page's table anew; what no run tries any more is left out."""
     before, _, rest = PAGE.read_text("utf-8").partition(_BEGIN)
-    PAGE.write_text(f"{before}{_BEGIN}\n\n{table(rows)}\n\n{_END}{rest.partition(_END)[2]}", "utf-8")
+    made = table({row: claim for row, claim in rows.items() if any(claim.cases)})
+    PAGE.write_text(f"{before}{_BEGIN}\n\n{made}\n\n{_END}{rest.partition(_END)[2]}", "utf-8")
 
 
-def differences(rows: Mapping[Row, tuple[int, int]], page: Mapping[Row, tuple[int, int]]) -> Iterator[str]:
-    """Say where the page claims what the suite did not show, or is silent about what it did."""
+def renewed(page: Mapping[Row, Claim], run: Run, rows: Mapping[Row, tuple[int, int]]) -> dict[Row, Claim]:
+    """Return the page's claims with what a run showed, and without what it did not show."""
+    made = {row: claim if row[0] in ELSEWHERE else claim.of(run, 0, 0) for row, claim in page.items()}
+    shown = {row: made.get(row, Claim()).of(run, rounded(cases), wrong) for row, (cases, wrong) in rows.items()}
+    return {**made, **shown}
+
+
+def differences(rows: Mapping[Row, tuple[int, int]], page: Mapping[Row, Claim], run: Run) -> Iterator[str]:
+    """Say where the page claims of a run what it did not show, or is silent about what it did."""
+    claims = {row: claim for row, claim in page.items() if claim.cases[run]}
     for goal in GOALS:
         if goal not in {named for named, _ in page}:
             yield f"{goal}: the page has no row of it"
-    for (goal, what), (cases, violations) in page.items():
+    for (goal, what), claim in claims.items():
         if goal in ELSEWHERE:
             continue
         found = rows.get((goal, what))
         if found is None:
             yield f"{goal}: not tried: {what}"
-        elif found[0] < cases:
-            yield f"{goal}: {what}: {found[0]} cases where the page says {cases}"
-        elif found[1] or violations:
+        elif found[0] < claim.cases[run]:
+            yield f"{goal}: {what}: {found[0]} cases where the page says {claim.cases[run]}"
+        elif found[1] or claim.violations:
             yield f"{goal}: {what}: {found[1]} violations"
-    yield from (f"{goal}: the page does not say: {what}" for goal, what in rows if (goal, what) not in page)
+    yield from (f"{goal}: the page does not say: {what}" for goal, what in rows if (goal, what) not in claims)
+
+
+def judged(config: pytest.Config) -> Run | None:
+    """Return what sort of run this is; None where it is of a part, of which the page claims nothing."""
+    if WHOLE:
+        return Run.LONG if of_all_tests(config) and config.option.markexpr == "sweep" else None
+    return Run.EVERY if is_whole(config) else None
 
 
 class Goals:
     """Gathers what the workers of pytest-xdist tried, and judges the page when the whole suite has run."""
 
-    def __init__(self, config: pytest.Config, *, whole: bool) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._whole = whole
+        self._run = judged(config)
         self.wrong: list[str] = []
 
     def pytest_testnodedown(self, node: Any) -> None:
@@ -129,14 +174,14 @@ class Goals:
         if (output := output_of(self._config)) is not None:
             output["tried"] = json.dumps([[*row, *sums] for row, sums in TRIED.items()])
             return
-        if not self._whole or session.testsfailed or session.config.option.collectonly:
+        if self._run is None or session.testsfailed or session.config.option.collectonly:
             return
         page = claimed(PAGE.read_text("utf-8"))
+        shown = {row: (cases, violations) for row, (cases, violations) in TRIED.items()}
         if os.environ.get("RECORD"):
-            kept = {row: sums for row, sums in page.items() if row[0] in ELSEWHERE}
-            write({**kept, **{row: (rounded(cases), violations) for row, (cases, violations) in TRIED.items()}})
+            write(renewed(page, self._run, shown))
             return
-        self.wrong = list(differences({row: (cases, v) for row, (cases, v) in TRIED.items()}, page))
+        self.wrong = list(differences(shown, page, self._run))
         if self.wrong:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

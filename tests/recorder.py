@@ -38,8 +38,13 @@ def as_lists(seen: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
 
 def is_whole(config: pytest.Config) -> bool:
     """Tell whether a run is of the whole suite."""
+    return of_all_tests(config) and not config.option.markexpr
+
+
+def of_all_tests(config: pytest.Config) -> bool:
+    """Tell whether a run is of all tests, or of all that bear a marker."""
     paths = [Path(arg.partition("::")[0]).name for arg in config.args]
-    return paths == ["tests"] and not config.option.keyword and not config.option.markexpr
+    return paths == ["tests"] and not config.option.keyword
 
 
 def output_of(config: pytest.Config) -> dict[str, Any] | None:

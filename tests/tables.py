@@ -3,9 +3,10 @@
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import Any
 
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 
 from infra.aws import Aws
 from infra.ledger.dynamodb import DynamoLedger
@@ -15,15 +16,21 @@ from tests.worlds import REGION
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
+@cache
+def session() -> AioSession:
+    """Return the session of this process: what it has read of the services' descriptions is read once."""
+    return get_session()
+
+
 @asynccontextmanager
 async def services(endpoint: str) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
     """Yield a function that opens the client of a service, once."""
-    session, clients = get_session(), {}
+    clients: dict[str, Any] = {}
     async with AsyncExitStack() as stack:
 
         async def client(service: str) -> Any:
             if service not in clients:
-                made = session.create_client(service, region_name=REGION, endpoint_url=endpoint, **KEYS)
+                made = session().create_client(service, region_name=REGION, endpoint_url=endpoint, **KEYS)
                 clients[service] = await stack.enter_async_context(made)
             return clients[service]
 

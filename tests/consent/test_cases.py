@@ -18,6 +18,7 @@ from tests.crash.test_single_faults import remove, synchronize
 from tests.documents import mcp_target, oauth, small_stack
 from tests.goals import tried
 from tests.machine import run_through
+from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision
 from workflows.deciding.outcome import Outcome, Status
 from workflows.requests.request import Request
@@ -171,8 +172,11 @@ def behaviour_of(position: tuple[bool, bool, bool]) -> Behaviour:
     return Behaviour(consent_hops=hops, consent_expires=expires, denial_fails=fails)
 
 
-@pytest.mark.parametrize("position", POSITIONS, ids=lambda one: "".join("ny"[part] for part in one))
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    ("case", "position"),
+    sliced(product(CASES, POSITIONS), 4),
+    ids=lambda one: one.name if isinstance(one, Case) else "".join("ny"[part] for part in one),
+)
 async def test_r15_consent_ends_in_a_defined_state(case, position, logs):
     """Told once for each URL, nothing sent to who waits, the URL in no log and no ledger, and an end in time."""
     with SandboxWorld(behaviour_of(position)) as world:

@@ -23,6 +23,7 @@ from infra.sandbox.server import SandboxServer
 from infra.sandbox.world import Failure
 from infra.service_model import CONTROL_PLANE
 from tests.documents import ROLE
+from tests.tables import session
 
 MOVING = frozenset({"CREATING", "UPDATING", "DELETING", "SYNCHRONIZING"})
 ACCOUNT = "GATEWRIGHT_CONTRACT_ACCOUNT"
@@ -130,7 +131,7 @@ async def over_http() -> AsyncIterator[Service]:
     url = await server.start()
     config = AioConfig(retries={"max_attempts": 0})
     keys = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"}
-    made = get_session().create_client(CONTROL_PLANE, "us-east-1", endpoint_url=url, config=config, **keys)
+    made = session().create_client(CONTROL_PLANE, "us-east-1", endpoint_url=url, config=config, **keys)
     try:
         async with made as client:
             yield Service(client, "over HTTP", pause=pause, plane=server.plane)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.sandbox.behaviour import Durations
+from tests.commands import Commands
 from tests.documents import small_stack
 from tests.goals import tried
 from tests.servers import Served, serving
@@ -23,7 +24,8 @@ SLOW = Durations(provider=0.2, gateway=0.3, target=0.2, delete=0.1)
 class Terminal:
     """Command lines over one ledger file, against one sandbox."""
 
-    def __init__(self, server: Served, folder: Path) -> None:
+    def __init__(self, server: Served, folder: Path, commands: Commands) -> None:
+        self._commands = commands
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self._environment = {**kept, "AWS_ENDPOINT_URL": server.url, "HOME": str(folder)}
         self._ledger = f"sqlite:{folder}/ledger"
@@ -31,15 +33,18 @@ class Terminal:
         self.document = folder / "stack.json"
         self.document.write_text(json.dumps(small_stack(2)))
 
+    def _line(self, *arguments: object) -> list[str]:
+        return [*map(str, arguments), "--ledger", self._ledger, "--json"]
+
     def start(self, *arguments: object) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "handlers.cli", *map(str, arguments), "--ledger", self._ledger, "--json"]
+        command = [sys.executable, "-m", "handlers.cli", *self._line(*arguments)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, *arguments: object) -> dict:
-        out, err = self.start(*arguments).communicate(timeout=60)
-        OUTPUTS.extend([out, err])
-        found: dict[str, object] = json.loads(out)
+        done = self._commands.run(self._line(*arguments), self._environment)
+        OUTPUTS.extend([done.stdout, done.stderr])
+        found: dict[str, object] = json.loads(done.stdout)
         return found
 
     def killed(self, calls: int) -> bool:
@@ -55,10 +60,10 @@ class Terminal:
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("calls", [1, 3, 4, 5, 6, 8, 11, 13])
-def test_r1_a_killed_process_loses_nothing(tmp_path, calls):
+def test_r1_a_killed_process_loses_nothing(tmp_path, commands, calls):
     """SIGKILL after so many calls; the request is taken back, and the next apply ends as declared and rests."""
     with serving(SLOW) as server:
-        terminal = Terminal(server, tmp_path)
+        terminal = Terminal(server, tmp_path, commands)
         killed = terminal.killed(calls)
         # Its lease would end by itself two minutes later.
         terminal.run("cancel", STACK)

@@ -13,6 +13,7 @@ import pytest
 
 from infra.ledger.packing import REST, rest_of
 from infra.sandbox.behaviour import Durations
+from tests import artifacts
 from tests.goals import tried
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.translate import translate
@@ -49,9 +50,12 @@ def target_python() -> str:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Path:
+def built() -> Path:
     """The folder that `sam build` makes, for this machine's kind of processor."""
-    out: Path = tmp_path_factory.mktemp("built")
+    return artifacts.built(f"sam-{ARCH}", _sam_build)
+
+
+def _sam_build(out: Path) -> None:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -63,7 +67,6 @@ def built(tmp_path_factory) -> Path:
     command = ["sam", "build", "--build-dir", str(out), "--parameter-overrides", f"Architecture={ARCH}"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return out
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import artifacts
 from tests.deploy.conftest import ARCH, FUNCTIONS, ROOT, target_python
 from tests.recorder import say
 from tools.build_artifact import SERVICES, TARGET, interpreter
 
-pytestmark = pytest.mark.xdist_group("deployed")
+pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("artifact")]
 #: What the header of a shared object says that it is for.
 MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 MEGABYTE = 1_000_000
@@ -32,17 +34,15 @@ SETTINGS = {
 }
 
 
-def build(out: Path, cache: Path, arch: str) -> Path:
-    tool = ROOT / "tools" / "build_artifact.py"
-    command: list[str | Path] = [sys.executable, tool, out, "--arch", arch, "--cache", cache]
+def build(out: Path, arch: str, *more: object) -> Path:
+    command: list[Any] = [sys.executable, ROOT / "tools" / "build_artifact.py", out, "--arch", arch, *more]
     subprocess.run([*command, "--python", target_python()], check=True, cwd=ROOT)
     return out
 
 
 @pytest.fixture(scope="session")
-def arm(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("arm")
-    return build(folder / "one", folder / "cache-one", "arm64")
+def arm() -> Path:
+    return artifacts.built("arm64", lambda out: build(out, "arm64"))
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ def test_shared_objects_are_for_the_processor(arch, arm, built):
 
 def test_two_builds_are_the_same_to_the_byte(arm, tmp_path):
     """Another folder, another download, another compilation: the same files with the same bytes, times and rights."""
-    again = build(tmp_path / "two", tmp_path / "cache", "arm64")
+    again = build(tmp_path / "two", "arm64", "--cache", tmp_path / "cache")
 
     def facts(folder: Path) -> dict[str, tuple[bytes, float, int]]:
         files = (path for path in folder.rglob("*") if path.is_file())

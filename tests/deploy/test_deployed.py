@@ -19,7 +19,7 @@ from tests.deploy.conftest import ROOT
 from tests.documents import gateway, mcp_target, oauth, provider
 from workflows.handover import execution_name
 
-pytestmark = pytest.mark.xdist_group("deployed")
+pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("deployed")]
 REQUESTED = "Gateway Stack Requested"
 SOURCE = "tests.payments"
 

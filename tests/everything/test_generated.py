@@ -11,6 +11,7 @@ from tests.documents import SECRET
 from tests.everything.states import addresses, state
 from tests.generated import Maker
 from tests.goals import tried
+from tests.slices import sliced
 from tests.worlds import SandboxWorld, virtually
 from workflows.deciding.outcome import Status
 
@@ -50,13 +51,13 @@ def all_of(seeds: Iterable[int]) -> list[str]:
 @pytest.mark.parametrize("part", range(_PARTS))
 def test_r3_applied_twice_is_applied_once(part):
     """The second apply of any document sends nothing, and reads no more than there is."""
-    seeds = range(part, _DOCUMENTS, _PARTS)
+    seeds = sliced(range(part, _DOCUMENTS, _PARTS), 8, part)
     wrong = all_of(seeds)
     tried("R3", "generated documents, applied twice", len(seeds), wrong)
     assert wrong == []
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", sliced(SEEDS, 4))
 def test_r3_what_was_before_leaves_no_trace(seed):
     """Any document applied after any other leaves what it leaves on an empty account."""
 

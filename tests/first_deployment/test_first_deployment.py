@@ -1,6 +1,7 @@
 """The first deployment comes up, whatever the parameters; one that fails leaves nothing behind."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import boto3
@@ -22,7 +23,8 @@ RUNS = frozenset({"RequestsRole", "EventsRole", "ConvergeRole"})
 @pytest.fixture(scope="module")
 def client(moto) -> Callable[[str], Any]:
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
-    return lambda service: session.client(service, endpoint_url=moto)
+    make: Callable[..., Any] = session.client
+    return partial(make, endpoint_url=moto)
 
 
 def test_the_ways_hold_every_two_choices_of_two_parameters():

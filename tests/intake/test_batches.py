@@ -23,6 +23,7 @@ from tests.intake.batches import (
     refused,
     request,
 )
+from tests.slices import sliced
 from tests.worlds import SandboxWorld
 from workflows.requests.request import NotARequest
 
@@ -57,7 +58,7 @@ def answered(world: SandboxWorld) -> Counter[str]:
 @pytest.mark.parametrize("share", range(_SHARES))
 async def test_r8_every_pattern_of_poison_in_a_batch_of_ten(world, share):
     """What is poisoned comes again and nothing else does; what is not was answered, once."""
-    context, wrong, patterns = deployed(world), [], PATTERNS[share::_SHARES]
+    context, wrong, patterns = deployed(world), [], sliced(PATTERNS[share::_SHARES], 8, share)
     for pattern in patterns:
         bad = poisoned(pattern)
         ids = [f"p{pattern}-{place}" for place in range(10)]
@@ -75,7 +76,8 @@ async def test_r8_every_pattern_of_poison_in_a_batch_of_ten(world, share):
 @pytest.mark.parametrize("share", range(_SHARES))
 async def test_r8_every_pattern_of_poison_in_a_batch_of_a_fifo_queue(world, share, buries):
     """What follows in a group waits, untouched, for what comes again before it; nobody waits for what was buried."""
-    context, wrong, patterns = deployed(world, Graves() if buries else None), [], PATTERNS[share::_SHARES]
+    context, wrong = deployed(world, Graves() if buries else None), []
+    patterns = sliced(PATTERNS[share::_SHARES], 8, share, buries)
     for pattern in patterns:
         bad, groups = poisoned(pattern), [f"group-{n * (1 + pattern % 3) % 4}" for n in range(10)]
         ids = [f"p{pattern}-{place}" for place in range(10)]
@@ -198,13 +200,14 @@ def worker(monkeypatch):
 def test_r8_the_handler_answers_every_eleventh_pattern(worker):
     """The same through the handler that Lambda calls."""
     wrong = []
-    for pattern in PATTERNS[::11]:
+    patterns = sliced(PATTERNS[::11], 4)
+    for pattern in patterns:
         bad = poisoned(pattern)
         ids = [f"p{pattern}-{place}" for place in range(10)]
         batch = [record(ids[n], "{" if bad[n] else refused(ids[n])) for n in range(10)]
         expected = [{"itemIdentifier": name} for name, poisonous in zip(ids, bad, strict=True) if poisonous]
         wrong += [pattern] if sqs.handler({"Records": batch}, Invocation()) != {"batchItemFailures": expected} else []
-    tried("R8", "patterns of poison through the handler", len(PATTERNS[::11]), wrong)
+    tried("R8", "patterns of poison through the handler", len(patterns), wrong)
     assert wrong == []
 
 

@@ -11,7 +11,7 @@ from tests.localcloud.cloud import Cloud
 from tests.localcloud.translate import translate
 
 # The group of tests/deploy/test_deployed.py has a cloud of its own.
-pytestmark = pytest.mark.xdist_group("localcloud")
+pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("localcloud")]
 
 
 @pytest.fixture(scope="module")

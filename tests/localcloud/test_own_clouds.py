@@ -9,7 +9,7 @@ import pytest
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.translate import translate
 
-pytestmark = pytest.mark.xdist_group("localcloud")
+pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("localcloud")]
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """An answer that lacks required members, or shows what the model does not know, is no observation and no success."""
 
 import copy
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import anyio
 import pytest
@@ -130,7 +132,7 @@ async def test_a_list_with_items_without_name_or_id_is_no_list(world):
     await world.apply(small_stack(2))
     world.sent()
     for member in ("name", "targetId", "status"):
-        broken = Twist("ListGatewayTargets", lambda answer, _, m=member: _without_each(answer, m))
+        broken = Twist("ListGatewayTargets", _without_each(member))
         world.twists[:] = [broken]
         outcome = await world.apply(small_stack(2))
         tried("R18", WHAT, violations=len(world.sent()))
@@ -138,5 +140,8 @@ async def test_a_list_with_items_without_name_or_id_is_no_list(world):
         assert {result.status for result in outcome.results} == {ResourceStatus.READY}
 
 
-def _without_each(answer: Answer, member: str) -> Answer:
-    return {**answer, "items": [{n: v for n, v in item.items() if n != member} for item in answer["items"]]}
+def _without_each(member: str) -> Callable[[Answer, Mapping[str, Any]], Answer]:
+    return lambda answer, _: {
+        **answer,
+        "items": [{n: v for n, v in item.items() if n != member} for item in answer["items"]],
+    }

@@ -1,5 +1,7 @@
 """What has a recorded id is gone only when reads by that id say so: lists and single reads may lack what is there."""
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -121,7 +123,7 @@ async def test_what_turns_up_again_after_all_is_known_by_its_former_id(world):
 
 async def test_targets_of_others_are_still_left_alone(world):
     """Only what this ledger knew by its id is its own when it shows."""
-    stack = {"stack": "s", "gateways": {"g": gateway({"t": mcp_target()})}}
+    stack: dict[str, Any] = {"stack": "s", "gateways": {"g": gateway({"t": mcp_target()})}}
     await world.apply(stack)
     client = world.client()
     await client.create_gateway_target(gatewayIdentifier=world.live["gateway g"].id, name="theirs", **mcp_target())

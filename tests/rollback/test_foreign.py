@@ -14,6 +14,7 @@ from tests.crash.test_single_faults import quick
 from tests.everything.test_kinds import LEAST, NAME, document, each_at_the_top, the
 from tests.goals import tried
 from tests.secrets import SENTINELS
+from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.deciding.outcome import Status
 from workflows.kinds import Kind
@@ -94,13 +95,15 @@ def test_r13_somebody_elses_resource_survives_a_rollback(kind, ready):
     """Made at any call, before or in the place of ours; and with every answer lost after it was made."""
     _, plain = virtually(partial(survived, kind, -1, ready=ready))
     calls, wrong, cases = plain.calls, [], 0
-    for when in moments(kind, calls):
+    some = {*sliced(moments(kind, calls), 3, kind.section, ready), *chosen(kind, calls)}
+    for when in (one for one in moments(kind, calls) if one in some):
         found, history = virtually(partial(survived, kind, when, ready=ready))
         wrong += found
         cases += 1
         if when not in chosen(kind, calls):
             continue
-        points = [Point(at, index) for at in LOST for index in range(when, len(history.calls))]
+        lost = [Point(at, index) for at in LOST for index in range(when, len(history.calls))]
+        points = sliced(lost, 8, kind.section, when)
         wrong += [one for point in points for one in virtually(partial(survived, kind, when, point, ready=ready))[0]]
         cases += len(points)
     tried("R13", "somebody else's resource of our name, made at any call, with every answer lost", cases, wrong)

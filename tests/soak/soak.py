@@ -1,5 +1,7 @@
 """Lives one simulated life after the other: `make soak SECONDS=600 SEED=1`; `make soak LIVES=1 SEED=n` repeats one.
 
+With `--sweeps` every sweep of the suite is then tried in full, of which other runs try a slice.
+
 It prints what was met (faults, rows of the decision table, outcomes) and every violation with the command that
 repeats it; it ends with 1 where there was any.
 """
@@ -7,9 +9,11 @@ repeats it; it ends with 1 where there was any.
 import argparse
 import io
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +29,7 @@ from tests.soak.rows import rows, watching
 from tests.soak.simulation import Life, live
 from tests.worlds import OUTPUTS, virtually
 
+ROOT = Path(__file__).parents[2]
 #: Lives that a process lives before it is asked for their story.
 _SHARE = 10
 _EVERY = 10.0
@@ -58,7 +63,7 @@ def lived(seed: int) -> tuple[Life, list[str]]:
     return life, found
 
 
-def share(seeds: range) -> Sum:
+def share(seeds: Iterable[int]) -> Sum:
     """Live some lives in this process."""
     made = Sum()
     with watching() as met:
@@ -111,11 +116,20 @@ def report(total: Sum) -> None:
         print(f"  {one[:2000]}\n    again: make soak LIVES=1 SEED={seed}")
 
 
+def sweep() -> int:
+    """Try every case of every sweep, on every core; return pytest's exit code."""
+    environment = {**os.environ, "WHOLE": "1"}
+    del environment["PYTHONHASHSEED"]
+    command = [sys.executable, "-m", "pytest", "-n", str(os.cpu_count()), "--dist", "worksteal", "-m", "sweep", "tests"]
+    return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lives", type=int, default=0, help="so many lives, however long they take")
+    parser.add_argument("--sweeps", action="store_true", help="try every sweep in full afterwards")
     options = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         # The order of sets is part of a life.
@@ -123,7 +137,8 @@ def main() -> int:
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606 - this very program
     total = soak(options.seed, float("inf") if options.lives else options.seconds, options.lives)
     report(total)
-    return 1 if total.wrong else 0
+    swept = sweep() if options.sweeps else 0
+    return 1 if total.wrong or swept else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from tests.crash.harness import unknown_to_ledger
 from tests.crash.test_single_faults import quick
 from tests.documents import ROLE
 from tests.goals import tried
+from tests.slices import sliced
 from tests.storm.stacks import CALM, STORM, weather
 from tests.worlds import virtually
 from workflows.deciding.outcome import Status
@@ -52,7 +53,7 @@ async def stormy(rate: float) -> list[str]:
         return wrong + world.sent()
 
 
-@pytest.mark.parametrize("percent", [10, 30, 50, 70, 90])
+@pytest.mark.parametrize("percent", sliced([10, 30, 50, 70, 90], 3))
 def test_r11_fifty_stacks_ride_out_a_storm(percent):
     """All converge, none with more calls or turns than the budget allows, and nothing is doubled."""
     wrong = virtually(partial(stormy, percent / 100))

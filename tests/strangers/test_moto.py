@@ -7,7 +7,7 @@ and removed, on the real clock and over sockets. What the worker sends is read f
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import yaml
@@ -43,7 +43,7 @@ class Moto(Server):
         return sorted(_ID.sub("ID", one) for one in found if not _READS.match(one))
 
 
-def _nobody(*_: object) -> None:
+def _nobody(*_: object) -> NoReturn:
     raise AssertionError("nothing here invokes a function")
 
 

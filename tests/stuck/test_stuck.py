@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from itertools import product
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.documents import small_stack
 from tests.everything.states import RECORDS
 from tests.goals import tried
 from tests.machine import run_through
+from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.deciding.decide import Mode
 from workflows.deciding.outcome import Status
@@ -51,7 +53,7 @@ async def frozen(kind, status) -> list[str]:
         return [*wrong, *([] if again.last.status is Status.READY else [f"a new request ended {again.last.status}"])]
 
 
-@pytest.mark.parametrize(("kind", "status"), STATUSES, ids=lambda one: getattr(one, "noun", one))
+@pytest.mark.parametrize(("kind", "status"), sliced(STATUSES, 3), ids=lambda one: getattr(one, "noun", one))
 def test_r14_a_status_that_never_changes_ends_in_a_named_state(kind, status):
     """Whatever a resource is frozen in, its request ends FAILED with a cause; once it moves, a new one is READY."""
     wrong = virtually(partial(frozen, kind, status))
@@ -71,9 +73,11 @@ def request_of(mode: Mode) -> Request:
             return Request(mode=mode, request_id="one", stack=document["stack"])
 
 
-@pytest.mark.parametrize("mode", list(Mode), ids=str)
-@pytest.mark.parametrize("operation", ["*", "List*", "Get[!C]*", "Describe*", "Update*", "Delete*", "Synchronize*"])
-@pytest.mark.parametrize("effect", [Effect.THROTTLE, Effect.ERROR, Effect.LOST])
+OPERATIONS = ("*", "List*", "Get[!C]*", "Describe*", "Update*", "Delete*", "Synchronize*")
+EFFECTS = (Effect.THROTTLE, Effect.ERROR, Effect.LOST)
+
+
+@pytest.mark.parametrize(("mode", "operation", "effect"), sliced(product(Mode, OPERATIONS, EFFECTS), 3), ids=str)
 async def test_r14_calls_that_are_refused_for_ever_end_in_a_named_state(mode, operation, effect):
     """A service that never answers, or always throttles, ends the request with a cause, and no sooner than it must."""
     with impatient(SandboxWorld()) as world:

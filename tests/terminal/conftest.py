@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,25 +11,24 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.sandbox.behaviour import Durations
+from tests.commands import Commands
+from tests.servers import serving
 from tests.worlds import OUTPUTS
-
-ROOT = Path(__file__).parents[2]
 
 
 class Shell:
     """A shell in which AWS_ENDPOINT_URL leads to a sandbox and nothing else of AWS is set."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, commands: Commands) -> None:
         self.url = url
+        self._commands = commands
         self.folder = folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self.environment = {**kept, "AWS_ENDPOINT_URL": url, "HOME": str(folder), "XDG_STATE_HOME": str(folder)}
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "handlers.cli", *map(str, arguments)]
-        done = subprocess.run(
-            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
-        )
+        done = self._commands.run([*map(str, arguments)], self.environment)
         ledgers = (path.read_bytes().decode("latin-1") for path in self.folder.rglob("ledger*") if path.is_file())
         OUTPUTS.extend([done.stdout, done.stderr, *ledgers])
         return done
@@ -53,22 +51,10 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    command = [sys.executable, "-m", "handlers.cli", "sandbox", "--json"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    lines = ""
-    while "}" not in lines:
-        line = process.stdout.readline()
-        assert line, "the sandbox ended before it served"
-        lines += line
-    made = Shell(json.loads(lines)["url"], tmp_path)
-    fast = {"provider": 0.1, "gateway": 0.2, "target": 0.1, "delete": 0.1}
-    made.control("behaviour", "POST", fast)
-    yield made
-    process.terminate()
-    process.wait()
-    process.stdout.close()
+def shell(commands: Commands, tmp_path: Path) -> Iterator[Shell]:
+    """A shell beside a sandbox of its own, which serves from a thread of the tests."""
+    with serving(Durations(provider=0.1, gateway=0.2, target=0.1, delete=0.1)) as server:
+        yield Shell(server.url, tmp_path, commands)
 
 
 @pytest.fixture

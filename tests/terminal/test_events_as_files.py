@@ -6,6 +6,8 @@ import pytest
 
 from tests.terminal.test_terminal import ROOT, SAMPLE
 
+pytestmark = pytest.mark.real_time
+
 EVENTS = ROOT / "events"
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "events" / "provision-payments-stack.json"
 
@@ -20,6 +22,23 @@ def changed_sample(folder: Path) -> Path:
     path = folder / "changed.json"
     path.write_text(json.dumps(event))
     return path
+
+
+def test_the_sandbox_is_a_program(shell):
+    """It says where it serves, serves what was sown, and ends when it is told to."""
+    command = [sys.executable, "-m", "handlers.cli", "sandbox", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = ""
+        while "}" not in lines:
+            line = process.stdout.readline()
+            assert line, "the sandbox ended before it served"
+            lines += line
+        shell.environment["AWS_ENDPOINT_URL"] = json.loads(lines)["url"]
+        done = shell("apply", SAMPLE)
+        process.terminate()
+    assert done.returncode == 0, done.stderr
+    assert shell.control("journal")["calls"] == {}
 
 
 def test_apply_plan_change_destroy(shell, tmp_path):

@@ -53,7 +53,9 @@ def test_a_plan_shows_the_leaf_uncut_and_counts_in_its_last_line(shell, tmp_path
     assert planned.splitlines()[-1].startswith("payments.tools: 1 to create, 2 to change, 0 to replace, 1 to delete (")
 
 
-COMMANDS = [("plan",), ("apply",), ("sync",), ("destroy",)]
+COMMANDS = ["plan", "apply", "sync", "destroy"]
+#: Commands that look into the ledger alone.
+LOOKING = [["status"], ["history", "payments.tools"], ["cancel", "payments.tools"], ["forget", "payments.tools"]]
 
 
 @pytest.mark.parametrize("json_too", [False, True], ids=["text", "json"])
@@ -62,19 +64,14 @@ def test_every_command_says_account_region_and_endpoint(shell, json_too):
     more = ("--json",) if json_too else ()
     where = f"account 123456789012, Region us-east-1, endpoint {shell.url}"
     for command in COMMANDS:
-        done = shell(*command, SAMPLE, *more)
+        done = shell(command, SAMPLE, *more)
         assert where in done.stderr.splitlines(), command
         if json_too:
             json.loads(done.stdout)
     adopted = shell("adopt", "gateways", "nobody", *more)
     assert where in adopted.stderr.splitlines()
-    for command in (
-        ("status",),
-        ("history", "payments.tools"),
-        ("cancel", "payments.tools"),
-        ("forget", "payments.tools"),
-    ):
-        assert "AWS is not called" in shell(*command, *more).stderr.splitlines()[0], command
+    for looking in LOOKING:
+        assert "AWS is not called" in shell(*looking, *more).stderr.splitlines()[0], looking
 
 
 def test_credentials_that_expire_end_a_command_at_once(shell):

@@ -72,4 +72,11 @@ def _commented(source: str) -> Iterator[str]:
 
 
 POSITIONS = [position for positions in OTHERS.values() for position in positions]
-IDS = [", ".join(f"{name}={value}" for name, value in position.items()) for position in POSITIONS]
+
+
+def named(position: Any) -> str:
+    """Return the name of a position, or of what else is tried with it."""
+    return position if isinstance(position, str) else ", ".join(f"{name}={value}" for name, value in position.items())
+
+
+IDS = [named(position) for position in POSITIONS]

@@ -1,6 +1,7 @@
 """R0: what nobody knows of the service is a switch, and the worker keeps its promise in either position."""
 
 from functools import partial
+from itertools import product
 
 import anyio
 import pytest
@@ -12,7 +13,8 @@ from tests.crash.harness import At, Point, Scenario, learn, strike
 from tests.crash.test_single_faults import applied, changed, nothing, remove
 from tests.documents import oauth, small_stack
 from tests.goals import tried
-from tests.unknowns.switches import IDS, OTHERS, POSITIONS, QUESTIONS, declared_unknown
+from tests.slices import sliced
+from tests.unknowns.switches import IDS, OTHERS, POSITIONS, QUESTIONS, declared_unknown, named
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.deciding.outcome import Outcome, Status
 
@@ -44,11 +46,15 @@ SCENARIOS = [
 ]
 
 
-@pytest.mark.parametrize("position", POSITIONS, ids=IDS)
-@pytest.mark.parametrize(("name", "prepare", "request_"), SCENARIOS, ids=[row[0] for row in SCENARIOS])
-def test_r0_lost_answers_under_every_position(name, prepare, request_, position):
+@pytest.mark.parametrize(
+    ("path", "position"),
+    sliced(product(SCENARIOS, POSITIONS), 3),
+    ids=lambda one: one[0] if isinstance(one, tuple) else named(one),
+)
+def test_r0_lost_answers_under_every_position(path, position):
     """Provisioned, updated, removed, with an answer lost here and there: as declared, nothing doubled."""
-    scenario = Scenario(name, prepare, request_, partial(world_of, position))
+    name, prepare, request = path
+    scenario = Scenario(name, prepare, request, partial(world_of, position))
     trace = virtually(partial(learn, scenario))
     assert trace.status in (Status.READY, Status.DELETED)
     points = [trace.calls * (2 * place + 1) // (2 * _STRUCK) for place in range(_STRUCK)]
@@ -128,8 +134,9 @@ async def test_r0_consent_under_every_position(position):
         assert world.plane.world.records.doubles == []
 
 
-@pytest.mark.parametrize("position", POSITIONS, ids=IDS)
-@pytest.mark.parametrize("name", ["target-0", "payments", "idp"])
+@pytest.mark.parametrize(
+    ("name", "position"), sliced(product(["target-0", "payments", "idp"], POSITIONS), 3), ids=named
+)
 async def test_r0_what_failed_once_under_every_position(name, position):
     """A creation and an update that fail once are mended, or the stack stands in a named state and loses nothing."""
     with world_of(position) as world:
