@@ -1,7 +1,7 @@
 """Shows that the suite bites: puts one fault after the other into a copy of the project, and has tests notice it.
 
-`make seeded` tries all of them, `make seeded ONLY=NAME` one. The same tests are run on an unchanged copy first, where
-they must be green, so that red means the fault.
+`make mutants` tries all of them and writes their table in `docs/continuity.md`; `make mutants ONLY=NAME` tries one, or
+an area. The same tests are run on an unchanged copy first, where they must be green, so that red means the fault.
 """
 
 import os
@@ -11,41 +11,45 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from handlers.cli_show import table
-from tests.seeded.faults import Fault, chosen
+from tests.mutants.catalog import FAULTS, chosen
+from tests.mutants.fault import Fault
+from tests.mutants.page import PAGE, written
 
 ROOT = Path(__file__).parents[2]
-HEADS = ("fault", "what it does", "file", "goal", "caught by", "result", "seconds")
 CORES = os.cpu_count() or 1
 PYTEST = ("-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider")
+#: Seconds after which a trial is given up: what hangs shows nothing.
+_LONGEST = 600.0
 #: Prints where a module comes from: the project is installed too, and the copy must be what is tried.
-PROBE = "import importlib, sys; print(importlib.import_module(sys.argv[1]).__file__)"
+_PROBE = "import importlib, sys; print(importlib.import_module(sys.argv[1]).__file__)"
 _FAILED = re.compile(r"^FAILED (?P<test>.+?)(?: - (?P<why>.*))?$", re.MULTILINE)
-#: How a test speaks that noticed something; anything else that it raises means that the code cannot be run at all.
-_NOTICED = re.compile(r"AssertionError|assert |Failed: |this test's report would have held a secret")
+#: How a test speaks that noticed something, or the project's own errors; anything else that it raises means that the
+#: code cannot be run at all.
+_NOTICED = re.compile(
+    r"AssertionError|assert |Failed: |this test's report would have held a secret|(infra|workflows|handlers)\.[\w.]+: "
+)
 _NOT_COLLECTED = re.compile(r"^ERROR (?!.*::)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a fault: the tests that failed, or why that does not count."""
+    """What came of a fault: the test that failed, or why that does not count."""
 
     fault: Fault
-    failed: tuple[str, ...]
+    noticed: str
     wrong: str
     seconds: float
 
-    @property
-    def row(self) -> tuple[str, ...]:
-        fault, tests = self.fault, ", ".join(test.removeprefix("tests/") for test in self.failed)
-        result = "NOT CAUGHT" if self.wrong else "caught"
-        return (fault.name, fault.says, fault.file, fault.goal or "-", tests or "-", result, f"{self.seconds:.0f}")
+    def __str__(self) -> str:
+        result = f"NOT NOTICED: {self.wrong}" if self.wrong else self.noticed or "equivalent"
+        return f"{self.fault.name:28} {self.seconds:4.0f} s  {result}"
 
 
 def copied(to: Path) -> Path:
@@ -63,12 +67,15 @@ def python(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run this interpreter in a copy, with the copy first on the path."""
     env = {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "500"}  # reasons are shown as long as a line is
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=root, env=env, check=False, capture_output=True, text=True)
+    try:
+        return subprocess.run(command, cwd=root, env=env, check=False, capture_output=True, text=True, timeout=_LONGEST)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, -1, "", f"no end within {_LONGEST:.0f} s")
 
 
 def not_its_own(root: Path, file: str) -> str:
     """Say what is wrong where a copy's file is not the one that is imported from it."""
-    done = python(root, "-c", PROBE, file.removesuffix(".py").replace("/", "."))
+    done = python(root, "-c", _PROBE, file.removesuffix(".py").replace("/", "."))
     expected = str((root / file).resolve())
     return "" if done.stdout.strip() == expected else f"{file} is not imported: {done.stdout}{done.stderr}"
 
@@ -76,7 +83,7 @@ def not_its_own(root: Path, file: str) -> str:
 def unchanged(faults: list[Fault]) -> str:
     """Run the tests of all faults without any; return what is wrong."""
     tests = dict.fromkeys(test for fault in faults for test in fault.tests)
-    with tempfile.TemporaryDirectory(prefix="seeded-") as made:
+    with tempfile.TemporaryDirectory(prefix="mutants-") as made:
         root = copied(Path(made).resolve())
         wrong = "".join(not_its_own(root, file) for file in dict.fromkeys(fault.file for fault in faults))
         if wrong:
@@ -100,33 +107,44 @@ def judge(done: subprocess.CompletedProcess[str]) -> str:
     return ""
 
 
-def seed(fault: Fault) -> Found:
-    """Put a fault into a copy of its own, and run its tests there."""
-    with tempfile.TemporaryDirectory(prefix=f"seeded-{fault.name}-") as made:
+def trial(fault: Fault) -> Found:
+    """Put a fault into a copy of its own, and run its tests there until one notices it."""
+    if fault.equivalent:
+        return Found(fault, "", "", 0.0)
+    with tempfile.TemporaryDirectory(prefix=f"mutant-{fault.name}-") as made:
         root = copied(Path(made).resolve())
         fault.apply(root)
-        wrong = not_its_own(root, fault.file)
         began = time.monotonic()
         done = python(root, *PYTEST, "-x", *fault.tests)
         seconds = time.monotonic() - began
-    return Found(fault, tuple(one["test"] for one in _FAILED.finditer(done.stdout)), wrong or judge(done), seconds)
+    failed = _FAILED.search(done.stdout)
+    return Found(fault, failed["test"].partition("[")[0] if failed else "", judge(done), seconds)
+
+
+def trials(faults: list[Fault]) -> Iterator[Found]:
+    """Try faults side by side, as many as there are cores, and yield what came of each."""
+    with ThreadPoolExecutor(CORES) as pool:
+        yield from pool.map(trial, faults)
 
 
 def main() -> int:
-    """Try the faults named on the command line, or all."""
+    """Try the faults named on the command line, or all, and write the table of all."""
     faults, began = list(chosen(sys.argv[1:])), time.monotonic()
     print(f"{len(faults)} faults; their tests on an unchanged copy first", file=sys.stderr)
     wrong = unchanged(faults)
     if wrong:
         print(f"Not green without a fault, so nothing can be said:\n{wrong}", file=sys.stderr)
         return 1
-    with ThreadPoolExecutor(CORES) as pool:
-        found = list(pool.map(seed, faults))
+    found = []
+    for one in trials(faults):
+        print(one, flush=True)
+        found.append(one)
     missed = [one for one in found if one.wrong]
-    table(HEADS, [one.row for one in found])
-    for one in missed:
-        print(f"\n{one.fault.name}: {one.wrong}")
-    print(f"\n{len(found) - len(missed)} of {len(found)} caught, in {time.monotonic() - began:.0f} s")
+    equivalent = sum(bool(one.fault.equivalent) for one in found)
+    noticed = len(found) - len(missed) - equivalent
+    print(f"\n{noticed} of {len(found)} noticed, {equivalent} equivalent, in {time.monotonic() - began:.0f} s")
+    if len(faults) == len(FAULTS) and not missed:
+        PAGE.write_text(written(PAGE.read_text("utf-8"), {one.fault.name: one.noticed for one in found}), "utf-8")
     return 1 if missed else 0
 
 

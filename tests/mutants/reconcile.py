@@ -1,0 +1,101 @@
+"""Faults of a run: how it observes, acts, waits, removes and goes back."""
+
+from tests.mutants.fault import Fault
+
+_OBSERVE = "workflows/acting/observe.py"
+_STEPS = "workflows/acting/steps.py"
+_REACH = "workflows/acting/reach.py"
+_ACT = "workflows/acting/act.py"
+_SURVEY = "workflows/acting/survey.py"
+_WAITING = "workflows/acting/waiting.py"
+_RUN = "workflows/acting/run.py"
+_OUTCOME = "workflows/deciding/outcome.py"
+_OWNERSHIP = "tests/adoption/test_ownership.py"
+
+FAULTS = (
+    Fault("adopts-anything", "what bears our name is taken for ours, without our tag", _OBSERVE,
+          "ours=tags.get(OWNER_TAG) == self._stack)", "ours=True)",
+          (f"{_OWNERSHIP}::test_a_foreign_resource_with_our_name_is_left_alone",)),
+    Fault("first-page-only", "of a list only the first page is read", _OBSERVE,
+          '            if not page.get("nextToken"):\n                return\n            asked',
+          "            return\n            asked", (f"{_OWNERSHIP}::test_many_gateways_do_not_hide_ours",)),
+    Fault("prunes-strangers", "targets under our gateway that the ledger does not know are deleted", _SURVEY,
+          "    run.listed.add(parent)\n", """\
+    from workflows.acting.run import Item
+    from workflows.document.stack import Options
+
+    for name, seen in found.items():
+        if ours and seen.id not in known:
+            address = f"{parent}.targets.{name}"
+            run.items[address] = Item(address, seen.kind, name, None, Options(), parent)
+            run.seen[address] = seen
+            known.add(seen.id)
+    run.listed.add(parent)
+""", (f"{_OWNERSHIP}::test_other_targets_under_our_gateway_are_reported_and_kept",)),
+    Fault("denied-delete-gone", "a deletion that is not permitted counts as done", _STEPS,
+          "return await run.observer.look(wish.kind, seen.id, run.parent_id(wish.address)) is None", "return True",
+          ("tests/failing/test_deletions.py",)),
+    Fault("stale-update-believed", "a read from before an update is believed", _WAITING,
+          "return not seen.moving and not stale", "return not seen.moving", ("tests/waiting/test_older_reads.py",),
+          goal="R18"),
+    Fault("replace-redeletes", "a deletion that came to nothing is no try, and sent again", _REACH,
+          "if not run.memory(item.address).deletion_begun:", "if run.memory(item.address):",
+          ("tests/failing/test_deletions.py",), goal="R14"),
+    Fault("blocked-released", "what belongs to something retained is not left with it", _ACT,
+          "            item.released = True\n", "            pass\n",
+          ("tests/crash/test_doubt.py::test_a_retained_target_s_gateway_is_left_with_it_for_good",
+           "tests/crash/test_retained.py")),
+    Fault("let-go-order", "what others need is let go of first", _ACT,
+          "for address in reversed(list(order)):", "for address in list(order):", ("tests/crash/test_retained.py",),
+          goal="R1"),
+    Fault("overall-failed-first", "a run with a failure has failed, whatever is still under way", _OUTCOME,
+          "    if ResourceStatus.IN_PROGRESS in found:", "    if found == {ResourceStatus.IN_PROGRESS}:",
+          ("tests/failing/test_failures.py", "tests/waiting/test_long_waits.py", "tests/rollback/test_rollback.py")),
+    Fault("ready-at-once", "READY is believed at the first look", _ACT,
+          "        todo = await _unsteady(run)\n", "        todo = []\n",
+          ("tests/waiting/test_lagging_reads.py::test_r18_a_wavering_ready_is_not_believed",), goal="R18"),
+    Fault("places-without-end", "more operations than the service takes are begun under a gateway", "infra/watch.py",
+          ">= self._limit:", ">= 99 * self._limit:",
+          ("tests/failing/test_refusals.py::test_impatient_runs_keep_to_five_operations",)),
+    Fault("places-given-back", "an operation that is left to the next run gives its place back", "infra/watch.py",
+          "        self._left[key] = retry_after\n", "",
+          ("tests/failing/test_refusals.py::test_impatient_runs_keep_to_five_operations",)),
+    Fault("removes-first", "a stack that may have to go back removes before everything else is READY", _RUN,
+          "if stack is not None and stack.goes_back else set()", "if stack is None else set()",
+          ("tests/rollback",), goal="R13"),
+    Fault("parent-first", "what a resource needs is removed before it", _RUN,
+          "users.get(item.address, frozenset()) | last", "frozenset() | last",
+          ("tests/provisioning/test_convergence.py", "tests/failing/test_refusals.py")),
+    Fault("lists-kept", "lists are not read again after something was made", _OBSERVE,
+          "        self._ids.clear()\n", "        del self\n",
+          ("tests/crash/test_doubt.py", "tests/failing/test_failures.py", "tests/waiting/test_lagging_reads.py")),
+    Fault("taken-over-removed", "what another stack took over is removed by who had it", _OBSERVE,
+          "        if not seen.ours or not seen.kind.tagged or seen.moving:", "        if seen.ours:",
+          (f"{_OWNERSHIP}::test_what_another_stack_took_over_is_not_removed_by_who_had_it",)),
+    Fault("tag-stays", "what a rollback leaves to its owner keeps our tag", _STEPS,
+          "    if not (wish.kind.tagged and seen.ours):\n", "    if seen.ours:\n",
+          ("tests/rollback/test_going_back_to_what.py",), goal="R13"),
+    Fault("rotated-within", "a secret that rotates within a run is applied again and again", _STEPS,
+          "        run.secret_versions[reference] = secrets[path].version\n", "",
+          ("tests/crash/test_doubt.py::test_a_secret_that_rotates_within_a_run_is_applied_once",)),
+    Fault("obstacle-stops-all", "one read that is refused stops the whole run", _SURVEY,
+          "    except (CallFailed, OutOfTime) as failed:\n        run.obstacles[address] = failed",
+          "    except OutOfTime as failed:\n        run.obstacles[address] = failed",
+          ("tests/failing/test_failures.py::test_a_read_that_is_denied_stops_its_resource_alone",)),
+    Fault("gone-too-soon", "a read that shows nothing says that a deletion or creation has ended", _WAITING,
+          "return not appears and (leaving or not fresh)", "return True",
+          ("tests/waiting/test_lagging_reads.py",), goal="R18"),
+    Fault("deleted-still-there", "a read from before a deletion says that it failed", _WAITING,
+          "if leaving and anyio.current_time() - began < _STALE:", "if leaving and anyio.current_time() < began:",
+          ("tests/waiting/test_lagging_reads.py",), goal="R18"),
+    Fault("unanswered-for-ever", "a change without an answer is repeated for as long as the run lasts", _REACH,
+          "        if item.unanswered > _MOST_UNANSWERED:\n            raise\n", "",
+          ("tests/crash/test_doubt.py", "tests/stuck/test_stuck.py"), goal="R14"),
+    Fault("consent-unasked", "what is to go while it waits for consent is told of without its URL",
+          "workflows/acting/results.py",
+          '"authorizationUrl": oauth.get("authorizationUrl", "")', '"authorizationUrl": ""',
+          ("tests/consent/test_consent.py",)),
+    Fault("goes-back-forward", "an interrupted rollback goes forward again", "workflows/acting/rollback.py",
+          'return begun.get("generation") == generation and', 'return begun.get("generation") is None and',
+          ("tests/rollback/test_rollback.py::test_an_interrupted_rollback_goes_on", "tests/rollback"), goal="R13"),
+)  # fmt: skip

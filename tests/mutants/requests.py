@@ -1,0 +1,88 @@
+"""Faults of requests: who may ask, which generation is in force, how long one waits, and what is answered."""
+
+from tests.mutants.fault import Fault
+
+_INTAKE = "workflows/requests/intake.py"
+_ACCEPTANCE = "workflows/requests/acceptance.py"
+_AUTHORITY = "workflows/requests/authority.py"
+_ANSWERS = "workflows/requests/answers.py"
+_CONSENT = "workflows/requests/consent.py"
+_STANDING = "workflows/requests/standing.py"
+_FULFIL = "workflows/fulfil.py"
+_TRIALS = "tests/authority/test_authority.py"
+
+FAULTS = (
+    Fault("readmit-free", "a request that goes on by its name is not checked against the grants again", _INTAKE,
+          "return request, await _allowed(context, calls, request) if known else None", "return request, None",
+          ("tests/authority/test_taken_away.py",)),
+    Fault("uri-unquoted", "the grant is checked against another object than is read", _INTAKE,
+          "{parts.netloc}/{unquote(parts.path)", "{parts.netloc}/{str(parts.path)",
+          ("tests/authority/test_taken_away.py",)),
+    Fault("judge-mode", "a document may come under the id of a removal", _ACCEPTANCE,
+          ' or old.get("mode") != request.mode\n', "\n", ("tests/intake/test_lanes.py",)),
+    Fault("deleted-keeps-ready", "the end of a removal leaves the document that there was to go back to", _ACCEPTANCE,
+          '    if outcome.status is Status.DELETED:\n        left |= {"readyDocument": None, "readyGeneration": None}',
+          "", equivalent="only a removal ends DELETED, and its acceptance has cleared both members already; nothing "
+          "sets them but a READY of a newer generation, whose acceptance the removal's run cannot outlive"),
+    Fault("leave-anybodys", "what one request allows is allowed to every later one", _ACCEPTANCE,
+          'if item.get("requestId") == request_id else frozenset()', 'if item.get("requestId") else frozenset()',
+          ("tests/handing_over/test_going_on.py::test_leave_is_given_to_one_request",)),
+    Fault("known-any", "whoever may start a run goes on with what nobody asked for", _FULFIL,
+          "not named.synchronizes) or knows(item, named.request_id)", "not named.synchronizes) or bool(item)",
+          (f"{_TRIALS}::test_only_what_was_accepted_goes_on_by_name",)),
+    Fault("consent-told-forgets", "an authorization URL is told again after another one", _CONSENT,
+          "(*told.get(address, ()), said)", "(said,)", ("tests/consent/test_telling.py",), goal="R15"),
+    Fault("consent-time-anew", "every new authorization URL gives the whole time again", _CONSENT,
+          "for address in outcome.asking if address not in since}", "for address in outcome.asking}",
+          ("tests/consent/test_telling.py",), goal="R15"),
+    Fault("standing-not-state", "a resource whose status moves on counts as standing still", _STANDING,
+          "one.id, one.state]", "one.id]", ("tests/stuck/test_standing.py",), goal="R14"),
+    Fault("standing-ahead", "a clock that ran ahead gives a request more time", _STANDING,
+          'min(float(held["since"]), now)', 'float(held["since"])', ("tests/stuck/test_standing.py",), goal="R14"),
+    Fault("older-accepted", "an older generation is accepted after a newer one", _ACCEPTANCE,
+          "    if generation < current:\n", "    if generation < 0:\n",
+          ("tests/concurrency/test_generations.py", "tests/provisioning/test_convergence.py"), goal="R5"),
+    Fault("finished-again", "a request that was finished is run again when it is delivered again", _ACCEPTANCE,
+          "    if generation == current and finished(old, request.request_id):", "    if generation < current:",
+          ("tests/concurrency/test_duplicates.py",), goal="R4"),
+    Fault("accepted-blindly", "an acceptance overwrites one that came in between", _ACCEPTANCE,
+          'Put(key, judged, when={"version": (item or {}).get("version")})', "Put(key, judged)",
+          ("tests/concurrency/test_writers.py",), goal="R6"),
+    Fault("uri-read-again", "a request goes on with what stands at its URI by now", _ACCEPTANCE,
+          "fixed = again and bool(request.uri)", "fixed = again and not request.uri",
+          ("tests/intake/test_uris_and_ids.py",)),
+    Fault("any-category", "what is granted in one category may be named in every other", _AUTHORITY,
+          "in grant.may_name.get(named.category, ()))", "in sum(grant.may_name.values(), []))",
+          (_TRIALS,)),
+    Fault("every-stack", "what is granted to one stack is granted to all of a submitter", _AUTHORITY,
+          "allowed = self.of_stack(stack.name)", "allowed = self",
+          (f"{_TRIALS}::test_a_category_that_is_granted_to_another_stack_is_not_to_this_one",)),
+    Fault("part-covers", "a pattern covers every stack whose name begins with it", _AUTHORITY,
+          "return len(wanted) == len(given) and all(", "return all(",
+          ("tests/authority/test_tables.py",)),
+    Fault("part-matches", "a pattern of a grant matches what only begins with it", _AUTHORITY,
+          "_compiled(place.filled(pattern)).fullmatch(text)", "_compiled(place.filled(pattern)).match(text)",
+          ("tests/authority/test_tables.py",)),
+    Fault("answer-anybodys", "a stranger's answer takes the place of the owner's", _ANSWERS,
+          '    if held is None or held.get("submitter") == by:', '    if held is None or "submitter" in held:',
+          ("tests/authority", "tests/strangers", "tests/limits")),
+    Fault("refusal-takes-place", "a stranger's refusal is kept as the answer of a stack", _ANSWERS,
+          "refused = any((one.path, one.rule)", "refused = all((one.path, one.rule, one)",
+          (f"{_TRIALS}::test_a_refused_stranger_takes_nobody_s_answer",)),
+    Fault("urls-kept", "the ledger keeps authorization URLs", _ANSWERS,
+          '{**consent, "authorizationUrl": ""}', "{**consent}",
+          ("tests/secrecy/test_reasons.py", "tests/consent/test_consent.py"), goal="R19"),
+    Fault("plan-acts", "a request that only asks for a plan is carried out", _FULFIL,
+          "if request.dry_run or context.settings.mode is Operation.OBSERVE:",
+          "if context.settings.mode is Operation.OBSERVE:", (_TRIALS, "tests/doors")),
+    Fault("paused-acts", "a paused deployment goes on with what is under way", _FULFIL,
+          "    if context.settings.mode is not Operation.ACT:\n",
+          "    if context.settings.mode is Operation.OBSERVE:\n",
+          ("tests/operating/test_operating.py",)),
+    Fault("synchronized-again", "a synchronization that was done is done again when it is delivered late",
+          "workflows/provision.py", "        if ended is not None:\n", "        if ended is None and last is None:\n",
+          ("tests/synchronizing/test_synchronization.py",), goal="R4"),
+    Fault("rollback-ungranted", "a rollback uses what is not granted any more", "workflows/provision.py",
+          '                authorize(self.allowed, read_stack(item["readyDocument"]))', "                pass",
+          (f"{_TRIALS}::test_a_rollback_names_what_is_granted_now",)),
+)  # fmt: skip
