@@ -34,13 +34,14 @@ async def times_of(verdict: Verdict, *, longest: bool) -> list[float]:
 @pytest.mark.parametrize("longest", [True, False], ids=["long waits", "short waits"])
 @pytest.mark.parametrize("verdict", list(BUDGETS))
 def test_a_call_ends_with_its_tries_or_with_its_time(verdict, longest):
-    """Whichever is spent first; between two tries there is a wait, and it grows."""
+    """Whichever is spent first; between two tries there is a wait, twice as long each time."""
     times, budget = virtually(partial(times_of, verdict, longest=longest)), BUDGETS[verdict]
     waits = [round(after - before, 6) for before, after in pairwise(times)]
     wrong = [] if len(times) <= budget.tries else [f"{len(times)} tries"]
     wrong += [] if times[-1] <= budget.seconds + budget.longest else [f"{times[-1]:.0f} s"]
-    wrong += [] if all(0.2 * budget.first <= wait <= budget.longest for wait in waits) else [f"waits {waits}"]
-    wrong += [] if waits == sorted(waits) else ["waits that shrink"]
+    wrong += [] if all(0.19 * budget.first < wait <= budget.longest for wait in waits) else [f"waits {waits}"]
+    doubled = [min(2 * wait, (1.0 if longest else 0.2) * budget.longest) for wait in waits[:-1]]
+    wrong += [] if waits[1:] == pytest.approx(doubled) else [f"waits {waits} that do not double"]
     assert wrong == []
     spent = len(times) == budget.tries or times[-1] + budget.longest >= budget.seconds
     assert spent, "it was given up too early"

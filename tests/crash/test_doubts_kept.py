@@ -93,3 +93,21 @@ async def test_a_removal_of_what_is_in_doubt_leaves_nothing(world, lost):
     world.plane.faults.all.clear()
     assert (await world.destroy(small_stack(0))).status is Status.DELETED
     assert world.live == {}
+
+
+async def test_a_creation_whose_token_is_forgotten_is_found_by_its_name(world):
+    """The service takes the repetition for a second creation and refuses its name: what bears it is looked up."""
+    world.behaviour.token_seconds = 0.0
+    world.plane.faults.add(Fault("CreateGateway", Effect.LOST_ANSWER, times=1))
+    outcome = await world.apply(plain())
+    assert (outcome.status, list(world.live)) == (Status.READY, ["gateway payments"])
+    assert world.plane.world.now < 60
+
+
+async def test_a_second_life_has_a_token_of_its_own(world):
+    """A service that remembers tokens for longer than resources live would answer with what is gone."""
+    world.behaviour.tokens_outlive = True
+    for _ in range(3):
+        assert (await world.apply(plain())).status is Status.READY
+        assert (await world.destroy(plain())).status is Status.DELETED
+    assert world.sent() == ["CreateGateway", "DeleteGateway"] * 3

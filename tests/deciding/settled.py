@@ -1,5 +1,7 @@
 """The planner's rows for what is declared and at rest: compared, tagged, rotated, synchronized."""
 
+from typing import Any
+
 from tests.deciding.states import (
     API_KEY_CREDENTIAL_PROVIDER,
     BEFORE,
@@ -25,9 +27,17 @@ from tests.deciding.states import (
     unanswered,
     wants,
 )
+from tests.documents import DISCOVERY
 from workflows.deciding.decide import Action, Mode
 from workflows.document.stack import OWNER_TAG
 
+
+def audiences(*names: str) -> dict[str, Any]:
+    authorizer = {"discoveryUrl": DISCOVERY, "allowedAudience": list(names)}
+    return {**GATEWAY_BODY, "authorizerConfiguration": {"customJWTAuthorizer": authorizer}}
+
+
+AUDIENCES, AUDIENCES_TURNED, ONE_AUDIENCE = audiences("a", "b"), audiences("b", "a"), audiences("a")
 TARGET, API_KEY = GATEWAY_TARGET, API_KEY_CREDENTIAL_PROVIDER
 AUTHORIZER = {"says": {"authorizerType": "CUSTOM_JWT"}}
 FIXED = "authorizerType of an existing gateway cannot be changed in place"
@@ -59,6 +69,10 @@ COMPARED = (
         knows(pending=unanswered(Action.UPDATE, 0, DESCRIBED)), Action.UPDATE, DIFFERS, ("description",)),
     Row("a member is there that an update before the last one declared", wants(), shows(body=DESCRIBED),
         knows(lingering=DESCRIBED, lingers_until=NOW + 1), Action.UPDATE, DIFFERS, ("description",)),
+    Row("a set is shown in another order", wants(declared=AUDIENCES), shows(body=AUDIENCES_TURNED),
+        knows(applied=AUDIENCES), Action.NONE, "as declared"),
+    Row("a set lacks a member", wants(declared=AUDIENCES), shows(body=ONE_AUDIENCE), knows(applied=AUDIENCES),
+        Action.UPDATE, DIFFERS, ("authorizerConfiguration.customJWTAuthorizer.allowedAudience",)),
     Row("it bears another name", wants(), shows(says={"name": "two"}), knows(), Action.UPDATE, DIFFERS, ("name",)),
     Row("three changes of this request were made, and it differs", wants(declared=DESCRIBED), shows(),
         knows(**tried(3)), Action.UPDATE, DIFFERS, ("description",)),

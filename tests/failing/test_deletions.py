@@ -45,3 +45,20 @@ async def test_a_replacement_whose_deletion_fails_is_tried_three_times(world, se
     sent = world.sent()
     assert sent.count("CreateGatewayTarget") == 1
     assert sent.count("DeleteGatewayTarget") == 2
+
+
+async def test_what_a_failed_update_still_uses_goes_after_it(world):
+    """The update that was to drop a provider failed, so that it is in use yet: the removal deletes its user first."""
+    world.behaviour.used_provider_deletable = False
+    await world.apply(small_stack(1))
+    without = small_stack(1)
+    del without["gateways"]["payments"]["targets"]["target-0"]["credentialProviderConfigurations"]
+    world.plane.world.failing["target-0"] = Failure(-1, "no endpoint", frozenset({"UPDATE"}))
+    assert (await world.apply(without)).status is Status.FAILED
+    world.behaviour.durations.delete = 5.0
+    world.plane.journal.calls.clear()
+    assert (await world.destroy(without)).status is Status.DELETED
+    calls = [call for call in world.plane.journal.calls if call.operation.startswith("Delete")]
+    assert [call.operation for call in calls if call.refusal] == []
+    order = [call.operation for call in calls]
+    assert order.index("DeleteGatewayTarget") < order.index("DeleteOauth2CredentialProvider")

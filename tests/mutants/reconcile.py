@@ -10,6 +10,7 @@ _SURVEY = "workflows/acting/survey.py"
 _WAITING = "workflows/acting/waiting.py"
 _RUN = "workflows/acting/run.py"
 _OUTCOME = "workflows/deciding/outcome.py"
+_DOUBTS = "tests/crash/test_doubts_kept.py"
 _OWNERSHIP = "tests/adoption/test_ownership.py"
 
 FAULTS = (
@@ -50,7 +51,7 @@ FAULTS = (
           goal="R1"),
     Fault("overall-failed-first", "a run with a failure has failed, whatever is still under way", _OUTCOME,
           "    if ResourceStatus.IN_PROGRESS in found:", "    if found == {ResourceStatus.IN_PROGRESS}:",
-          ("tests/failing/test_failures.py", "tests/waiting/test_long_waits.py", "tests/rollback/test_rollback.py")),
+          ("tests/deciding/test_outcome.py",)),
     Fault("ready-at-once", "READY is believed at the first look", _ACT,
           "        todo = await _unsteady(run)\n", "        todo = []\n",
           ("tests/waiting/test_lagging_reads.py::test_r18_a_wavering_ready_is_not_believed",), goal="R18"),
@@ -62,13 +63,13 @@ FAULTS = (
           ("tests/failing/test_refusals.py::test_impatient_runs_keep_to_five_operations",)),
     Fault("removes-first", "a stack that may have to go back removes before everything else is READY", _RUN,
           "if stack is not None and stack.goes_back else set()", "if stack is None else set()",
-          ("tests/rollback",), goal="R13"),
+          ("tests/everything/test_leave.py::test_a_stack_that_may_go_back_removes_last",), goal="R13"),
     Fault("parent-first", "what a resource needs is removed before it", _RUN,
           "users.get(item.address, frozenset()) | last", "frozenset() | last",
-          ("tests/provisioning/test_convergence.py", "tests/failing/test_refusals.py")),
+          ("tests/provisioning/test_convergence.py::test_an_allowed_removal_goes_targets_first",)),
     Fault("lists-kept", "lists are not read again after something was made", _OBSERVE,
           "        self._ids.clear()\n", "        del self\n",
-          ("tests/crash/test_doubt.py", "tests/failing/test_failures.py", "tests/waiting/test_lagging_reads.py")),
+          (_DOUBTS,)),
     Fault("taken-over-removed", "what another stack took over is removed by who had it", _OBSERVE,
           "        if not seen.ours or not seen.kind.tagged or seen.moving:", "        if seen.ours:",
           (f"{_OWNERSHIP}::test_what_another_stack_took_over_is_not_removed_by_who_had_it",)),
@@ -91,10 +92,9 @@ FAULTS = (
     Fault("unanswered-for-ever", "a change without an answer is repeated for as long as the run lasts", _REACH,
           "        if item.unanswered > _MOST_UNANSWERED:\n            raise\n", "",
           ("tests/crash/test_doubt.py", "tests/stuck/test_stuck.py"), goal="R14"),
-    Fault("consent-unasked", "what is to go while it waits for consent is told of without its URL",
-          "workflows/acting/results.py",
+    Fault("consent-unasked", "what waits for consent is told of without its URL", "workflows/acting/results.py",
           '"authorizationUrl": oauth.get("authorizationUrl", "")', '"authorizationUrl": ""',
-          ("tests/consent/test_consent.py",)),
+          ("tests/consent/test_consent.py::test_a_target_awaits_consent_and_its_neighbours_are_ready",), goal="R15"),
     Fault("goes-back-forward", "an interrupted rollback goes forward again", "workflows/acting/rollback.py",
           'return begun.get("generation") == generation and', 'return begun.get("generation") is None and',
           ("tests/rollback/test_rollback.py::test_an_interrupted_rollback_goes_on", "tests/rollback"), goal="R13"),

@@ -9,6 +9,7 @@ _ANSWERS = "workflows/requests/answers.py"
 _CONSENT = "workflows/requests/consent.py"
 _STANDING = "workflows/requests/standing.py"
 _FULFIL = "workflows/fulfil.py"
+_ACCEPTING = "tests/intake/test_accepting.py"
 _TRIALS = "tests/authority/test_authority.py"
 
 FAULTS = (
@@ -19,7 +20,8 @@ FAULTS = (
           "{parts.netloc}/{unquote(parts.path)", "{parts.netloc}/{str(parts.path)",
           ("tests/authority/test_taken_away.py",)),
     Fault("judge-mode", "a document may come under the id of a removal", _ACCEPTANCE,
-          ' or old.get("mode") != request.mode\n', "\n", ("tests/intake/test_lanes.py",)),
+          ' or old.get("mode") != request.mode\n', "\n",
+          (_ACCEPTING, "tests/intake/test_lanes.py")),
     Fault("deleted-keeps-ready", "the end of a removal leaves the document that there was to go back to", _ACCEPTANCE,
           '    if outcome.status is Status.DELETED:\n        left |= {"readyDocument": None, "readyGeneration": None}',
           "", equivalent="only a removal ends DELETED, and its acceptance has cleared both members already; nothing "
@@ -41,16 +43,16 @@ FAULTS = (
           'min(float(held["since"]), now)', 'float(held["since"])', ("tests/stuck/test_standing.py",), goal="R14"),
     Fault("older-accepted", "an older generation is accepted after a newer one", _ACCEPTANCE,
           "    if generation < current:\n", "    if generation < 0:\n",
-          ("tests/concurrency/test_generations.py", "tests/provisioning/test_convergence.py"), goal="R5"),
+          (_ACCEPTING,), goal="R5"),
     Fault("finished-again", "a request that was finished is run again when it is delivered again", _ACCEPTANCE,
           "    if generation == current and finished(old, request.request_id):", "    if generation < current:",
-          ("tests/concurrency/test_duplicates.py",), goal="R4"),
+          (_ACCEPTING,), goal="R4"),
     Fault("accepted-blindly", "an acceptance overwrites one that came in between", _ACCEPTANCE,
           'Put(key, judged, when={"version": (item or {}).get("version")})', "Put(key, judged)",
           ("tests/concurrency/test_writers.py",), goal="R6"),
     Fault("uri-read-again", "a request goes on with what stands at its URI by now", _ACCEPTANCE,
           "fixed = again and bool(request.uri)", "fixed = again and not request.uri",
-          ("tests/intake/test_uris_and_ids.py",)),
+          (_ACCEPTING, "tests/intake/test_uris_and_ids.py")),
     Fault("any-category", "what is granted in one category may be named in every other", _AUTHORITY,
           "in grant.may_name.get(named.category, ()))", "in sum(grant.may_name.values(), []))",
           (_TRIALS,)),
@@ -65,9 +67,10 @@ FAULTS = (
           ("tests/authority/test_tables.py",)),
     Fault("answer-anybodys", "a stranger's answer takes the place of the owner's", _ANSWERS,
           '    if held is None or held.get("submitter") == by:', '    if held is None or "submitter" in held:',
-          ("tests/authority", "tests/strangers", "tests/limits")),
+          ("tests/authority/test_answers.py",)),
     Fault("refusal-takes-place", "a stranger's refusal is kept as the answer of a stack", _ANSWERS,
-          "refused = any((one.path, one.rule)", "refused = all((one.path, one.rule, one)",
+          "key = answer_key(outcome.stack, outcome.request_id, refused=refused)",
+          "key = answer_key(outcome.stack, outcome.request_id)",
           (f"{_TRIALS}::test_a_refused_stranger_takes_nobody_s_answer",)),
     Fault("urls-kept", "the ledger keeps authorization URLs", _ANSWERS,
           '{**consent, "authorizationUrl": ""}', "{**consent}",
