@@ -43,8 +43,8 @@ audit: $(STAMP) ## Ask the package index for known vulnerabilities of what is de
 	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
 
-# ONLY may name one fault, or several, or an area.
-mutants: $(STAMP) ## Put faults into copies of the code, and have the suite notice each
+# ONLY may name one mutant, or several, or an area.
+mutants: $(STAMP) ## Mutation tests: a fault each in copies of the code, and the tests that kill it
 	@$(BIN)/python tests/mutants/mutants.py $(ONLY)
 
 record: $(STAMP) ## Write down which AWS operations the suite performs, from which policies are checked

@@ -1,7 +1,7 @@
-"""Shows that the suite bites: puts one fault after the other into a copy of the project, and has tests notice it.
+"""Mutation tests: applies one mutant after the other to a copy of the project, and has the tests kill it.
 
 `make mutants` tries all of them and writes their table in `docs/continuity.md`; `make mutants ONLY=NAME` tries one, or
-an area. The same tests are run on an unchanged copy first, where they must be green, so that red means the fault.
+an area. The same tests are run on an unchanged copy first, where they must be green, so that red means the mutant.
 """
 
 import os
@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.mutants.catalog import FAULTS, chosen
-from tests.mutants.fault import Fault
+from tests.mutants.catalog import MUTANTS, chosen
+from tests.mutants.mutant import Mutant
 from tests.mutants.page import PAGE, written
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ _LONGEST = 600.0
 #: Prints where a module comes from: the project is installed too, and the copy must be what is tried.
 _PROBE = "import importlib, sys; print(importlib.import_module(sys.argv[1]).__file__)"
 _FAILED = re.compile(r"^FAILED (?P<test>.+?)(?: - (?P<why>.*))?$", re.MULTILINE)
-#: How a test speaks that noticed something, or the project's own errors; anything else that it raises means that the
+#: How a test speaks that kills a mutant, or the project's own errors; anything else that it raises means that the
 #: code cannot be run at all.
 _NOTICED = re.compile(
     r"AssertionError|assert |Failed: |this test's report would have held a secret|(infra|workflows|handlers)\.[\w.]+: "
@@ -40,16 +40,16 @@ _NOT_COLLECTED = re.compile(r"^ERROR (?!.*::)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a fault: the test that failed, or why that does not count."""
+    """What became of a mutant: the test that killed it, or why it survived."""
 
-    fault: Fault
-    noticed: str
+    mutant: Mutant
+    killed_by: str
     wrong: str
     seconds: float
 
     def __str__(self) -> str:
-        result = f"NOT NOTICED: {self.wrong}" if self.wrong else self.noticed or "equivalent"
-        return f"{self.fault.name:28} {self.seconds:4.0f} s  {result}"
+        result = f"SURVIVED: {self.wrong}" if self.wrong else self.killed_by or "equivalent"
+        return f"{self.mutant.name:28} {self.seconds:4.0f} s  {result}"
 
 
 def copied(to: Path) -> Path:
@@ -80,12 +80,12 @@ def not_its_own(root: Path, file: str) -> str:
     return "" if done.stdout.strip() == expected else f"{file} is not imported: {done.stdout}{done.stderr}"
 
 
-def unchanged(faults: list[Fault]) -> str:
-    """Run the tests of all faults without any; return what is wrong."""
-    tests = dict.fromkeys(test for fault in faults for test in fault.tests)
+def unchanged(mutants: list[Mutant]) -> str:
+    """Run the tests of all mutants on an unchanged copy; return what is wrong."""
+    tests = dict.fromkeys(test for mutant in mutants for test in mutant.tests)
     with tempfile.TemporaryDirectory(prefix="mutants-") as made:
         root = copied(Path(made).resolve())
-        wrong = "".join(not_its_own(root, file) for file in dict.fromkeys(fault.file for fault in faults))
+        wrong = "".join(not_its_own(root, file) for file in dict.fromkeys(mutant.file for mutant in mutants))
         if wrong:
             return wrong
         with ThreadPoolExecutor(CORES) as pool:
@@ -95,7 +95,7 @@ def unchanged(faults: list[Fault]) -> str:
 
 
 def judge(done: subprocess.CompletedProcess[str]) -> str:
-    """Say why a run of tests does not show that they noticed the fault; empty where it does."""
+    """Say why a run of tests does not show that they kill the mutant; empty where it does."""
     if done.returncode == 0:
         return "every test is green"
     failed = list(_FAILED.finditer(done.stdout))
@@ -107,44 +107,44 @@ def judge(done: subprocess.CompletedProcess[str]) -> str:
     return ""
 
 
-def trial(fault: Fault) -> Found:
-    """Put a fault into a copy of its own, and run its tests there until one notices it."""
-    if fault.equivalent:
-        return Found(fault, "", "", 0.0)
-    with tempfile.TemporaryDirectory(prefix=f"mutant-{fault.name}-") as made:
+def trial(mutant: Mutant) -> Found:
+    """Apply a mutant to a copy of its own, and run its tests there until one kills it."""
+    if mutant.equivalent:
+        return Found(mutant, "", "", 0.0)
+    with tempfile.TemporaryDirectory(prefix=f"mutant-{mutant.name}-") as made:
         root = copied(Path(made).resolve())
-        fault.apply(root)
+        mutant.apply(root)
         began = time.monotonic()
-        done = python(root, *PYTEST, "-x", *fault.tests)
+        done = python(root, *PYTEST, "-x", *mutant.tests)
         seconds = time.monotonic() - began
     failed = _FAILED.search(done.stdout)
-    return Found(fault, failed["test"].partition("[")[0] if failed else "", judge(done), seconds)
+    return Found(mutant, failed["test"].partition("[")[0] if failed else "", judge(done), seconds)
 
 
-def trials(faults: list[Fault]) -> Iterator[Found]:
-    """Try faults side by side, as many as there are cores, and yield what came of each."""
+def trials(mutants: list[Mutant]) -> Iterator[Found]:
+    """Try mutants side by side, as many as there are cores, and yield what became of each."""
     with ThreadPoolExecutor(CORES) as pool:
-        yield from pool.map(trial, faults)
+        yield from pool.map(trial, mutants)
 
 
 def main() -> int:
-    """Try the faults named on the command line, or all, and write the table of all."""
-    faults, began = list(chosen(sys.argv[1:])), time.monotonic()
-    print(f"{len(faults)} faults; their tests on an unchanged copy first", file=sys.stderr)
-    wrong = unchanged(faults)
+    """Try the mutants named on the command line, or all, and write the table of all."""
+    mutants, began = list(chosen(sys.argv[1:])), time.monotonic()
+    print(f"{len(mutants)} mutants; their tests on an unchanged copy first", file=sys.stderr)
+    wrong = unchanged(mutants)
     if wrong:
-        print(f"Not green without a fault, so nothing can be said:\n{wrong}", file=sys.stderr)
+        print(f"Not green on an unchanged copy, so nothing can be said:\n{wrong}", file=sys.stderr)
         return 1
     found = []
-    for one in trials(faults):
+    for one in trials(mutants):
         print(one, flush=True)
         found.append(one)
     missed = [one for one in found if one.wrong]
-    equivalent = sum(bool(one.fault.equivalent) for one in found)
-    noticed = len(found) - len(missed) - equivalent
-    print(f"\n{noticed} of {len(found)} noticed, {equivalent} equivalent, in {time.monotonic() - began:.0f} s")
-    if len(faults) == len(FAULTS) and not missed:
-        PAGE.write_text(written(PAGE.read_text("utf-8"), {one.fault.name: one.noticed for one in found}), "utf-8")
+    equivalent = sum(bool(one.mutant.equivalent) for one in found)
+    killed = len(found) - len(missed) - equivalent
+    print(f"\n{killed} of {len(found)} killed, {equivalent} equivalent, in {time.monotonic() - began:.0f} s")
+    if len(mutants) == len(MUTANTS) and not missed:
+        PAGE.write_text(written(PAGE.read_text("utf-8"), {one.mutant.name: one.killed_by for one in found}), "utf-8")
     return 1 if missed else 0
 
 
