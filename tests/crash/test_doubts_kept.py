@@ -83,6 +83,21 @@ async def test_what_arrives_after_the_end_is_known_as_ours(world):
     assert await unknown_to_ledger(world) == []
 
 
+async def test_of_several_updates_without_an_answer_each_is_known_as_ours(world):
+    """The first of two arrives when the document without either is READY: what it set is taken back all the same."""
+    await in_doubt(world, Effect.LATE, seconds=900.0)
+    world.plane.faults.add(Fault("UpdateGateway", Effect.LOST, times=-1))
+    other = plain()
+    other["gateways"]["payments"]["exceptionLevel"] = "DEBUG"
+    assert (await world.apply(other)).status is Status.IN_PROGRESS
+    world.plane.faults.all.clear()
+    assert (await world.apply(plain())).status is Status.READY
+    await anyio.sleep(1000)
+    assert world.live["gateway payments"].request["description"] == "more"
+    assert (await world.apply(plain())).status is Status.READY
+    assert "description" not in world.live["gateway payments"].request
+
+
 @pytest.mark.parametrize("lost", [Effect.LOST, Effect.LOST_ANSWER])
 async def test_a_removal_of_what_is_in_doubt_leaves_nothing(world, lost):
     """A provider's creation has no answer and was never seen: whatever became of it, it does not outlive its stack."""

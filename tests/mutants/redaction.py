@@ -37,7 +37,4 @@ MUTANTS = (
           goal="R19"),
     Mutant("secret-text-unknown", "the value of a secret that was read is not known to redaction", "infra/secrets.py",
           "    calls.aws.redaction.add(value)\n", "", ("tests/secrecy", "tests/failing/test_failures.py"), goal="R19"),
-    Mutant("documents-quote", "what the scanner quotes of a document is passed on", "infra/documents.py",
-          """problem = re.sub(r"'[^']{4,}'", "...", problem)""", "problem = str(problem)",
-          ("tests/intake/test_documents.py", "tests/security/test_documents.py"), goal="R19"),
 )  # fmt: skip
