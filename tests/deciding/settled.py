@@ -9,6 +9,7 @@ from tests.deciding.states import (
     DYNAMIC,
     GATEWAY_BODY,
     GATEWAY_TARGET,
+    HARNESS,
     KEY,
     LATER,
     MCP,
@@ -27,7 +28,7 @@ from tests.deciding.states import (
     unanswered,
     wants,
 )
-from tests.documents import DISCOVERY
+from tests.documents import DISCOVERY, ROLE
 from workflows.deciding.decide import Action, Mode
 from workflows.document.stack import OWNER_TAG
 
@@ -38,6 +39,8 @@ def audiences(*names: str) -> dict[str, Any]:
 
 
 AUDIENCES, AUDIENCES_TURNED, ONE_AUDIENCE = audiences("a", "b"), audiences("b", "a"), audiences("a")
+FORGETFUL = {"executionRoleArn": ROLE, "memory": {"disabled": {}}}
+MINDFUL = {"executionRoleArn": ROLE, "memory": {"managedMemoryConfiguration": {"arn": "arn:memory"}}}
 TARGET, API_KEY = GATEWAY_TARGET, API_KEY_CREDENTIAL_PROVIDER
 AUTHORIZER = {"says": {"authorizerType": "CUSTOM_JWT"}}
 FIXED = "authorizerType of an existing gateway cannot be changed in place"
@@ -73,6 +76,8 @@ COMPARED = (
         knows(applied=AUDIENCES), Action.NONE, "as declared"),
     Row("a set lacks a member", wants(declared=AUDIENCES), shows(body=ONE_AUDIENCE), knows(applied=AUDIENCES),
         Action.UPDATE, DIFFERS, ("authorizerConfiguration.customJWTAuthorizer.allowedAudience",)),
+    Row("an empty arm of a union is declared, and another arm is there", wants(HARNESS, FORGETFUL),
+        shows(kind=HARNESS, body=MINDFUL), knows(HARNESS, FORGETFUL), Action.UPDATE, DIFFERS, ("memory",)),
     Row("it bears another name", wants(), shows(says={"name": "two"}), knows(), Action.UPDATE, DIFFERS, ("name",)),
     Row("three changes of this request were made, and it differs", wants(declared=DESCRIBED), shows(),
         knows(**tried(3)), Action.UPDATE, DIFFERS, ("description",)),

@@ -13,7 +13,7 @@ from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
 from workflows.document.fingerprint import digest, fingerprint
 from workflows.document.stack import Options
-from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, GATEWAY, GATEWAY_TARGET, REGISTRY, Kind
+from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, GATEWAY, GATEWAY_TARGET, HARNESS, REGISTRY, Kind
 
 #: The moment at which the planner is asked, in seconds.
 NOW = 10_000.0
@@ -41,7 +41,7 @@ PLAIN: Mapping[str, Mapping[str, Any]] = {
     "apiKeyCredentialProviders": KEY,
 }
 NONE: Mapping[str, str] = {}
-__all__ = ["API_KEY_CREDENTIAL_PROVIDER", "GATEWAY", "GATEWAY_TARGET", "REGISTRY"]
+__all__ = ["API_KEY_CREDENTIAL_PROVIDER", "GATEWAY", "GATEWAY_TARGET", "HARNESS", "REGISTRY"]
 
 
 @dataclass(frozen=True)

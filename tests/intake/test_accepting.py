@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from infra.ledger import Item, Key
+from infra.ledger.sqlite import SqliteLedger
 from workflows.deciding.decide import Mode
+from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Status
-from workflows.requests.acceptance import Refused, judge
+from workflows.requests.acceptance import Accepted, Refused, accept, judge
 from workflows.requests.request import Request
 
 DOCUMENT = {"stack": "payments"}
@@ -99,3 +102,27 @@ def test_what_one_request_allows_is_its_own():
     """The next one begins without leave."""
     assert judge(holds(), asks(), "d4")["allow"] == []
     assert judge(holds(), asks("old", allow=frozenset({"gateways.b"})), "d3")["allow"] == ["gateways.b"]
+
+
+class Raced(SqliteLedger):
+    """A ledger in which another request is accepted between the next look at an item and what is written after it."""
+
+    other: Request | None = None
+
+    async def get(self, key: Key) -> Item | None:
+        item = await super().get(key)
+        if self.other is not None:
+            other, self.other = self.other, None
+            await accept(self, key.partition, other, other.request_id)
+        return item
+
+
+async def test_an_acceptance_that_was_overtaken_begins_anew():
+    """Each of two requests at once has a generation of its own, and neither is forgotten."""
+    ledger = Raced()
+    ledger.other = asks("fast")
+    found = await accept(ledger, "payments", asks("slow"), "slow")
+    item = await ledger.get(stack_key("payments"))
+    ledger.close()
+    assert isinstance(found, Accepted)
+    assert (found.generation, item["recent"]) == (2, {"fast": 1, "slow": 2})

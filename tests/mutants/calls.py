@@ -17,7 +17,7 @@ MUTANTS = (
     Mutant("retry-and", "a call is given up only when both its tries and its time are spent", _RETRY,
           ">= budget.tries or anyio", ">= budget.tries and anyio", _BUDGETS, goal="R11"),
     Mutant("retry-blind-sync", "a synchronization without an answer is sent again", _RETRY,
-          '("Update", "Delete", "Synchronize")', '("Update", "Delete")', _ERRORS, goal="R2"),
+          '("Update", "Delete", "Synchronize")', '("Update", "Delete")', _CALLS, goal="R2"),
     Mutant("jitterless", "what was throttled together comes back together", _RETRY,
           "return self._jitter(0.2 * ceiling, ceiling)", "return self._jitter(ceiling, ceiling)",
           (*_BUDGETS, "tests/storm/test_storm.py::test_r11_what_was_throttled_together_comes_back_spread"), goal="R11"),

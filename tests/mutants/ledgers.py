@@ -1,10 +1,9 @@
-"""Mutants of the ledgers: the table, the file, and how an item stands in them."""
+"""Mutants of the ledgers: the table, the file."""
 
 from tests.mutants.mutant import Mutant
 
 _DYNAMO = "infra/ledger/dynamodb.py"
 _SQLITE = "infra/ledger/sqlite.py"
-_PACKING = "infra/ledger/packing.py"
 _STUB = ("tests/ledger/test_dynamodb.py",)
 _CONTRACT = ("tests/ledger/test_ledger.py",)
 
@@ -37,10 +36,6 @@ MUTANTS = (
           '"SELECT sort, item FROM items WHERE partition = ? AND substr(sort, 1, ?) = ? ORDER BY sort"',
           '"SELECT sort, item FROM items WHERE partition = ? AND ? >= 0 AND sort LIKE ? || \'%\' ORDER BY sort"',
           (f"{_CONTRACT[0]}::test_queries_take_a_prefix_literally",)),
-    Mutant("sqlite-unlocked", "a write of the file does not keep others out", _SQLITE,
-          '"BEGIN IMMEDIATE"', '"BEGIN"', (f"{_CONTRACT[0]}::test_of_many_writers_one_wins",), goal="R6"),
     Mutant("file-for-all", "the file of the ledger may be read by everybody", _SQLITE,
           "path.chmod(0o600)", "path.chmod(0o644)", (f"{_CONTRACT[0]}::test_the_file_is_its_owner_s_alone",)),
-    Mutant("truth-is-a-number", "truth is stored as a number", _PACKING,
-          '    if isinstance(value, bool):\n        return {"BOOL": value}\n', "", _CONTRACT),
 )  # fmt: skip

@@ -25,3 +25,14 @@ async def test_a_read_from_before_an_update_is_not_believed(what, lag):
         await anyio.sleep(200)
         assert (await world.apply(document)).status is Status.READY
         assert world.sent() == []
+
+
+async def test_a_read_from_before_a_deletion_is_not_believed():
+    """It shows what was there; the deletion is sent once, and no refusal of a second one is met."""
+    with SandboxWorld(Behaviour(durations=Durations(reads_lag=5.0))) as world:
+        await world.apply(small_stack(1))
+        await anyio.sleep(200)
+        world.sent()
+        assert (await world.destroy(small_stack(1))).status is Status.DELETED
+        assert sorted(world.sent()) == ["DeleteGateway", "DeleteGatewayTarget", "DeleteOauth2CredentialProvider"]
+        assert world.live == {}
