@@ -6,6 +6,8 @@ _SQS = "handlers/sqs.py"
 _MESSAGES = "handlers/messages.py"
 _BURIED = "workflows/dead_letters.py"
 _LANES = ("tests/intake/test_lanes.py",)
+_FIFO = "tests/intake/test_batches.py::test_r8_every_pattern_of_poison_in_a_batch_of_a_fifo_queue"
+_OPERATING = "tests/operating/test_operating.py"
 _QUEUE = ("tests/intake/test_queue.py",)
 
 MUTANTS = (
@@ -30,9 +32,10 @@ MUTANTS = (
           ("tests/intake/test_batches.py::test_r8_trouble_outside_a_message_brings_the_whole_batch_again",), goal="R8"),
     Mutant("fifo-overtakes", "a message overtakes the one before it in its group", _SQS,
           "is_fifo = text_of", "is_fifo = not text_of",
-          ("tests/intake/test_batches.py::test_r8_every_pattern_of_poison_in_a_batch_of_a_fifo_queue",), goal="R8"),
+          (f"{_FIFO}[0-no dead-letter queue]",), goal="R8"),
     Mutant("bus-anywhere", "what a message says of its account and source is believed in every queue", _MESSAGES,
-          "if bus_queue and queue == bus_queue:", "if bus_queue:", ("tests/authority/test_authority.py",)),
+          "if bus_queue and queue == bus_queue:", "if bus_queue:",
+          ("tests/authority/test_authority.py::test_who_may_not_ask_is_refused",)),
     Mutant("names-twice", "of a name that stands twice in a message the last value counts", _MESSAGES,
           "    if len(made) != len(pairs):", "    if not pairs and made:", _QUEUE, goal="R20"),
     Mutant("unsettled-swallowed", "an event whose request is under way is not delivered again",
@@ -48,7 +51,7 @@ MUTANTS = (
           ("tests/deadlines/test_margin.py",)),
     Mutant("buried-early", "a message that may pass goes to the dead-letter queue at its first failure", _BURIED,
           "deliveries >= context.settings.deliveries", "deliveries >= 1",
-          ("tests/intake/test_batches.py::test_r8_every_pattern_of_poison_in_a_batch_of_a_fifo_queue",), goal="R8"),
+          (f"{_FIFO}[0-a dead-letter queue]",), goal="R8"),
     Mutant("letter-lost", "a dead letter is taken out before it was sent again", _BURIED,
           '    await calls("SendMessage", {"QueueUrl": queue, "MessageBody": letter.again}, service="sqs")\n'
           '    await calls("DeleteMessage", {"QueueUrl": dead, "ReceiptHandle": letter.receipt}, service="sqs")\n',
@@ -56,7 +59,8 @@ MUTANTS = (
           '    await calls("SendMessage", {"QueueUrl": queue, "MessageBody": letter.again}, service="sqs")\n',
           ("tests/operating/test_letters.py",)),
     Mutant("letter-anew", "a dead letter that is sent again is another request", _BURIED,
-          '"requestId": self.message_id}', '"requestId": ""}', ("tests/operating/test_operating.py",), goal="R5"),
+          '"requestId": self.message_id}', '"requestId": ""}',
+          (f"{_OPERATING}::test_r5_a_dead_letter_that_is_sent_again_later_brings_nothing_old_back",), goal="R5"),
     Mutant("another-s-execution", "a request is not gone on with where another's execution has its name",
           "workflows/handover.py", ' or json.loads(found["input"]) != given:', ":",
           ("tests/handing_over/test_handover.py",)),

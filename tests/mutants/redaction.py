@@ -9,7 +9,7 @@ _SPELLINGS = ("tests/secrecy/test_spellings.py",)
 MUTANTS = (
     Mutant("no-redaction", "redaction returns what it gets", _REDACTION,
           "            text = text.replace(spelling, BLOT)\n", "            text = text.replace(spelling, spelling)\n",
-          ("tests/secrecy/test_secrets.py::test_redaction_blots_out_every_spelling", *_MEMBERS), goal="R19"),
+          ("tests/secrecy/test_secrets.py::test_redaction_blots_out_every_spelling",), goal="R19"),
     Mutant("redact-apikey", "an API key is written to the log", _REDACTION, '"clientsecret", "apikey",',
           '"clientsecret",',
           _MEMBERS, goal="R19"),
@@ -36,5 +36,6 @@ MUTANTS = (
           ("tests/secrecy/test_reasons.py::test_r19_an_error_that_quotes_where_to_consent_is_told_without_it",),
           goal="R19"),
     Mutant("secret-text-unknown", "the value of a secret that was read is not known to redaction", "infra/secrets.py",
-          "    calls.aws.redaction.add(value)\n", "", ("tests/secrecy", "tests/failing/test_failures.py"), goal="R19"),
+          "    calls.aws.redaction.add(value)\n", "",
+          ("tests/secrecy/test_reasons.py",), goal="R19"),
 )  # fmt: skip
