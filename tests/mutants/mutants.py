@@ -1,7 +1,8 @@
 """Mutation tests: applies one mutant after the other to a copy of the project, and has the tests kill it.
 
 `make mutants` tries all of them and writes their table in `docs/continuity.md`; `make mutants ONLY=NAME` tries one, or
-an area. The same tests are run on an unchanged copy first, where they must be green, so that red means the mutant.
+an area, and writes its rows. The same tests are run on an unchanged copy first, where they must be green, so that red
+means the fault.
 """
 
 import os
@@ -14,11 +15,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.mutants.catalog import MUTANTS, chosen
+from tests.mutants.catalog import chosen
 from tests.mutants.mutant import Mutant
 from tests.mutants.page import PAGE, written
 
@@ -80,17 +82,15 @@ def not_its_own(root: Path, file: str) -> str:
     return "" if done.stdout.strip() == expected else f"{file} is not imported: {done.stdout}{done.stderr}"
 
 
-def unchanged(mutants: list[Mutant]) -> str:
+def unchanged(root: Path, mutants: list[Mutant]) -> str:
     """Run the tests of all mutants on an unchanged copy; return what is wrong."""
     tests = dict.fromkeys(test for mutant in mutants for test in mutant.tests)
-    with tempfile.TemporaryDirectory(prefix="mutants-") as made:
-        root = copied(Path(made).resolve())
-        wrong = "".join(not_its_own(root, file) for file in dict.fromkeys(mutant.file for mutant in mutants))
-        if wrong:
-            return wrong
-        with ThreadPoolExecutor(CORES) as pool:
-            parts = [part for part in (list(tests)[n::CORES] for n in range(CORES)) if part]
-            runs = list(pool.map(lambda part: python(root, *PYTEST, *part), parts))
+    wrong = "".join(not_its_own(root, file) for file in dict.fromkeys(mutant.file for mutant in mutants))
+    if wrong:
+        return wrong
+    with ThreadPoolExecutor(CORES) as pool:
+        parts = [part for part in (list(tests)[n::CORES] for n in range(CORES)) if part]
+        runs = list(pool.map(lambda part: python(root, *PYTEST, *part), parts))
     return "\n".join(run.stdout + run.stderr for run in runs if run.returncode)
 
 
@@ -107,12 +107,13 @@ def judge(done: subprocess.CompletedProcess[str]) -> str:
     return ""
 
 
-def trial(mutant: Mutant) -> Found:
+def trial(prepared: Path, mutant: Mutant) -> Found:
     """Apply a mutant to a copy of its own, and run its tests there until one kills it."""
     if mutant.equivalent:
         return Found(mutant, "", "", 0.0)
     with tempfile.TemporaryDirectory(prefix=f"mutant-{mutant.name}-") as made:
-        root = copied(Path(made).resolve())
+        # With what is compiled: only the changed file is compiled anew.
+        root = shutil.copytree(prepared, Path(made).resolve() / "copy")
         mutant.apply(root)
         began = time.monotonic()
         done = python(root, *PYTEST, "-x", *mutant.tests)
@@ -121,31 +122,32 @@ def trial(mutant: Mutant) -> Found:
     return Found(mutant, failed["test"].partition("[")[0] if failed else "", judge(done), seconds)
 
 
-def trials(mutants: list[Mutant]) -> Iterator[Found]:
+def trials(prepared: Path, mutants: list[Mutant]) -> Iterator[Found]:
     """Try mutants side by side, as many as there are cores, and yield what became of each."""
     with ThreadPoolExecutor(CORES) as pool:
-        yield from pool.map(trial, mutants)
+        yield from pool.map(partial(trial, prepared), mutants)
 
 
 def main() -> int:
-    """Try the mutants named on the command line, or all, and write the table of all."""
-    mutants, began = list(chosen(sys.argv[1:])), time.monotonic()
+    """Try the mutants named on the command line, or all, and write what became of them into the page's table."""
+    mutants, began, found = list(chosen(sys.argv[1:])), time.monotonic(), []
     print(f"{len(mutants)} mutants; their tests on an unchanged copy first", file=sys.stderr)
-    wrong = unchanged(mutants)
-    if wrong:
-        print(f"Not green on an unchanged copy, so nothing can be said:\n{wrong}", file=sys.stderr)
-        return 1
-    found = []
-    for one in trials(mutants):
-        print(one, flush=True)
-        found.append(one)
-    missed = [one for one in found if one.wrong]
+    with tempfile.TemporaryDirectory(prefix="mutants-") as made:
+        prepared = copied(Path(made).resolve())
+        wrong = unchanged(prepared, mutants)
+        if wrong:
+            print(f"Not green on an unchanged copy, so nothing can be said:\n{wrong}", file=sys.stderr)
+            return 1
+        for one in trials(prepared, mutants):
+            print(one, flush=True)
+            found.append(one)
+    survived = [one for one in found if one.wrong]
     equivalent = sum(bool(one.mutant.equivalent) for one in found)
-    killed = len(found) - len(missed) - equivalent
+    killed = len(found) - len(survived) - equivalent
     print(f"\n{killed} of {len(found)} killed, {equivalent} equivalent, in {time.monotonic() - began:.0f} s")
-    if len(mutants) == len(MUTANTS) and not missed:
-        PAGE.write_text(written(PAGE.read_text("utf-8"), {one.mutant.name: one.killed_by for one in found}), "utf-8")
-    return 1 if missed else 0
+    results = {one.mutant.name: "" if one.wrong else one.killed_by for one in found}
+    PAGE.write_text(written(PAGE.read_text("utf-8"), results), "utf-8")
+    return 1 if survived else 0
 
 
 if __name__ == "__main__":

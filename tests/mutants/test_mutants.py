@@ -8,7 +8,7 @@ import pytest
 
 from tests.goals import GOALS
 from tests.mutants.catalog import AREAS, MUTANTS, chosen
-from tests.mutants.page import PAGE, row, rows_of
+from tests.mutants.page import PAGE, SURVIVED, row, rows_of, written
 
 ROOT = Path(__file__).parents[2]
 AREA_OF = {mutant.name: area for area, mutants in AREAS.items() for mutant in mutants}
@@ -51,14 +51,23 @@ def test_a_mutant_that_does_not_fit_any_more_is_a_mistake():
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_the_page_tells_of_each_mutant(mutant):
-    """In the words of the catalogue, and with the test that killed it when all were tried last."""
+    """In the words of the catalogue, and with the test that killed it when it was tried last."""
     found = rows_of(PAGE.read_text("utf-8")).get(mutant.name)
     assert found is not None, "run `make mutants`"
-    killed = f"tests/{found[-1].strip('`')}"
-    assert found == row(AREA_OF[mutant.name], mutant, killed), "run `make mutants`"
-    assert mutant.equivalent or (exists(killed) and "::" in killed), "run `make mutants`"
+    killed_by = "" if found[-1] == SURVIVED else f"tests/{found[-1].strip('`')}"
+    assert found == row(AREA_OF[mutant.name], mutant, killed_by), "run `make mutants`"
+    assert mutant.equivalent or ("::" in killed_by and exists(killed_by)), "run `make mutants`"
 
 
 def test_the_page_tells_of_nothing_else():
     """A mutant that was taken out is taken off the page."""
     assert set(rows_of(PAGE.read_text("utf-8"))) == set(AREA_OF)
+
+
+def test_what_was_not_tried_keeps_its_row():
+    """One that is tried alone changes its own row, and one that survives is said to."""
+    text = PAGE.read_text("utf-8")
+    assert written(text, {}) == text
+    again = rows_of(written(text, {MUTANTS[0].name: ""}))
+    assert again[MUTANTS[0].name][-1] == SURVIVED
+    assert {**again, MUTANTS[0].name: ()} == {**rows_of(text), MUTANTS[0].name: ()}
