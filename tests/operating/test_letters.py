@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.aws import Aws
 from infra.deadline import Deadline
@@ -22,7 +23,7 @@ class Queues:
 
     async def send_message(self, **_: Any) -> dict[str, Any]:
         if self._full:
-            raise CallFailed("SendMessage", "INVALID", "InvalidMessageContents", "it cannot be sent")
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, "SendMessage")
         self.done.append("sent")
         return {}
 
