@@ -48,9 +48,9 @@ audit: $(STAMP) ## Ask the package index for known vulnerabilities of what is de
 	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
 
-# ONLY may name one fault, or several.
-seeded: $(STAMP) ## Put faults into copies of the code, and have the suite notice each
-	@$(BIN)/python tests/seeded/seeded.py $(ONLY)
+# ONLY may name one mutant, or several, or an area.
+mutants: $(STAMP) ## Mutation tests: a fault each in copies of the code, and the tests that kill it
+	@$(BIN)/python tests/mutants/mutants.py $(ONLY)
 
 record: $(STAMP) ## Write down which AWS operations the suite performs, from which policies are checked
 	@RECORD=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests
@@ -90,5 +90,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test quick soak flakes seeded audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
+.PHONY: help install demo test quick soak flakes mutants audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
 	lock

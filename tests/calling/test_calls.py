@@ -55,16 +55,18 @@ async def test_an_unknown_error_is_tried_once_more(world):
     assert calls.count["ListGateways"] == 2
 
 
-@pytest.mark.parametrize("operation", ["UpdateGateway", "DeleteGateway"])
-async def test_an_unanswered_change_is_not_sent_blindly_again(world, operation):
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [
+        ("UpdateGateway", {"name": "x", "roleArn": ROLE, "authorizerType": "AWS_IAM"}),
+        ("DeleteGateway", {}),
+        ("SynchronizeGatewayTargets", {"targetIdList": ["TARGET0123"]}),
+    ],
+)
+async def test_an_unanswered_change_is_not_sent_blindly_again(world, operation, more):
     world.plane.faults.add(Fault(operation, Effect.LOST, times=-1))
     calls = calls_of(world)
-    params = (
-        {**NOWHERE, "name": "x", "roleArn": ROLE, "authorizerType": "AWS_IAM"}
-        if operation == "UpdateGateway"
-        else NOWHERE
-    )
-    assert (await failed(calls(operation, params))).verdict is Verdict.UNKNOWN_OUTCOME
+    assert (await failed(calls(operation, {**NOWHERE, **more}))).verdict is Verdict.UNKNOWN_OUTCOME
     assert calls.count[operation] == 1
 
 

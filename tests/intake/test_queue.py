@@ -100,3 +100,12 @@ def test_what_is_no_request_is_refused(body):
     """Bodies that ask for nothing known are failed messages, whatever they hold."""
     with pytest.raises(NotARequest):
         read_message(record("m", body))
+
+
+@pytest.mark.parametrize("more", ['"requestId": "a", "requestId": "b"', '"generation": NaN', '"allow": [Infinity]'])
+def test_what_would_be_a_request_in_a_laxer_json_is_refused(more):
+    """Of a name that stands twice nobody knows which value counts, and JSON has no such numbers."""
+    text = f'{{"detailType": "{REQUESTED}", "stack": {{"stack": "payments"}}, MORE}}'
+    assert read_message(record("m", text.replace("MORE", '"requestId": "a"'))).request_id == "a"
+    with pytest.raises(NotARequest):
+        read_message(record("m", text.replace("MORE", more)))

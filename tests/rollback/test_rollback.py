@@ -2,6 +2,7 @@
 
 import copy
 
+import anyio
 import pytest
 
 from infra.sandbox.world import Failure
@@ -144,3 +145,24 @@ async def test_an_interrupted_rollback_goes_on(world, seconds):
             break
     assert outcome.status is Status.ROLLED_BACK
     assert state(world) == was
+
+
+@pytest.mark.parametrize("seconds", [24, 30, 40])
+async def test_an_interrupted_rollback_changes_nothing_forward_again(world, seconds):
+    """What it has taken back already is not changed anew by the deliveries that finish it."""
+    document = small_stack(1)
+    await world.apply(document)
+    after = {**small_stack(1), "onFailure": "ROLLBACK"}
+    after["gateways"]["payments"]["description"] = "changed"
+    after["gateways"]["payments"]["targets"]["bad"] = mcp_target()
+    world.plane.world.failing["bad"] = BAD
+    world.behaviour.durations.delete = 50.0
+    world.sent()
+    for _ in range(60):
+        outcome = await world.run(provision(after, "one-request"), seconds=seconds, patience=5.0)
+        if outcome.status is not Status.IN_PROGRESS:
+            break
+        await anyio.sleep(outcome.retry_after or 1.0)
+    assert outcome.status is Status.ROLLED_BACK
+    sent = world.sent()
+    assert (sent.count("UpdateGateway"), sent.count("CreateGatewayTarget")) == (2, 3)

@@ -76,9 +76,11 @@ async def test_r19_an_error_that_quotes_where_to_consent_is_told_without_it(worl
     outcome = await world.run(provision(document, "one"))
     (consent,) = outcome.asking.values()
     text = f"cannot list: see {consent['authorizationUrl']}"
-    world.plane.faults.add(Fault("GetGatewayTarget", Effect.REFUSE, -1, 0, "AccessDeniedException", text))
     world.plane.faults.add(Fault("ListGatewayTargets", Effect.REFUSE, -1, 1, "AccessDeniedException", text))
+    # The first list shows the URL; the one that looks for the end of another target's creation is refused.
+    document["gateways"]["payments"]["targets"]["other"] = mcp_target()
     outcome = await world.run(provision(document, "two"))
+    assert [one.message for one in outcome.failures] == [f"ListGatewayTargets: cannot list: see {BLOT}"]
     kept = "\n".join(world.ledger.dump())
     tried("R19", "errors that quote a consent URL", violations=kept.count(CONSENT))
     assert CONSENT not in kept

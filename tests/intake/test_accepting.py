@@ -1,0 +1,128 @@
+"""Which request is in force: the bare decision over the stack's item, in a table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from infra.ledger import Item, Key
+from infra.ledger.sqlite import SqliteLedger
+from workflows.deciding.decide import Mode
+from workflows.deciding.memory import stack_key
+from workflows.deciding.outcome import Status
+from workflows.requests.acceptance import Accepted, Refused, accept, judge
+from workflows.requests.request import Request
+
+DOCUMENT = {"stack": "payments"}
+URI = "s3://stacks/payments.yaml"
+
+
+def asks(request_id: str = "new", mode: Mode = Mode.PROVISION, **more: Any) -> Request:
+    document = None if mode is Mode.REMOVE else DOCUMENT
+    return Request(mode=mode, request_id=request_id, stack="payments", **{"document": document, **more})
+
+
+def holds(**more: Any) -> dict[str, Any]:
+    """The item of a stack whose third generation, of the request `old`, is under way."""
+    return {
+        "schema": 2, "generation": 3, "recent": {"older": 2, "old": 3}, "requestId": "old", "mode": "PROVISION",
+        "digest": "d3", "document": DOCUMENT, "readyDocument": {"stack": "payments"}, "readyGeneration": 2,
+        "outcome": None, "allow": ["gateways.a"], **more,
+    }  # fmt: skip
+
+
+def ended(status: str, request_id: str = "old") -> dict[str, Any]:
+    return {"outcome": {"status": status, "requestId": request_id, "reason": ""}}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the ledger holds, what is asked with which document, and the generation or the refusal that follows."""
+
+    state: str
+    item: dict[str, Any] | None
+    request: Request
+    digest: str
+    generation: int | None = None
+    refused: Status | None = None
+
+
+ROWS = (
+    Row("a first request", None, asks(), "d1", 1),
+    Row("a first request that names its generation", None, asks(generation=7), "d1", 7),
+    Row("another request", holds(), asks(), "d4", 4),
+    Row("another request for the same document", holds(), asks(), "d3", 4),
+    Row("another request for the generation in force", holds(), asks(generation=3), "d3", 3),
+    Row("another request for it with another document", holds(), asks(generation=3), "d4", refused=Status.REJECTED),
+    Row("a request for an older generation", holds(), asks(generation=2), "d2", refused=Status.SUPERSEDED),
+    Row("a request that came before, late", holds(), asks("older"), "d2", refused=Status.SUPERSEDED),
+    Row("the request in force again", holds(), asks("old"), "d3", 3),
+    Row("the request in force again, with another document", holds(), asks("old"), "d4", refused=Status.REJECTED),
+    Row("the same by its URI, where another document stands by now", holds(), asks("old", uri=URI), "d4", 3),
+    Row("the request in force again, which is READY", holds(**ended("READY")), asks("old"), "d3",
+        refused=Status.READY),
+    Row("the request in force again, which has failed", holds(**ended("FAILED")), asks("old"), "d3",
+        refused=Status.FAILED),
+    Row("the request in force again, which awaits consent", holds(**ended("AWAITING_CONSENT")), asks("old"), "d3", 3),
+    Row("another request for the generation in force, which is READY", holds(**ended("READY")), asks(generation=3),
+        "d3", 3),
+    Row("a removal", holds(), asks(mode=Mode.REMOVE), "removal", 4),
+    Row("a removal under the id of the request in force", holds(), asks("old", Mode.REMOVE), "removal",
+        refused=Status.REJECTED),
+    Row("a document by its URI under the id of a removal in force", holds(mode="REMOVE"), asks("old", uri=URI), "d3",
+        refused=Status.REJECTED),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.state)
+def test_which_request_is_in_force(row):
+    found = judge(row.item, row.request, row.digest)
+    if isinstance(found, Refused):
+        assert (found.status, row.generation) == (row.refused, None), found
+        return
+    assert (found["generation"], row.refused) == (row.generation, None)
+    assert (found["requestId"], found["mode"]) == (row.request.request_id, str(row.request.mode))
+
+
+def test_what_is_accepted_again_keeps_its_document():
+    """What stands at a URI by now changes nothing of a request that is under way."""
+    found = judge(holds(), asks("old", uri=URI, document={"stack": "payments", "gateways": {}}), "d4")
+    assert isinstance(found, dict)
+    assert (found["document"], found["digest"]) == (DOCUMENT, "d3")
+
+
+def test_after_a_removal_there_is_nothing_to_go_back_to():
+    """What was READY before was removed on purpose."""
+    found = judge(holds(), asks(mode=Mode.REMOVE), "removal")
+    assert isinstance(found, dict)
+    assert (found["readyDocument"], found["readyGeneration"]) == (None, None)
+
+
+def test_what_one_request_allows_is_its_own():
+    """The next one begins without leave."""
+    assert judge(holds(), asks(), "d4")["allow"] == []
+    assert judge(holds(), asks("old", allow=frozenset({"gateways.b"})), "d3")["allow"] == ["gateways.b"]
+
+
+class Raced(SqliteLedger):
+    """A ledger in which another request is accepted between the next look at an item and what is written after it."""
+
+    other: Request | None = None
+
+    async def get(self, key: Key) -> Item | None:
+        item = await super().get(key)
+        if self.other is not None:
+            other, self.other = self.other, None
+            await accept(self, key.partition, other, other.request_id)
+        return item
+
+
+async def test_an_acceptance_that_was_overtaken_begins_anew():
+    """Each of two requests at once has a generation of its own, and neither is forgotten."""
+    ledger = Raced()
+    ledger.other = asks("fast")
+    found = await accept(ledger, "payments", asks("slow"), "slow")
+    item = await ledger.get(stack_key("payments"))
+    ledger.close()
+    assert isinstance(found, Accepted)
+    assert (found.generation, item["recent"]) == (2, {"fast": 1, "slow": 2})

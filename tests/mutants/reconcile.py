@@ -1,0 +1,100 @@
+"""Mutants of a run: how it observes, acts, waits, removes and goes back."""
+
+from tests.mutants.mutant import Mutant
+
+_OBSERVE = "workflows/acting/observe.py"
+_STEPS = "workflows/acting/steps.py"
+_REACH = "workflows/acting/reach.py"
+_ACT = "workflows/acting/act.py"
+_SURVEY = "workflows/acting/survey.py"
+_WAITING = "workflows/acting/waiting.py"
+_RUN = "workflows/acting/run.py"
+_OUTCOME = "workflows/deciding/outcome.py"
+_DOUBTS = "tests/crash/test_doubts_kept.py"
+_OWNERSHIP = "tests/adoption/test_ownership.py"
+
+MUTANTS = (
+    Mutant("adopts-anything", "what bears our name is taken for ours, without our tag", _OBSERVE,
+           "ours=tags.get(OWNER_TAG) == self._stack)", "ours=True)",
+           (f"{_OWNERSHIP}::test_a_foreign_resource_with_our_name_is_left_alone",)),
+    Mutant("first-page-only", "of a list only the first page is read", _OBSERVE,
+           '            if not page.get("nextToken"):\n                return\n            asked',
+           "            return\n            asked", (f"{_OWNERSHIP}::test_many_gateways_do_not_hide_ours",)),
+    Mutant("prunes-strangers", "targets under our gateway that the ledger does not know are deleted", _SURVEY,
+           "    run.listed.add(parent)\n", """\
+    from workflows.acting.run import Item
+    from workflows.document.stack import Options
+
+    for name, seen in found.items():
+        if ours and seen.id not in known:
+            address = f"{parent}.targets.{name}"
+            run.items[address] = Item(address, seen.kind, name, None, Options(), parent)
+            run.seen[address] = seen
+            known.add(seen.id)
+    run.listed.add(parent)
+""", (f"{_OWNERSHIP}::test_other_targets_under_our_gateway_are_reported_and_kept",)),
+    Mutant("denied-delete-gone", "a deletion that is not permitted counts as done", _STEPS,
+           "return await run.observer.look(wish.kind, seen.id, run.parent_id(wish.address)) is None", "return True",
+           ("tests/failing/test_deletions.py",)),
+    Mutant("stale-update-believed", "a read from before an update is believed", _WAITING,
+           "return not seen.moving and not stale", "return not seen.moving", ("tests/waiting/test_older_reads.py",),
+           goal="R18"),
+    Mutant("replace-redeletes", "a deletion that came to nothing is no try, and sent again", _REACH,
+           "if not run.memory(item.address).deletion_begun:", "if run.memory(item.address):",
+           ("tests/failing/test_deletions.py",), goal="R14"),
+    Mutant("blocked-released", "what belongs to something retained is not left with it", _ACT,
+           "            item.released = True\n", "            pass\n",
+           ("tests/crash/test_doubt.py::test_a_retained_target_s_gateway_is_left_with_it_for_good",)),
+    Mutant("let-go-order", "what others need is let go of first", _ACT,
+           "for address in reversed(list(order)):", "for address in list(order):", ("tests/crash/test_retained.py",),
+           goal="R1"),
+    Mutant("overall-failed-first", "a run with a failure has failed, whatever is still under way", _OUTCOME,
+           "    if ResourceStatus.IN_PROGRESS in found:", "    if found == {ResourceStatus.IN_PROGRESS}:",
+           ("tests/deciding/test_outcome.py",)),
+    Mutant("ready-at-once", "READY is believed at the first look", _ACT,
+           "        todo = await _unsteady(run)\n", "        todo = []\n",
+           ("tests/waiting/test_lagging_reads.py::test_r18_a_wavering_ready_is_not_believed",), goal="R18"),
+    Mutant("places-without-end", "more operations than the service takes are begun under a gateway", "infra/watch.py",
+           ">= self._limit:", ">= 99 * self._limit:",
+           ("tests/failing/test_refusals.py::test_impatient_runs_keep_to_five_operations",)),
+    Mutant("places-given-back", "an operation that is left to the next run gives its place back", "infra/watch.py",
+           "        self._left[key] = retry_after\n", "",
+           ("tests/failing/test_refusals.py::test_impatient_runs_keep_to_five_operations",)),
+    Mutant("removes-first", "a stack that may have to go back removes before everything else is READY", _RUN,
+           "if stack is not None and stack.goes_back else set()", "if stack is None else set()",
+           ("tests/everything/test_leave.py::test_a_stack_that_may_go_back_removes_last",), goal="R13"),
+    Mutant("parent-first", "what a resource needs is removed before it", _RUN,
+           "users.get(item.address, frozenset()) | last", "frozenset() | last",
+           ("tests/provisioning/test_convergence.py::test_an_allowed_removal_goes_targets_first",)),
+    Mutant("lists-kept", "lists are not read again after something was made", _OBSERVE,
+           "        self._ids.clear()\n", "        del self\n",
+           (_DOUBTS,)),
+    Mutant("taken-over-removed", "what another stack took over is removed by who had it", _OBSERVE,
+           "        if not seen.ours or not seen.kind.tagged or seen.moving:", "        if seen.ours:",
+           (f"{_OWNERSHIP}::test_what_another_stack_took_over_is_not_removed_by_who_had_it",)),
+    Mutant("tag-stays", "what a rollback leaves to its owner keeps our tag", _STEPS,
+           "    if not (wish.kind.tagged and seen.ours):\n", "    if seen.ours:\n",
+           ("tests/rollback/test_going_back_to_what.py",), goal="R13"),
+    Mutant("rotated-within", "a secret that rotates within a run is applied again and again", _STEPS,
+           "        run.secret_versions[reference] = secrets[path].version\n", "",
+           ("tests/crash/test_doubt.py::test_a_secret_that_rotates_within_a_run_is_applied_once",)),
+    Mutant("obstacle-stops-all", "one read that is refused stops the whole run", _SURVEY,
+           "    except (CallFailed, OutOfTime) as failed:\n        run.obstacles[address] = failed",
+           "    except OutOfTime as failed:\n        run.obstacles[address] = failed",
+           ("tests/failing/test_failures.py::test_a_read_that_is_denied_stops_its_resource_alone",)),
+    Mutant("gone-too-soon", "a read that shows nothing says that a deletion or creation has ended", _WAITING,
+           "return not appears and (leaving or not fresh)", "return True",
+           ("tests/waiting/test_lagging_reads.py::test_r18_nothing_is_sent_twice",), goal="R18"),
+    Mutant("deleted-still-there", "a read from before a deletion says that it failed", _WAITING,
+           "if leaving and anyio.current_time() - began < _STALE:", "if leaving and anyio.current_time() < began:",
+           ("tests/waiting/test_older_reads.py",), goal="R18"),
+    Mutant("unanswered-for-ever", "a change without an answer is repeated for as long as the run lasts", _REACH,
+           "        if item.unanswered > _MOST_UNANSWERED:\n            raise\n", "",
+          ("tests/crash/test_doubt.py::test_a_lost_answer_in_the_middle_of_a_run_is_told_from_a_refusal",), goal="R14"),
+    Mutant("consent-unasked", "what waits for consent is told of without its URL", "workflows/acting/results.py",
+           '"authorizationUrl": oauth.get("authorizationUrl", "")', '"authorizationUrl": ""',
+           ("tests/consent/test_consent.py::test_a_target_awaits_consent_and_its_neighbours_are_ready",), goal="R15"),
+    Mutant("goes-back-forward", "an interrupted rollback goes forward again", "workflows/acting/rollback.py",
+           'return begun.get("generation") == generation and', 'return begun.get("generation") == -generation and',
+          ("tests/rollback/test_rollback.py::test_an_interrupted_rollback_changes_nothing_forward_again",), goal="R13"),
+)  # fmt: skip

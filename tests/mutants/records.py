@@ -1,0 +1,87 @@
+"""Mutants of what is remembered: of one resource, of one stack, and of the lease under which it is written."""
+
+from tests.mutants.mutant import Mutant
+
+_MEMORY = "workflows/deciding/memory.py"
+_REMEMBERING = "workflows/acting/remembering.py"
+_BOOK = "workflows/acting/book.py"
+_STEPS = "workflows/acting/steps.py"
+_SINGLE = "tests/crash/test_single_faults.py::test_r1_r2_r13_every_single_fault_ends_in_the_declared_world"
+_DOUBTS = "tests/crash/test_doubts_kept.py"
+_LEASE = "tests/ledger/test_lease.py"
+
+MUTANTS = (
+    Mutant("random-token", "a creation's client token is random, not derived", "workflows/document/fingerprint.py",
+           "    return digest(list(parts))\n", "    from uuid import uuid4\n\n    return str(uuid4())\n",
+           ("tests/crash/test_tokens.py::test_r2_a_creation_keeps_its_token",), goal="R2"),
+    Mutant("lease-by-time", "a lease is taken by time alone, whatever its version", _BOOK,
+           'Put(key, taken, when={"version": item.get("version")})', "Put(key, taken)",
+           ("tests/concurrency/test_writers.py::test_r6_of_many_that_take_a_stack_one_gets_it",), goal="R6"),
+    Mutant("marks-afterwards", "a creation is marked in the ledger when it was answered", _STEPS,
+           "    await mark(run, wish, memory, noted, versions)\n    try:\n"
+           "        answer = await _create(run, wish, body)\n",
+           "    try:\n        answer = await _create(run, wish, body)\n"
+           "        await mark(run, wish, memory, noted, versions)\n",
+           (f"{_SINGLE}[everything-killed with the answer]",), goal="R1"),
+    Mutant("no-effect-despite-doubts", "a refusal takes back the doubt of an earlier call without an answer", _STEPS,
+           "in _NO_EFFECT and doubts is None:", "in _NO_EFFECT:", (_DOUBTS,), goal="R1"),
+    Mutant("no-effect-unknown", "an error that nobody knows counts as a refusal without effect", _STEPS,
+           "Verdict.QUOTA, Verdict.NOT_YET})", "Verdict.QUOTA, Verdict.NOT_YET, Verdict.UNKNOWN})", (_DOUBTS,),
+           goal="R1"),
+    Mutant("undeleted-forgets-doubt", "a refused deletion ends every doubt", _MEMORY,
+           '"action": "UPDATE"} if self.doubtful else None', '"action": "UPDATE"} if self.held else None', (_DOUBTS,),
+           goal="R2"),
+    Mutant("lingers-not", "what an unanswered call may still set is forgotten at READY", _REMEMBERING,
+           "lingering_of(run, memory_of(run, wish)), present", "memory_of(run, wish), present", (_DOUBTS,), goal="R2"),
+    Mutant("one-doubt", "of several unanswered calls only the last is remembered", _REMEMBERING,
+           "doubtful[-_MOST_DOUBTS:]", "doubtful[-1:]", (_DOUBTS,), goal="R2"),
+    Mutant("gone-forgets-tries", "a resource that is gone has all its tries again", _MEMORY,
+           "            attempts=self.attempts,\n", "",
+           ("tests/failing/test_failures.py::test_a_target_that_always_fails_ends_after_three_tries",)),
+    Mutant("gone-forgets-lives", "a resource that is gone leaves its client token to the next one", _MEMORY,
+           "            incarnation=self.incarnation,\n", "",
+           (f"{_DOUBTS}::test_a_second_life_has_a_token_of_its_own",),
+           goal="R2"),
+    Mutant("tag-doubtful-stay", "tags that an unanswered call may have set stay", _STEPS,
+           '.get("tags") or {}), *memory.doubtful_tags}', '.get("tags") or {})}',
+           ("tests/crash/test_doubt.py::test_what_a_lost_change_added_does_not_linger",), goal="R2"),
+    Mutant("sent-is-applied", "an update counts as applied before its end", _STEPS,
+           "replace(memory, sent=fingerprint(declared_of(wish)), stood",
+           "replace(memory, sent=None, applied=fingerprint(declared_of(wish)), stood",
+           ("tests/provisioning/test_changes.py::test_a_removed_member_stays_removed_through_a_failed_update",)),
+    Mutant("put-ignores-generation", "a run for an older generation goes on writing", _BOOK,
+           '{"leaseId": self.run_id, "generation": self.generation}', '{"leaseId": self.run_id}',
+           (_LEASE,), goal="R5"),
+    Mutant("never-renew", "a run of hours loses its lease", _BOOK,
+           "anyio.current_time() - renewed > _RENEW_SECONDS", "anyio.current_time() < renewed",
+           ("tests/concurrency/test_lease_ends.py::test_r6_a_run_of_hours_keeps_its_stack",), goal="R6"),
+    Mutant("unfenced-writes", "what a run remembers is written whoever holds the lease", _BOOK,
+          "self.ledger.write(Check(stack_key(self.partition), when=self._mine()), change)", "self.ledger.write(change)",
+           (_LEASE,), goal="R6"),
+    Mutant("lease-kept", "a run that has ended keeps its lease", _BOOK,
+           '{**members, "lease": None, "leaseId": None}', "{**members}",
+           (_LEASE,), goal="R7"),
+    Mutant("margin-unkept", "a lease is taken over at the second at which it ends", _BOOK,
+           'if lease is not None and lease["until"] + LEASE_MARGIN > now:',
+           'if lease is not None and lease["until"] > now:',
+           (_LEASE,), goal="R6"),
+    Mutant("hidden-forgotten", "what reads do not show is forgotten altogether", _REMEMBERING,
+           "hidden_yet(run, known) if hidden and not known.deletion_begun else known.gone()", "known.gone()",
+           ("tests/crash/test_doubt_later.py::test_r18_what_was_declared_of_what_reads_hid_is_cleared_once_it_shows",),
+           goal="R18"),
+    Mutant("ready-anew", "what was READY long ago counts as READY since this generation", _REMEMBERING,
+           "ready_in=memory.ready_in if memory.ever_ready else run.belongs_to", "ready_in=run.belongs_to",
+           ("tests/rollback/test_going_back_to_what.py",), goal="R13"),
+    Mutant("needs-forgotten", "what an update leaves behind forgets what it needed before", _REMEMBERING,
+           "sorted({*memory.waits_on, *(resource", "sorted({*(resource",
+           ("tests/failing/test_deletions.py",)),
+    Mutant("versions-forgotten", "the version of a secret is forgotten at READY", _REMEMBERING,
+           "{**(wish.secret_versions or {}), **memory.secret_versions}", "{}", ("tests/secrecy/test_secrets.py",)),
+    Mutant("newer-read", "a ledger of a newer form is read as if it were of this one", _MEMORY,
+           "> SCHEMA:", "> SCHEMA + 99:",
+           ("tests/ledger/test_versions.py::test_r22_a_ledger_of_a_newer_version_is_left_alone",), goal="R22"),
+    Mutant("unknown-dropped", "members that a newer version wrote are dropped", _MEMORY,
+           "return {**self.unknown, **mine,", "return {**mine,",
+           ("tests/ledger/test_ledger.py::test_unknown_members_survive_a_rewrite",),
+           goal="R22"),
+)  # fmt: skip
