@@ -1,5 +1,7 @@
 """The planner's rows for what is not, or no longer, declared."""
 
+from typing import Any
+
 from tests.deciding.states import (
     GATEWAY_TARGET,
     NOW,
@@ -16,18 +18,19 @@ from workflows.deciding.decide import Action, Birth, Mode
 
 PROVISION = Mode.PROVISION
 TARGET = GATEWAY_TARGET
-EXISTING = {"options": {"existing": True}}
-RETAINED = {"options": {"deletion": "RETAIN"}}
+EXISTING: dict[str, Any] = {"options": {"existing": True}}
+RETAINED: dict[str, Any] = {"options": {"deletion": "RETAIN"}}
 NOT_UNDONE = "not made by what is undone"
 CREATING = unanswered()
 
 ABSENT = (
-    Row("it is gone", goes(), None, knows(), Action.GONE, "it does not exist"),
+    Row("the last read did not show it", goes(), None, knows(), Action.LOOK, "by its id"),
+    Row("reads by its id say that it is gone", goes(gone=True), None, knows(), Action.GONE, "it does not exist"),
     Row("it never was there", goes(), None, nothing(), Action.GONE, "it does not exist"),
     Row("its creation was answered 89 s ago, and reads do not show it", goes(), None, knows(created_at=NOW - 89),
         Action.WAIT, "reads do not show it yet"),
     Row("its creation was answered 90 s ago, and reads do not show it", goes(), None, knows(created_at=NOW - 90),
-        Action.GONE, "it does not exist"),
+        Action.LOOK, "by its id"),
     Row("its creation has no answer since 149 s", goes(), None, nothing(pending=unanswered(Action.CREATE, 149)),
         Action.WAIT, "reads do not show it yet"),
     Row("its creation has no answer since 150 s", goes(), None, nothing(pending=unanswered(Action.CREATE, 150)),

@@ -11,7 +11,6 @@ from tests.deciding.states import (
     GATEWAY_TARGET,
     HARNESS,
     KEY,
-    LATER,
     MCP,
     NOW,
     OPEN_API,
@@ -39,17 +38,32 @@ def audiences(*names: str) -> dict[str, Any]:
 
 
 AUDIENCES, AUDIENCES_TURNED, ONE_AUDIENCE = audiences("a", "b"), audiences("b", "a"), audiences("a")
-FORGETFUL = {"executionRoleArn": ROLE, "memory": {"disabled": {}}}
-MINDFUL = {"executionRoleArn": ROLE, "memory": {"managedMemoryConfiguration": {"arn": "arn:memory"}}}
+FORGETFUL: dict[str, Any] = {"executionRoleArn": ROLE, "memory": {"disabled": {}}}
+MINDFUL: dict[str, Any] = {"executionRoleArn": ROLE, "memory": {"managedMemoryConfiguration": {"arn": "arn:memory"}}}
 TARGET, API_KEY = GATEWAY_TARGET, API_KEY_CREDENTIAL_PROVIDER
-AUTHORIZER = {"says": {"authorizerType": "CUSTOM_JWT"}}
+AUTHORIZER: dict[str, Any] = {"says": {"authorizerType": "CUSTOM_JWT"}}
 FIXED = "authorizerType of an existing gateway cannot be changed in place"
 DIFFERS = "differs from what is declared"
-OURS = {OWNER_TAG: STACK}
+OURS: dict[str, Any] = {OWNER_TAG: STACK}
 ONE, TWO = {"apiKey": "version-1"}, {"apiKey": "version-2"}
-SHOWS_TWO = {"says": {"description": "two"}}
+SHOWS_TWO: dict[str, Any] = {"says": {"description": "two"}}
 SYNC = Mode.SYNCHRONIZE
-LAGS = {"says": {"lastSynchronizedAt": BEFORE}}
+AUDIENCE = "authorizerConfiguration.customJWTAuthorizer.allowedAudience"
+_JWT = AUDIENCES["authorizerConfiguration"]["customJWTAuthorizer"]
+BOTH: dict[str, Any] = {
+    **GATEWAY_BODY,
+    "authorizerConfiguration": {"customJWTAuthorizer": {**_JWT, "allowedClients": ["c"]}},
+}
+CLIENTS: dict[str, Any] = {
+    **GATEWAY_BODY,
+    "authorizerConfiguration": {"customJWTAuthorizer": {"discoveryUrl": DISCOVERY, "allowedClients": ["c"]}},
+}
+SHOUTED: dict[str, Any] = {
+    "targetConfiguration": {"mcp": {"mcpServer": {"endpoint": "https://LEDGER.example.com/mcp"}}}
+}
+NEWEST: dict[str, Any] = {"targetConfiguration": {"SDK_UNKNOWN_MEMBER": {"name": "newest"}}}
+UNKNOWN_AUTHORIZER: dict[str, Any] = {"authorizerConfiguration": {"SDK_UNKNOWN_MEMBER": {"name": "newest"}}}
+LAGS: dict[str, Any] = {"says": {"lastSynchronizedAt": BEFORE}}
 
 COMPARED = (
     Row("it is as declared", wants(), shows(), knows(), Action.NONE, "as declared"),
@@ -75,23 +89,60 @@ COMPARED = (
     Row("a set is shown in another order", wants(declared=AUDIENCES), shows(body=AUDIENCES_TURNED),
         knows(applied=AUDIENCES), Action.NONE, "as declared"),
     Row("a set lacks a member", wants(declared=AUDIENCES), shows(body=ONE_AUDIENCE), knows(applied=AUDIENCES),
-        Action.UPDATE, DIFFERS, ("authorizerConfiguration.customJWTAuthorizer.allowedAudience",)),
+        Action.UPDATE, DIFFERS, (AUDIENCE,)),
     Row("an empty arm of a union is declared, and another arm is there", wants(HARNESS, FORGETFUL),
         shows(kind=HARNESS, body=MINDFUL), knows(HARNESS, FORGETFUL), Action.UPDATE, DIFFERS, ("memory",)),
     Row("it bears another name", wants(), shows(says={"name": "two"}), knows(), Action.UPDATE, DIFFERS, ("name",)),
     Row("three changes of this request were made, and it differs", wants(declared=DESCRIBED), shows(),
         knows(**tried(3)), Action.UPDATE, DIFFERS, ("description",)),
-    Row("it shows a member in a form that this run tolerates", wants(declared=DESCRIBED, tolerated=("description",)),
-        shows(**SHOWS_TWO), knows(), Action.NONE, "as declared"),
-    Row("two updates took effect and left a member as it was", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
-        knows(**sent(DESCRIBED, "description", "two")), Action.NONE, "as declared"),
-    Row("one update took effect and left a member as it was", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
-        knows(**sent(DESCRIBED, "description", "two", held=False)), Action.UPDATE, DIFFERS, ("description",)),
-    Row("an update was to change a member, and the read is older", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
-        knows(**sent(DESCRIBED, "description", "two", changed=LATER)), Action.UPDATE, DIFFERS, ("description",)),
-    Row("an update was to change a member, and another value is there", wants(declared=DESCRIBED),
-        shows(says={"description": "three"}), knows(**sent(DESCRIBED, "description", "two")), Action.UPDATE, DIFFERS,
-        ("description",)),
+    Row("it shows a host in the other case", wants(TARGET, SHOUTED), shows(kind=TARGET), knows(TARGET, SHOUTED),
+        Action.NONE, "as declared"),
+    Row("a member is shown in a form that is not listed for it", wants(declared=DESCRIBED),
+        shows(says={"description": "ONE"}), knows(applied=DESCRIBED), Action.UPDATE, DIFFERS, ("description",)),
+)  # fmt: skip
+
+IN_FORCE = (
+    Row("an update was accepted, and reads do not show it yet", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
+        knows(**sent(DESCRIBED, "description", "two", 89)), Action.LOOK, "reads do not show description yet"),
+    Row("the same a minute and a half later", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
+        knows(**sent(DESCRIBED, "description", "two", 90)), Action.UPDATE, DIFFERS, ("description",)),
+    Row("the same for the second time", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
+        knows(**sent(DESCRIBED, "description", "two", 90, 2)), Action.UPDATE, DIFFERS, ("description",)),
+    Row("the same for the third time", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
+        knows(**sent(DESCRIBED, "description", "two", 90, 3)), Action.FAIL, "shows another value", ("description",),
+        "NotInForce"),
+    Row("the same for the third time, for an earlier request", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
+        knows(**sent(DESCRIBED, "description", "two", 90, 3, "request-0")), Action.UPDATE, DIFFERS, ("description",)),
+    Row("another value is there than before the update", wants(declared=DESCRIBED),
+        shows(says={"description": "three"}), knows(**sent(DESCRIBED, "description", "two", 89)), Action.LOOK,
+        "reads do not show description yet"),
+    Row("an update of an audience was accepted, and is not in force", wants(declared=AUDIENCES),
+        shows(body=ONE_AUDIENCE), knows(**sent(AUDIENCES, AUDIENCE, ["a"], 90)), Action.FAIL, "shows another value",
+        (AUDIENCE,), "NotInForce"),
+    Row("the same for an earlier request", wants(declared=AUDIENCES), shows(body=ONE_AUDIENCE),
+        knows(**sent(AUDIENCES, AUDIENCE, ["a"], 90, 1, "request-0")), Action.UPDATE, DIFFERS, (AUDIENCE,)),
+    Row("an audience was taken away, and still shows", wants(declared=CLIENTS), shows(body=BOTH),
+        knows(**sent(CLIENTS, AUDIENCE, ["a", "b"], 90)), Action.FAIL, "shows another value", (AUDIENCE,),
+        "NotInForce"),
+    Row("a description was taken away, and a default shows", wants(), shows(**SHOWS_TWO),
+        knows(**sent(GATEWAY_BODY, "description", "two", 0)), Action.NONE, "as declared"),
+    Row("what reads cannot show was sent by an accepted update", wants(API_KEY, OTHER_KEY), shows(None, API_KEY),
+        knows(API_KEY, **sent(OTHER_KEY, "apiKey", None, 0)), Action.NONE, "as declared"),
+)  # fmt: skip
+
+UNKNOWN = (
+    Row("what is declared is shown as no model knows it", wants(TARGET), shows(kind=TARGET, body=NEWEST),
+        knows(TARGET), Action.FAIL, "in a form that this version does not know", ("targetConfiguration",),
+        "Unrecognized"),
+    Row("the same, and a list shows that nothing changed", wants(TARGET),
+        shows(kind=TARGET, body=NEWEST, full=False), knows(TARGET, seen_updated=THEN), Action.NONE, "as declared"),
+    Row("what nobody declared is shown as no model knows it", wants(), shows(says=UNKNOWN_AUTHORIZER), knows(),
+        Action.NONE, "as declared"),
+    Row("the same, and an update would have to send it back", wants(declared=DESCRIBED),
+        shows(says=UNKNOWN_AUTHORIZER), knows(), Action.FAIL, "in a form that this version does not know",
+        ("authorizerConfiguration",), "Unrecognized"),
+    Row("what is fixed is not shown", wants(), shows(body={"roleArn": ROLE}), knows(), Action.UPDATE, DIFFERS,
+        ("authorizerType",)),
 )  # fmt: skip
 
 ANEW = (
@@ -190,4 +241,4 @@ SYNCHRONIZED = (
         shows("FAILED"), knows(), Action.FAIL, "this gateway is FAILED", code="FAILED"),
 )  # fmt: skip
 
-ROWS = (*COMPARED, *ANEW, *TAGS, *SECRETS, *SYNCHRONIZED)
+ROWS = (*COMPARED, *IN_FORCE, *UNKNOWN, *ANEW, *TAGS, *SECRETS, *SYNCHRONIZED)

@@ -21,18 +21,18 @@ REQUEST = "request-1"
 STACK = "payments.tools"
 BEFORE, THEN, LATER = "2026-01-01T10:00:00", "2026-01-01T11:00:00", "2026-01-01T12:00:00"
 
-GATEWAY_BODY = {"roleArn": ROLE, "authorizerType": "AWS_IAM"}
-DESCRIBED = {**GATEWAY_BODY, "description": "one"}
-TAGGED = {**GATEWAY_BODY, "tags": {"team": "payments"}}
-MCP = {"targetConfiguration": {"mcp": {"mcpServer": {"endpoint": "https://ledger.example.com/mcp"}}}}
-DYNAMIC = {
+GATEWAY_BODY: dict[str, Any] = {"roleArn": ROLE, "authorizerType": "AWS_IAM"}
+DESCRIBED: dict[str, Any] = {**GATEWAY_BODY, "description": "one"}
+TAGGED: dict[str, Any] = {**GATEWAY_BODY, "tags": {"team": "payments"}}
+MCP: dict[str, Any] = {"targetConfiguration": {"mcp": {"mcpServer": {"endpoint": "https://ledger.example.com/mcp"}}}}
+DYNAMIC: dict[str, Any] = {
     "targetConfiguration": {
         "mcp": {"mcpServer": {"endpoint": "https://ledger.example.com/mcp", "listingMode": "DYNAMIC"}}
     }
 }
-OPEN_API = {"targetConfiguration": {"mcp": {"openApiSchema": {"inlinePayload": "{}"}}}}
-KEY = {"apiKey": SECRET}
-OTHER_KEY = {"apiKey": "{{resolve:secretsmanager:payments/other:SecretString:clientSecret}}"}
+OPEN_API: dict[str, Any] = {"targetConfiguration": {"mcp": {"openApiSchema": {"inlinePayload": "{}"}}}}
+KEY: dict[str, Any] = {"apiKey": SECRET}
+OTHER_KEY: dict[str, Any] = {"apiKey": "{{resolve:secretsmanager:payments/other:SecretString:clientSecret}}"}
 #: The declaration of each kind that is used here, where a row names none.
 PLAIN: Mapping[str, Mapping[str, Any]] = {
     "gateways": GATEWAY_BODY,
@@ -63,7 +63,7 @@ class Row:
 def wants(kind: Kind = GATEWAY, declared: Mapping[str, Any] | None = None, **more: Any) -> Wish:
     """Return the wish that a resource be as declared."""
     options = more.pop("options", {})
-    values = {"mode": Mode.PROVISION, "counted_for": REQUEST, "stack": STACK, "now": NOW, **more}
+    values: dict[str, Any] = {"mode": Mode.PROVISION, "counted_for": REQUEST, "stack": STACK, "now": NOW, **more}
     declared = PLAIN[kind.section] if declared is None else declared
     return Wish(f"{kind.section}.one", kind, "one", declared, Options(**options), **values)
 
@@ -71,7 +71,7 @@ def wants(kind: Kind = GATEWAY, declared: Mapping[str, Any] | None = None, **mor
 def goes(kind: Kind = GATEWAY, mode: Mode = Mode.REMOVE, **more: Any) -> Wish:
     """Return the wish that a resource be gone."""
     options = more.pop("options", {})
-    values = {"counted_for": REQUEST, "stack": STACK, "now": NOW, **more}
+    values: dict[str, Any] = {"counted_for": REQUEST, "stack": STACK, "now": NOW, **more}
     return Wish(f"{kind.section}.one", kind, "one", None, Options(**options), mode, **values)
 
 
@@ -119,8 +119,9 @@ def tried(times: int, request: str = REQUEST) -> dict[str, Any]:
 
 
 def sent(
-    declared: Mapping[str, Any], path: str, there: Any, *, changed: str = THEN, held: bool = True
+    declared: Mapping[str, Any], path: str, there: Any, ago: float, times: int = 1, request: str = REQUEST
 ) -> dict[str, Any]:
-    """Return the members of a memory after an update that was to change one member from what stood there."""
+    """Return the members of a memory after an accepted update that was to change one member from what stood there."""
     stood = {path: digest([fingerprint(there)])}
-    return {"sent": fingerprint(declared), "stood": stood, "held": (path,) if held else (), "changed": changed}
+    counted = {"sent_at": NOW - ago, "sent_for": request, "sent_times": times}
+    return {"sent": fingerprint(declared), "stood": stood, "changed": THEN, **counted}

@@ -1,5 +1,7 @@
 """The planner's rows for what is declared and not at rest: absent, foreign, moving, awaiting consent, failed."""
 
+from typing import Any
+
 from tests.deciding.states import (
     DESCRIBED,
     DYNAMIC,
@@ -19,24 +21,26 @@ from tests.deciding.states import (
 )
 from workflows.deciding.decide import Action, Mode
 
-EXISTING = {"options": {"existing": True}}
-ADOPT = {"options": {"adopt": True}}
-WHY = {"says": {"statusReasons": ["the role cannot be assumed"]}}
-AUTHORIZER = {"says": {"authorizerType": "CUSTOM_JWT"}}
-URL = {"says": {"authorizationData": {"oauth2": {"authorizationUrl": "https://example.com/consent"}}}}
+EXISTING: dict[str, Any] = {"options": {"existing": True}}
+ADOPT: dict[str, Any] = {"options": {"adopt": True}}
+WHY: dict[str, Any] = {"says": {"statusReasons": ["the role cannot be assumed"]}}
+AUTHORIZER: dict[str, Any] = {"says": {"authorizerType": "CUSTOM_JWT"}}
+URL: dict[str, Any] = {"says": {"authorizationData": {"oauth2": {"authorizationUrl": "https://example.com/consent"}}}}
 TARGET = GATEWAY_TARGET
 UPDATED, SYNCED = "UPDATE_UNSUCCESSFUL", "SYNCHRONIZE_UNSUCCESSFUL"
 #: A creation of ours that never was READY.
-YOUNG = {"ever_ready": False, "applied": None}
+YOUNG: dict[str, Any] = {"ever_ready": False, "applied": None}
 CREATING = unanswered()
 
 ABSENT = (
     Row("it was never made", wants(), None, nothing(), Action.CREATE, "it does not exist"),
-    Row("it was there and others deleted it", wants(), None, knows(), Action.CREATE, "it was deleted by others"),
+    Row("it was there, and the last read did not show it", wants(), None, knows(), Action.LOOK, "by its id"),
+    Row("it was there, and reads by its id say that it is gone", wants(gone=True), None, knows(), Action.CREATE,
+        "it was deleted by others"),
     Row("its creation was answered 89 s ago and reads do not show it", wants(), None, knows(created_at=NOW - 89),
         Action.WAIT, "reads do not show it yet"),
     Row("its creation was answered 90 s ago and reads do not show it", wants(), None, knows(created_at=NOW - 90),
-        Action.CREATE, "it was deleted by others"),
+        Action.LOOK, "by its id"),
     Row("its creation has no answer", wants(), None, nothing(pending=CREATING), Action.CREATE, "it does not exist"),
     Row("three creations of this request failed", wants(), None, nothing(last_reason="no role", **tried(3)),
         Action.FAIL, "FAILED after 3 tries: no role", code="FAILED"),
@@ -46,8 +50,10 @@ ABSENT = (
         Action.CREATE, "it does not exist"),
     Row("it is only to be looked up", wants(**EXISTING), None, nothing(), Action.FAIL, "no gateway named one exists",
         code="NotFound"),
-    Row("it is to be synchronized", wants(TARGET, mode=Mode.SYNCHRONIZE), None, knows(TARGET), Action.FAIL,
-        "no gateway target named one exists", code="NotFound"),
+    Row("it is to be synchronized, and the last read did not show it", wants(TARGET, mode=Mode.SYNCHRONIZE), None,
+        knows(TARGET), Action.LOOK, "by its id"),
+    Row("it is to be synchronized, and is gone", wants(TARGET, mode=Mode.SYNCHRONIZE, gone=True), None,
+        knows(TARGET), Action.FAIL, "no gateway target named one exists", code="NotFound"),
 )  # fmt: skip
 
 FOREIGN = (

@@ -22,7 +22,9 @@ def configuration_kind(body: Mapping[str, Any]) -> str:
 
 
 def _another_kind(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    return configuration_kind(declared) not in ("", configuration_kind(seen))
+    """Tell whether another kind of target is shown; one that is shown as nobody knows it is not another one."""
+    wanted, there = configuration_kind(declared), configuration_kind(seen)
+    return bool(wanted and there) and "SDK_UNKNOWN_MEMBER" not in there and wanted != there
 
 
 def refuses_synchronization(body: Mapping[str, Any]) -> str | None:

@@ -99,11 +99,14 @@ def at(body: Any, path: str) -> Any:
 
 
 def declared_otherwise(path: str) -> Changed:
-    """Return the test of a member that can never change: it is declared, and with another value."""
+    """Return the test of a member that can never change: it is declared, and shown with another value.
+
+    What is not shown is not another value: an update may set it.
+    """
 
     def changed(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-        wanted = at(declared, path)
-        return wanted is not None and wanted != at(seen, path)
+        wanted, shown = at(declared, path), at(seen, path)
+        return wanted is not None and shown is not None and wanted != shown
 
     return changed
 
