@@ -21,7 +21,7 @@ NAMED = {"stack": "payments.new", "generation": 1, "requestId": "r"}
 
 
 def without_roles() -> dict[str, Any]:
-    grants = copy.deepcopy(FILE["grants"])
+    grants: dict[str, Any] = copy.deepcopy(FILE["grants"])
     for grant in grants["grants"]:
         grant.get("mayName", {}).pop("roles", None)
     return grants

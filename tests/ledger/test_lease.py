@@ -22,8 +22,10 @@ async def ledger():
 
 async def asked(ledger: SqliteLedger, request_id: str) -> int:
     """Have a request accepted; return its generation."""
-    request = Request(mode="PROVISION", request_id=request_id, stack="payments", document={"stack": "payments"})
-    return (await accept(ledger, PARTITION, request, request_id)).generation
+    request = Request(mode=Mode.PROVISION, request_id=request_id, stack="payments", document={"stack": "payments"})
+    found = await accept(ledger, PARTITION, request, request_id)
+    assert found.generation is not None
+    return found.generation
 
 
 async def opened(ledger: SqliteLedger, run: str, *, now: float = 0.0, generation: int = 1) -> Book:
