@@ -98,6 +98,7 @@ class Calls:
         """
         method = getattr(await self.aws.client(service), xform_name(operation))
         refused: CallFailed | None = None
+        unanswered = False
         try:
             async for attempt in attempts(operation, self.deadline, self.aws.jitter):
                 with attempt:
@@ -105,6 +106,7 @@ class Calls:
                         answer = await self._once(operation, method, params, paced=service in PACED)
                         return _complete(operation, answer, lacks(answer) if lacks is not None else ())
                     except CallFailed as failed:
+                        unanswered = failed.unanswered = unanswered or failed.verdict is Verdict.UNKNOWN_OUTCOME
                         refused = failed
                         raise
         except OutOfTime as late:

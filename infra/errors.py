@@ -39,6 +39,8 @@ class CallFailed(Exception):  # noqa: N818 - reads better where it is caught
         self.code = code
         self.message = message
         self.reasons = reasons
+        #: Whether a try of this call had no answer before: it may have taken effect, whatever this refusal says.
+        self.unanswered = False
 
 
 class OutOfTime(Exception):  # noqa: N818 - reads better where it is caught

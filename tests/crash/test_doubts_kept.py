@@ -50,6 +50,21 @@ async def test_an_error_that_nobody_knows_leaves_a_creation_in_doubt(world):
     assert world.live == {}
 
 
+@pytest.mark.parametrize(
+    "code", [DENIED, "ExpiredTokenException", "ServiceQuotaExceededException", "ValidationException"]
+)
+async def test_a_refusal_of_a_repetition_leaves_a_creation_in_doubt(world, code):
+    """The first try of a call took effect without an answer, the next one was refused: the removal finds it."""
+    world.behaviour.durations.visible_after = HIDDEN
+    world.plane.faults.add(Fault("CreateGateway", Effect.LOST_ANSWER, times=1))
+    world.plane.faults.add(refused("CreateGateway", code))
+    assert (await world.apply(plain(), "one")).status in (Status.FAILED, Status.IN_PROGRESS)
+    assert list(world.live) == ["gateway payments"]
+    world.plane.faults.all.clear()
+    left = await world.apply({"stack": "payments.tools"}, "two", allow=frozenset({"gateways.payments"}))
+    assert (left.status, world.live) == (Status.READY, {})
+
+
 async def in_doubt(world, effect: Effect, seconds: float = 0.0) -> None:
     """Have an update of the gateway in doubt: the first call may take effect, and no later one gets through."""
     await world.apply(plain())

@@ -11,6 +11,12 @@ _ERRORS = ("tests/calling/test_errors.py",)
 _CALLS = ("tests/calling/test_calls.py",)
 
 MUTANTS = (
+    Mutant("incomplete-believed", "an answer without its required members counts as one", _AWS,
+           "    if lacking:\n", "    if lacking and not operation:\n", ("tests/observing/test_answers.py",),
+           goal="R18"),
+    Mutant("refused-callers-are-denied", "expired credentials are a missing permission", _TABLE,
+           '_row(Verdict.CREDENTIALS, "", "ExpiredTokenException"', '_row(Verdict.DENIED, "", "ExpiredTokenException"',
+           ("tests/failing/test_credentials.py",), goal="R13"),
     Mutant("two-retry-layers", "botocore tries again too, below our own retries", _AWS,
            '"retries": {"total_max_attempts": 1}', '"retries": {"total_max_attempts": 2}',
            ("tests/doors/test_doors.py::test_only_our_own_retry_layer_is_active",), goal="R11"),

@@ -14,6 +14,16 @@ _DOUBTS = "tests/crash/test_doubts_kept.py"
 _OWNERSHIP = "tests/adoption/test_ownership.py"
 
 MUTANTS = (
+    Mutant("one-read-is-gone", "one read by its id is enough to take a resource for gone", _WAITING,
+           "    while missing < 2:\n", "    while missing < 1:\n", ("tests/observing/test_gone.py",), goal="R18"),
+    Mutant("deleted-by-list", "after a deletion a list says that a target is gone", _REACH,
+           "    elif run.seen.get(item.address) is None and item.parent is not None:\n        await until_gone",
+           '    elif item.address == "":\n        await until_gone', ("tests/observing/test_gone.py",), goal="R18"),
+    Mutant("former-ids-unknown", "what turns up again is a stranger", _SURVEY,
+           "or not set(memory.former_ids) & set(by_id):", "or memory.former_ids:", ("tests/observing/test_gone.py",),
+           goal="R18"),
+    Mutant("tags-stop-removals", "a tag that cannot be read stops a removal", _SURVEY,
+           "or not memory.identifies(seen):", "or True:", ("tests/adoption/test_unread_tags.py",)),
     Mutant("adopts-anything", "what bears our name is taken for ours, without our tag", _OBSERVE,
            "ours=tags.get(OWNER_TAG) == self._stack)", "ours=True)",
            (f"{_OWNERSHIP}::test_a_foreign_resource_with_our_name_is_left_alone",)),

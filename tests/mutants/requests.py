@@ -17,6 +17,11 @@ MUTANTS = (
            "        _raise(allowed.problems(request.stack))\n    return request, allowed\n\n\ndef authorize",
            "        pass\n    return request, None\n\n\ndef authorize",
            ("tests/authority/test_taken_away.py",)),
+    Mutant("anybodys-synchronization", "a synchronization goes on for who sent the document in force", _FULFIL,
+           'own = held.get("submitter") if held.get("requestId") == self.request_id else None\n'
+           '        return Submitter.read((held.get("synchronizers") or {}).get(self.request_id) or own)',
+           'return Submitter.read(held.get("submitter"))',
+           ("tests/authority/test_taken_away.py",)),
     Mutant("uri-unquoted", "the grant is checked against another object than is read", _INTAKE,
            "{self.bucket}/{self.key}", "{self.bucket}/{self.key.replace('%', '%25')}",
            ("tests/authority/test_granted_objects.py",)),

@@ -51,7 +51,7 @@ async def create(run: Run, wish: Wish) -> None:
     try:
         answer = await _create(run, wish, body)
     except CallFailed as failed:
-        if failed.verdict in _NO_EFFECT and doubts is None:
+        if failed.verdict in _NO_EFFECT and doubts is None and not failed.unanswered:
             # It was refused, so nothing of it can turn up later.
             await run.book.remember(replace(run.memory(wish.address), pending=None))
         raise
