@@ -1,6 +1,5 @@
 """What is taken away is gone: grants are asked for again whenever a request is gone on with, whatever it asks for."""
 
-import copy
 from typing import Any
 
 import anyio
@@ -15,6 +14,7 @@ from tests.worlds import provision
 from workflows.deciding.decide import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil, resume
+from workflows.requests.authority import Submitter
 from workflows.requests.request import Request
 
 REQUESTS = ["provision", "remove", "synchronize", "plan"]
@@ -32,17 +32,21 @@ def grants(*requests: str, **may_name: list[str]) -> dict[str, Any]:
     return {"version": 1, "grants": [one] if requests else []}
 
 
-def asked(mode: Mode, request_id: str) -> Request:
-    return Request(mode=mode, request_id=request_id, stack="payments.tools", submitter=PAYMENTS)
+def of(sender: Submitter, *requests: str) -> dict[str, Any]:
+    """Return the same grants to another submitter."""
+    made = grants(*requests)
+    made["grants"][0]["submitters"] = [{"account": ACCOUNT, "source": sender.source}]
+    return made
 
 
-async def begun(world: Any, mode: Mode) -> dict[str, Any]:
+async def begun(world: Any, mode: Mode, sender: Submitter = PAYMENTS) -> dict[str, Any]:
     """Return the name of a request that was accepted and could not be settled in its first run."""
     first = provision(small_stack(2), "one").model_copy(update={"submitter": PAYMENTS})
     outcome = await fulfil(deployed(world, grants(*REQUESTS)), first, Deadline.within(600))
     assert outcome.status is Status.READY, outcome.problems
     world.behaviour.durations.delete = world.behaviour.durations.synchronize = 60.0
-    outcome = await fulfil(deployed(world, grants(*REQUESTS)), asked(mode, "two"), Deadline.within(30.0))
+    second = Request(mode=mode, request_id="two", stack="payments.tools", submitter=sender)
+    outcome = await fulfil(deployed(world, of(sender, *REQUESTS)), second, Deadline.within(30.0))
     assert outcome.status is Status.IN_PROGRESS
     world.sent()
     await anyio.sleep(60)
@@ -75,12 +79,13 @@ async def test_what_is_granted_no_more_goes_on_no_further(world, mode, left):
 
 
 async def test_a_synchronization_goes_on_for_who_asked_for_it(world):
-    """Not for who sent the document that is in force: another submitter needs a grant of its own."""
-    named = await begun(world, Mode.SYNCHRONIZE)
-    other = copy.deepcopy(grants("synchronize"))
-    other["grants"][0]["submitters"] = [{"account": ACCOUNT, "source": "com.example.other"}]
-    outcome = await resume(deployed(world, other), accepted_before(named), Deadline.within(600))
+    """Not for who sent the document that is in force, whose grants are another's."""
+    other = Submitter(account=ACCOUNT, source="com.example.other")
+    named = await begun(world, Mode.SYNCHRONIZE, other)
+    outcome = await resume(deployed(world, grants("synchronize")), accepted_before(named), Deadline.within(600))
     assert (outcome.status, world.sent()) == (Status.REJECTED, [])
+    outcome = await resume(deployed(world, of(other, "synchronize")), accepted_before(named), Deadline.within(600))
+    assert outcome.status is Status.READY
 
 
 #: A URI, and the object that it names.

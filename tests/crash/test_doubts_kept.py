@@ -6,6 +6,8 @@ import pytest
 from infra.sandbox.faults import Effect, Fault
 from tests.crash.harness import unknown_to_ledger
 from tests.documents import gateway, small_stack
+from tests.twists import Twist, TwistedWorld
+from tests.twists import refused as answered_with
 from workflows.deciding.outcome import Status
 
 #: For so long reads hide what was created, so that nobody can know of it but by its mark.
@@ -48,6 +50,17 @@ async def test_an_error_that_nobody_knows_leaves_a_creation_in_doubt(world):
     assert list(world.live) == ["gateway payments"]
     assert (await world.destroy(plain())).status is Status.DELETED
     assert world.live == {}
+
+
+async def test_an_error_that_nobody_knows_may_stand_for_an_effect():
+    """The only answer to a creation is an error of which nothing is known, and it took effect: the removal finds it."""
+    with TwistedWorld() as world:
+        world.behaviour.durations.visible_after = HIDDEN
+        world.twists.append(Twist("CreateGateway", answered_with("NovelException"), times=-1))
+        assert (await world.apply(plain(), "one")).status is Status.FAILED
+        assert list(world.live) == ["gateway payments"]
+        assert (await world.destroy(plain())).status is Status.DELETED
+        assert world.live == {}
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,9 @@ def accepted(declared: Mapping[str, Any], memory: Memory) -> bool:
 def beyond(kind: Kind, declared: Mapping[str, Any], seen: Seen, *, carried: bool) -> tuple[str, ...]:
     """Return the members that are shown in a form of which this version cannot tell what it is.
 
-    Of what is declared; with `carried` also of what an update would have to send back as it was shown.
+    Of what is declared; with `carried` of what an update would have to send back as it was shown.
     """
-    names = {*declared, *(kind.updatable if carried else ())} - {"tags", *kind.ending}
+    names = (set(kind.updatable) - set(declared) if carried else set(declared)) - {"tags", *kind.ending}
     shown = {name: at(seen.body, kind.shown_as.get(name, name)) for name in names}
     return tuple(sorted(path_text((name, *path)) for name, value in shown.items() for path in unrecognized(value)))
 

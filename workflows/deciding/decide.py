@@ -209,8 +209,8 @@ def _look_for_reason() -> Decision:
 def _go_on(wish: Wish, seen: Seen, memory: Memory, reason: str) -> Decision:
     """Repeat what failed, or do what the declaration needs by now: that may be what mends it."""
     declared = wish.declared or {}
-    if unknown := beyond(wish.kind, declared, seen, carried=True):
-        return _cannot_tell(wish, unknown)
+    if unknown := [name for carried in (False, True) for name in beyond(wish.kind, declared, seen, carried=carried)]:
+        return _cannot_tell(wish, tuple(unknown))
     found = differences(wish.kind, declared, seen, memory)
     fixed = tuple(frozen(wish.kind, declared, seen.body, found))
     if fixed:
