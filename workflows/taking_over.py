@@ -19,7 +19,7 @@ from workflows.acting.book import memories_of
 from workflows.acting.observe import Observer
 from workflows.deciding.memory import Memory, partition_of, resource_key, stack_key
 from workflows.deciding.state import Seen
-from workflows.document.compare import is_empty
+from workflows.document.compare import is_empty, says_none
 from workflows.document.problems import Invalid, Problem, path_text
 from workflows.document.reading import read_stack
 from workflows.document.references import literal
@@ -200,8 +200,8 @@ def _secret(config: dict[str, Any], given: str, prefix: str, seen: Seen) -> list
 
 def _writable(shape: Shape, shown: Any, opaque: frozenset[str] = frozenset()) -> Any:
     """Return what a read showed in the form that a document takes: known members, nothing empty, nothing added."""
-    if is_empty(shown) or (shown == "" and (shape.metadata.get("min") or 0) > 0):
-        return None  # a text that no request may hold is how the service shows that there is none
+    if is_empty(shown) or says_none(shape, shown):
+        return None
     if isinstance(shape, ListShape):
         kept = [item for item in shown if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
         return [_writable(shape.member, item, opaque) or item for item in kept] or None

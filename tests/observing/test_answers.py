@@ -7,12 +7,16 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.documents import mcp_target, oauth, small_stack
+from infra.deadline import Deadline
+from tests.documents import ROLE, changed, mcp_target, oauth, small_stack
 from tests.everything.test_kinds import LEAST, document, each_kind, the
 from tests.goals import tried
 from tests.twists import Answer, Twist, TwistedWorld, nothing, without
 from tests.worlds import provision
 from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.document.problems import Invalid
+from workflows.document.reading import read_stack
+from workflows.taking_over import take_over
 
 WHAT = "answers without required members, or with arms and statuses that no model knows"
 UNKNOWN = {"SDK_UNKNOWN_MEMBER": {"name": "newest"}}
@@ -145,3 +149,28 @@ def _without_each(member: str) -> Callable[[Answer, Mapping[str, Any]], Answer]:
         **answer,
         "items": [{n: v for n, v in item.items() if n != member} for item in answer["items"]],
     }
+
+
+async def test_an_empty_text_where_nothing_was_set_blocks_no_update(world):
+    """Some endpoints show "" for a text that was never set, and no request may hold that (awscc#3186)."""
+    await world.apply(small_stack(1))
+    world.twists.append(Twist("GetGateway", lambda answer, _: {**answer, "description": ""}, times=-1))
+    stack = changed(small_stack(1), {"gateways.payments.exceptionLevel": "DEBUG"})
+    outcome = await world.apply(stack)
+    assert (outcome.status, outcome.failures) == (Status.READY, [])
+    assert world.live["gateway payments"].request["exceptionLevel"] == "DEBUG"
+
+
+async def test_what_is_taken_over_validates(world):
+    """Also where an empty text is shown; and what no valid document can say is refused, and not noted."""
+    await world.client().create_gateway(name="theirs", roleArn=ROLE, authorizerType="AWS_IAM")
+    await anyio.sleep(10)
+    world.twists.append(Twist("GetGateway", lambda answer, _: {**answer, "description": ""}, times=-1))
+    taken = await take_over(world.context(), "gateways", "theirs", "new", Deadline())
+    read_stack(taken.document)
+    assert "description" not in taken.document["gateways"]["theirs"]
+    world.twists[:] = [Twist("GetGateway", lambda answer, _: {**answer, "authorizerType": "CUSTOM_JWT"}, times=-1)]
+    with pytest.raises(Invalid) as caught:
+        await take_over(world.context(), "gateways", "theirs", "other", Deadline())
+    assert [problem.rule for problem in caught.value.problems] == ["R1"]
+    assert [name for name in await world.ledger.partitions() if name.endswith("other")] == []

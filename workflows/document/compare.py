@@ -144,6 +144,11 @@ def is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, list | Mapping) and not value)
 
 
+def says_none(shape: Shape, seen: Any) -> bool:
+    """Tell whether a text is shown that no request may hold: that is how some services show that there is none."""
+    return seen == "" and (shape.metadata.get("min") or 0) > 0
+
+
 class _Comparison:
     """Compares member by member along the shape of the response."""
 
@@ -313,7 +318,7 @@ def _carried(shape: Shape, seen: Any) -> Any:
     """Return what a read showed in the form that a write takes: known members only, nothing empty (peers B4)."""
     if isinstance(seen, list):
         seen = [item for item in seen if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
-    if is_empty(seen):
+    if is_empty(seen) or says_none(shape, seen):
         return None
     if isinstance(shape, StructureShape) and not service_model.is_document(shape) and isinstance(seen, Mapping):
         known = {name: _carried(shape.members[name], seen[name]) for name in shape.members if name in seen}
