@@ -166,6 +166,7 @@ def _validate(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> int:
     source = read_source(options.file, dict(options.parameter))
     allow = frozenset(options.allow) | source.allow
+    read_stack(source.document)  # what is wrong with it is told before anything is called
 
     async def job(context: Context) -> Any:
         return await plan(context, source.document, Deadline.within(options.timeout), allow)

@@ -44,6 +44,7 @@ def test_iam_takes_every_policy(given):
     assert list(refusals(resolved(translate(TEMPLATE, given)))) == []
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("given", WAYS.values(), ids=WAYS)
 def test_the_template_is_created(client, given):
     """All of it is made but the types that moto lacks, and every output has its value."""

@@ -42,7 +42,8 @@ def queue(text: str) -> None:
 
 
 def batch(record: Any) -> None:
-    answer = sqs.handler({"Records": [record]}, Invocation())
+    # Beside a message, so that a record that is none is one of a batch; alone it is an event of an unknown form.
+    answer = sqs.handler({"Records": [record, {"messageId": "beside", "body": "{"}]}, Invocation())
     assert set(answer) == {"batchItemFailures"}
 
 

@@ -190,6 +190,8 @@ class Broken:
 def worker(monkeypatch):
     """The handler's environment, with nothing around it that could be called."""
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     made = Environment(read_settings({"GATEWRIGHT_LEDGER": ":memory:"}))
     environment.use(made)
     yield made

@@ -222,11 +222,20 @@ async def test_a_target_of_another_kind_is_replaced(world):
     assert world.live["target target-0"].id != old
 
 
-@pytest.mark.parametrize(
-    "change", [{"authorizerType": "AWS_IAM", "authorizerConfiguration": None}, {"protocolType": "MCP"}], ids=str
-)
+async def test_what_is_not_shown_is_set_in_place(world):
+    """A gateway that shows no protocol has none yet: that is no other protocol, for which it would be made anew."""
+    document = small_stack(1)
+    await world.apply(document)
+    before = world.live["gateway payments"].id
+    document["gateways"]["payments"]["protocolType"] = "MCP"
+    outcome = await world.apply(document, allow=frozenset({"gateways.payments"}))
+    assert (outcome.status, world.live["gateway payments"].id) == (Status.READY, before)
+    assert world.live["gateway payments"].request["protocolType"] == "MCP"
+
+
+@pytest.mark.parametrize("change", [{"authorizerType": "AWS_IAM", "authorizerConfiguration": None}], ids=str)
 async def test_what_cannot_change_in_place_fails_and_touches_nothing(world, change):
-    """A gateway's authorizer type and protocol are fixed; the failure says so before anything is sent."""
+    """A gateway's authorizer type is fixed; the failure says so before anything is sent."""
     document = small_stack(1)
     await world.apply(document)
     world.sent()

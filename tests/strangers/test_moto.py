@@ -5,6 +5,7 @@ and removed, on the real clock and over sockets. What the worker sends is read f
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -17,7 +18,6 @@ from moto.moto_api import state_manager
 from infra.service_model import CONTROL_PLANE
 from tests.documents import ROLE, gateway, mcp_target
 from tests.localcloud.server import Server
-from tests.strangers.test_stranger import gatewright
 
 pytestmark = pytest.mark.real_time
 
@@ -64,6 +64,14 @@ def backend() -> Any:
     return bedrockagentcorecontrol_backends[ACCOUNT][REGION]
 
 
+@pytest.fixture
+def gatewright(moto_alone, commands, tmp_path):
+    """Run a command line beside moto."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {**kept, "AWS_ENDPOINT_URL": moto_alone.url, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    return lambda *arguments: commands.run([*map(str, arguments)], environment)
+
+
 def stack() -> dict[str, Any]:
     """A gateway with two targets, and a runtime."""
     tools = {"name": "lookup", "description": "Looks up an entry", "inputSchema": {"type": "object"}}
@@ -88,11 +96,11 @@ def stack() -> dict[str, Any]:
     }
 
 
-def test_what_moto_has_is_brought_up_left_alone_and_removed(moto_alone, tmp_path):
+def test_what_moto_has_is_brought_up_left_alone_and_removed(moto_alone, gatewright, tmp_path):
     document, path = stack(), tmp_path / "stack.yaml"
     path.write_text(yaml.safe_dump(document))
 
-    applied = gatewright(moto_alone, tmp_path, "apply", path)
+    applied = gatewright("apply", path)
     assert applied.returncode == 0, applied.stdout + applied.stderr
     assert moto_alone.sent() == [
         "POST /gateways/",
@@ -104,31 +112,31 @@ def test_what_moto_has_is_brought_up_left_alone_and_removed(moto_alone, tmp_path
     assert statuses == ["READY"] * 3
 
     for ledger in ((), ("--ledger", f"sqlite:{tmp_path}/another")):
-        again = gatewright(moto_alone, tmp_path, "apply", path, *ledger)
+        again = gatewright("apply", path, *ledger)
         assert again.returncode == 0, again.stdout + again.stderr
         assert moto_alone.sent() == []
-    assert gatewright(moto_alone, tmp_path, "plan", "--exit-code", path).returncode == 0
+    assert gatewright("plan", "--exit-code", path).returncode == 0
 
     document["gateways"]["payments"]["targets"]["ledger"]["description"] = "changed"
     path.write_text(yaml.safe_dump(document))
-    planned = gatewright(moto_alone, tmp_path, "plan", "--json", "--exit-code", path)
+    planned = gatewright("plan", "--json", "--exit-code", path)
     assert planned.returncode == 3
     paths = [found for one in json.loads(planned.stdout)["resources"].values() for found in one["paths"]]
     assert paths == ["gateways.payments.targets.ledger.description"]
 
-    destroyed = gatewright(moto_alone, tmp_path, "destroy", path)
+    destroyed = gatewright("destroy", path)
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     assert (backend().gateways, backend().gateway_targets, backend().agent_runtimes) == ({}, {}, {})
 
 
-def test_what_bears_our_name_in_moto_and_not_our_tag_is_left_alone(moto_alone, tmp_path):
+def test_what_bears_our_name_in_moto_and_not_our_tag_is_left_alone(moto_alone, gatewright, tmp_path):
     """The worker finds who has the name first; moto would give it twice."""
     path = tmp_path / "stack.yaml"
     path.write_text(yaml.safe_dump({**stack(), "stack": "somebody.else"}))
-    assert gatewright(moto_alone, tmp_path, "apply", path).returncode == 0
+    assert gatewright("apply", path).returncode == 0
     moto_alone.sent()
     path.write_text(yaml.safe_dump(stack()))
-    refused = gatewright(moto_alone, tmp_path, "apply", path)
+    refused = gatewright("apply", path)
     assert refused.returncode == 1
     assert refused.stdout.count("NameTaken") == 2
     assert moto_alone.sent() == []

@@ -301,7 +301,7 @@ def test_a_plan_that_would_fail_is_no_plan_to_apply(shell):
     assert shell("apply", gateways(shell)).returncode == 0
     done = shell("plan", "--exit-code", gateways(shell, authorizerType="NONE"))
     assert done.returncode == 1
-    assert "0 of 1 resource would change, 1 would fail" in done.stdout
+    assert "0 to create, 0 to change, 0 to replace, 0 to delete, 1 would fail" in done.stdout
     assert "--allow gateways.one" in done.stdout
 
 

@@ -9,6 +9,8 @@ import yaml
 
 from tests.terminal.test_terminal import SAMPLE
 
+pytestmark = pytest.mark.real_time
+
 STACK = json.loads(SAMPLE.read_text())["detail"]["stack"]
 
 

@@ -126,7 +126,13 @@ async def _look(run: Run, item: Item, decision: Decision) -> None:
     if decision.pause:
         run.tell(item.address, "WAIT", decision.reason)
         await run.deadline.sleep(decision.pause, decision.reason)
-    await (look_by_id if run.seen.get(item.address) is None else look)(run, item)
+    if run.seen.get(item.address) is not None:
+        await look(run, item)
+        return
+    await look_by_id(run, item)
+    if run.seen.get(item.address) is None:
+        # Written down, so that a run that ends before it can act on it has not to find it out again.
+        await remembering.forget(run, run.wish(item.address), hidden=True)
 
 
 async def _change(run: Run, item: Item, wish: Wish, decision: Decision) -> None:

@@ -167,7 +167,8 @@ def _absent(wish: Wish, memory: Memory) -> Decision:
     if memory.tries(wish.counted_for) >= TRIES and memory.pending is None:
         failure = failures.of_status(wish.address, "FAILED", memory.last_reason, TRIES)
         return Decision(Action.FAIL, failure.message, failure=failure)
-    return Decision(Action.CREATE, "it was deleted by others" if memory.id else "it does not exist")
+    known = memory.id is not None or memory.former_ids
+    return Decision(Action.CREATE, "it was deleted by others" if known else "it does not exist")
 
 
 def _consent(seen: Seen) -> Decision:
