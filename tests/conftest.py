@@ -6,16 +6,16 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import structlog
-from moto.server import ThreadedMotoServer
 
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
 from tests.commands import Commands
 from tests.goals import Goals, tried
+from tests.localcloud.server import Server
 from tests.recorder import Recorder
 from tests.secrets import CONSENT, secrets_in
 from tests.worlds import OUTPUTS, SandboxWorld, virtual_loop
@@ -112,11 +112,13 @@ def world() -> Iterator[SandboxWorld]:
 def moto() -> Iterator[str]:
     """A stand-in for the AWS services around AgentCore, on loopback; the URL of its endpoint."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    server = Server(invoke=_nobody)
+    yield server.url
+    server.close()
+
+
+def _nobody(*_: object) -> NoReturn:
+    raise AssertionError("nothing here invokes a function")
 
 
 @pytest.fixture(scope="session")
