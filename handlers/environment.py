@@ -27,7 +27,7 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.metrics import RunMetrics
 from infra.redaction import Redaction
 from infra.settings import Settings, SettingsError, ledger_path, read_settings
-from infra.telemetry import frames, set_up_logs
+from infra.telemetry import frames, set_up_logs, told
 from workflows.document.problems import path_text
 from workflows.requests.authority import Grants
 from workflows.requests.context import Context, Progress
@@ -145,8 +145,7 @@ def errors_logged(*, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     except but:
         raise
     except Exception as error:
-        name = f"{type(error).__name__}: {error}"
-        structlog.get_logger().error("invocation failed", error=name, frames=frames(error))
+        structlog.get_logger().error("invocation failed", error=told(error), frames=frames(error))
         raise
 
 

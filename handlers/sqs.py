@@ -19,7 +19,7 @@ from handlers.messages import Message, attributes_of, read_message, text_of
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from infra.tasks import together
-from infra.telemetry import frames
+from infra.telemetry import frames, told
 from workflows.dead_letters import bury
 from workflows.deciding.outcome import Status
 from workflows.document.problems import Invalid
@@ -48,7 +48,7 @@ def handler(event: Mapping[str, Any] | list[Any], lambda_context: Any) -> dict[s
     try:
         again = environment().run(job)
     except Exception as error:  # noqa: BLE001 - raised, it would say no more, and of no message by its id
-        log.error("batch failed", messages=len(records), error=f"{type(error).__name__}: {error}", frames=frames(error))
+        log.error("batch failed", messages=len(records), error=told(error), frames=frames(error))
         again = [record["messageId"] for record in records if _is_message(record)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
@@ -155,7 +155,7 @@ async def _unsettled(context: Context, message: Message, deadline: Deadline) -> 
         )
         return f"{failed.operation}: {failed.code}"
     except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbours'
-        log.error("run failed", message_id=message.id, error=f"{type(error).__name__}: {error}", frames=frames(error))
+        log.error("run failed", message_id=message.id, error=told(error), frames=frames(error))
         return type(error).__name__
     return "InProgress" if outcome.status is Status.IN_PROGRESS else ""
 

@@ -119,7 +119,8 @@ class Calls:
         known = self.aws.known
         if "account" not in known:
             try:
-                known["account"] = (await self("GetCallerIdentity", {}, service="sts"))["Account"]
+                answer = await self("GetCallerIdentity", {}, service="sts", lacks=lacking("Account"))
+                known["account"] = answer["Account"]
             except CallFailed as failed:
                 if self.aws.default_account is None or failed.verdict is Verdict.UNKNOWN_OUTCOME:
                     raise
@@ -170,11 +171,16 @@ class Calls:
         return CallFailed(operation, verdict, code, self.aws.redaction.text(message), _reasons(error))
 
 
-def _complete(operation: str, answer: dict[str, Any], lacking: tuple[str, ...]) -> dict[str, Any]:
+def lacking(*members: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
+    """Return what names the members that an answer must have and has not."""
+    return lambda answer: tuple(name for name in members if answer.get(name) is None)
+
+
+def _complete(operation: str, answer: dict[str, Any], missing: tuple[str, ...]) -> dict[str, Any]:
     """Return an answer that has all its required members. Raises CallFailed for any other."""
-    if lacking:
-        log.info("incomplete answer", operation=operation, lacking=lacking)
-        message = f"the answer lacks {', '.join(lacking)}, which the service model requires"
+    if missing:
+        log.info("incomplete answer", operation=operation, lacking=missing)
+        message = f"the answer lacks {', '.join(missing)}, which the service model requires"
         raise CallFailed(operation, Verdict.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
     return answer
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from infra.aws import Calls
+from infra.aws import Calls, lacking
 from infra.errors import CallFailed, Verdict
 
 _FORM = re.compile(
@@ -55,7 +55,7 @@ async def version_of(calls: Calls, reference: SecretReference) -> str:
     """Return the version id that a reference stands for now, without reading the value."""
     if reference.version:
         return reference.version
-    answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id})
+    answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id}, "VersionIdsToStages")
     stage = reference.stage or "AWSCURRENT"
     stages: dict[str, list[str]] = answer.get("VersionIdsToStages", {})
     return next((version for version, labels in stages.items() if stage in labels), "")
@@ -69,7 +69,7 @@ async def resolve(calls: Calls, reference: SecretReference) -> Secret:
         "VersionId": reference.version,
     }
     params = {name: value for name, value in wanted.items() if value}
-    answer = await _ask(calls, "GetSecretValue", params)
+    answer = await _ask(calls, "GetSecretValue", params, "VersionId")
     text = answer.get("SecretString", "")
     calls.aws.redaction.add(text)
     value = _unless_odd(reference, _member(reference, text) if reference.key else text)
@@ -77,10 +77,10 @@ async def resolve(calls: Calls, reference: SecretReference) -> Secret:
     return Secret(value, answer.get("VersionId", ""))
 
 
-async def _ask(calls: Calls, operation: str, params: dict[str, str]) -> dict[str, Any]:
+async def _ask(calls: Calls, operation: str, params: dict[str, str], needed: str) -> dict[str, Any]:
     """Ask Secrets Manager; its refusals do not say which secret they are about."""
     try:
-        return await calls(operation, params, service="secretsmanager")
+        return await calls(operation, params, service="secretsmanager", lacks=lacking(needed))
     except CallFailed as failed:
         message = f"secret {params['SecretId']}: {failed.message}"
         raise CallFailed(operation, failed.verdict, failed.code, message) from None

@@ -10,6 +10,8 @@ import structlog
 
 from infra.redaction import Redaction
 
+#: The packages of this project.
+_OWN = frozenset({"handlers", "workflows", "infra"})
 #: The innermost frames of an error say most.
 _MOST_FRAMES = 30
 
@@ -21,6 +23,15 @@ def frames(error: BaseException) -> list[str]:
     """
     found = traceback.extract_tb(error.__traceback__)
     return [f"{'/'.join(PurePath(one.filename).parts[-3:])}:{one.lineno} {one.name}" for one in found[-_MOST_FRAMES:]]
+
+
+def told(error: BaseException) -> str:
+    """Return what a log says of an error: its name, and its text where that is this project's own or the system's.
+
+    The texts of other errors may quote a value, such as a key that is missing or a number that is none.
+    """
+    name, module = type(error).__name__, type(error).__module__.partition(".")[0]
+    return f"{name}: {error}" if module in _OWN or isinstance(error, OSError) else name
 
 
 def set_up_logs(redaction: Redaction, *, level: str = "INFO", stream: TextIO | None = None) -> None:

@@ -15,7 +15,7 @@ from workflows.acting.run import Item, Run, items_of
 from workflows.acting.survey import holds_something, list_inside, survey, warn_of_strangers
 from workflows.acting.waiting import look
 from workflows.deciding.comparing import forms
-from workflows.deciding.decide import CHANGES, Action, Decision, Mode, Wish, decide
+from workflows.deciding.decide import CHANGES, VISIBLE_WITHIN, Action, Decision, Mode, Wish, decide
 from workflows.deciding.differences import Change, changes
 from workflows.deciding.memory import Memory, partition_of, stack_key
 from workflows.deciding.outcome import ResourceStatus, Result
@@ -201,6 +201,9 @@ async def _next(run: Run, item: Item, wish: Wish, memory: Memory) -> Decision:
             # A plan deletes nothing: one read by the id is enough to show what would be made again.
             item.gone_id = memory.id
             wish = run.wish(item.address)
+        else:
+            # Nor does it wait for reads that lag: what they show by now is what it goes by.
+            wish = replace(wish, now=wish.now + VISIBLE_WITHIN)
         await without_secrets(run, item)
         decision = decide(wish, run.seen.get(item.address), memory)
     going = decision.action in (Action.DELETE, Action.REPLACE)

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from tests.documents import changed, provider, small_stack
+from tests.documents import changed, gateway, provider, small_stack
 from tests.everything.test_kinds import LEAST, document, each_kind
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, refused
@@ -48,6 +48,16 @@ async def test_what_somebody_made_anew_under_our_name_is_not(world):
     assert "provider idp" in world.live
     (failure,) = outcome.failures
     assert (str(failure.actor), "tags" in failure.advice) == ("PLATFORM", True)
+
+
+async def test_what_another_stack_of_the_ledger_has_taken_over_stays(world):
+    """Its tag says so, and cannot be read; the ledger that both share knows it."""
+    await world.apply({"stack": "first", "gateways": {"g": gateway()}})
+    await world.apply({"stack": "second", "gateways": {"g": gateway(gatewright={"adopt": True})}})
+    world.twists.append(Twist("ListTagsForResource", refused("AccessDeniedException"), times=-1))
+    outcome = await world.destroy({"stack": "first"})
+    tried("R1", WHAT, violations=int("gateway g" not in world.live))
+    assert (outcome.status, "gateway g" in world.live) == (Status.FAILED, True)
 
 
 async def test_a_refused_tag_has_advice_of_its_own(world):

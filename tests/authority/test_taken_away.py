@@ -111,3 +111,15 @@ async def test_the_object_that_is_fetched_is_the_one_that_was_checked(world, uri
     outcome = await fulfil(deployed(world, grants(*REQUESTS, documents=spelled), shelf), request, Deadline.within(60))
     tried("R20", "documents elsewhere, under several spellings", 1, shelf.asked)
     assert (outcome.status, shelf.asked) == (Status.REJECTED, [])
+
+
+async def test_a_grant_of_another_stack_lets_a_document_come_from_nowhere(world):
+    """Who may write to the place of one stack must not decide another one's document."""
+    mine, shelf = grants(*REQUESTS, documents=["s3://elsewhere/*"]), Shelf()
+    other = {**grants(*REQUESTS)["grants"][0], "stacks": ["development.*"]}
+    mine["grants"].append({**other, "mayName": {"documents": ["s3://payments-stacks/*"]}})
+    uri = "s3://payments-stacks/tools.yaml"
+    request = Request(mode=Mode.PROVISION, request_id="one", stack="", uri=uri, submitter=PAYMENTS)
+    outcome = await fulfil(deployed(world, mine, shelf), request, Deadline.within(60))
+    tried("R20", "documents elsewhere, under several spellings", violations=int(outcome.status is Status.READY))
+    assert (outcome.status, [one.path for one in outcome.problems]) == (Status.REJECTED, ["stackUri"])

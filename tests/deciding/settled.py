@@ -49,6 +49,7 @@ ONE, TWO = {"apiKey": "version-1"}, {"apiKey": "version-2"}
 SHOWS_TWO: dict[str, Any] = {"says": {"description": "two"}}
 SYNC = Mode.SYNCHRONIZE
 AUDIENCE = "authorizerConfiguration.customJWTAuthorizer.allowedAudience"
+CLIENT = "authorizerConfiguration.customJWTAuthorizer.allowedClients"
 _JWT = AUDIENCES["authorizerConfiguration"]["customJWTAuthorizer"]
 BOTH: dict[str, Any] = {
     **GATEWAY_BODY,
@@ -113,6 +114,16 @@ IN_FORCE = (
         "NotInForce"),
     Row("the same for the third time, for an earlier request", wants(declared=DESCRIBED), shows(**SHOWS_TWO),
         knows(**sent(DESCRIBED, "description", "two", 90, 3, "request-0")), Action.UPDATE, DIFFERS, ("description",)),
+    Row("an update was accepted, and the first read that does not show it comes late", wants(declared=DESCRIBED),
+        shows(**SHOWS_TWO), knows(**{**sent(DESCRIBED, "description", "two", 400), "unforced_since": 0.0}),
+        Action.LOOK, "reads do not show description yet"),
+    Row("the read is older than the accepted update of another document", wants(), shows(at=BEFORE),
+        knows(**sent(DESCRIBED, "description", None, 89)), Action.LOOK, "the read is older than the last update"),
+    Row("the same after a minute and a half", wants(), shows(at=BEFORE),
+        knows(**sent(DESCRIBED, "description", None, 90)), Action.NONE, "as declared"),
+    Row("an update was accepted, and another without an answer may still come", wants(declared=AUDIENCES),
+        shows(body=BOTH), knows(applied=AUDIENCES, pending=unanswered(Action.UPDATE, 0, BOTH),
+        **sent(AUDIENCES, AUDIENCE, ["a"], 0)), Action.UPDATE, DIFFERS, (CLIENT,)),
     Row("another value is there than before the update", wants(declared=DESCRIBED),
         shows(says={"description": "three"}), knows(**sent(DESCRIBED, "description", "two", 89)), Action.LOOK,
         "reads do not show description yet"),
@@ -136,6 +147,9 @@ UNKNOWN = (
         "Unrecognized"),
     Row("the same, and a list shows that nothing changed", wants(TARGET),
         shows(kind=TARGET, body=NEWEST, full=False), knows(TARGET, seen_updated=THEN), Action.NONE, "as declared"),
+    Row("it failed, and what is declared is shown as no model knows it", wants(TARGET),
+        shows("FAILED", TARGET, body=NEWEST), knows(TARGET), Action.FAIL, "that this version does not know",
+        ("targetConfiguration",), "Unrecognized"),
     Row("what nobody declared is shown as no model knows it", wants(), shows(says=UNKNOWN_AUTHORIZER), knows(),
         Action.NONE, "as declared"),
     Row("the same, and an update would have to send it back", wants(declared=DESCRIBED),

@@ -123,5 +123,5 @@ def sent(
 ) -> dict[str, Any]:
     """Return the members of a memory after an accepted update that was to change one member from what stood there."""
     stood = {path: digest([fingerprint(there)])}
-    counted = {"sent_at": NOW - ago, "sent_for": request, "sent_times": times}
+    counted = {"sent_at": NOW - ago, "unforced_since": NOW - ago, "sent_for": request, "sent_times": times}
     return {"sent": fingerprint(declared), "stood": stood, "changed": THEN, **counted}

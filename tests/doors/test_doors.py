@@ -241,7 +241,7 @@ def test_an_error_at_a_door_is_logged_with_its_frames(deployed, logs, door, mess
     with pytest.raises(RuntimeError):
         door(message, Torn())
     (line,) = [one for one in map(json.loads, logs.getvalue().splitlines()) if one["event"] == "invocation failed"]
-    assert line["error"] == "RuntimeError: no time is known"
+    assert line["error"] == "RuntimeError"  # its text may quote a value
     assert re.fullmatch(r"tests/doors/test_doors\.py:\d+ get_remaining_time_in_millis", line["frames"][-1])
     assert any(re.fullmatch(r"[^ ]*handlers/environment\.py:\d+ deadline_of", frame) for frame in line["frames"])
 

@@ -1,5 +1,6 @@
 """Credentials that expired and clocks that are wrong say nothing of a resource: nothing is judged, nothing undone."""
 
+import anyio
 import pytest
 
 from infra.errors import Verdict
@@ -61,3 +62,17 @@ async def test_before_anything_is_known_of_the_account(world):
     assert outcome.status is Status.IN_PROGRESS
     assert ADVICE in outcome.warnings[0].message
     assert (world.live, await world.ledger.partitions()) == ({}, [])
+
+
+async def test_credentials_that_are_refused_for_hours_roll_nothing_back(world):
+    """Nothing moves, and nothing can be judged: the request waits, and goes on when the credentials are right."""
+    await world.apply(small_stack(1))
+    world.twists.append(Twist("*Gateway*", refused("ExpiredTokenException"), times=-1))
+    world.sent()
+    for _ in range(130):
+        outcome = await world.apply(wanted(), "two")
+        assert outcome.status is Status.IN_PROGRESS
+        await anyio.sleep(60)
+    tried("R13", "credentials that expire and clocks that are wrong, at every sort of call", violations=world.sent())
+    world.twists.clear()
+    assert (await world.apply(wanted(), "two")).status is Status.READY

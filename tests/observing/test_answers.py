@@ -174,3 +174,13 @@ async def test_what_is_taken_over_validates(world):
         await take_over(world.context(), "gateways", "theirs", "other", Deadline())
     assert [problem.rule for problem in caught.value.problems] == ["R1"]
     assert [name for name in await world.ledger.partitions() if name.endswith("other")] == []
+
+
+async def test_a_synchronization_that_is_answered_with_nothing_is_not_done(world):
+    """The answer names no target, so that nobody knows whether its tools are read: it is asked for again."""
+    await world.apply(small_stack(1))
+    world.sent()
+    world.twists.append(Twist("SynchronizeGatewayTargets", nothing, instead=True))
+    outcome = await world.synchronize("payments.tools")
+    assert (outcome.status, world.sent()) == (Status.READY, ["SynchronizeGatewayTargets"])
+    assert outcome.calls["SynchronizeGatewayTargets"] == 2

@@ -10,7 +10,9 @@ from tests.documents import gateway, mcp_target, small_stack
 from tests.everything.test_kinds import LEAST, address, document, each_kind, the
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, lacks, refused
+from workflows.deciding.decide import Mode
 from workflows.deciding.outcome import Status
+from workflows.requests.request import Request
 
 MISSING = refused("ResourceNotFoundException", "not found")
 WHAT = "resources that one read, or one list, does not show"
@@ -131,3 +133,29 @@ async def test_targets_of_others_are_still_left_alone(world):
     stack["gateways"]["g"]["targets"] = {}
     await world.apply(stack)
     assert {name for name in world.live if name.startswith("target")} == {"target theirs"}
+
+
+async def test_a_stage_deletes_nothing_that_another_stage_uses(world):
+    """The list lacks the target once, and the stage of the providers comes first: it has to wait."""
+    await world.apply(small_stack(1))
+    await anyio.sleep(200)
+    world.sent()
+    world.twists.append(Twist("ListGatewayTargets", lacks("items", "target-0")))
+    request = Request(mode=Mode.REMOVE, request_id="two", stack="payments.tools", stage="oauth2CredentialProviders")
+    outcome = await world.run(request)
+    tried("R18", WHAT, violations=len(world.sent()))
+    assert (outcome.status, world.sent()) == (Status.FAILED, [])
+    assert "provider idp" in world.live
+
+
+async def test_a_replaced_gateway_takes_a_target_with_it_that_one_list_lacks(world):
+    await world.apply(small_stack(2))
+    await anyio.sleep(200)
+    world.twists.append(Twist("ListGatewayTargets", lacks("items", "target-1")))
+    stack = small_stack(2)
+    stack["gateways"]["payments"] |= {"authorizerType": "AWS_IAM"}
+    del stack["gateways"]["payments"]["authorizerConfiguration"]
+    world.sent()
+    outcome = await world.apply(stack, allow=frozenset({"gateways.payments"}))
+    tried("R18", WHAT, violations=len(world.plane.world.records.doubles))
+    assert (outcome.status, world.sent().count("DeleteGateway")) == (Status.READY, 1)

@@ -196,8 +196,9 @@ ACCEPTED: list[tuple[tuple[str, ...], Any, Any, bool]] = [
     (("roleArn",), ROLE, ROLE.upper(), False),
     (("description",), "Ledger", "ledger", False),
     (("description",), "Ledger", "******", False),
-    (("environmentVariables", "KEY"), "value", "******", True),
-    (("headers", "Authorization"), "Bearer x", "", False),
+    (("environmentVariables",), "value", "******", True),
+    (("headers",), "Bearer x", "", False),
+    (("endpoint",), "https://a.example.com", "https://A.example.com/", True),
     (("endpoint",), "https://A.example.com/x", "https://a.example.com/x", True),
     (("endpoint",), "https://a.example.com/X", "https://a.example.com/x", False),
     (("endpoint",), "http://a.example.com", "https://a.example.com", False),
@@ -208,6 +209,84 @@ ACCEPTED: list[tuple[tuple[str, ...], Any, Any, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "declared", "shown", "same"), ACCEPTED)
-def test_a_form_is_accepted_for_the_members_that_list_it(path, declared, shown, same):
-    assert accepts(path, declared, shown) is same
+@pytest.mark.parametrize(("member", "declared", "shown", "same"), [(row[0][0], *row[1:]) for row in ACCEPTED])
+def test_a_form_is_accepted_for_the_members_that_list_it(member, declared, shown, same):
+    assert accepts(member, declared, shown) is same
+
+
+def runtime(**variables: str) -> dict:
+    return {"stack": "s", "agentRuntimes": {"r": {**LEAST["agentRuntimes"], "environmentVariables": variables}}}
+
+
+async def test_a_change_behind_a_mask_is_sent(world):
+    """Reads show asterisks before and after: once, and then it is as declared."""
+    await world.apply(runtime(KEY="old"))
+    world.twists.append(
+        Twist("GetAgentRuntime", lambda answer, _: {**answer, "environmentVariables": {"KEY": "****"}}, times=-1)
+    )
+    for expected in (["UpdateAgentRuntime"], []):
+        world.sent()
+        assert (await world.apply(runtime(KEY="new"))).status is Status.READY
+        assert world.sent() == expected
+    assert world.live["runtime r"].request["environmentVariables"] == {"KEY": "new"}
+
+
+async def test_keys_of_maps_are_no_members(world):
+    """A variable that is named like a member which lists a form has none."""
+    await world.apply(runtime(domain="PROD-Tenant"))
+    assert (await world.apply(runtime(domain="prod-tenant"))).status is Status.READY
+    assert world.live["runtime r"].request["environmentVariables"] == {"domain": "prod-tenant"}
+
+
+async def test_what_would_not_go_is_not_forgotten_beside_another_change(world):
+    """An audience that was taken away and still shows: a later document with another change takes it away, too."""
+    await world.apply(changed(base(), {f"{_JWT}.allowedClients": ["intruder"]}))
+    world.twists.append(without_effect(world, "UpdateGateway"))
+    assert [one.code for one in (await world.apply(base())).failures] == ["NotInForce"]
+    world.twists.clear()
+    outcome = await world.apply(changed(base(), {"gateways.payments.description": "more"}))
+    assert outcome.status is Status.READY
+    assert "intruder" not in str(world.live["gateway payments"].request)
+
+
+async def test_going_back_while_reads_lag_waits_for_them(world):
+    """B was accepted, reads still show A, and A is declared again: A is in force in the end."""
+    a, b = base(), changed(base(), {f"{_JWT}.allowedClients": ["intruder"]})
+    await world.apply(a)
+    world.behaviour.durations.reads_lag = 10.0
+    await world.run(provision(b, "two"), seconds=20.5)
+    assert (await world.apply(a, "three")).status is Status.READY
+    await anyio.sleep(300)
+    assert "intruder" not in str(world.live["gateway payments"].request)
+
+
+async def test_consent_that_comes_late_leaves_reads_their_time(world):
+    """Reads show an update some seconds after a person consented to it, minutes after it was accepted."""
+    grant = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/return")
+    stack = small_stack(0)
+    stack["gateways"]["payments"]["targets"]["t"] = mcp_target(credentialProviderConfigurations=grant)
+    await consented(world, stack, "one")
+    other = changed(
+        stack, {"gateways.payments.targets.t.targetConfiguration.mcp.mcpServer.endpoint": "https://n.example.com/m"}
+    )
+    outcome = await world.apply(other, "two")
+    assert outcome.status is Status.AWAITING_CONSENT
+    await anyio.sleep(400)
+    was = mcp_target()["targetConfiguration"]
+    until = anyio.current_time() + 10
+
+    def lagging(answer: Answer, _: Any) -> Answer:
+        return {**answer, "targetConfiguration": was} if anyio.current_time() < until else answer
+
+    world.twists.append(Twist("GetGatewayTarget", lagging, times=-1))
+    world.plane.targets.consent.give(outcome.shown()["consents"][0]["authorizationUrl"].rpartition("%3A")[2])
+    await anyio.sleep(1)
+    outcome = await world.apply(other, "two")
+    assert (outcome.status, [one.code for one in outcome.failures]) == (Status.READY, [])
+
+
+async def consented(world: TwistedWorld, stack: dict, request: str) -> None:
+    outcome = await world.apply(stack, request)
+    world.plane.targets.consent.give(outcome.shown()["consents"][0]["authorizationUrl"].rpartition("%3A")[2])
+    await anyio.sleep(30)
+    assert (await world.apply(stack, request)).status is Status.READY

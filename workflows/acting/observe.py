@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from infra.aws import Calls
+from infra.aws import Calls, lacking
 from infra.errors import CallFailed, Verdict
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen, time_text
@@ -59,8 +59,8 @@ class Observer:
         """Return the names of a harness's endpoints beside the one that comes with it."""
         pages, names = {"harnessId": harness_id, "maxResults": 100}, []
         while True:
-            page = await self._calls("ListHarnessEndpoints", pages)
-            names += [one["endpointName"] for one in page.get("endpoints", [])]
+            page = await self._calls("ListHarnessEndpoints", pages, lacks=lacking("endpoints"))
+            names += [one["endpointName"] for one in page["endpoints"]]
             if not page.get("nextToken"):
                 return tuple(sorted(set(names) - {"DEFAULT"}))
             pages = {**pages, "nextToken": page["nextToken"]}

@@ -124,6 +124,7 @@ async def _take(run: Run, item: Item, wish: Wish, decision: Decision) -> Result 
 async def _look(run: Run, item: Item, decision: Decision) -> None:
     """Read a resource whole, after a pause where the decision names one."""
     if decision.pause:
+        await remembering.note_unforced(run, run.wish(item.address))
         run.tell(item.address, "WAIT", decision.reason)
         await run.deadline.sleep(decision.pause, decision.reason)
     if run.seen.get(item.address) is not None:
@@ -206,7 +207,10 @@ async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> No
 
 async def _empty(run: Run, item: Item) -> None:
     """Remove what stands under a resource that is to be made anew; what is declared of it is made again later."""
-    inside = [one for one in run.items.values() if one.parent == item.address and run.seen.get(one.address)]
+    mine = [one for one in run.items.values() if one.parent == item.address]
+    hidden = [one for one in mine if run.seen.get(one.address) is None and run.memory(one.address).id is not None]
+    await together([partial(look_by_id, run, one) for one in hidden])
+    inside = [one for one in mine if run.seen.get(one.address)]
     await together([partial(_go, run, one, f"{item.address} is made anew") for one in inside])
 
 

@@ -58,6 +58,7 @@ async def settle(run: Run, wish: Wish, forms: tuple[str, ...]) -> None:
         applied=fingerprint(declared_of(wish)),
         sent=None,
         sent_at=0.0,
+        unforced_since=0.0,
         sent_for="",
         sent_times=0,
         stood={},
@@ -78,6 +79,13 @@ async def settle(run: Run, wish: Wish, forms: tuple[str, ...]) -> None:
     )
     if known != memory:
         await run.book.remember(known)
+
+
+async def note_unforced(run: Run, wish: Wish) -> None:
+    """Note since when reads show otherwise what an accepted update was to set."""
+    memory = run.memory(wish.address)
+    if memory.sent is not None and not memory.unforced_since:
+        await run.book.remember(replace(memory, unforced_since=run.now()))
 
 
 async def note_failure(run: Run, wish: Wish) -> None:

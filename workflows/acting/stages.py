@@ -7,11 +7,11 @@ failed by its name. A part of a request finishes none, and undoes none.
 
 from functools import partial
 
-from infra.errors import CallFailed
+from infra.errors import CallFailed, OutOfTime
 from infra.tasks import together
 from workflows.acting.results import of_failed_call, result_of
 from workflows.acting.run import Item, Run
-from workflows.acting.waiting import look
+from workflows.acting.waiting import look, look_by_id
 from workflows.deciding.decide import Action, decide
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.kinds import KINDS
@@ -38,11 +38,16 @@ async def set_aside(run: Run) -> list[str]:
 
 async def _as_seen(run: Run, item: Item, *, whole: bool) -> None:
     try:
-        if whole and run.seen.get(item.address) is not None:
+        if run.seen.get(item.address) is None and run.memory(item.address).id is not None and not item.wanted:
+            await look_by_id(run, item)
+        elif whole and run.seen.get(item.address) is not None:
             await look(run, item)
         item.result = _result(run, item)
     except CallFailed as failed:
         item.result = of_failed_call(run, item, failed)
+    except OutOfTime as late:
+        reason = f"outside this stage: {late}"
+        item.result = result_of(run, item, ResourceStatus.BLOCKED, reason, retry_after=late.retry_after)
     item.done.set()
 
 

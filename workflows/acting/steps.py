@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from infra import service_model
@@ -20,6 +20,7 @@ from workflows.document.compare import either, update_body
 from workflows.document.fingerprint import client_token, digest, fingerprint
 from workflows.document.problems import path_text
 from workflows.document.stack import OWNER_TAG
+from workflows.kinds import Kind
 from workflows.kinds.kind import Phase
 
 #: Earlier lives whose tokens the service still remembers, that one run works its way past.
@@ -152,7 +153,7 @@ async def update(run: Run, wish: Wish) -> None:
     memory = replace(lingering_of(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
     memory = replace(memory, sent=fingerprint(declared_of(wish)), stood=memory.stood if again else stood)
     times = memory.sent_times + 1 if again else 1
-    memory = replace(memory, sent_at=run.now(), sent_for=run.counted_for, sent_times=times)
+    memory = replace(memory, sent_at=run.now(), unforced_since=0.0, sent_for=run.counted_for, sent_times=times)
     await run.book.remember(taken(memory, wish, run, seen, versions))
 
 
@@ -196,6 +197,8 @@ async def delete(run: Run, wish: Wish) -> None:
         answer = await ask(run.calls, wish.kind, wish.kind.operations.delete, params)
     except (CallFailed, OutOfTime) as failed:
         if isinstance(failed, CallFailed) and await _is_gone(run, wish, seen, failed):
+            # Where reads go on showing it, that was a try, too.
+            await run.book.remember(run.memory(wish.address).trying(wish.counted_for))
             run.seen[wish.address] = None
             return
         if isinstance(failed, OutOfTime) or failed.verdict is not Verdict.UNKNOWN_OUTCOME:
@@ -233,10 +236,9 @@ async def synchronize(run: Run, wish: Wish) -> None:
     memory, seen = memory_of(run, wish), present(run, wish)
     await mark(run, wish, memory, {"action": Action.SYNCHRONIZE})
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
-    answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service)
-    body: dict[str, Any] = next(
-        (one for one in answer.get("targets", []) if one.get(wish.kind.id_member) == seen.id), {}
-    )
+    named = partial(_lacks_target, wish.kind, seen.id)
+    answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service, lacks=named)
+    body: dict[str, Any] = next(one for one in answer["targets"] if one.get(wish.kind.id_member) == seen.id)
     if wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED:
         memory = memory.trying(wish.counted_for)
     run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **body})
@@ -246,6 +248,12 @@ async def synchronize(run: Run, wish: Wish) -> None:
     doubts = memory.pending if memory.doubtful else None
     memory = replace(memory, pending=doubts, changed="", synchronized_for=run.counted_for, synchronizations=times)
     await run.book.remember(memory)
+
+
+def _lacks_target(kind: Kind, identity: str | None, answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Tell whether a synchronization's answer says nothing of the target that it was asked for."""
+    told = any(one.get(kind.id_member) == identity for one in answer.get("targets") or ())
+    return () if told else (f"targets[{kind.id_member}]",)
 
 
 def _creatable(run: Run, wish: Wish, declared: Mapping[str, Any]) -> dict[str, Any]:

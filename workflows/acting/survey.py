@@ -8,8 +8,10 @@ from typing import Any
 from infra.errors import PASSING, CallFailed, OutOfTime, Verdict
 from infra.secrets import SecretReference, version_of
 from infra.tasks import together
+from workflows.acting.book import memories_of
 from workflows.acting.run import Item, Run
 from workflows.deciding.decide import Mode
+from workflows.deciding.memory import partition_of
 from workflows.deciding.state import Seen
 from workflows.document.stack import Deletion, Options
 from workflows.kinds import Kind, children
@@ -45,9 +47,21 @@ async def find(run: Run, item: Item) -> Seen | None:
     except CallFailed as failed:
         if failed.verdict in PASSING or failed.verdict is Verdict.CREDENTIALS or not memory.identifies(seen):
             raise
-        # The ledger knows it by its id and its time of creation: the tag would only say so once more.
+        if await _taken_over(run, seen):
+            raise
         run.warn(item.address, "tags-unread", f"its tags cannot be read ({failed.code}); it is known by its id")
         return seen
+
+
+async def _taken_over(run: Run, seen: Seen) -> bool:
+    """Tell whether another stack of this ledger has a resource by now: without tags nothing else would say so."""
+    for partition in await run.book.ledger.partitions(partition_of(run.account, run.calls.aws.region, "")):
+        if partition == run.book.partition:
+            continue
+        known = (await memories_of(run.book.ledger, partition)).values()
+        if any(memory.exists and memory.arn == seen.arn for memory in known):
+            return True
+    return False
 
 
 async def list_children(run: Run, parent: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra import service_model
 from infra.service_model import Path
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
@@ -39,7 +40,8 @@ def standing(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory
     if not accepted(declared, memory):
         return Standing(frozenset(differences(kind, declared, seen, memory)))
     otherwise = set(differing(kind, declared, seen.body, fingerprint(declared)))
-    cleared = {path for path in map(parse_path, memory.stood) if value_at(declared, path) is None}
+    late = differing(kind, declared, seen.body, memory.lingering) if memory.lingering is not None else ()
+    cleared = {path for path in (*map(parse_path, memory.stood), *late) if value_at(declared, path) is None}
     shown = {path for path in cleared if not is_empty(shown_at(kind, seen.body, path))}
     kept = {path for path in shown if _kept(kind, seen, memory, path)}
     return Standing(frozenset(otherwise | kept), frozenset(shown - kept))
@@ -48,9 +50,11 @@ def standing(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory
 def _kept(kind: Kind, seen: Seen, memory: Memory, path: Path) -> bool:
     """Tell whether a guarded member that was cleared shows what it showed before the update, and no default."""
     value = shown_at(kind, seen.body, path)
-    if not guarded(path, value) or value == DEFAULTS.get(str(path[-1])):
+    shape = service_model.shape_at(kind.response, [part for part in path if isinstance(part, str)])
+    if not guarded(path, value) or value == DEFAULTS.get(str(path[-1])) or getattr(shape, "enum", None):
         return False
-    return memory.stood.get(path_text(path)) == _digest(value)
+    before = value_at(memory.lingering, path) if memory.lingering is not None else None
+    return memory.stood.get(path_text(path)) == _digest(value) or fingerprint(value) == before
 
 
 def standing_at(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -> dict[str, str]:
@@ -69,7 +73,8 @@ def forms(kind: Kind, declared: Mapping[str, Any], seen: Seen, memory: Memory) -
 
 def accepted(declared: Mapping[str, Any], memory: Memory) -> bool:
     """Tell whether the last update that the service accepted was of this very declaration."""
-    return memory.sent is not None and canonical(fingerprint(declared)) == canonical(memory.sent)
+    sent = memory.sent if not memory.doubtful else None
+    return sent is not None and canonical(fingerprint(declared)) == canonical(sent)
 
 
 def beyond(kind: Kind, declared: Mapping[str, Any], seen: Seen, *, carried: bool) -> tuple[str, ...]:

@@ -192,6 +192,8 @@ def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
         return Decision(Action.FAIL, failure.message, failure=failure)
     if wish.unmanaged or wish.staying:
         return _holds_others(wish)
+    if unknown := beyond(wish.kind, wish.declared or {}, seen, carried=False):
+        return _cannot_tell(wish, unknown)
     return Decision(Action.REPLACE, reason)
 
 
@@ -242,6 +244,8 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     if adopting or not as_last_seen(declared, seen, memory):
         if not seen.full:
             return Decision(Action.LOOK, "changed since it was last seen")
+        if _lags(wish, seen, memory):
+            return Decision(Action.LOOK, "the read is older than the last update", pause=2.0)
         found = _compared(wish, seen, memory)
         if isinstance(found, Decision):
             return found
@@ -257,6 +261,12 @@ def _settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     if tags:
         return Decision(Action.TAG, "tags differ", tags)
     return _synchronized(wish, seen, memory)
+
+
+def _lags(wish: Wish, seen: Seen, memory: Memory) -> bool:
+    """Tell whether a read shows what was before the last accepted update."""
+    recent = memory.sent is not None and wish.now - memory.sent_at < VISIBLE_WITHIN
+    return recent and earlier(seen.updated, memory.changed)
 
 
 def _compared(wish: Wish, seen: Seen, memory: Memory) -> list[str] | Decision:
@@ -292,7 +302,7 @@ def _not_in_force(wish: Wish, memory: Memory, paths: list[str]) -> Decision | No
     declared = wish.declared or {}
     if memory.sent_for != wish.counted_for or not accepted(declared, memory):
         return None
-    since = wish.now - memory.sent_at
+    since = wish.now - memory.unforced_since if memory.unforced_since else 0.0
     if since < VISIBLE_WITHIN:
         pause = min(max(2.0, since / 2), VISIBLE_WITHIN - since + 0.01)
         return Decision(Action.LOOK, f"updated; reads do not show {', '.join(paths)} yet", pause=pause)

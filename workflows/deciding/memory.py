@@ -64,8 +64,10 @@ class Memory:
     sent: Mapping[str, Any] | None = None
     #: What was shown where that update was to change members, by path, as digests.
     stood: Mapping[str, str] = field(default_factory=dict)
-    #: When the service accepted that update (seconds since the epoch), for which request, and how often it did.
+    #: When the service accepted that update (seconds since the epoch), for which request, and how often it did;
+    #: since when reads of the resource at rest show it otherwise, 0 where they do not.
     sent_at: float = 0.0
+    unforced_since: float = 0.0
     sent_for: str = ""
     sent_times: int = 0
     #: Paths at which the service shows what is declared in an accepted form of its own.
@@ -190,14 +192,9 @@ class Memory:
     @property
     def may_be_in_force(self) -> list[Mapping[str, Any]]:
         """The fingerprints of every declaration that may be in force, the last certain one first."""
-        certain = [one for one in (self.last_sent, self.applied) if one is not None]
+        certain = [one for one in (self.sent, self.applied) if one is not None]
         lingering = [self.lingering] if self.lingering is not None else []
-        return [*certain[:1], *lingering, *(one["declared"] for one in self.doubtful)]
-
-    @property
-    def last_sent(self) -> Mapping[str, Any] | None:
-        """The fingerprint of what the service took last."""
-        return self.sent if self.sent is not None else self.applied
+        return [*certain, *lingering, *(one["declared"] for one in self.doubtful)]
 
     def tries(self, what: str) -> int:
         """Return how many changes were begun for a request, or for its rollback."""

@@ -156,6 +156,8 @@ class _Comparison:
         self.kind = kind
         #: Where what is declared is shown in another form that is listed for it.
         self.forms: set[Path] = set()
+        #: Where maps stand, whose keys are no members.
+        self._maps: set[Path] = set()
 
     def members(
         self,
@@ -201,19 +203,30 @@ class _Comparison:
         elif isinstance(shape, MapShape) and isinstance(value, Mapping) and isinstance(seen, Mapping):
             yield from self._map(path, value, shape, seen, before)
         elif canonical(_plain(value)) != canonical(_plain(seen)):
-            yield from self._unless_a_form(path, value, seen)
+            yield from self._unless_a_form(path, value, seen, before)
 
-    def _unless_a_form(self, path: Path, value: Any, seen: Any) -> Iterator[Path]:
-        """Yield a path unless what is shown there is a listed form of what is declared."""
-        if accepts(path, value, seen):
+    def _unless_a_form(self, path: Path, value: Any, seen: Any, before: Any) -> Iterator[Path]:
+        """Yield a path unless what is shown there is a listed form of what is declared.
+
+        What is declared otherwise than before is sent first: a mask, or the key of an alias, shows no change of it.
+        """
+        unchanged = before is _Before.UNKNOWN or canonical(fingerprint(value)) == canonical(before)
+        if unchanged and accepts(self._member_of(path), value, seen):
             self.forms.add(path)
         else:
             yield path
+
+    def _member_of(self, path: Path) -> str:
+        """Return the member in which a path ends, or inside whose map or list it does."""
+        while isinstance(path[-1], int) or path[:-1] in self._maps:
+            path = path[:-1]
+        return str(path[-1])
 
     def _map(
         self, path: Path, value: Mapping[str, Any], shape: MapShape, seen: Mapping[str, Any], before: Any
     ) -> Iterator[Path]:
         """A map is declared whole: other keys are as much of a difference as other values."""
+        self._maps.add(path)
         if set(value) != set(seen):
             yield path
             return
@@ -227,9 +240,9 @@ class _Comparison:
     def _list(self, path: Path, value: Any, shape: ListShape, seen: Any, before: Any) -> Iterator[Path]:
         if path[-1] in SETS:
             if _as_set(value) != _as_set(seen):
-                yield from self._unless_a_form(path, value, seen)
-        elif value != seen and accepts(path, value, seen):
-            self.forms.add(path)
+                yield from self._unless_a_form(path, value, seen, before)
+        elif value != seen and not [*self._unless_a_form(path, value, seen, before)]:
+            return
         elif not isinstance(value, list) or not isinstance(seen, list) or len(value) != len(seen):
             yield path
         else:

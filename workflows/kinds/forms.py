@@ -37,7 +37,8 @@ FORMS: Mapping[str, frozenset[Form]] = {
     **dict.fromkeys(("kmsKeyArn", "encryptionKeyArn"), frozenset({Form.ALIAS})),
     **dict.fromkeys(sorted(MASKED), frozenset({Form.MASK})),
 }  # fmt: skip
-#: What the service fills in where a guarded member is left out; for members that are not guarded, any value is.
+#: What the service fills in where a guarded member is left out; for members that are not guarded, and for one of a few
+#: words, any value is.
 DEFAULTS: Mapping[str, Any] = {
     "credentialProviderConfigurations": [{"credentialProviderType": "GATEWAY_IAM_ROLE"}],
     "authorizerType": "AWS_IAM",
@@ -49,18 +50,18 @@ GUARDED = frozenset({
     "authorizationEndpoint", "tokenEndpoint", "issuer", "domain", "privateEndpoint", "privateEndpointOverrides",
     "credentialProviderConfigurations", "credentialProviderVendor", "oauth2ProviderConfigInput", "providerArn",
     "apiKeyArn", "credentialArn", "secretArn", "secretId", "kmsKeyArn", "encryptionKeyArn", "lambdaArn",
-    "outboundAuth", "certificateConfigurations",
+    "outboundAuth", "certificateConfigurations", "interceptorConfigurations", "policyEngineConfiguration",
 })  # fmt: skip
 
 _KMS = re.compile(r"arn:(?P<place>[^:]+:kms:[^:]*:[^:]*):(?P<what>alias|key)/.+")
 
 
-def accepts(path: tuple[str | int, ...], declared: Any, shown: Any) -> bool:
-    """Tell whether a shown text or list is a listed form of what is declared at a path."""
-    names = [part for part in path if isinstance(part, str)]
-    # A map's key and the index of a list stand inside the member that is listed.
-    forms = {form for name in names[-2:] for form in FORMS.get(name, ())}
-    return any(_TESTS[form](declared, shown) for form in forms)
+def accepts(member: str, declared: Any, shown: Any) -> bool:
+    """Tell whether a shown text or list is a form of what is declared that is listed for a member.
+
+    For the values of a map and the elements of a list, the member is the map or the list.
+    """
+    return any(_TESTS[form](declared, shown) for form in FORMS.get(member, ()))
 
 
 def guarded(path: tuple[str | int, ...], declared: Any) -> bool:
@@ -90,7 +91,8 @@ def _same_host(declared: Any, shown: Any) -> bool:
         return False
     if not one.scheme:
         return declared.lower() == shown.lower()
-    rest = (one.path, one.query, one.fragment) == (other.path, other.query, other.fragment)
+    # An empty path is the same as / (RFC 3986, 6.2.3).
+    rest = (one.path or "/", one.query, one.fragment) == (other.path or "/", other.query, other.fragment)
     return rest and (one.scheme, one.netloc.lower()) == (other.scheme, other.netloc.lower())
 
 

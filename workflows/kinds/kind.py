@@ -304,4 +304,7 @@ BOUND: Mapping[str, str] = {
 #: What the service adds to such lists by itself (peer lessons B4), compared in lower case.
 ADDED_BY_SERVICE = frozenset({"x-amzn-bedrock-agentcore-policy-session-id"})
 #: Members, at any depth, whose values are masked when shown: credentials often stand there (design 4.1).
-MASKED = frozenset({"environmentVariables", "headers", "customParameters"})
+MASKED = frozenset({
+    "environmentVariables", "headers", "customParameters", "staticQueryParameters", "additionalHeaderClaims",
+    "additionalPayloadClaims",
+})  # fmt: skip

@@ -35,6 +35,10 @@ async def admit(context: Context, calls: Calls, request: Request) -> tuple[Reque
         request = request.model_copy(update={"document": document, "stack": str(document.get("stack", ""))})
     if allowed is not None:
         _raise(allowed.problems(request.stack))
+        if request.uri:
+            # Now that its stack is known: a grant of another stack lets this one come from nowhere.
+            named = Named("stackUri", "documents", Location.of(request.uri).named)
+            _raise([*allowed.of_stack(request.stack).unless(named)])
     return request, allowed
 
 

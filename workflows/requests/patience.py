@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.ledger import Item
 from workflows.deciding.decide import Mode
-from workflows.deciding.failures import consent_overdue, stuck
+from workflows.deciding.failures import CREDENTIALS, consent_overdue, stuck
 from workflows.deciding.outcome import Outcome, ResourceStatus, Status
 from workflows.document.stack import Stack
 from workflows.requests.answers import tell
@@ -70,6 +70,8 @@ class Patience:
         """Give up what has not moved for too long; note since when it stands still."""
         if outcome.status is not Status.IN_PROGRESS:
             return outcome
+        if any(warning.rule == CREDENTIALS for warning in outcome.warnings):
+            return outcome  # nothing can be learned, so nothing can be judged
         what = f"{self.request.request_id} rollback" if self.goes_back else self.request.request_id
         self._standing = Standing.read(self._held(STANDING), what, self.now).seeing(outcome, self.now)
         if not self._standing.overdue(limit, self.now):
