@@ -89,7 +89,7 @@ def test_r9_no_change_is_begun_without_the_time_for_it(path, half):
 
     Every other second the changes are answered at once, and else just before their time-out.
     """
-    trace, times = virtually(partial(learn, path)), sliced(TIMES[half::2], 6, path.name, half)
+    trace, times = virtually(partial(learn, path)), sliced(TIMES[half::2], 10, path.name, half)
     tries = [partial(ended, path, trace, seconds, slow=(i % 2) * SLOW) for i, seconds in enumerate(times)]
     wrong = [one for job in tries for one in virtually(job)]
     tried("R9", "functions of any time from 0 to 90 s", len(times), wrong)
@@ -100,7 +100,7 @@ def test_r9_no_change_is_begun_without_the_time_for_it(path, half):
 def test_r9_killed_at_any_moment_nothing_is_lost(path):
     """Killed without notice, in the middle of calls and waits: the next delivery ends as declared."""
     trace, whole = virtually(partial(learn, path)), virtually(partial(length, path))
-    moments = [whole * step / KILLS for step in sliced(range(KILLS), 6, path.name)]
+    moments = [whole * step / KILLS for step in sliced(range(KILLS), 10, path.name)]
     tries = [partial(ended, path, trace, moment, slow=0.4, told=900.0) for moment in moments]
     wrong = [one for job in tries for one in virtually(job)]
     tried("R9", "functions killed without notice, at moments all over their run", len(moments), wrong)

@@ -81,7 +81,7 @@ async def changed_by_hand(kind: Kind, name: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), sliced(MEMBERS, 4), ids=lambda one: one if isinstance(one, str) else one.section
+    ("kind", "name"), sliced(MEMBERS, 6), ids=lambda one: one if isinstance(one, str) else one.section
 )
 def test_r17_each_member_that_others_change_is_put_back(kind, name):
     """Set to another value by hand, or taken away, it is as declared after the next run."""

@@ -51,13 +51,13 @@ def all_of(seeds: Iterable[int]) -> list[str]:
 @pytest.mark.parametrize("part", range(_PARTS))
 def test_r3_applied_twice_is_applied_once(part):
     """The second apply of any document sends nothing, and reads no more than there is."""
-    seeds = sliced(range(part, _DOCUMENTS, _PARTS), 8, part)
+    seeds = sliced(range(part, _DOCUMENTS, _PARTS), 14, part)
     wrong = all_of(seeds)
     tried("R3", "generated documents, applied twice", len(seeds), wrong)
     assert wrong == []
 
 
-@pytest.mark.parametrize("seed", sliced(SEEDS, 4))
+@pytest.mark.parametrize("seed", sliced(SEEDS, 6))
 def test_r3_what_was_before_leaves_no_trace(seed):
     """Any document applied after any other leaves what it leaves on an empty account."""
 

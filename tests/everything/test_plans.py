@@ -35,7 +35,7 @@ async def compare(world: SandboxWorld, document: dict, allow: frozenset[str]) ->
     assert planned.estimate == Counter(world.sent())
 
 
-@pytest.mark.parametrize("seed", sliced(PAIRS, 8))
+@pytest.mark.parametrize("seed", sliced(PAIRS, 14))
 def test_a_plan_is_what_happens(seed):
     """From nothing to one document, and from there to another, with leave for half of what needs it."""
 

@@ -1,8 +1,10 @@
 """Every door as far as an event comes before anything is called: taken, or refused with one of the known refusals."""
 
+import gc
 import json
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +88,33 @@ class Tally:
     def give(self, door: Callable[[Any], None], events: Iterable[Any]) -> None:
         for event in events:
             self.cases += 1
-            began = time.process_time()
-            try:
-                door(event)
-            except REFUSALS as refused:
-                self.refused += 1
-                if tell(refused) > _LONGEST_ANSWER:
-                    self.wrong.append(f"event {self.cases}: the answer is long")
-            except Exception as error:  # noqa: BLE001 - whatever else comes out is what is looked for
-                self.wrong.append(
-                    f"event {self.cases}: {type(error).__name__}: {ascii(error)[:99]}: {ascii(event)[:300]}"
-                )
-            took = time.process_time() - began
+            took = self._once(door, event)
+            # What is dear is dear again; a collection of garbage, or a busy machine, is not.
+            for _ in range(3):
+                took = min(took, _seconds(door, event)) if took > self._most else took
             self.seconds += took
             self.slowest = max(self.slowest, took)
             if took > self._most:
                 self.wrong.append(f"event {self.cases}: {took:.2f} s of CPU: {ascii(event)[:300]}")
+
+    def _once(self, door: Callable[[Any], None], event: Any) -> float:
+        """Give one event, and return its seconds of CPU."""
+        began = time.process_time()
+        try:
+            door(event)
+        except REFUSALS as refused:
+            self.refused += 1
+            if tell(refused) > _LONGEST_ANSWER:
+                self.wrong.append(f"event {self.cases}: the answer is long")
+        except Exception as error:  # noqa: BLE001 - whatever else comes out is what is looked for
+            self.wrong.append(f"event {self.cases}: {type(error).__name__}: {ascii(error)[:99]}: {ascii(event)[:300]}")
+        return time.process_time() - began
+
+
+def _seconds(door: Callable[[Any], None], event: Any) -> float:
+    """Return the seconds of CPU that an event takes once more."""
+    gc.collect()
+    began = time.process_time()
+    with suppress(Exception):
+        door(event)
+    return time.process_time() - began

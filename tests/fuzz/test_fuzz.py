@@ -42,14 +42,14 @@ def _detail(random_: random.Random, event: Any) -> str:
 @pytest.mark.parametrize("share", range(_SHARES))
 def test_r20_garbled_bodies_of_messages(share):
     tally = Tally(_ONE)
-    tally.give(doors.queue, events(share, several(10_000, 10), _bodies))
+    tally.give(doors.queue, events(share, several(10_000, 20), _bodies))
     judge("garbled bodies of messages", tally)
 
 
 @pytest.mark.parametrize("share", range(_SHARES))
 def test_r20_misshapen_bodies_of_messages(share):
     tally = Tally(_ONE)
-    tally.give(doors.queue, events(100 + share, several(2_000, 10), _detail))
+    tally.give(doors.queue, events(100 + share, several(2_000, 20), _detail))
     judge("misshapen bodies of messages", tally)
 
 
@@ -65,7 +65,7 @@ def _record(random_: random.Random, event: Any) -> Any:
 
 def test_r20_misshapen_messages(paused):
     tally = Tally(_ONE)
-    tally.give(doors.batch, events(200, several(4_000, 10), _record))
+    tally.give(doors.batch, events(200, several(4_000, 20), _record))
     tried("R20", "misshapen messages of a queue", tally.cases, tally.wrong)
     assert tally.wrong == []
 
@@ -73,7 +73,7 @@ def test_r20_misshapen_messages(paused):
 @pytest.mark.parametrize("share", range(_SHARES))
 def test_r20_misshapen_events_of_the_bus(paused, share):
     tally = Tally(_ONE)
-    tally.give(doors.bus, events(300 + share, several(2_000, 10), misshapen))
+    tally.give(doors.bus, events(300 + share, several(2_000, 20), misshapen))
     judge("misshapen events of the bus", tally)
 
 
@@ -86,7 +86,7 @@ def _task(random_: random.Random, event: Any) -> Any:
 @pytest.mark.parametrize("share", range(_SHARES))
 def test_r20_misshapen_tasks_of_state_machines(paused, share):
     tally = Tally(_ONE)
-    tally.give(doors.task, events(400 + share, several(2_000, 10), _task))
+    tally.give(doors.task, events(400 + share, several(2_000, 20), _task))
     judge("misshapen tasks of state machines", tally)
 
 
@@ -102,7 +102,7 @@ def _garbled_yaml(random_: random.Random, event: Any) -> str:
 @pytest.mark.parametrize("share", range(_SHARES))
 def test_r20_garbled_documents(share):
     tally = Tally(_ONE)
-    tally.give(doors.document, events(500 + share, several(2_000, 10), _garbled_yaml))
+    tally.give(doors.document, events(500 + share, several(2_000, 20), _garbled_yaml))
     judge("garbled documents, as stackUri names them", tally)
 
 
@@ -113,7 +113,7 @@ def _misshapen_text(random_: random.Random, event: Any) -> str:
 @pytest.mark.parametrize("share", range(_SHARES))
 def test_r20_misshapen_documents(share):
     tally = Tally(_ONE)
-    tally.give(doors.document, events(600 + share, several(1_000, 10), _misshapen_text))
+    tally.give(doors.document, events(600 + share, several(1_000, 20), _misshapen_text))
     judge("misshapen documents, as stackUri names them", tally)
 
 
@@ -124,6 +124,6 @@ def test_r20_garbled_files_of_the_terminal(tmp_path):
     tally = Tally(_ONE)
     tally.give(
         partial(doors.file, tmp_path / "file"),
-        (garbled(random_, random_.choice(raw)) for _ in range(several(1_500, 10))),
+        (garbled(random_, random_.choice(raw)) for _ in range(several(1_500, 20))),
     )
     judge("garbled files of the terminal", tally)

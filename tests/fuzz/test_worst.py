@@ -160,12 +160,12 @@ def judge(what: str, door: Callable[[str], None], event: str) -> None:
     assert greedy == []
 
 
-@pytest.mark.parametrize("name", sliced(BODIES, 4))
+@pytest.mark.parametrize("name", sliced(BODIES, 5))
 def test_r20_the_dearest_bodies_of_messages(name):
     judge("the dearest messages of 256 KiB", doors.queue, BODIES[name]())
 
 
-@pytest.mark.parametrize("name", sliced(TEXTS, 4))
+@pytest.mark.parametrize("name", sliced(TEXTS, 5))
 def test_r20_the_dearest_documents(name):
     judge("the dearest documents of 256 KiB", doors.document, TEXTS[name]())
 

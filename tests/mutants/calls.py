@@ -12,7 +12,7 @@ _CALLS = ("tests/calling/test_calls.py",)
 
 MUTANTS = (
     Mutant("incomplete-believed", "an answer without its required members counts as one", _AWS,
-           "    if lacking:\n", "    if lacking and not operation:\n", ("tests/observing/test_answers.py",),
+           "    if missing:\n", "    if missing and not operation:\n", ("tests/observing/test_answers.py",),
            goal="R18"),
     Mutant("refused-callers-are-denied", "expired credentials are a missing permission", _TABLE,
            '_row(Verdict.CREDENTIALS, "", "ExpiredTokenException"', '_row(Verdict.DENIED, "", "ExpiredTokenException"',

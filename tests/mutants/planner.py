@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _DECIDE = "workflows/deciding/decide.py"
 _COMPARING = "workflows/deciding/comparing.py"
+_MEMORY = "workflows/deciding/memory.py"
 _COMPARE = "workflows/document/compare.py"
 _TABLE = ("tests/deciding/test_decide.py",)
 _ANSWERS, _FORCE = "tests/observing/test_answers.py", "tests/observing/test_in_force.py"
@@ -54,13 +55,21 @@ MUTANTS = (
            "beyond(wish.kind, wish.declared or {}, seen, carried=True)", "beyond(wish.kind, {}, seen, carried=False)",
            _TABLE),
     Mutant("forms-anywhere", "letters' case means nothing, whatever the member", "workflows/kinds/forms.py",
-           "for form in FORMS.get(name, ())", "for form in FORMS.get(name, (Form.CASE,))",
+           "for form in FORMS.get(member, ())", "for form in FORMS.get(member, (Form.CASE,))",
            ("tests/observing/test_in_force.py", *_TABLE)),
     Mutant("forms-untold", "an accepted form is told once", _COMPARING,
            "        return memory.forms\n", "        return ()\n", (_FORCE,)),
     Mutant("cleared-guards-default", "an audience that was taken away and still shows is a default", _COMPARING,
-           "    return memory.stood.get(path_text(path)) == _digest(value)\n", "    return False\n",
-           (*_TABLE, _FORCE)),
+           "    return memory.stood.get(path_text(path)) == _digest(value) or", "    return", (*_TABLE, _FORCE)),
+    Mutant("doubts-are-accepted", "an accepted update ends the doubt of one without an answer", _COMPARING,
+           "sent = memory.sent if not memory.doubtful else None", "sent = memory.sent", _TABLE, goal="R2"),
+    Mutant("masks-hide-changes", "what is declared anew behind a mask is not sent", _COMPARE,
+           "        if unchanged and accepts(", "        if accepts(", (_FORCE,)),
+    Mutant("lagging-reads-believed", "a read from before the last update says that all is as declared", _DECIDE,
+           "        if _lags(wish, seen, memory):", "        if not wish.name:", (*_TABLE, _FORCE), goal="R18"),
+    Mutant("applied-forgotten", "what was applied before an accepted update is in force no more", _MEMORY,
+           "(self.sent, self.applied) if one is not None]", "(self.sent or self.applied,) if one is not None]",
+           (_FORCE,)),
     Mutant("tries-without-end", "a failed resource is mended without end", _DECIDE,
            "    if tries >= TRIES:\n", "    if tries > 1000 * TRIES:\n", _TABLE),
     Mutant("foreign-changed", "somebody else's resource of that name is changed", _DECIDE,

@@ -14,6 +14,15 @@ _DOUBTS = "tests/crash/test_doubts_kept.py"
 _OWNERSHIP = "tests/adoption/test_ownership.py"
 
 MUTANTS = (
+    Mutant("stages-believe-lists", "what a list lacks is gone for the other stages", "workflows/acting/stages.py",
+           "            await look_by_id(run, item)\n", "            pass\n", ("tests/observing/test_gone.py",),
+           goal="R18"),
+    Mutant("hours-of-refusals", "what cannot be asked for an hour is given up", "workflows/requests/patience.py",
+           "any(warning.rule == CREDENTIALS for", "any(warning.rule == STANDING for",
+           ("tests/failing/test_credentials.py",), goal="R13"),
+    Mutant("taken-over-unasked", "what another stack has taken over is removed where tags cannot be read", _SURVEY,
+           "        if await _taken_over(run, seen):\n", "        if not seen.id:\n",
+           ("tests/adoption/test_unread_tags.py",)),
     Mutant("one-read-is-gone", "one read by its id is enough to take a resource for gone", _WAITING,
            "    while missing < 2:\n", "    while missing < 1:\n", ("tests/observing/test_gone.py",), goal="R18"),
     Mutant("deleted-by-list", "after a deletion a list says that a target is gone", _REACH,

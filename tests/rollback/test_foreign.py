@@ -95,7 +95,7 @@ def test_r13_somebody_elses_resource_survives_a_rollback(kind, ready):
     """Made at any call, before or in the place of ours; and with every answer lost after it was made."""
     _, plain = virtually(partial(survived, kind, -1, ready=ready))
     calls, wrong, cases = plain.calls, [], 0
-    some = {*sliced(moments(kind, calls), 3, kind.section, ready), *chosen(kind, calls)}
+    some = {*sliced(moments(kind, calls), 6, kind.section, ready), *chosen(kind, calls)}
     for when in (one for one in moments(kind, calls) if one in some):
         found, history = virtually(partial(survived, kind, when, ready=ready))
         wrong += found
@@ -103,7 +103,7 @@ def test_r13_somebody_elses_resource_survives_a_rollback(kind, ready):
         if when not in chosen(kind, calls):
             continue
         lost = [Point(at, index) for at in LOST for index in range(when, len(history.calls))]
-        points = sliced(lost, 8, kind.section, when)
+        points = sliced(lost, 16, kind.section, when)
         wrong += [one for point in points for one in virtually(partial(survived, kind, when, point, ready=ready))[0]]
         cases += len(points)
     tried("R13", "somebody else's resource of our name, made at any call, with every answer lost", cases, wrong)

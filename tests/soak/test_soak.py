@@ -20,7 +20,7 @@ _PARTS, _LIVES = 10, 12
 @pytest.mark.parametrize("part", range(_PARTS))
 def test_r28_simulated_lives_end_as_declared(part):
     """Whatever happens meanwhile, once it ends the last document stands, alone, known, and left alone."""
-    made = share(sliced(range(part * _LIVES, (part + 1) * _LIVES), 4, part))
+    made = share(sliced(range(part * _LIVES, (part + 1) * _LIVES), 8, part))
     tried("R28", "lives of a stack with every fault and other people, by chance", made.lives, made.wrong)
     assert made.wrong == []
 

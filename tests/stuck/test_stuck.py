@@ -53,7 +53,7 @@ async def frozen(kind, status) -> list[str]:
         return [*wrong, *([] if again.last.status is Status.READY else [f"a new request ended {again.last.status}"])]
 
 
-@pytest.mark.parametrize(("kind", "status"), sliced(STATUSES, 3), ids=lambda one: getattr(one, "noun", one))
+@pytest.mark.parametrize(("kind", "status"), sliced(STATUSES, 6), ids=lambda one: getattr(one, "noun", one))
 def test_r14_a_status_that_never_changes_ends_in_a_named_state(kind, status):
     """Whatever a resource is frozen in, its request ends FAILED with a cause; once it moves, a new one is READY."""
     wrong = virtually(partial(frozen, kind, status))
@@ -77,7 +77,7 @@ OPERATIONS = ("*", "List*", "Get[!C]*", "Describe*", "Update*", "Delete*", "Sync
 EFFECTS = (Effect.THROTTLE, Effect.ERROR, Effect.LOST)
 
 
-@pytest.mark.parametrize(("mode", "operation", "effect"), sliced(product(Mode, OPERATIONS, EFFECTS), 3), ids=str)
+@pytest.mark.parametrize(("mode", "operation", "effect"), sliced(product(Mode, OPERATIONS, EFFECTS), 6), ids=str)
 async def test_r14_calls_that_are_refused_for_ever_end_in_a_named_state(mode, operation, effect):
     """A service that never answers, or always throttles, ends the request with a cause, and no sooner than it must."""
     with impatient(SandboxWorld()) as world:
