@@ -198,7 +198,7 @@ def test_r1_r2_every_pair_of_faults_ends_in_the_declared_world(scenario, part):
     wrong: list[str] = []
     pairs = 0
     firsts = [point for point in trace.points if point.at in FIRST]
-    for first in sliced(firsts[part::_PARTS], 8, scenario.name, part):
+    for first in sliced(firsts[part::_PARTS], 12, scenario.name, part):
         for at in SECOND:
             for index in sliced(range(first.index + 1, _BEYOND), 6, first, at):
                 struck, found = virtually(partial(strike, scenario, trace, first, Point(at, index)))

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +14,7 @@ import pytest
 from infra.ledger.packing import REST, rest_of
 from infra.sandbox.behaviour import Durations
 from tests import artifacts
+from tests.deploy.desk import Desk
 from tests.goals import tried
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.translate import translate
@@ -145,3 +146,20 @@ def record(cloud: Cloud) -> None:
         assert machines, f"a state machine called {request}"
         for machine in machines:
             note(machine, request.service, request.operation)
+
+
+@pytest.fixture
+def desk(cloud, sandbox) -> Desk:
+    return Desk(cloud, sandbox)
+
+
+@pytest.fixture
+def slow(sandbox) -> Iterator[Callable[..., None]]:
+    """Makes the service slower, for one test."""
+    before = vars(sandbox.plane.behaviour.durations).copy()
+
+    def set_to(**seconds: float) -> None:
+        vars(sandbox.plane.behaviour.durations).update(seconds)
+
+    yield set_to
+    vars(sandbox.plane.behaviour.durations).update(before)

@@ -8,93 +8,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from infra.sandbox.world import Failure
-from infra.service_model import CONTROL_PLANE
 from tests.deploy.conftest import ROOT
-from tests.documents import gateway, mcp_target, oauth, provider
+from tests.deploy.desk import REQUESTED, SOURCE, stack
+from tests.documents import oauth, provider
 from workflows.handover import execution_name
 
 pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("deployed")]
-REQUESTED = "Gateway Stack Requested"
-SOURCE = "tests.payments"
-
-
-def stack(name: str, targets: int = 1, **more: Any) -> dict[str, Any]:
-    inside = {f"tools-{number}": mcp_target() for number in range(targets)}
-    return {"stack": f"payments.{name}", "gateways": {name: gateway(inside)}, **more}
-
-
-class Desk:
-    """Puts requests on the bus and reads what is announced."""
-
-    def __init__(self, cloud, sandbox) -> None:
-        self.cloud, self.plane = cloud, sandbox.plane
-
-    def ask(
-        self, document: dict[str, Any], request_id: str, *, source: str = SOURCE, kind: str = REQUESTED, **more
-    ) -> None:
-        detail = {"stack": document, "requestId": request_id, **more}
-        self.cloud.put_event(source, kind, detail, "Bus")
-
-    def told(self, request_id: str) -> list[str]:
-        """The announcements about a request, in order, without the words that they share."""
-        seen = [event for event in self.cloud.events_seen() if event.source == "gatewright"]
-        mine = [event for event in seen if event.detail["requestId"] == request_id]
-        return [event.detail_type.removeprefix("Gateway Stack ") for event in mine]
-
-    def outcome(self, request_id: str, kind: str, seconds: float = 60.0) -> dict[str, Any]:
-        """The outcome of a request, as soon as it is announced."""
-
-        def announced() -> Any:
-            seen = [event for event in self.cloud.events_seen() if event.detail_type == f"Gateway Stack {kind}"]
-            return next((event.detail for event in seen if event.detail["requestId"] == request_id), None)
-
-        try:
-            found: dict[str, Any] = self.cloud.wait_until(announced, seconds)
-        except TimeoutError:
-            told = [event for event in self.cloud.events_seen() if event.detail.get("requestId") == request_id]
-            last = str(told[-1].detail) if told else ""
-            raise AssertionError(f"{request_id} was told {self.told(request_id)}, not {kind}: {last}") from None
-        return found
-
-    def named(self, kind: str, name: str) -> list[Any]:
-        return [record for record in self.plane.world.records.live(kind) if record.name == name]
-
-    def executions(self, request_id: str) -> list[Any]:
-        found = self.cloud.executions("ConvergeMachine")
-        return [one for one in found if one.input.get("requestId") == request_id]
-
-    def ended(self, request_id: str, seconds: float = 30.0) -> list[str]:
-        """How the executions of a request ended, once none of them runs."""
-
-        def statuses() -> Any:
-            found = [one.status for one in self.executions(request_id)]
-            return found if found and "RUNNING" not in found else None
-
-        found: list[str] = self.cloud.wait_until(statuses, seconds)
-        return found
-
-
-@pytest.fixture
-def desk(cloud, sandbox) -> Desk:
-    return Desk(cloud, sandbox)
-
-
-@pytest.fixture
-def slow(sandbox) -> Iterator[Callable[..., None]]:
-    """Makes the service slower, for one test."""
-    before = vars(sandbox.plane.behaviour.durations).copy()
-
-    def set_to(**seconds: float) -> None:
-        vars(sandbox.plane.behaviour.durations).update(seconds)
-
-    yield set_to
-    vars(sandbox.plane.behaviour.durations).update(before)
 
 
 def test_an_event_on_the_bus_ends_in_ready(desk):
@@ -104,16 +27,6 @@ def test_an_event_on_the_bus_ends_in_ready(desk):
     assert outcome["resources"]["gateways.simple"]["status"] == "READY"
     assert len(desk.named("gateway", "simple")) == 1
     assert desk.told("simple-1") == ["Accepted", "Ready"]
-
-
-def test_what_takes_longer_than_the_function_is_finished_by_the_state_machine(desk, slow):
-    """The function's time-out is 30 s and the service takes longer; the message is gone, an execution goes on."""
-    slow(gateway=35.0)
-    desk.ask(stack("long"), "long-1")
-    desk.outcome("long-1", "Ready", 120)
-    assert set(desk.ended("long-1")) == {"SUCCEEDED"}
-    assert desk.cloud.messages("RequestsQueue") == []
-    assert len(desk.named("gateway", "long")) == 1
 
 
 def consenting(name: str) -> dict[str, Any]:
@@ -167,21 +80,6 @@ def test_consent_parks_the_execution_and_resumes(desk):
     assert desk.told("consent-1").count("Awaiting Consent") == 1
 
 
-def test_a_failing_target_takes_the_failure_path_and_resent_starts_a_new_attempt(desk, sandbox, slow):
-    slow(gateway=8.0)
-    sandbox.plane.world.failing["tools-0"] = Failure(-1, "the server does not speak MCP")
-    try:
-        desk.ask(stack("failing"), "failing-1")
-        failed = desk.outcome("failing-1", "Failed")
-        assert failed["failures"][0]["resource"] == "gateways.failing.targets.tools-0"
-        assert desk.ended("failing-1") == ["FAILED"]
-    finally:
-        del sandbox.plane.world.failing["tools-0"]
-    slow(gateway=8.0, target=8.0)
-    desk.ask(stack("failing"), "failing-2")
-    desk.outcome("failing-2", "Ready")
-
-
 def test_a_poison_message_is_buried_with_its_reason_and_its_neighbours_are_done(desk):
     queue = desk.cloud.client("sqs")
     url = desk.cloud.resource("RequestsQueue")
@@ -191,16 +89,6 @@ def test_a_poison_message_is_buried_with_its_reason_and_its_neighbours_are_done(
     (letter,) = desk.cloud.wait_until(lambda: desk.cloud.messages("RequestsDeadLetters"), 30)
     assert letter["Body"] == "{ this is no JSON"
     assert "NotARequest" in json.dumps(letter["MessageAttributes"], default=vars)
-
-
-def test_a_function_killed_in_the_middle_loses_nothing(desk, slow):
-    slow(gateway=4.0, target=4.0)
-    desk.ask(stack("killed", 3), "killed-1")
-    desk.cloud.wait_until(lambda: desk.named("gateway", "killed"), 30)
-    desk.cloud.kill("RequestsFunction")
-    desk.outcome("killed-1", "Ready", 180)
-    assert len(desk.named("gateway", "killed")) == 1
-    assert desk.plane.world.records.doubles == []
 
 
 @pytest.mark.parametrize(
@@ -281,23 +169,6 @@ def test_a_schedule_has_the_tools_of_every_ready_stack_read_again(desk):
         return any((one["stack"], one["requestId"]) == ("payments.timed", "schedule-tick-1") for one in events)
 
     desk.cloud.wait_until(synchronized, 60)
-
-
-def test_a_registry_that_was_deleted_by_hand_is_made_again(desk):
-    """The service's own event leads to the stack that declares it."""
-    document = {"stack": "payments.registry", "registries": {"tools": {"authorizerType": "AWS_IAM"}}}
-    desk.ask(document, "registry-1")
-    ready = desk.outcome("registry-1", "Ready")
-    (record,) = desk.named("registry", "tools")
-    desk.plane.answer("DeleteRegistry", {"registryId": record.id}, CONTROL_PLANE)
-    desk.cloud.wait_until(lambda: not desk.named("registry", "tools"), 20)
-    event = {"id": "gone-1", "detail-type": "Registry Deleting", "source": "aws.agent-registry", "account": "1"}
-    arn = ready["resources"]["registries.tools"]["arn"]
-    answer = desk.cloud.invoke("EventsFunction", {**event, "detail": {"registryArn": arn}})
-    assert json.loads(answer.body)["asked"] == ["payments.registry"]
-    # For a minute after a creation, that it cannot be read may be the service's lag.
-    desk.outcome("schedule-gone-1", "Ready", 150)
-    assert len(desk.named("registry", "tools")) == 1
 
 
 def test_a_large_document_comes_from_the_bucket(desk):

@@ -69,7 +69,7 @@ MUTANTS = (
            "        if _lags(wish, seen, memory):", "        if not wish.name:", (*_TABLE, _FORCE), goal="R18"),
     Mutant("applied-forgotten", "what was applied before an accepted update is in force no more", _MEMORY,
            "(self.sent, self.applied) if one is not None]", "(self.sent or self.applied,) if one is not None]",
-           (_FORCE,)),
+           (*_TABLE, _FORCE)),
     Mutant("tries-without-end", "a failed resource is mended without end", _DECIDE,
            "    if tries >= TRIES:\n", "    if tries > 1000 * TRIES:\n", _TABLE),
     Mutant("foreign-changed", "somebody else's resource of that name is changed", _DECIDE,
