@@ -1,5 +1,6 @@
 """Differences as people see them: path by path, what stands there and what is declared, secrets masked. Pure."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,19 +31,35 @@ class Change:
 
 
 def changes(wish: Wish, seen: Seen | None, memory: Memory, paths: Iterable[str]) -> tuple[Change, ...]:
-    """Return what differs at the paths of a decision, each map key by key."""
+    """Return what differs at the paths of a decision, maps and JSON payloads opened down to the leaves."""
     return tuple(leaf for path in paths for leaf in _leaves(_change(wish, seen, memory, path)))
 
 
 def _leaves(change: Change) -> Iterator[Change]:
-    """Yield the innermost paths at which two maps, or two arms of a union, differ."""
-    if not isinstance(change.old, Mapping) or not isinstance(change.new, Mapping):
+    """Yield the innermost paths at which two maps, two lists of one length, or two texts of JSON differ."""
+    old, new = _opened(change.old), _opened(change.new)
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        every = {name: (old.get(name), new.get(name)) for name in (*old, *new)}
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        every = dict(enumerate(zip(old, new, strict=True)))
+    else:
         yield change
         return
-    for name in dict.fromkeys((*change.old, *change.new)):
-        old, new = change.old.get(name), change.new.get(name)
-        if old != new:
-            yield from _leaves(Change(path_text((*parse_path(change.path), name)), old, new))
+    differing = {name: pair for name, pair in every.items() if pair[0] != pair[1]}
+    if not differing:
+        yield change  # only white space, or the order of names, differs
+    for name, (one, other) in differing.items():
+        yield from _leaves(Change(path_text((*parse_path(change.path), name)), one, other))
+
+
+def _opened(value: Any) -> Any:
+    """Return the map or list that a payload holds as a text of JSON; any other value as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _change(wish: Wish, seen: Seen | None, memory: Memory, path: str) -> Change:
