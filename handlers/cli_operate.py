@@ -125,8 +125,9 @@ def _with_ledger(options: argparse.Namespace, job: Callable[[Ledger], Awaitable[
     settings = looking(settings_of(options))
     if settings.ledger.startswith("dynamodb:"):
         return with_environment(settings, lambda context: job(context.ledger), "dynamodb")
-    show.say(f"ledger {ledger_path(settings.ledger)}; AWS is not called", file=sys.stderr)
-    ledger = SqliteLedger(ledger_path(settings.ledger))
+    path = ledger_path(settings.ledger)
+    show.say(f"ledger {path or 'in memory'}; AWS is not called", file=sys.stderr)
+    ledger = SqliteLedger(path)
 
     async def run() -> Any:
         return await job(ledger)

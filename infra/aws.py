@@ -122,7 +122,9 @@ class Calls:
                 answer = await self("GetCallerIdentity", {}, service="sts", lacks=lacking("Account"))
                 known["account"] = answer["Account"]
             except CallFailed as failed:
-                if self.aws.default_account is None or failed.verdict is Verdict.UNKNOWN_OUTCOME:
+                # Who is refused has an account of their own, and it is not this one.
+                unsaid = failed.verdict in (Verdict.UNKNOWN_OUTCOME, Verdict.CREDENTIALS)
+                if self.aws.default_account is None or unsaid:
                     raise
                 known["account"] = self.aws.default_account
         return known["account"]

@@ -1,9 +1,12 @@
 """Credentials that expired and clocks that are wrong say nothing of a resource: nothing is judged, nothing undone."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
-from infra.errors import Verdict
+from infra.deadline import Deadline
+from infra.errors import CallFailed, Verdict
 from tests.documents import changed, small_stack
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, refused
@@ -76,3 +79,13 @@ async def test_credentials_that_are_refused_for_hours_roll_nothing_back(world):
     tried("R13", "credentials that expire and clocks that are wrong, at every sort of call", violations=world.sent())
     world.twists.clear()
     assert (await world.apply(wanted(), "two")).status is Status.READY
+
+
+async def test_a_refused_caller_gets_no_account_that_is_made_up(world):
+    """Also beside an endpoint on this machine, which has one for callers that no STS knows."""
+    calls = replace(world.context().aws, default_account="000000000000").within(Deadline())
+    world.twists.append(Twist("GetCallerIdentity", refused("InvalidClientTokenId"), times=-1))
+    with pytest.raises(CallFailed):
+        await calls.account()
+    world.twists[:] = [Twist("GetCallerIdentity", refused("UnknownOperationException"), times=-1)]
+    assert await calls.account() == "000000000000"
