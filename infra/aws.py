@@ -182,7 +182,7 @@ def _complete(operation: str, answer: dict[str, Any], missing: tuple[str, ...]) 
     """Return an answer that has all its required members. Raises CallFailed for any other."""
     if missing:
         log.info("incomplete answer", operation=operation, lacking=missing)
-        message = f"the answer lacks {', '.join(missing)}, which the service model requires"
+        message = f"the answer lacks {', '.join(missing)}, without which it says nothing"
         raise CallFailed(operation, Verdict.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
     return answer
 

@@ -15,10 +15,7 @@ from infra.service_model import Path
 from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import path_text
 from workflows.kinds.forms import accepts
-from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, Kind, at
-
-#: What botocore puts in place of an arm of a union that its model does not have.
-_UNKNOWN_ARM = "SDK_UNKNOWN_MEMBER"
+from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, UNKNOWN_ARM, Kind, at
 
 
 class _Before(Enum):
@@ -51,7 +48,7 @@ def in_other_forms(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, A
 def unrecognized(value: Any, path: Path = ()) -> Iterator[Path]:
     """Yield the paths at which a read shows an arm of a union that this version of botocore does not know."""
     if isinstance(value, Mapping):
-        if _UNKNOWN_ARM in value:
+        if UNKNOWN_ARM in value:
             yield path
         for name, item in value.items():
             yield from unrecognized(item, (*path, name))

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workflows.kinds.kind import SEVEN, Kind, Operations
+from workflows.kinds.kind import SEVEN, UNKNOWN_ARM, Kind, Operations
 
 
 def _another_artifact(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
     """Say whether a container becomes code or code a container (peer lessons, feature table)."""
     wanted, there = declared.get("agentRuntimeArtifact") or {}, seen.get("agentRuntimeArtifact") or {}
-    return bool(there) and set(there) <= {"containerConfiguration", "codeConfiguration"} and set(wanted) != set(there)
+    return bool(there) and UNKNOWN_ARM not in there and set(wanted) != set(there)
 
 
 AGENT_RUNTIME = Kind(

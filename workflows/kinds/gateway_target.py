@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from workflows.kinds.kind import AWAITING_CONSENT, IN_PROGRESS, SETTLED, Kind, Operations, Remedy, at, failed
+from workflows.kinds.kind import (
+    AWAITING_CONSENT,
+    IN_PROGRESS,
+    SETTLED,
+    UNKNOWN_ARM,
+    Kind,
+    Operations,
+    Remedy,
+    at,
+    failed,
+)
 
 #: Documented: create, update and delete together, in flight per gateway (agentcore-service 2.5).
 OPERATIONS_IN_FLIGHT = 5
@@ -24,7 +34,7 @@ def configuration_kind(body: Mapping[str, Any]) -> str:
 def _another_kind(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
     """Tell whether another kind of target is shown; one that is shown as nobody knows it is not another one."""
     wanted, there = configuration_kind(declared), configuration_kind(seen)
-    return bool(wanted and there) and "SDK_UNKNOWN_MEMBER" not in there and wanted != there
+    return bool(wanted and there) and UNKNOWN_ARM not in there and wanted != there
 
 
 def refuses_synchronization(body: Mapping[str, Any]) -> str | None:

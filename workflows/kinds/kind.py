@@ -285,6 +285,8 @@ def _without(value: Any, names: frozenset[str]) -> Any:
     return value
 
 
+#: The member that botocore puts in place of an arm of a union that its model does not have.
+UNKNOWN_ARM = "SDK_UNKNOWN_MEMBER"
 #: The request members, at any depth and in every kind, whose lists are sets: their order means nothing.
 SETS = frozenset({
     "subnetIds", "securityGroupIds", "subnets", "securityGroups", "scopes", "actorTokenScopes", "allowedAudience",
