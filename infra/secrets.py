@@ -55,7 +55,7 @@ async def version_of(calls: Calls, reference: SecretReference) -> str:
     """Return the version id that a reference stands for now, without reading the value."""
     if reference.version:
         return reference.version
-    answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id}, "VersionIdsToStages")
+    answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id}, "ARN")
     stage = reference.stage or "AWSCURRENT"
     stages: dict[str, list[str]] = answer.get("VersionIdsToStages", {})
     return next((version for version, labels in stages.items() if stage in labels), "")
@@ -69,7 +69,7 @@ async def resolve(calls: Calls, reference: SecretReference) -> Secret:
         "VersionId": reference.version,
     }
     params = {name: value for name, value in wanted.items() if value}
-    answer = await _ask(calls, "GetSecretValue", params, "VersionId")
+    answer = await _ask(calls, "GetSecretValue", params, "ARN")
     text = answer.get("SecretString", "")
     calls.aws.redaction.add(text)
     value = _unless_odd(reference, _member(reference, text) if reference.key else text)
