@@ -26,7 +26,8 @@ test: $(STAMP) ## Run the tests: everything, and a slice of what is tried very o
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 quick: $(STAMP) ## Run the tests that need no sockets, no processes and no builds, without the sweeps
-	@$(BIN)/python -m pytest -n auto -m "not real_time and not sweep" $(TESTS)
+	@# What needs sockets throughout is not even imported.
+	@$(BIN)/python -m pytest -n auto -m "not real_time and not sweep" --ignore tests/deploy --ignore tests/strangers $(TESTS)
 
 # A seed that fails is lived again by LIVES=1. SWEEPS=no leaves it at simulated lives.
 SECONDS ?= 600

@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: virtual time, and worlds to provision into."""
 
 import asyncio
+import gc
 import io
 import logging
 import sys
@@ -15,7 +16,6 @@ from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
 from tests.commands import Commands
 from tests.goals import Goals, tried
-from tests.localcloud.server import Server
 from tests.recorder import Recorder
 from tests.secrets import CONSENT, secrets_in
 from tests.worlds import OUTPUTS, SandboxWorld, virtual_loop
@@ -55,6 +55,12 @@ def _place(item: pytest.Item) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let long tests begin first, so that all workers end together."""
     items.sort(key=_place)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected, which stays, out of every later collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,6 +117,8 @@ def world() -> Iterator[SandboxWorld]:
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
     """A stand-in for the AWS services around AgentCore, on loopback; the URL of its endpoint."""
+    from tests.localcloud.server import Server  # noqa: PLC0415 - moto takes a second, which most runs can spare
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = Server(invoke=_nobody)
     yield server.url

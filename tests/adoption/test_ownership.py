@@ -31,6 +31,7 @@ _UNKNOWNS: dict[str, list[Any]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("position", range(2))
 @pytest.mark.parametrize("unknown", _UNKNOWNS)
 async def test_without_a_ledger_everything_of_ours_is_adopted(unknown, position):

@@ -56,6 +56,7 @@ async def test_what_no_grant_names_is_refused(world, document, at):
     await assert_refused(world, at, "payments.tools")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("document", "at"), place_cases("ours"))
 async def test_the_same_place_holds_what_is_granted(world, document, at):
     """The honest neighbour of every attempt is accepted and worked on."""

@@ -79,6 +79,7 @@ def taken_away() -> list[Any]:
     return made
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("less", taken_away())
 async def test_the_samples_need_every_one_of_those_grants(world, less):
     """Without any one of them some sample is refused: what is granted is what is named."""

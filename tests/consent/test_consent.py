@@ -260,7 +260,7 @@ async def test_consent_is_not_asked_for_again_because_of_the_services_own_form(w
             for name, record in world.live.items():
                 if name == "target t":
                     record.request["metadataConfiguration"] = {"allowedRequestHeaders": ["x-team"]}
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.05)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lower)

@@ -172,6 +172,7 @@ def without_secrets(kind: Kind, value: Any) -> Any:
     return value
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("kind", "name"), MEMBERS, ids=lambda one: one if isinstance(one, str) else one.section)
 def test_each_member_is_set_changed_and_cleared(kind, name):
     """Any member, set on what exists, changed, and taken away: the world is as if it had always been so."""

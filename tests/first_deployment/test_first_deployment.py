@@ -38,6 +38,7 @@ def test_the_ways_hold_every_two_choices_of_two_parameters():
     assert everything().keys() == PARAMETERS.keys()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("given", WAYS.values(), ids=WAYS)
 def test_iam_takes_every_policy(given):
     """At least one statement in each, with effect, actions and resources, and within IAM's sizes."""
@@ -61,6 +62,7 @@ def test_the_template_is_created(client, given):
     assert made - {""} == {one for one, (kind, _) in resolved(translated).items() if kind not in LACKED}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("given", [one for found in choices().values() for one in found if one], ids=str)
 def test_what_one_parameter_alone_switches_on_is_granted(given):
     """The policy that parameters fill is there, and attached, as soon as one of them gives it a statement."""

@@ -126,7 +126,7 @@ async def test_what_the_service_keeps_showing_otherwise_is_not_sent_for_ever(wor
         while True:
             if isinstance(record.request.get("description"), str):
                 record.request["description"] = record.request["description"].strip()
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.2)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(trim)

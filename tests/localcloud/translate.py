@@ -6,7 +6,9 @@ they are; AWS's managed policies are named by nothing (roles have no effect here
 """
 
 import json
+import pickle
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ class Translated:
 def translate(path: Path, parameters: dict[str, str] | None = None, region: str = "us-east-1") -> Translated:
     """Translate the template at `path`; the paths inside it are relative to its folder, as `sam build` writes them."""
     folder, given = path.resolve().parent, dict(parameters or {})
-    sam = yaml_parse(path.read_text())
+    sam = pickle.loads(_parsed(path.read_text()))  # noqa: S301 - our own, of a moment ago
     artifacts = _take_artifacts(sam, folder)
     definitions = _take_definitions(sam, folder)
     session = boto3.Session(region_name=region, aws_access_key_id="local", aws_secret_access_key="local")
@@ -42,6 +44,12 @@ def translate(path: Path, parameters: dict[str, str] | None = None, region: str 
         properties.pop("DefinitionS3Location")
         properties["DefinitionString"] = text
     return Translated(template, _values(template, given), artifacts)
+
+
+@cache
+def _parsed(text: str) -> bytes:
+    """Parse a template once for all translations of it, each of which changes what it is given."""
+    return pickle.dumps(yaml_parse(text))
 
 
 def _values(template: dict[str, Any], given: dict[str, str]) -> dict[str, str]:

@@ -29,6 +29,7 @@ def looks_of(turns: Turns) -> int:
     return max(count for name, count in total.items() if name.startswith(("Get", "List")))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", ["provider", "gateway", "target", "runtime", "harness", "registry"])
 async def test_r10_half_an_hour_of_waiting_is_billed_for_seconds(kind):
     """A creation of half an hour costs at most two percent of its time, and few looks."""
