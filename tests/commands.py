@@ -1,6 +1,6 @@
-"""Command lines, each in a process of its own that begins where its imports are done.
+"""Command lines, each in a process of its own that begins where its imports are done and the models are read.
 
-Imports are most of what a short command takes. A process does them once for all commands of a worker of the tests,
+These are most of what a short command takes. A process does them once for all commands of a worker of the tests,
 and is forked for each; it has one thread, so that it can be.
 """
 
@@ -14,9 +14,13 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+import yaml
+
 from handlers import cli
+from workflows.document.reading import read_stack
 
 ROOT = Path(__file__).parents[1]
+_SAMPLE = ROOT / "events" / "every-kind.yaml"
 #: Seconds after which a command is ended.
 _MOST = 120
 
@@ -66,6 +70,7 @@ def _become(arguments: list[str], environment: dict[str, str], files: list[str])
 
 def main() -> None:
     """Run the commands that are asked for, one a line, and answer with their exit codes."""
+    read_stack(yaml.safe_load(_SAMPLE.read_text("utf-8")))
     for line in sys.stdin:
         if (child := os.fork()) == 0:
             _become(*json.loads(line))

@@ -57,8 +57,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
-def pytest_collection_finish() -> None:
-    """Leave what was imported and collected, which stays, out of every later collection of garbage."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave what was imported and collected, which stays, out of every later collection of garbage.
+
+    Tests of a group share what is dear, so that a run in which pytest-xdist does not see their groups is refused.
+    """
+    if getattr(session.config.option, "loadgroup", False):
+        lost = [
+            item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
+        ]
+        assert not lost, f"this pytest and this pytest-xdist do not know one another's groups: {lost[:3]}"
     gc.collect()
     gc.freeze()
 

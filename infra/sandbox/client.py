@@ -1,6 +1,5 @@
 """The plane in process, with the method surface of aiobotocore clients, so that tests run on virtual time."""
 
-import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,7 +26,7 @@ class InProcessClient:
 
         async def call(**params: Any) -> dict[str, Any]:
             await anyio.sleep(self._round_trip)
-            return copy.deepcopy(self._answer(operation, params))
+            return _copied(self._answer(operation, params))
 
         return call
 
@@ -43,6 +42,13 @@ class InProcessClient:
             # Whether the request took effect is what a caller cannot know, so both look alike.
             raise ReadTimeoutError(endpoint_url=f"https://{self._service}.sandbox") from None
         return {**body, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+
+def _copied(value: Any) -> Any:
+    """Return what a caller may change: the world keeps its own. What is no dict or list cannot be changed."""
+    if isinstance(value, dict):
+        return {name: _copied(one) for name, one in value.items()}
+    return [_copied(one) for one in value] if isinstance(value, list) else value
 
 
 def _client_error(refusal: Refusal, operation: str) -> ClientError:

@@ -79,7 +79,7 @@ def test_r7_one_sick_stack_of_a_hundred(size):
     well = virtually(partial(_run, size, _well, None))
     assert len(well) == STACKS
     wrong, cases = [], 0
-    for name, (sicken, body) in sliced(SICKNESSES.items(), 3, size):
+    for name, (sicken, body) in sliced(SICKNESSES.items(), 6, size):
         random.seed(1)
         found = virtually(partial(_run, size, sicken, body))
         for stack in sorted(set(well) - {"team-50"}):

@@ -99,7 +99,7 @@ def test_r6_every_point_of_a_zombie(case, ahead):
     random.seed(0)
     shown = virtually(partial(expected, case))
     # Before its effect where the lease runs out, after it where a clock that is ahead takes the lease at once.
-    places = sliced(range(virtually(partial(_operations, case))), 16, case.name, ahead)
+    places = sliced(range(virtually(partial(_operations, case))), 24, case.name, ahead)
     points = [Trouble(at, ahead > 0, math.inf) for at in places]
     wrong = [one for point in points for one in virtually(partial(_woken, case, shown, point, ahead))]
     tried("R6", "of two workers one frozen at each of its steps until the other is done", len(points), wrong)

@@ -175,7 +175,7 @@ def test_r1_r2_r13_every_single_fault_ends_in_the_declared_world(scenario, at):
     """Declared world, nothing doubled, nothing unknown to the ledger, and a further run that sends nothing."""
     trace = virtually(partial(learn, scenario))
     assert trace.status in (Status.READY, Status.DELETED, Status.ROLLED_BACK)
-    points = sliced([point for point in trace.points if point.at is at], 12, scenario.name, at)
+    points = sliced([point for point in trace.points if point.at is at], 20, scenario.name, at)
     wrong = [one for point in points for one in virtually(partial(strike, scenario, trace, point))[1]]
     tried(goal_of(scenario, at), f"{at}, at every point of every path", len(points), wrong)
     assert wrong == []
@@ -198,7 +198,7 @@ def test_r1_r2_every_pair_of_faults_ends_in_the_declared_world(scenario, part):
     wrong: list[str] = []
     pairs = 0
     firsts = [point for point in trace.points if point.at in FIRST]
-    for first in sliced(firsts[part::_PARTS], 12, scenario.name, part):
+    for first in sliced(firsts[part::_PARTS], 20, scenario.name, part):
         for at in SECOND:
             for index in sliced(range(first.index + 1, _BEYOND), 6, first, at):
                 struck, found = virtually(partial(strike, scenario, trace, first, Point(at, index)))

@@ -48,7 +48,7 @@ SCENARIOS = [
 
 @pytest.mark.parametrize(
     ("path", "position"),
-    sliced(product(SCENARIOS, POSITIONS), 6),
+    sliced(product(SCENARIOS, POSITIONS), 10),
     ids=lambda one: one[0] if isinstance(one, tuple) else named(one),
 )
 def test_r0_lost_answers_under_every_position(path, position):
@@ -135,7 +135,7 @@ async def test_r0_consent_under_every_position(position):
 
 
 @pytest.mark.parametrize(
-    ("name", "position"), sliced(product(["target-0", "payments", "idp"], POSITIONS), 6), ids=named
+    ("name", "position"), sliced(product(["target-0", "payments", "idp"], POSITIONS), 10), ids=named
 )
 async def test_r0_what_failed_once_under_every_position(name, position):
     """A creation and an update that fail once are mended, or the stack stands in a named state and loses nothing."""
