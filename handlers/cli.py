@@ -25,7 +25,7 @@ from infra.documents import Unreadable, to_json
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.settings import SettingsError
 from infra.telemetry import frames
-from workflows.deciding.decide import Action, Mode
+from workflows.deciding.decision import Action, Mode
 from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
 from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid

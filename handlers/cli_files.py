@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.documents import LARGEST, Unreadable, parse
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.document.parameters import fill
 from workflows.requests.request import DETAIL_TYPES
 

@@ -16,13 +16,14 @@ from handlers.environment import Environment
 from infra.bus import Bus
 from infra.deadline import Deadline
 from infra.documents import Unreadable
+from infra.errors import CallFailed
 from infra.ledger import Ledger
 from infra.ledger.sqlite import SqliteLedger
 from infra.service_model import CONTROL_PLANE
 from infra.settings import Settings, ledger_path, read_settings
 from infra.telemetry import set_up_logs
 from workflows.dead_letters import letters, send_again
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.document.parameters import fill
 from workflows.document.reading import read_stack
 from workflows.operating import FORGOTTEN, cancel, forget, history
@@ -107,9 +108,14 @@ def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]
     env = Environment(settings, progress=show.Progress())
 
     async def told(context: Context) -> Any:
-        account = await context.aws.within(Deadline.within(60)).account()
         endpoint = (await context.aws.client(service)).meta.endpoint_url
-        show.say(f"account {account}, Region {context.aws.region}, endpoint {endpoint}", file=sys.stderr)
+        place = f"Region {context.aws.region}, endpoint {endpoint}"
+        try:
+            account = await context.aws.within(Deadline.within(60)).account()
+        except CallFailed:
+            show.say(f"account unknown, {place}", file=sys.stderr)
+            raise
+        show.say(f"account {account}, {place}", file=sys.stderr)
         return await job(context)
 
     # A terminal shows progress itself; log lines are for those who look for trouble.

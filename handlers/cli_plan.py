@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from handlers.cli_show import COLORS, counted, plain, say, table
+from workflows.deciding.decision import Action
 from workflows.planning import Plan, Planned
 
 _SIGNS = {
@@ -18,10 +19,14 @@ _COUNTED = (
     ("to create", ("CREATE",)), ("to change", ("UPDATE", "TAG", "SYNCHRONIZE")), ("to replace", ("REPLACE",)),
     ("to delete", ("DELETE",)),
 )  # fmt: skip
+#: What it counts where there is any.
+_NOT_DONE = ((Action.FAIL, "would fail"), ("BLOCKED", "blocked"), (Action.CONSENT, "awaiting consent"))
 
 
 def plan(found: Plan) -> None:
     """Print what a run would do."""
+    if not found.known:
+        say(f"this ledger does not know {found.stack}: what exists is found by name and tag", file=sys.stderr)
     shown = [one for one in found.resources if one.action != "NONE"]
     colored = sys.stdout.isatty()
     for one in shown:
@@ -34,9 +39,9 @@ def plan(found: Plan) -> None:
         say(f"warning: {warning.path}: {warning.message}")
     actions = Counter(one.action for one in found.resources)
     counts = ", ".join(f"{sum(actions[name] for name in names)} {text}" for text, names in _COUNTED)
-    failing = f", {len(found.failing)} would fail" if found.failing else ""
+    counts += "".join(f", {actions[name]} {text}" for name, text in _NOT_DONE if actions[name])
     calls = f"{counted(found.estimate.total(), 'changing call')}, {counted(len(found.resources), 'resource')}"
-    say(f"{found.stack}: {counts}{failing} ({calls})")
+    say(f"{found.stack}: {counts} ({calls})")
 
 
 def _lines(one: Planned) -> Iterator[str]:

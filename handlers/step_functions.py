@@ -12,7 +12,7 @@ from handlers.environment import at_init, deadline_of, environment, errors_logge
 from handlers.messages import request_id_of
 from infra.bus import fitting
 from workflows.acting.stages import STAGES, SYNCHRONIZATION
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.document.problems import Invalid
 from workflows.fulfil import Named, fulfil, resume
 from workflows.requests.answers import announced, rejected_unread

@@ -4,7 +4,8 @@ Those that every run needs are opened at once, the others when they are first ca
 """
 
 import os
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +13,7 @@ import anyio
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError
 
 from infra.aws import CLIENT_CONFIG, Aws
 from infra.pace import Pace
@@ -45,15 +47,18 @@ async def open_clients(
     `at_once` names services that are opened now, beside AgentCore's. Against an endpoint on loopback, a missing Region
     and missing credentials are made up. Raises SettingsError.
     """
-    session = get_session()
+    with _settings_checked():
+        session = get_session()
+        configured = session.get_config_variable("region")
     local = is_loopback(os.environ.get("AWS_ENDPOINT_URL"))
     local = local or is_loopback(os.environ.get("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL"))
     # botocore itself does not look at AWS_REGION, which every other AWS tool prefers.
-    region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    region = os.environ.get("AWS_REGION") or configured
     region = region or (_SANDBOX_REGION if local else None)
     if not region:
         raise SettingsError("no Region is set: set AWS_REGION, or a region in your AWS profile")
-    credentials = await session.get_credentials() if not local or _has_credentials() else None
+    with _settings_checked():
+        credentials = await session.get_credentials() if not local or _has_credentials() else None
     keys: dict[str, Any] = {}
     if credentials is None and local:
         keys = {"aws_access_key_id": _SANDBOX_KEY, "aws_secret_access_key": _SANDBOX_KEY}
@@ -66,7 +71,8 @@ async def open_clients(
         async with opening:
             if service not in clients:
                 made = session.create_client(service, region_name=region, config=config, **keys)
-                clients[service] = await stack.enter_async_context(made)
+                with _settings_checked():
+                    clients[service] = await stack.enter_async_context(made)
         return clients[service]
 
     for service in (CONTROL_PLANE, *at_once):
@@ -74,6 +80,20 @@ async def open_clients(
     account = account or os.environ.get("AWS_ACCOUNT_ID", "")
     known = {"account": account} if account else {}
     return Aws(client, str(region), Pace(1.0 / workers), redaction, known, _SANDBOX_ACCOUNT if local else None)
+
+
+@contextmanager
+def _settings_checked() -> Iterator[None]:
+    """Raise SettingsError where the client library finds that its settings cannot be used, naming those that are set.
+
+    It says so with exceptions of its own, or with a ValueError of an endpoint or a Region.
+    """
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:
+        # Names alone: some of the values are secret.
+        names = sorted(name for name in os.environ if name.startswith("AWS_") and not name.startswith("AWS_LAMBDA_"))
+        raise SettingsError(f"the AWS client cannot be made: {error} (set here: {', '.join(names) or '-'})") from None
 
 
 def _has_credentials() -> bool:

@@ -11,7 +11,7 @@ from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.ledger import Item
 from infra.settings import Operation
 from workflows.acting.stages import SYNCHRONIZATION
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
 from workflows.deciding.memory import partition_of, stack_key
 from workflows.deciding.outcome import Outcome, Status

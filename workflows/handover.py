@@ -13,7 +13,7 @@ import structlog
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Outcome, Status
 from workflows.requests.context import Context
 from workflows.requests.request import Request

@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.deadline import Deadline
 from infra.ledger import Item
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import Memory, partition_of, stack_key
 from workflows.deciding.outcome import Status
 from workflows.document.naming import Place

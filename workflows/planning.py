@@ -15,7 +15,8 @@ from workflows.acting.run import Item, Run, items_of
 from workflows.acting.survey import holds_something, list_inside, survey, warn_of_strangers
 from workflows.acting.waiting import look
 from workflows.deciding.comparing import forms
-from workflows.deciding.decide import CHANGES, VISIBLE_WITHIN, Action, Decision, Mode, Wish, decide
+from workflows.deciding.decide import decide
+from workflows.deciding.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, Mode, Wish
 from workflows.deciding.differences import Change, changes
 from workflows.deciding.memory import Memory, partition_of, stack_key
 from workflows.deciding.outcome import ResourceStatus, Result
@@ -73,6 +74,8 @@ class Plan:
     """What a run would do."""
 
     stack: str
+    #: Whether the ledger knows the stack.
+    known: bool
     resources: tuple[Planned, ...]
     warnings: tuple[Problem, ...]
     #: The calls that planning itself took.
@@ -98,6 +101,7 @@ class Plan:
         return {
             "version": 1,
             "stack": self.stack,
+            "knownToLedger": self.known,
             "changes": len(self.pending),
             "failing": len(self.failing),
             "resources": {one.address: one.shown() for one in self.resources},
@@ -116,14 +120,15 @@ async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline
     item = await context.ledger.get(stack_key(partition)) or {}
     # An apply is a new request, so its tries are counted afresh.
     generation = int(item.get("generation", 0)) + 1
-    book = Book(context.ledger, partition, "plan", generation, await memories_of(context.ledger, partition))
+    memories = await memories_of(context.ledger, partition)
+    book = Book(context.ledger, partition, "plan", generation, memories)
     run = Run(context, calls, book, Mode.PROVISION, stack.name, account, "plan", allow)
     run.items = items_of(stack, book.memories, Mode.PROVISION)
     await survey(run)
     planned = {address: await _planned(run, address) for address in _in_order(run)}
     warn_of_strangers(run, allow)
     ordered = tuple(planned[address] for address in run.items)
-    return Plan(stack.name, ordered, (*stack.warnings, *run.warnings), dict(calls.count))
+    return Plan(stack.name, bool(item or memories), ordered, (*stack.warnings, *run.warnings), dict(calls.count))
 
 
 def _in_order(run: Run) -> list[str]:

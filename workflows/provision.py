@@ -21,7 +21,7 @@ from workflows.acting.book import Book, LeaseHeld, LeaseLost
 from workflows.acting.remembering import note_options
 from workflows.acting.run import Run, items_of
 from workflows.acting.survey import survey, warn_of_strangers
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import partition_of, stack_key
 from workflows.deciding.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
 from workflows.document.fingerprint import digest

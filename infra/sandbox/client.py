@@ -26,7 +26,7 @@ class InProcessClient:
 
         async def call(**params: Any) -> dict[str, Any]:
             await anyio.sleep(self._round_trip)
-            return _copied(self._answer(operation, params))
+            return dict(_copied(self._answer(operation, params)))
 
         return call
 

@@ -8,7 +8,7 @@ the consent page that an authorization URL leads to, and takes settings and faul
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from html import escape
@@ -100,13 +100,17 @@ class SandboxServer:
         return web.Response(status=status) if answer is None else web.json_response(answer, status=status)
 
     def _query(self, form: dict[str, list[str]]) -> web.Response:
-        """STS speaks the query protocol: a form in, XML out."""
+        """STS speaks the query protocol: a form in, XML out, also where it refuses."""
         operation = form.get("Action", [""])[0]
-        members = self.plane.answer_neighbour("sts", operation, {})
-        inner = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in members.items())
         namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
-        result = f"<{operation}Result>{inner}</{operation}Result>"
-        xml = f'<{operation}Response xmlns="{namespace}">{result}</{operation}Response>'
+        try:
+            result = _elements(self.plane.answer_neighbour("sts", operation, {}))
+        except Refusal as refusal:
+            error = _elements({"Type": "Sender", "Code": refusal.code, "Message": refusal.message})
+            xml = f'<ErrorResponse xmlns="{namespace}"><Error>{error}</Error></ErrorResponse>'
+            return web.Response(text=xml, content_type="text/xml", status=refusal.status)
+        inner = f"<{operation}Result>{result}</{operation}Result>"
+        xml = f'<{operation}Response xmlns="{namespace}">{inner}</{operation}Response>'
         return web.Response(text=xml, content_type="text/xml")
 
     async def _consent(self, request: web.Request) -> web.Response:
@@ -170,6 +174,11 @@ async def _for_this_machine(request: web.Request, handler: Handler) -> web.Strea
     if not meant:
         return web.Response(text="the sandbox answers to names of this machine only\n", status=421)
     return await handler(request)
+
+
+def _elements(members: Mapping[str, Any]) -> str:
+    """Return members as XML."""
+    return "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in members.items())
 
 
 def _refused(refusal: Refusal) -> web.Response:

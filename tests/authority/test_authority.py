@@ -27,7 +27,7 @@ from tests.authority.desk import (
 from tests.documents import changed, gateway, mcp_target, provider
 from tests.intake.objects import Held
 from tests.worlds import REGION, SandboxWorld, provision
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import partition_of, stack_key
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil, resume

@@ -11,7 +11,7 @@ from tests.authority.desk import ACCOUNT, FILE, PAYMENTS, deployed
 from tests.documents import gateway
 from tests.intake.objects import Held
 from tests.worlds import provision
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil, resume
 from workflows.requests.request import Request

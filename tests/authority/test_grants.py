@@ -26,7 +26,7 @@ from tests.authority.desk import (
     deployed,
 )
 from tests.worlds import REGION, provision
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.document.naming import Place
 from workflows.fulfil import fulfil

@@ -29,7 +29,7 @@ from infra.service_model import is_mutating
 from infra.settings import read_settings
 from infra.telemetry import set_up_logs
 from tests.documents import DISCOVERY, ROLE, small_stack
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Outcome
 from workflows.fulfil import fulfil
 from workflows.requests.context import Context

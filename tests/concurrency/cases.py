@@ -12,7 +12,7 @@ from tests.concurrency.workers import History, Worker, consume
 from tests.crash.harness import snapshot, unknown_to_ledger
 from tests.documents import mcp_target, oauth, small_stack
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.requests.request import Request
 

@@ -16,7 +16,8 @@ from tests.generated import Maker
 from tests.goals import tried
 from tests.slices import several, sliced
 from tests.worlds import SandboxWorld, virtually
-from workflows.deciding.decide import Mode, Wish, decide
+from workflows.deciding.decide import decide
+from workflows.deciding.decision import Mode, Wish
 from workflows.deciding.memory import Memory
 from workflows.document.reading import read_stack
 from workflows.planning import plan

@@ -10,7 +10,7 @@ from infra.tasks import together
 from tests.goals import tried
 from tests.tables import table
 from workflows.acting.book import Book, LeaseHeld, LeaseLost
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import Memory, stack_key
 from workflows.requests.acceptance import LEASE_MARGIN, Accepted, accept
 from workflows.requests.request import Request

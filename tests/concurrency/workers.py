@@ -20,7 +20,7 @@ from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.crash.harness import Crash
 from tests.worlds import EPOCH, SandboxWorld
-from workflows.deciding.decide import Action
+from workflows.deciding.decision import Action
 from workflows.deciding.outcome import Outcome, Status
 from workflows.fulfil import fulfil
 from workflows.kinds import KINDS

@@ -14,7 +14,7 @@ from tests.deciding.states import (
     tried,
     unanswered,
 )
-from workflows.deciding.decide import Action, Birth, Mode
+from workflows.deciding.decision import Action, Birth, Mode
 
 PROVISION = Mode.PROVISION
 TARGET = GATEWAY_TARGET

@@ -28,7 +28,7 @@ from tests.deciding.states import (
     wants,
 )
 from tests.documents import DISCOVERY, ROLE
-from workflows.deciding.decide import Action, Mode
+from workflows.deciding.decision import Action, Mode
 from workflows.document.stack import OWNER_TAG
 
 

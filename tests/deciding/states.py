@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.documents import ROLE, SECRET
-from workflows.deciding.decide import Action, Mode, Wish
+from workflows.deciding.decision import Action, Mode, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
 from workflows.document.fingerprint import digest, fingerprint

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.deciding import leaving, settled, unsettled
-from workflows.deciding.decide import Action, decide
+from workflows.deciding.decide import decide
+from workflows.deciding.decision import Action
 
 TABLES = {"not at rest": unsettled.ROWS, "at rest": settled.ROWS, "not declared": leaving.ROWS}
 ROWS = {f"{place}: {row.state}": row for place, rows in TABLES.items() for row in rows}

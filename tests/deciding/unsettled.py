@@ -19,7 +19,7 @@ from tests.deciding.states import (
     unanswered,
     wants,
 )
-from workflows.deciding.decide import Action, Mode
+from workflows.deciding.decision import Action, Mode
 
 EXISTING: dict[str, Any] = {"options": {"existing": True}}
 ADOPT: dict[str, Any] = {"options": {"adopt": True}}

@@ -6,7 +6,7 @@ import pytest
 from infra.deadline import Deadline
 from infra.ledger import Put
 from tests.documents import small_stack
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, resume

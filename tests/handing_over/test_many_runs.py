@@ -21,7 +21,7 @@ from tests.generated import Maker, valid
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Outcome, Status
 from workflows.kinds import KINDS
 from workflows.requests.request import Request

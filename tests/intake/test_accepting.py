@@ -7,7 +7,7 @@ import pytest
 
 from infra.ledger import Item, Key
 from infra.ledger.sqlite import SqliteLedger
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Status
 from workflows.requests.acceptance import Accepted, Refused, accept, judge

@@ -15,7 +15,7 @@ from tests.documents import gateway
 from tests.intake.batches import FIFO, REQUESTED, deployed, record, refused, request
 from tests.intake.objects import Held
 from tests.worlds import REGION
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil
 from workflows.requests.request import Request

@@ -15,7 +15,7 @@ from tests.documents import gateway, mcp_target
 from tests.intake.test_queue import REQUESTED, record
 from tests.tables import services, table
 from tests.worlds import REGION
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil
 from workflows.requests.authority import Grants

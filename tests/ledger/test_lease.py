@@ -4,7 +4,7 @@ import pytest
 
 from infra.ledger.sqlite import SqliteLedger
 from workflows.acting.book import Book, LeaseHeld, LeaseLost
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import Memory, stack_key
 from workflows.requests.acceptance import LEASE_MARGIN, accept
 from workflows.requests.request import Request

@@ -10,7 +10,7 @@ from tests.documents import gateway, mcp_target, small_stack
 from tests.everything.test_kinds import LEAST, address, document, each_kind, the
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, lacks, refused
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.requests.request import Request
 

@@ -5,7 +5,7 @@ import pytest
 
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.requests.request import Request
 

@@ -13,7 +13,7 @@ from tests.goals import tried
 from tests.intake.objects import Held
 from tests.rollback.test_rollback import BAD, rolling
 from tests.worlds import provision
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import resource_key
 from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.requests.request import Request

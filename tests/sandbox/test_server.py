@@ -99,6 +99,9 @@ async def test_r0_neighbours_are_answered_and_checked(server):
         base = server.plane.behaviour.consent_base.removesuffix("/consent")
         async with session.post(base, data="Action=GetCallerIdentity", headers=headers) as answer:
             assert "<Account>123456789012</Account>" in await answer.text()
+        async with session.post(base, data="Action=AssumeRole", headers=headers) as answer:
+            assert (answer.status, answer.content_type) == (400, "text/xml")
+            assert "<Error><Type>Sender</Type><Code>UnknownOperationException</Code>" in await answer.text()
     assert (await server.ask("PATCH", "/nowhere"))[1]["__type"] == "UnknownOperationException"
     assert (await server.ask("GET", "/memories/x/details"))[1]["__type"] == "UnknownOperationException"
 

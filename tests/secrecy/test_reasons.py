@@ -12,7 +12,7 @@ from tests.documents import mcp_target, oauth, provider, small_stack
 from tests.goals import tried
 from tests.secrets import CONSENT, SENTINELS, secrets_in
 from tests.worlds import provision
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Outcome, Status
 from workflows.planning import plan
 from workflows.requests.request import Request

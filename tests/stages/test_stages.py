@@ -5,7 +5,7 @@ import pytest
 from infra.deadline import Deadline
 from tests.documents import small_stack
 from tests.worlds import provision
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.fulfil import Named, resume
 from workflows.requests.request import Request

@@ -17,7 +17,7 @@ from tests.goals import tried
 from tests.machine import run_through
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.kinds import KINDS
 from workflows.kinds.kind import SETTLED

@@ -76,18 +76,66 @@ def test_every_command_says_account_region_and_endpoint(shell, json_too):
         assert "AWS is not called" in shell(*looking, *more).stderr.splitlines()[0], looking
 
 
+REFUSED = {"operation": "GetGateway", "effect": "REFUSE", "times": 2, "code": "ExpiredTokenException", "message": "x"}
+
+
 def test_credentials_that_expire_end_a_command_at_once(shell):
     """In progress, exit 5, with advice; nothing is rolled back, and the same command goes on."""
-    fault = {
-        "operation": "GetGateway",
-        "effect": "REFUSE",
-        "times": 2,
-        "code": "ExpiredTokenException",
-        "message": "x",
-    }
     assert shell("apply", SAMPLE).returncode == 0
-    shell.control("faults", "POST", fault)
+    shell.control("faults", "POST", REFUSED)
     done = shell("apply", SAMPLE)
     assert done.returncode == 5
-    assert "Renew the worker's credentials, or set its clock" in done.stdout
+    assert "Renew the credentials that AWS is called with" in done.stdout
     assert shell("apply", SAMPLE).returncode == 0
+
+
+def test_credentials_that_are_refused_at_once_show_where_they_are(shell):
+    """No account can be told then, but where the command looked is what its caller must know."""
+    shell.control("faults", "POST", {**REFUSED, "operation": "GetCallerIdentity"})
+    done = shell("plan", SAMPLE)
+    assert done.returncode == 1
+    assert f"account unknown, Region us-east-1, endpoint {shell.url}" in done.stderr.splitlines()
+    assert "Renew the credentials that AWS is called with" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "localhost:5000"),
+        ("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL", "nowhere"),
+        ("AWS_PROFILE", "nobody"),
+        ("AWS_REGION", "us east"),
+        ("AWS_CONFIG_FILE", str(Path(__file__))),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(shell, name, value):
+    """One line, as for every other setting; what its neighbours hold is shown of none."""
+    shell.environment |= {"AWS_SECRET_ACCESS_KEY_ID": "nobody's", "AWS_DEFAULT_REGION": "us-east-1", name: value}
+    done = shell("plan", SAMPLE)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("gatewright: ")]
+    assert done.returncode == 1
+    assert name in line
+    assert "nobody's" not in line
+
+
+def test_a_plan_says_that_its_ledger_does_not_know_the_stack(shell, tmp_path):
+    unknown = "this ledger does not know payments.tools: what exists is found by name and tag"
+    assert unknown in shell("plan", written(tmp_path, STACK)).stderr
+    assert shell("apply", written(tmp_path, STACK)).returncode == 0
+    assert unknown not in shell("plan", written(tmp_path, STACK)).stderr
+    other = shell("plan", written(tmp_path, STACK), "--ledger", f"sqlite:{tmp_path}/another", "--json")
+    assert json.loads(other.stdout)["knownToLedger"] is False
+
+
+def test_a_plan_counts_what_is_blocked(shell, tmp_path):
+    """A new target of a gateway that would fail is not made."""
+    document = copy.deepcopy(STACK)
+    assert shell("apply", written(tmp_path, document)).returncode == 0
+    payments = document["gateways"]["payments"]
+    payments["authorizerType"] = "AWS_IAM"
+    del payments["authorizerConfiguration"]
+    payments["targets"]["one-more"] = payments["targets"]["ledger"]
+    last = shell("plan", written(tmp_path, document)).stdout.splitlines()[-1]
+    assert "0 to create, 0 to change, 0 to replace, 0 to delete, 1 would fail, " in last
+    assert " blocked (" in last

@@ -16,7 +16,8 @@ from workflows.acting.run import Item, Run
 from workflows.acting.stages import inside, set_aside
 from workflows.acting.waiting import look
 from workflows.deciding import failures
-from workflows.deciding.decide import Action, Decision, Mode, decide
+from workflows.deciding.decide import decide
+from workflows.deciding.decision import Action, Decision, Mode
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.kinds.kind import Phase
 

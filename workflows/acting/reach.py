@@ -18,7 +18,8 @@ from workflows.acting.survey import holds_something, list_children, list_inside
 from workflows.acting.waiting import look, look_by_id, settle_down, until_gone, wait
 from workflows.deciding import failures
 from workflows.deciding.comparing import forms
-from workflows.deciding.decide import VISIBLE_WITHIN, Action, Birth, Decision, Mode, Wish, decide
+from workflows.deciding.decide import decide
+from workflows.deciding.decision import VISIBLE_WITHIN, Action, Birth, Decision, Mode, Wish
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.document.stack import Deletion
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.aws import CALL_SECONDS
 from workflows.acting.run import Run
-from workflows.deciding.decide import Action, Mode, Wish
+from workflows.deciding.decision import Action, Mode, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen, time_text
 from workflows.document.compare import either

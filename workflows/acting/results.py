@@ -8,7 +8,7 @@ from infra.errors import PASSING, CallFailed, Verdict
 from infra.retry import BUDGETS
 from workflows.acting.run import Item, Run
 from workflows.deciding import failures
-from workflows.deciding.decide import Action
+from workflows.deciding.decision import Action
 from workflows.deciding.outcome import ResourceStatus, Result
 
 #: Seconds after which to come back when AWS refuses for a passing reason.

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.ledger import Item
 from workflows.acting.run import Run, items_of
-from workflows.deciding.decide import Action, Mode
+from workflows.deciding.decision import Action, Mode
 from workflows.deciding.outcome import Outcome, ResourceStatus, Result, Status
 from workflows.document.problems import Problem
 from workflows.document.reading import read_stack

@@ -16,7 +16,7 @@ from infra.secrets import SecretReference
 from infra.watch import Slots, Watch
 from workflows.acting.book import Book
 from workflows.acting.observe import Observer
-from workflows.deciding.decide import UNDONE, VISIBLE_WITHIN, Birth, Mode, Wish
+from workflows.deciding.decision import UNDONE, VISIBLE_WITHIN, Birth, Mode, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.outcome import Result
 from workflows.deciding.state import Seen

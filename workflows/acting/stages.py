@@ -12,7 +12,8 @@ from infra.tasks import together
 from workflows.acting.results import of_failed_call, result_of
 from workflows.acting.run import Item, Run
 from workflows.acting.waiting import look, look_by_id
-from workflows.deciding.decide import Action, decide
+from workflows.deciding.decide import decide
+from workflows.deciding.decision import Action
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.kinds import KINDS
 from workflows.kinds.kind import Phase

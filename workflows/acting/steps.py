@@ -13,7 +13,7 @@ from workflows.acting.remembering import declared_of, hidden_yet, lingering_of, 
 from workflows.acting.run import Run
 from workflows.acting.survey import list_children
 from workflows.deciding.comparing import accepted, standing_at
-from workflows.deciding.decide import Action, Mode, Wish
+from workflows.deciding.decision import Action, Mode, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
 from workflows.document.compare import either, update_body

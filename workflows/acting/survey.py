@@ -10,7 +10,7 @@ from infra.secrets import SecretReference, version_of
 from infra.tasks import together
 from workflows.acting.book import memories_of
 from workflows.acting.run import Item, Run
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import partition_of
 from workflows.deciding.state import Seen
 from workflows.document.stack import Deletion, Options

@@ -7,7 +7,7 @@ import anyio
 from workflows.acting import steps
 from workflows.acting.run import Item, Run
 from workflows.acting.survey import find
-from workflows.deciding.decide import VISIBLE_WITHIN
+from workflows.deciding.decision import VISIBLE_WITHIN
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen, earlier, time_text
 from workflows.kinds.kind import Phase

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workflows.deciding.decide import Wish
+from workflows.deciding.decision import Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
 from workflows.document.problems import parse_path, path_text

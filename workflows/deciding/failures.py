@@ -65,7 +65,7 @@ OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
     ),
     Verdict.CREDENTIALS: (
         Actor.PLATFORM,
-        "Renew the worker's credentials, or set its clock. Nothing was judged or undone; the same request goes on.",
+        "Renew the credentials that AWS is called with, or set the clock. Nothing is undone; the same request goes on.",
     ),
     Verdict.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
     Verdict.INVALID: (Actor.APP_TEAM, "Correct the declaration and resend."),

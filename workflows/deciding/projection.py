@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any
 
 from infra import service_model
-from workflows.deciding.decide import Action, Wish
+from workflows.deciding.decision import Action, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
 from workflows.document.compare import either, update_body

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.ledger import ConditionFailed, Item, Ledger, Put
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.memory import SCHEMA, readable, stack_key
 from workflows.deciding.outcome import FINAL, Outcome, Status
 from workflows.requests.answers import kept

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from infra.aws import Calls
 from infra.errors import CallFailed, Verdict
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.document.naming import Named, Place
 from workflows.document.parameters import fill
 from workflows.document.problems import Invalid, Problem

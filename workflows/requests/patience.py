@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.ledger import Item
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.deciding.failures import CREDENTIALS, consent_overdue, stuck
 from workflows.deciding.outcome import Outcome, ResourceStatus, Status
 from workflows.document.stack import Stack

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workflows.deciding.decide import Mode
+from workflows.deciding.decision import Mode
 from workflows.document.parameters import fill
 from workflows.document.problems import Invalid, Problem
 from workflows.document.stack import NAME, from_pydantic
