@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from infra.ledger.packing import attribute, attributes_of
 from tests.documents import gateway, mcp_target
+from tests.localcloud.resolve import ACCOUNT
+from tests.worlds import REGION
+from workflows.deciding.memory import partition_of, resource_key
 
 REQUESTED = "Gateway Stack Requested"
 SOURCE = "tests.payments"
@@ -45,6 +49,15 @@ class Desk:
             last = str(told[-1].detail) if told else ""
             raise AssertionError(f"{request_id} was told {self.told(request_id)}, not {kind}: {last}") from None
         return found
+
+    def made_earlier(self, stack: str, address: str, seconds: float) -> None:
+        """Have the ledger remember that a resource was made so much earlier than it was."""
+        self.cloud.client("dynamodb").update_item(
+            TableName=self.cloud.resource("LedgerTable"),
+            Key=attributes_of(resource_key(partition_of(ACCOUNT, REGION, stack), address)),
+            UpdateExpression="SET created_at = created_at - :seconds",
+            ExpressionAttributeValues={":seconds": attribute(seconds)},
+        )
 
     def named(self, kind: str, name: str) -> list[Any]:
         return [record for record in self.plane.world.records.live(kind) if record.name == name]

@@ -25,7 +25,7 @@ from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
 from tests.secrets import secrets_in
 from tests.soak.nemesis import FAULTS
-from tests.soak.rows import rows, watching
+from tests.soak.rows import Row, rows, watching
 from tests.soak.simulation import Life, live
 from tests.worlds import OUTPUTS, virtually
 
@@ -43,7 +43,7 @@ class Sum:
     wrong: list[str] = field(default_factory=list)
     met: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
-    rows: set[int] = field(default_factory=set)
+    rows: set[Row] = field(default_factory=set)
 
     def add(self, other: "Sum") -> None:
         self.lives += other.lives
@@ -108,8 +108,8 @@ def report(total: Sum) -> None:
     for fault in FAULTS:
         print(f"  {total.met[fault]:8}  {fault}")
     print(f"rows of the decision table met: {len(total.rows)} of {len(table)}")
-    for number in sorted(set(table) - total.rows):
-        print(f"  never  {table[number]}")
+    for row in sorted(set(table) - total.rows):
+        print(f"  never  {table[row]}")
     print(f"\n{len(total.wrong)} violations")
     for one in total.wrong:
         seed = one.removeprefix("seed ").partition(":")[0]
