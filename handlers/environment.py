@@ -6,6 +6,7 @@ This is the only module state.
 import asyncio
 import gc
 import os
+import platform
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -81,6 +82,7 @@ class Environment:
             aws=aws,
             ledger=self._ledger(aws),
             settings=settings,
+            worker=os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or platform.node(),
             grants=_grants(settings.grants),
             now=lambda: datetime.now(UTC),
             new_id=lambda: secrets.token_hex(8),

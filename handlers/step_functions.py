@@ -10,7 +10,6 @@ from typing import Any
 
 from handlers.environment import at_init, deadline_of, environment, errors_logged
 from handlers.messages import request_id_of
-from infra.bus import fitting
 from workflows.acting.stages import STAGES, SYNCHRONIZATION
 from workflows.deciding.decision import Mode
 from workflows.document.problems import Invalid
@@ -18,6 +17,7 @@ from workflows.fulfil import Named, fulfil, resume
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
+from workflows.requests.fitting import fitting
 from workflows.requests.request import GREATEST, NotARequest, Request, is_id, is_name, read_request
 
 _FORMS = "a task holds detailType and detail, or stack, generation and requestId"

@@ -83,6 +83,8 @@ class Calls:
     aws: Aws
     deadline: Deadline
     count: Counter[str] = field(default_factory=Counter)
+    #: Called before each try of a call that changes something; what it raises ends the call.
+    before_change: Callable[[], None] | None = None
 
     async def __call__(
         self,
@@ -141,6 +143,8 @@ class Calls:
             await self.aws.pace.wait(operation, self.deadline)
         if is_mutating(operation):
             self.deadline.require(CALL_SECONDS, operation)
+            if self.before_change is not None:
+                self.before_change()
         self.count[operation] += 1
         began = anyio.current_time()
         try:

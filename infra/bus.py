@@ -15,10 +15,6 @@ SOURCE = "gatewright"
 SCHEDULE = "gatewright.schedule"
 #: Seconds for which sending an announcement is tried.
 _SECONDS = 20.0
-#: EventBridge takes 256 KiB an entry; what is longer is cut to its essentials.
-_LARGEST = 240_000
-_FEW = 50
-_LISTS = ("consents", "failures", "problems", "warnings")
 
 
 class Bus:
@@ -33,7 +29,7 @@ class Bus:
         if not self._name:
             structlog.get_logger().info("announcement", detail_type=detail_type, request=detail.get("requestId"))
             return
-        await self.put(SOURCE, detail_type, fitting(detail))
+        await self.put(SOURCE, detail_type, detail)
 
     async def ask(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Ask for something as a schedule does. Raises CallFailed."""
@@ -53,21 +49,3 @@ class Bus:
             failed = answer["Entries"][0]
             code, message = failed.get("ErrorCode", ""), failed.get("ErrorMessage", "")
             raise CallFailed("PutEvents", Verdict.UNKNOWN_OUTCOME, code, message)
-
-
-def fitting(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an outcome as it fits into an event or a task's result: cut to its essentials where it is too long."""
-    most = 2 * _FEW
-    made = dict(detail)
-    while len(json.dumps(made)) > _LARGEST and most > 0:
-        most //= 2
-        made = _cut(detail, most)
-    return made
-
-
-def _cut(detail: Mapping[str, Any], most: int) -> dict[str, Any]:
-    """Return an outcome with so many of each thing that it tells; with none, resources are left out too."""
-    resources = {address: {"status": one["status"]} for address, one in detail.get("resources", {}).items()}
-    few = {name: detail[name][:most] for name in _LISTS if name in detail}
-    whole = {name: value for name, value in detail.items() if name != "plan"}
-    return {**whole, **few, "resources": resources if most else {}, "truncated": True}

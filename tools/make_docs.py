@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from infra.service_model import CONTROL_PLANE
-from workflows.document.coverage import methods
+from tools.api_coverage import methods
 from workflows.document.naming import CATEGORIES
 from workflows.document.problems import WORDS
 from workflows.document.rules import MODELLED, PLANNED, RETIRED, RULES, UNCHECKED

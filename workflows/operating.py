@@ -5,8 +5,10 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
+from infra.deadline import Deadline
 from infra.ledger import Check, ConditionFailed, Delete, Item, Key, Ledger, Put
-from workflows.acting.book import Book, LeaseHeld, LeaseLost
+from workflows.acting.book import Book
+from workflows.acting.lease import EXPIRED_SECONDS, Holder, LeaseHeld, LeaseLost, lease_key
 from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Outcome, Status
 from workflows.requests.acceptance import finished
@@ -17,8 +19,8 @@ from workflows.status import partitions_of
 #: What `forget` says of a stack that is not known any more.
 FORGOTTEN = "forgotten"
 _DAY = 86_400.0
-#: Seconds for which nobody else may work on a stack that is being forgotten.
-_FORGETTING = 60.0
+#: Seconds for which a stack that is to be forgotten is waited for: until the lease of a run that died has expired.
+_PATIENCE = EXPIRED_SECONDS + 5.0
 
 
 async def history(ledger: Ledger, name: str) -> dict[str, list[Item]]:
@@ -49,19 +51,20 @@ async def forget(ledger: Ledger, name: str, now: datetime) -> dict[str, str]:
 
 
 async def _forget(ledger: Ledger, partition: str, now: float) -> str:
-    key = stack_key(partition)
+    key, lease = stack_key(partition), lease_key(partition)
     generation = int((await ledger.get(key) or {}).get("generation", 0))
-    mine = (ledger, partition, f"forget-{token_hex(8)}", generation)
+    holder = Holder(f"forget-{token_hex(8)}", generation)
     try:
-        book = await Book.open(*mine, now=now, until=now + _FORGETTING)
+        deadline = Deadline.within(_PATIENCE)
+        book = await Book.open(ledger, partition, holder, now=lambda: now, deadline=deadline)
     except (LeaseHeld, LeaseLost):
         return "a run works on it; cancel its request first"
     held = Check(key, when={"leaseId": book.run_id})
     try:
         for sort in await ledger.query(partition):
-            if sort != key.sort:
+            if sort not in (key.sort, lease.sort):
                 await ledger.write(held, Delete(Key(partition, sort)))
-        await ledger.write(Delete(key, when={"version": book.item["version"]}))
+        await ledger.write(Delete(key, when={"version": book.item["version"]}), Delete(lease))
     except ConditionFailed:
         await book.release()
         return "a request for it came in between; its resources are forgotten, and found again by their tags"
@@ -74,7 +77,7 @@ async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> s
         item = await ledger.get(key)
         if item is None or finished(item, str(item.get("requestId") or "")):
             return "nothing is under way"
-        ended = {**item, "version": int(item["version"]) + 1, "lease": None, "leaseId": None, WAITS: None}
+        ended = {**item, "version": int(item["version"]) + 1, "leaseId": None, WAITS: None}
         ended["outcome"] = told = kept(_cancelled(partition, item, now))
         run = Key(partition, f"run#{told['finishedAt']}#cancelled")
         try:

@@ -17,7 +17,8 @@ from infra.errors import OutOfTime
 from infra.tasks import guarded
 from workflows.acting import rollback
 from workflows.acting.act import act
-from workflows.acting.book import Book, LeaseHeld, LeaseLost
+from workflows.acting.book import Book
+from workflows.acting.lease import Holder, LeaseHeld, LeaseLost
 from workflows.acting.remembering import note_options
 from workflows.acting.run import Run, items_of
 from workflows.acting.survey import survey, warn_of_strangers
@@ -128,36 +129,37 @@ class Job:
         return found
 
     async def _run(self, accepted: Accepted) -> Outcome:
-        now = self.started.timestamp()
-        # It counts from now, as accepting may have taken long; a run of hours renews it.
-        until = self._until()
-        mine = (self.partition, self.run_id, accepted.generation)
+        holder = Holder(self.run_id, accepted.generation, self.request.request_id, self.context.worker)
         asked = self.request.mode is not Mode.SYNCHRONIZE
         noted = {"announced": self.request.request_id} if asked else {}
-        book = await Book.open(self.context.ledger, *mine, now=now, until=until, noting=noted)
+        clock, deadline = lambda: self.context.now().timestamp(), self.calls.deadline
+        book = await Book.open(self.context.ledger, self.partition, holder, now=clock, deadline=deadline, noting=noted)
         try:
-            if asked and self._untold(accepted):
-                await self._tell_accepted(accepted)
-            # Another delivery may have gone on with the request since it was accepted here.
-            accepted = replace(accepted, item=book.item)
-            self.patience = Patience(self.request, accepted.generation, book.item, now)
-            outcome = await self._forward(accepted, book)
-            if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
-                outcome = await self._back(accepted, book, outcome)
-            outcome, waiting = await self.patience.told(self.context, outcome)
-            whole = self.patience.goes_back or not self.request.stage
-            left = left_in_item(outcome, self.request, accepted.item) if whole else {}
-            days = self.context.settings.history_days
-            await book.close({**left, **waiting}, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
+            return await guarded(partial(self._under_lease, accepted, book), book.guard)
         except (Exception, anyio.get_cancelled_exc_class()):
             with anyio.CancelScope(shield=True):
                 await book.release()
             raise
-        return outcome
 
-    def _until(self) -> float:
-        """Return when the stack's lease is to end: with the run's time, or in an hour, unless it is renewed."""
-        return self.context.now().timestamp() + min(max(self.calls.deadline.remaining(), 0.0), 3600.0)
+    async def _under_lease(self, accepted: Accepted, book: Book) -> Outcome:
+        """Work for as long as the stack is this run's; nothing is sent once that is in doubt."""
+        now = self.started.timestamp()
+        if book.lease is not None:
+            self.calls.before_change = book.lease.require
+        if self.request.mode is not Mode.SYNCHRONIZE and self._untold(accepted):
+            await self._tell_accepted(accepted)
+        # Another delivery may have gone on with the request since it was accepted here.
+        accepted = replace(accepted, item=book.item)
+        self.patience = Patience(self.request, accepted.generation, book.item, now)
+        outcome = await self._forward(accepted, book)
+        if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
+            outcome = await self._back(accepted, book, outcome)
+        outcome, waiting = await self.patience.told(self.context, outcome)
+        whole = self.patience.goes_back or not self.request.stage
+        left = left_in_item(outcome, self.request, accepted.item) if whole else {}
+        days = self.context.settings.history_days
+        await book.close({**left, **waiting}, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
+        return outcome
 
     async def _forward(self, accepted: Accepted, book: Book) -> Outcome | None:
         """Do what is asked for; None where that was given up before, and a rollback is under way.
@@ -169,7 +171,7 @@ class Job:
         run = self._prepare(accepted, book)
         if run.mode is Mode.PROVISION and self._goes_on_back(accepted):
             return None
-        return self._judged(self._of_results(accepted, run, await self._guarded(run)))
+        return self._judged(self._of_results(accepted, run, await _work(run)))
 
     def _goes_on_back(self, accepted: Accepted) -> bool:
         return rollback.is_under_way(accepted.item, accepted.generation, self.request.request_id)
@@ -195,17 +197,13 @@ class Job:
         except Invalid as invalid:
             reason = f"generation {item.get('readyGeneration')} cannot be gone back to: {invalid}"
             return replace(self._outcome(accepted, Status.FAILED, reason=reason), undone=undone)
-        results = await self._guarded(run)
+        results = await _work(run)
         run.warnings += rollback.not_undone(run, results, item)
         outcome = self._judged(self._of_results(accepted, run, results))
         anew = rollback.made_anew(results, item)
         if rollback.ended(outcome.status) is not Status.ROLLED_BACK and anew != item["rollback"].get("anew", []):
             await book.note({"rollback": {**item["rollback"], "anew": anew}})
         return replace(outcome, status=rollback.ended(outcome.status), undone=undone)
-
-    async def _guarded(self, run: Run) -> list[Result]:
-        """Work, for as long as the stack is this run's."""
-        return await guarded(partial(_work, run), partial(run.book.guard, self._until))
 
     def _judged(self, outcome: Outcome) -> Outcome:
         return self.patience.judge(outcome, self.stack, self.context.settings.stuck)

@@ -26,7 +26,7 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
             "reason": outcome.get("reason", ""),
             "failures": outcome.get("failures", []),
             "consents": [consent["resource"] for consent in outcome.get("consents", ())],
-            "running": item.get("lease") is not None,
+            "running": item.get("leaseId") is not None,
             "resources": await _resources(ledger, partition),
         }
     return found

@@ -12,6 +12,7 @@ from typing import Any
 from botocore.model import ListShape, Shape, StructureShape
 
 from infra import service_model
+from infra.arns import arn_of
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from infra.ledger import Ledger, Put
@@ -33,7 +34,7 @@ _PROVIDERS = {
     "oauth2credentialprovider": OAUTH2_CREDENTIAL_PROVIDER,
     "apikeycredentialprovider": API_KEY_CREDENTIAL_PROVIDER,
 }
-_PROVIDER_ARN = re.compile(r"arn:[^:]+:[^:]+:[^:]*:\d*:token-vault/[^/]+/(\w+)/([\w-]+)")
+_PROVIDER = re.compile(r"token-vault/[^/]+/(\w+)/([\w-]+)")
 #: What stands where a secret belongs until somebody fills in where it is.
 _PLACE_HOLDER = "{{resolve:secretsmanager:FILL-IN:SecretString:%s}}"
 
@@ -143,7 +144,7 @@ def _provider_arns(value: Any) -> Iterator[tuple[str, str, str]]:
     elif isinstance(value, list):
         for item in value:
             yield from _provider_arns(item)
-    elif isinstance(value, str) and (found := _PROVIDER_ARN.fullmatch(value)):
+    elif (arn := arn_of(value)) is not None and (found := _PROVIDER.fullmatch(arn.resource)):
         yield value, found[1], found[2]
 
 

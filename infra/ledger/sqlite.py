@@ -1,16 +1,24 @@
 """The embedded ledger: one SQLite file, or memory.
 
-Calls are made inline: they take microseconds, and a worker thread would break virtual time.
+Calls are made inline: they take microseconds, and a worker thread would break virtual time. While another process
+writes, the event loop goes on.
 """
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+import anyio
 
 from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key, Put, holds
 
+T = TypeVar("T")
+#: Seconds for which another process may write before the ledger counts as one that cannot be used.
+_MOST_BUSY = 10.0
+_AGAIN = 0.05
 _TABLE = """
 CREATE TABLE IF NOT EXISTS items (
   partition TEXT NOT NULL, sort TEXT NOT NULL, item TEXT NOT NULL, PRIMARY KEY (partition, sort)
@@ -33,32 +41,32 @@ class SqliteLedger:
                 path.chmod(0o600)
                 self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(_TABLE)
+            self._db.execute("PRAGMA busy_timeout=0")
         except sqlite3.Error as error:
             self._db.close()
             raise OSError(f"the ledger {path} cannot be used: {error}") from error
 
     async def get(self, key: Key) -> Item | None:
         """Return an item."""
-        return self._read(key)
+        return await _when_free(lambda: self._read(key))
 
     async def query(self, partition: str, prefix: str = "") -> dict[str, Item]:
         """Return the items of a partition whose sort key starts with a prefix."""
-        found = self._db.execute(
-            "SELECT sort, item FROM items WHERE partition = ? AND substr(sort, 1, ?) = ? ORDER BY sort",
-            (partition, len(prefix), prefix),
-        )
+        text = "SELECT sort, item FROM items WHERE partition = ? AND substr(sort, 1, ?) = ? ORDER BY sort"
+        found = await _when_free(lambda: self._db.execute(text, (partition, len(prefix), prefix)).fetchall())
         return {sort: json.loads(item) for sort, item in found}
 
     async def partitions(self, prefix: str = "") -> list[str]:
         """Return the partitions that start with a prefix."""
-        found = self._db.execute(
-            "SELECT DISTINCT partition FROM items WHERE substr(partition, 1, ?) = ? ORDER BY partition",
-            (len(prefix), prefix),
-        )
+        text = "SELECT DISTINCT partition FROM items WHERE substr(partition, 1, ?) = ? ORDER BY partition"
+        found = await _when_free(lambda: self._db.execute(text, (len(prefix), prefix)).fetchall())
         return [partition for (partition,) in found]
 
     async def write(self, *changes: Change) -> None:
         """Make all changes or none."""
+        await _when_free(lambda: self._write(changes))
+
+    def _write(self, changes: tuple[Change, ...]) -> None:
         with self._transaction():
             for change in changes:
                 if not holds(self._read(change.key), change.when):
@@ -97,9 +105,6 @@ class SqliteLedger:
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise OSError(f"the ledger cannot be written: {error}") from error
         except BaseException:
             self._roll_back()
             raise
@@ -107,3 +112,16 @@ class SqliteLedger:
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+async def _when_free(use: Callable[[], T]) -> T:
+    """Use the file, again while another process writes. Raises OSError when it cannot be used."""
+    began = anyio.current_time()
+    while True:
+        try:
+            return use()
+        except sqlite3.Error as error:
+            busy = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or anyio.current_time() - began > _MOST_BUSY:
+                raise OSError(f"the ledger cannot be used: {error}") from error
+        await anyio.sleep(_AGAIN)

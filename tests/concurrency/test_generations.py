@@ -12,7 +12,7 @@ from tests.goals import tried
 from tests.worlds import provision
 from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, fulfil, resume
-from workflows.requests.acceptance import LEASE_MARGIN, note_request
+from workflows.requests.acceptance import note_request
 
 
 def described(text: str) -> dict:
@@ -66,6 +66,7 @@ async def test_a_finished_request_is_answered_not_run(world):
 
 async def test_a_second_run_finds_the_stack_held(world):
     """While one run works, another says so and when to come back, and sends nothing."""
+    world.behaviour.durations.gateway = 30.0
     results = {}
 
     async def run(name: str) -> None:
@@ -125,14 +126,12 @@ async def test_many_workers_on_one_stack_make_one_of_everything(world, workers):
 
 
 async def test_a_lease_left_behind_ends_by_itself(world):
-    """A process that died holds the stack no longer than its own deadline and a margin."""
+    """A process that died holds the stack for some seconds, and what it was about to change for half a minute."""
     assert await run_once(world, Process.struck(At.NOT_REMEMBERED, 6), provision(small_stack(1), "request-a")) is None
     began = anyio.current_time()
-    while (outcome := await world.run(provision(small_stack(1), "request-b"), seconds=60)).status is Status.IN_PROGRESS:
-        assert outcome.retry_after <= 10
-        await anyio.sleep(outcome.retry_after)
+    outcome = await world.run(provision(small_stack(1), "request-b"), seconds=60)
     assert outcome.status is Status.READY
-    assert anyio.current_time() - began <= 300 + LEASE_MARGIN + 20
+    assert anyio.current_time() - began <= 35
     assert world.plane.world.records.doubles == []
 
 
@@ -167,7 +166,7 @@ async def test_r5_two_requests_for_one_generation_are_each_done(world):
     outcome = await world.run(with_leave)
     answered = outcome.shown()["requestId"] == "with"
     tried("R5", "two requests for one generation, at once", 2, int(not answered))
-    assert {one.status for one in found} == {Status.FAILED, Status.IN_PROGRESS}
+    assert [one.status for one in found if one.request_id == "without"] == [Status.FAILED]
     assert (outcome.status, answered) == (Status.READY, True)
     assert (await world.run(without)).shown()["status"] == "READY"
 

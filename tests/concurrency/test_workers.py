@@ -11,7 +11,6 @@ from tests.concurrency.workers import History, Trouble, Worker, consume
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import virtually
-from workflows.requests.acceptance import LEASE_MARGIN
 
 pytestmark = pytest.mark.sweep
 
@@ -19,7 +18,10 @@ SEEDS = range(6)
 
 
 async def _together(case: Case, workers: int, seed: int) -> list[str]:
-    """Let workers loose on a case: slow ones, killed ones, with clocks that differ by no more than the margin."""
+    """Let workers loose on a case: slow ones, killed ones, with clocks that are wrong by up to an hour.
+
+    The slowest renew their lease in time, and no call of theirs takes longer than a silent holder is waited for.
+    """
     shown, world, history = await expected(case), quick(), History()
     chance = random.Random(f"{case.name} {workers} {seed}")
     await case.prepare(world)
@@ -28,8 +30,8 @@ async def _together(case: Case, workers: int, seed: int) -> list[str]:
 
     async def consumer(number: int) -> None:
         request = case.requests[number % len(case.requests)]
-        off = chance.uniform(-LEASE_MARGIN / 2, LEASE_MARGIN / 2)
-        slow = chance.choice((0.05, 0.5, 3.0, 6.0))
+        off = chance.uniform(-3600.0, 3600.0)
+        slow = chance.choice((0.05, 0.5, 1.5, 3.0))
         await anyio.sleep(chance.uniform(0, 10))
 
         def make(delivery: int) -> Worker:
@@ -52,11 +54,11 @@ async def _together(case: Case, workers: int, seed: int) -> list[str]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_r6_many_workers_one_mutator(case):
-    """While clocks agree within the margin, no call is sent by a worker after another took the lease."""
+    """Whatever their clocks say, no call is sent by a worker after another took the lease."""
     wrong, seeds = [], sliced(SEEDS, 3, case.name)
     for seed in seeds:
         workers = (2, 3, 5, 8, 12, 16)[seed % 6]
         random.seed(seed)
         wrong += virtually(partial(_together, case, workers, seed))
-    tried("R6", "2 to 16 workers, slow and killed, with clocks that differ by the margin", len(seeds), wrong)
+    tried("R6", "2 to 16 workers, slow and killed, with clocks an hour off", len(seeds), wrong)
     assert wrong == []

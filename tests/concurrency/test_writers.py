@@ -1,18 +1,21 @@
 """R6: many writers on both ledgers: conditions decide, one takes a stack, and a lost lease writes nothing."""
 
+import time
 from functools import partial
 
 import pytest
 
+from infra.deadline import Deadline
 from infra.ledger import Key, Put
 from infra.ledger.sqlite import SqliteLedger
 from infra.tasks import together
 from tests.goals import tried
 from tests.tables import table
-from workflows.acting.book import Book, LeaseHeld, LeaseLost
+from workflows.acting.book import Book
+from workflows.acting.lease import Free, Holder, Lease, LeaseHeld, LeaseLost, lease_key
 from workflows.deciding.decision import Mode
 from workflows.deciding.memory import Memory, stack_key
-from workflows.requests.acceptance import LEASE_MARGIN, Accepted, accept
+from workflows.requests.acceptance import Accepted, accept
 from workflows.requests.request import Request
 
 pytestmark = pytest.mark.real_time
@@ -38,18 +41,32 @@ def asked(generation: int | None, request_id: str) -> Request:
     )
 
 
+async def opened(ledger, run: str) -> Book:
+    return await Book.open(ledger, PARTITION, Holder(run, 1), now=time.time, deadline=Deadline.within(60))
+
+
+async def expired(ledger) -> None:
+    """Have the lease end, as that of a run that died does, without waiting for it."""
+    item = await ledger.get(lease_key(PARTITION))
+    if item is not None:
+        lease = Lease(ledger, PARTITION, Holder(item["holder"], 1), Free(item), time.time())
+        await ledger.write(lease.releasing(time.time()))
+
+
 async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
     """Over five rounds of leases that ended, exactly one of twelve runs takes the stack; the others write nothing."""
     await accept(ledger, PARTITION, asked(1, "a"), "digest")
-    wrong, now, before = [], 0.0, None
+    wrong, before = [], None
     for round_ in range(5):
         taken: list[Book] = []
 
-        async def take(number: int, at: float = now, round_: int = round_, taken: list[Book] = taken) -> None:
+        async def take(number: int, round_: int = round_, taken: list[Book] = taken) -> None:
             try:
-                taken.append(await Book.open(ledger, PARTITION, f"run-{round_}-{number}", 1, now=at, until=at + 60))
+                taken.append(await opened(ledger, f"run-{round_}-{number}"))
             except LeaseHeld:
                 return
+
+        await expired(ledger)
 
         await together([partial(take, number) for number in range(WRITERS)])
         if len(taken) != 1:
@@ -57,7 +74,7 @@ async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
             break
         if before is not None:
             wrong += await _writes_of(before)
-        before, now = taken[0], now + 60 + LEASE_MARGIN + 1
+        before = taken[0]
         await before.remember(Memory("gateways.payments", "gateways", "payments", last_reason=f"round {round_}"))
     tried("R6", "twelve writers on one stack, on each kind of ledger", 5 * WRITERS, wrong)
     assert wrong == []
@@ -105,8 +122,9 @@ async def test_r6_of_many_that_are_accepted_the_newest_stands(ledger):
 async def test_r6_a_write_under_a_lost_lease_takes_nothing_along(ledger):
     """A transaction whose lease condition fails leaves all of it undone."""
     await accept(ledger, PARTITION, asked(1, "a"), "digest")
-    old = await Book.open(ledger, PARTITION, "old", 1, now=0.0, until=10.0)
-    await Book.open(ledger, PARTITION, "new", 1, now=1000.0, until=1060.0)
+    old = await opened(ledger, "old")
+    await expired(ledger)
+    await opened(ledger, "new")
     with pytest.raises(LeaseLost):
         await old.remember(Memory("gateways.payments", "gateways", "payments"))
     assert await ledger.query(PARTITION, "resource#") == {}

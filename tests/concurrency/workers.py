@@ -87,6 +87,8 @@ class History:
             if change.key.sort == "stack":
                 self._wrote_stack(run, change.item, before, mine=mine)
                 continue
+            if change.key.sort == "lease":
+                continue  # taken with the stack's item, and otherwise under conditions of its own
             if not mine:
                 self.broken.append(f"{run} wrote {change.key.sort} while {before.get('leaseId')} held the stack")
             elif self._generations[run] < before["generation"]:
@@ -99,7 +101,7 @@ class History:
         self._accepted = int(item["generation"])
         if taken:
             self.takers.append(run)
-            self._generations[run] = int(item["lease"]["generation"])
+            self._generations[run] = self._accepted
         if not (mine or taken or item.get("leaseId") == before.get("leaseId")):
             self.broken.append(f"{run} gave away the lease of {before.get('leaseId')}")
         if not mine and item.get("outcome") not in (None, before.get("outcome")):

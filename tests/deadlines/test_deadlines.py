@@ -79,7 +79,7 @@ def _wrong_of(function: Function) -> list[str]:
 async def _left_open(world: SandboxWorld) -> list[str]:
     """Whoever comes next need not wait for a run that has ended."""
     items = [await world.ledger.get(stack_key(partition)) for partition in await world.ledger.partitions()]
-    return ["its lease was left"] if any((item or {}).get("lease") for item in items) else []
+    return ["its lease was left"] if any((item or {}).get("leaseId") for item in items) else []
 
 
 @each_path

@@ -1,12 +1,28 @@
-"""The lease of a stack: when it can be taken, what it keeps others from writing, and that it is given back."""
+"""The lease of a stack: when it can be taken, what it keeps others from writing and sending, that it is given back."""
 
+from datetime import timedelta
+
+import anyio
 import pytest
 
+from infra.deadline import Deadline
+from infra.ledger import Change, Put
 from infra.ledger.sqlite import SqliteLedger
-from workflows.acting.book import Book, LeaseHeld, LeaseLost
+from tests.worlds import EPOCH
+from workflows.acting.book import Book
+from workflows.acting.lease import (
+    EXPIRED_SECONDS,
+    IN_FLIGHT_SECONDS,
+    RENEW_SECONDS,
+    SILENT_SECONDS,
+    Holder,
+    LeaseHeld,
+    LeaseLost,
+    lease_key,
+)
 from workflows.deciding.decision import Mode
 from workflows.deciding.memory import Memory, stack_key
-from workflows.requests.acceptance import LEASE_MARGIN, accept
+from workflows.requests.acceptance import accept
 from workflows.requests.request import Request
 
 PARTITION = "123456789012/us-east-1/payments"
@@ -29,29 +45,144 @@ async def asked(ledger: SqliteLedger, request_id: str) -> int:
     return found.generation
 
 
-async def opened(ledger: SqliteLedger, run: str, *, now: float = 0.0, generation: int = 1) -> Book:
-    return await Book.open(ledger, PARTITION, run, generation, now=now, until=100.0)
+async def opened(ledger: SqliteLedger, run: str, *, off: float = 0.0, generation: int = 1, within: float = 60) -> Book:
+    """Take the lease, with a clock of the day that is off by some seconds."""
+
+    def now() -> float:
+        return (EPOCH + timedelta(seconds=anyio.current_time() + off)).timestamp()
+
+    holder = Holder(run, generation, f"request of {run}", "host-1")
+    return await Book.open(ledger, PARTITION, holder, now=now, deadline=Deadline.within(within))
 
 
-@pytest.mark.parametrize("now", [1.0, 99.0, 100.0, 100.0 + LEASE_MARGIN - 0.1])
-async def test_a_lease_is_left_alone_for_as_long_as_clocks_may_differ(ledger, now):
-    """Its holder's clock may be behind: it may believe that it has time yet."""
-    await opened(ledger, "first")
-    with pytest.raises(LeaseHeld):
-        await opened(ledger, "second", now=now)
+async def test_a_holder_that_renews_keeps_its_lease_and_is_named(ledger):
+    """Who waits is told within seconds who holds it, and since when."""
+    first = await opened(ledger, "first")
+    async with anyio.create_task_group() as group:
+        group.start_soon(first.guard)
+        for _ in range(20):
+            began = anyio.current_time()
+            with pytest.raises(LeaseHeld, match=r"request request of first on host-1 since 2026-01-01T00:00:"):
+                await opened(ledger, "second")
+            assert anyio.current_time() - began <= RENEW_SECONDS + 2.0
+        group.cancel_scope.cancel()
+    await first.remember(MEMORY)
 
 
-async def test_a_lease_that_has_ended_is_taken_over_and_its_holder_writes_nothing_more(ledger):
+@pytest.mark.parametrize("off", [0.0, -86_400.0, 86_400.0], ids=["same clock", "a day behind", "a day ahead"])
+async def test_a_holder_that_died_is_followed_within_seconds_whatever_the_clocks_say(ledger, off):
     """What the first run remembers from then on is refused, and what the second one knows stands."""
     first = await opened(ledger, "first")
     await first.remember(MEMORY)
-    second = await opened(ledger, "second", now=100.0 + LEASE_MARGIN)
+    began = anyio.current_time()
+    second = await opened(ledger, "second", off=off)
+    assert EXPIRED_SECONDS <= anyio.current_time() - began <= EXPIRED_SECONDS + 1.0
     assert second.memories == {MEMORY.address: MEMORY}
-    for write in (first.remember(MEMORY.gone()), first.note({"x": 1}), first.renew(900.0)):
+    for write in (first.remember(MEMORY.gone()), first.note({"x": 1})):
         with pytest.raises(LeaseLost):
             await write
     assert not await first.still_mine()
+    with pytest.raises(LeaseLost):
+        await first.guard()
     await second.remember(MEMORY)
+
+
+async def test_a_waiter_that_was_frozen_looks_again_before_it_takes(ledger):
+    """A process that stood still for a minute has seen nothing of what happened meanwhile."""
+    first = await opened(ledger, "first")
+
+    class Frozen(SqliteLedger):
+        async def get(self, key):
+            found = await ledger.get(key)
+            if key == lease_key(PARTITION):
+                await anyio.sleep(60.0)
+            return found
+
+        async def write(self, *changes: Change) -> None:
+            await ledger.write(*changes)
+
+    frozen = Frozen()
+    async with anyio.create_task_group() as group:
+        group.start_soon(first.guard)
+        with pytest.raises(LeaseHeld):
+            await opened(frozen, "second", within=600)
+        group.cancel_scope.cancel()
+    frozen.close()
+    assert await first.still_mine()
+
+
+async def test_a_holder_that_cannot_renew_sends_nothing(ledger):
+    """Another run may hold the lease by now; once the ledger can be reached again, it goes on."""
+    first = await opened(ledger, "first")
+    write, down = ledger.write, True
+
+    async def fails(*changes: Change) -> None:
+        if down:
+            raise OSError("no network")
+        await write(*changes)
+
+    ledger.write = fails
+    assert first.lease is not None
+    async with anyio.create_task_group() as group:
+        group.start_soon(first.guard)
+        await anyio.sleep(SILENT_SECONDS - 0.1)
+        first.lease.require()
+        await anyio.sleep(0.2)
+        with pytest.raises(LeaseLost):
+            first.lease.require()
+        down = False
+        await anyio.sleep(RENEW_SECONDS)
+        first.lease.require()
+        group.cancel_scope.cancel()
+    del ledger.write
+
+
+async def test_a_renewal_whose_answer_was_lost_is_no_loss(ledger):
+    """It took effect: what stands there is read before the next one."""
+    first = await opened(ledger, "first")
+    write, lost = ledger.write, [True]
+
+    async def without_answer(*changes: Change) -> None:
+        await write(*changes)
+        if lost and lost.pop():
+            raise OSError("the connection broke")
+
+    ledger.write = without_answer
+    with anyio.move_on_after(3 * RENEW_SECONDS + 1):
+        await first.guard()
+    del ledger.write
+    assert await first.still_mine()
+    await first.remember(MEMORY)
+
+
+@pytest.mark.parametrize("off", [0.0, 3_600.0, -3_600.0], ids=["same clock", "ahead", "behind"])
+async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
+    """Both moments are of one clock, so that it does not matter how wrong that one is."""
+    first = await opened(ledger, "first", off=off)
+    with anyio.move_on_after(5.0):
+        await first.guard()
+    intent = anyio.current_time()
+    marked = Memory("gateways.one", "gateways", "one", pending={"action": "CREATE", "at": first.now()})
+    await first.remember(marked)
+    with anyio.move_on_after(RENEW_SECONDS / 2):
+        await first.guard()
+    second = await opened(ledger, "second")
+    left = second.quiet(second.memories[marked.address])
+    assert abs(intent + IN_FLIGHT_SECONDS - anyio.current_time() - left) <= RENEW_SECONDS
+    await second.release()
+    await anyio.sleep(3.0)
+    third = await opened(ledger, "third")
+    assert third.quiet(marked) == pytest.approx(left - 3.0, abs=0.1)
+    await anyio.sleep(IN_FLIGHT_SECONDS)
+    assert third.quiet(marked) == 0.0
+
+
+async def test_who_gives_a_lease_back_leaves_nothing_on_its_way(ledger):
+    first = await opened(ledger, "first")
+    marked = Memory("gateways.one", "gateways", "one", pending={"action": "CREATE", "at": first.now()})
+    await first.remember(marked)
+    await first.release()
+    assert (await opened(ledger, "second")).quiet(marked) == 0.0
 
 
 async def test_a_run_for_an_older_generation_writes_nothing_more(ledger):
@@ -62,13 +193,42 @@ async def test_a_run_for_an_older_generation_writes_nothing_more(ledger):
         with pytest.raises(LeaseLost):
             await write
     assert not await first.still_mine()
+    with pytest.raises(LeaseLost):
+        await first.guard()
 
 
 async def test_a_run_that_has_ended_holds_nothing(ledger):
     """Closed or given back, the next run begins at once."""
+    began = anyio.current_time()
     first = await opened(ledger, "first")
     await first.close({}, {}, "2026-01-01T00:00:00Z", expires=1e9)
-    second = await opened(ledger, "second", now=1.0)
+    second = await opened(ledger, "second")
     await second.release()
-    assert (await ledger.get(stack_key(PARTITION)))["lease"] is None
-    assert await opened(ledger, "third", now=2.0)
+    assert (await ledger.get(stack_key(PARTITION)))["leaseId"] is None
+    assert (await ledger.get(lease_key(PARTITION)))["holder"] is None
+    await opened(ledger, "third")
+    assert anyio.current_time() == began
+
+
+async def test_a_run_that_lost_its_stack_makes_nobody_wait(ledger):
+    """An operator took the stack away from it: its lease is given back, and not left to expire."""
+    first = await opened(ledger, "first")
+    await asked(ledger, "two")
+    await first.release()
+    began = anyio.current_time()
+    await opened(ledger, "second", generation=2)
+    assert anyio.current_time() == began
+
+
+async def test_a_lease_of_an_earlier_version_is_left_alone_until_it_ends(ledger):
+    """It stands in the stack's item, with the time of day at which it ends."""
+    key = stack_key(PARTITION)
+    item = await ledger.get(key)
+    now = (EPOCH + timedelta(seconds=anyio.current_time())).timestamp()
+    await ledger.write(Put(key, {**item, "lease": {"id": "old", "until": now + 100.0, "generation": 1}}))
+    with pytest.raises(LeaseHeld) as held:
+        await opened(ledger, "second")
+    assert held.value.retry_after == 60.0
+    await anyio.sleep(116.0)
+    await opened(ledger, "second")
+    assert "lease" not in (await ledger.get(key))

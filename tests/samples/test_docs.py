@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from workflows.document.coverage import LISTED, UNEXPRESSED, methods
+from tools.api_coverage import LISTED, UNEXPRESSED, methods
 from workflows.document.problems import WORDS
 from workflows.requests.authority import Grants
 

@@ -3,39 +3,25 @@
 AWS calls cannot be fenced; marks, tokens and names keep a run that lost its lease from making a second resource.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
 
+from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime
 from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
+from infra.tasks import together
+from workflows.acting.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, LeaseLost, wait_until_free
 from workflows.deciding.memory import Memory, resource_key, stack_key
-from workflows.requests.acceptance import LEASE_MARGIN
 
-#: Seconds after which it is worth asking again for a lease that another run holds.
-_SOON = 60.0
-_VERY_SOON = 10.0
 #: Seconds between two looks at whether this run is still the one to work.
-_GUARD_SECONDS = 5.0
-#: Seconds after which a run that still works renews its lease.
-_RENEW_SECONDS = 1800.0
-
-
-class LeaseLost(Exception):  # noqa: N818 - it says what happened
-    """Another run holds the stack now, or a newer generation was accepted: this run must stop."""
-
-
-class LeaseHeld(Exception):  # noqa: N818 - it says what is so
-    """Another run holds the stack, for `ends_in` seconds at most unless it renews its lease.
-
-    After `retry_after` seconds it is worth asking again.
-    """
-
-    def __init__(self, retry_after: float, ends_in: float | None = None) -> None:
-        at_most = f", for {ends_in:.0f} s at most should it have died" if ends_in is not None else ""
-        super().__init__(f"another run works on this stack{at_most}")
-        self.retry_after = retry_after
+_WATCH_SECONDS = 5.0
+#: Seconds by which clocks may differ, for leases that an earlier version ended by the time of day.
+_MARGIN = 15.0
 
 
 async def memories_of(ledger: Ledger, partition: str) -> dict[str, Memory]:
@@ -55,6 +41,12 @@ class Book:
     memories: dict[str, Memory] = field(default_factory=dict)
     #: The stack's item as it was when the lease was taken.
     item: Item = field(default_factory=dict)
+    #: None where nothing is written: in a plan.
+    lease: Lease | None = None
+    #: Seconds since the epoch.
+    now: Callable[[], float] = field(default=lambda: 0.0)
+    #: Whether the lease was given back, so that to lose it is no news.
+    _ended: bool = False
     #: Every write checks the stack's item, and two transactions on one item at once hinder each other.
     _one_by_one: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -63,11 +55,10 @@ class Book:
         cls,
         ledger: Ledger,
         partition: str,
-        run_id: str,
-        generation: int,
+        holder: Holder,
         *,
-        now: float,
-        until: float,
+        now: Callable[[], float],
+        deadline: Deadline,
         noting: Mapping[str, Any] | None = None,
     ) -> "Book":
         """Take the stack's lease, noting something in the stack's item with it, and read what is remembered.
@@ -75,32 +66,30 @@ class Book:
         Raises LeaseHeld or LeaseLost.
         """
         key = stack_key(partition)
+        _require_generation(await ledger.get(key) or {}, holder)
+        free = await wait_until_free(ledger, partition, holder.generation, deadline)
         item = await ledger.get(key) or {}
-        lease = item.get("lease")
-        if lease is not None and lease["until"] + LEASE_MARGIN > now:
-            # A run for an older generation notices this one and stops; one for this generation may end any time.
-            soon = _SOON if lease.get("generation") == generation else _VERY_SOON
-            left = lease["until"] + LEASE_MARGIN - now
-            raise LeaseHeld(min(soon, max(1.0, left)), left)
-        if item.get("generation", generation) != generation:
-            raise LeaseLost
-        taken = {
-            **item,
-            **(noting or {}),
-            "version": int(item.get("version", 0)) + 1,
-            "lease": {"id": run_id, "until": until, "generation": generation},
-        }
-        taken["leaseId"] = run_id
+        _require_generation(item, holder)
+        _require_no_older_lease(item, now())
+        lease = Lease(ledger, partition, holder, free, now())
+        taken = {**item, **(noting or {}), "version": int(item.get("version", 0)) + 1, "leaseId": holder.run_id}
+        taken.pop("lease", None)
         try:
-            # The version decides who takes over; clocks only say when it is worth trying.
-            await ledger.write(Put(key, taken, when={"version": item.get("version")}))
+            await ledger.write(lease.taking(), Put(key, taken, when={"version": item.get("version")}))
         except ConditionFailed:
             raise LeaseHeld(1.0) from None
-        return cls(ledger, partition, run_id, generation, await memories_of(ledger, partition), taken)
+        memories = await memories_of(ledger, partition)
+        return cls(ledger, partition, holder.run_id, holder.generation, memories, taken, lease, now)
 
     def of(self, address: str, kind: str, name: str, parent: str | None) -> Memory:
         """Return what is remembered of a resource; a new memory where there is nothing."""
         return self.memories.get(address) or Memory(address, kind, name, parent)
+
+    def quiet(self, memory: Memory) -> float:
+        """Return for how many seconds the last intent's call may still be on its way, from a run that died."""
+        if memory.pending is None or self.lease is None:
+            return 0.0
+        return self.lease.quiet(float(memory.pending.get("at", 0.0)))
 
     async def remember(self, memory: Memory) -> None:
         """Write what is remembered of a resource. Raises LeaseLost."""
@@ -111,10 +100,6 @@ class Book:
         """Write members of the stack's item, keeping the lease. Raises LeaseLost."""
         if not await self._put(members):
             raise LeaseLost
-
-    async def renew(self, until: float) -> None:
-        """Hold the lease for longer. Raises LeaseLost."""
-        await self.note({"lease": {"id": self.run_id, "until": until, "generation": self.generation}})
 
     async def close(self, members: Mapping[str, Any], history: Item, at: str, *, expires: float) -> None:
         """Give the lease back, with what the run leaves in the stack's item and in its history. Raises LeaseLost.
@@ -127,33 +112,56 @@ class Book:
 
     async def release(self) -> None:
         """Give the lease back and nothing else, where it is still held."""
-        await self._give_back({}, held={"leaseId": self.run_id})
+        self._ended = True
+        if not await self._give_back({}, held={"leaseId": self.run_id}) and self.lease is not None:
+            # The stack is not this run's any more; whoever waits for the lease need not wait for it to expire.
+            with suppress(ConditionFailed):
+                await self.ledger.write(self.lease.releasing(self.now()))
 
     async def still_mine(self) -> bool:
-        """Tell whether this run still holds the lease and no newer generation was accepted."""
+        """Tell whether this run still holds the stack and no newer generation was accepted."""
         item = await self.ledger.get(stack_key(self.partition)) or {}
         return all(item.get(name) == value for name, value in self._mine().items())
 
-    async def guard(self, until: Callable[[], float]) -> None:
-        """Watch the lease, for ever: raise LeaseLost when it was taken over or a newer generation was accepted.
+    async def guard(self) -> None:
+        """Renew the lease, for ever: raise LeaseLost when it was taken over or a newer generation was accepted.
 
-        A run that goes on for longer than a lease lasts renews it every half hour, until what `until` returns then.
+        The one is not put off by the other: each is a call of the ledger, which may take its time.
         """
-        renewed = anyio.current_time()
-        while True:
-            await anyio.sleep(_GUARD_SECONDS)
-            if not await self.still_mine():
-                raise LeaseLost
-            if anyio.current_time() - renewed > _RENEW_SECONDS:
-                await self.renew(until())
-                renewed = anyio.current_time()
+        if self.lease is not None:
+            jobs: list[Callable[[], Awaitable[None]]] = [partial(self._renew, self.lease), self._watch]
+            await together(jobs)
+
+    async def _renew(self, lease: Lease) -> None:
+        while not self._ended:
+            await anyio.sleep(RENEW_SECONDS)
+            try:
+                await lease.renew(self.now())
+            except LeaseLost:
+                if not self._ended:
+                    raise
+
+    async def _watch(self) -> None:
+        while not self._ended:
+            await anyio.sleep(_WATCH_SECONDS)
+            # A ledger that cannot be reached now says nothing.
+            with suppress(OSError, CallFailed, OutOfTime):
+                if not await self.still_mine() and not self._ended:
+                    raise LeaseLost
 
     async def _give_back(
         self, members: Mapping[str, Any], *more: Change, held: Mapping[str, Any] | None = None
     ) -> bool:
-        return await self._put({**members, "lease": None, "leaseId": None}, *more, held=held)
+        self._ended = True
+        return await self._put({**members, "leaseId": None}, *more, held=held, releases=True)
 
-    async def _put(self, members: Mapping[str, Any], *more: Change, held: Mapping[str, Any] | None = None) -> bool:
+    async def _put(
+        self,
+        members: Mapping[str, Any],
+        *more: Change,
+        held: Mapping[str, Any] | None = None,
+        releases: bool = False,
+    ) -> bool:
         """Write members of the stack's item while it is ours; again when a repeated delivery wrote in between."""
         key = stack_key(self.partition)
         while True:
@@ -162,9 +170,12 @@ class Book:
                 return False
             version = item.get("version")
             given = {**item, **members, "version": int(version or 0) + 1}
+            lease = [self.lease.releasing(self.now())] if releases and self.lease is not None else []
             try:
-                await self.ledger.write(Put(key, given, when={"version": version}), *more)
-            except ConditionFailed:
+                await self.ledger.write(Put(key, given, when={"version": version}), *lease, *more)
+            except ConditionFailed as failed:
+                if failed.key != key:
+                    return False
                 continue
             return True
 
@@ -177,3 +188,15 @@ class Book:
                 await self.ledger.write(Check(stack_key(self.partition), when=self._mine()), change)
         except ConditionFailed:
             raise LeaseLost from None
+
+
+def _require_generation(item: Item, holder: Holder) -> None:
+    if item.get("generation", holder.generation) != holder.generation:
+        raise LeaseLost
+
+
+def _require_no_older_lease(item: Item, now: float) -> None:
+    """Raise LeaseHeld while a run of an earlier version holds the stack: its lease ends at a time of day."""
+    left = float((item.get("lease") or {}).get("until", 0.0)) + _MARGIN - now
+    if left > 0:
+        raise LeaseHeld(min(60.0, max(1.0, left)))

@@ -19,7 +19,7 @@ from workflows.acting.waiting import look, look_by_id, settle_down, until_gone, 
 from workflows.deciding import failures
 from workflows.deciding.comparing import forms
 from workflows.deciding.decide import decide
-from workflows.deciding.decision import VISIBLE_WITHIN, Action, Birth, Decision, Mode, Wish
+from workflows.deciding.decision import CHANGES, VISIBLE_WITHIN, Action, Birth, Decision, Mode, Wish
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.document.stack import Deletion
 
@@ -65,11 +65,31 @@ async def reach(run: Run, item: Item) -> Result:
             await run.deadline.sleep(_ASK_AGAIN, f"another look at {item.address}")
             await look(run, item)
             continue
+        if await _let_arrive(run, item, decision):
+            continue
         result = await _take(run, item, wish, decision)
         if result is not None:
             return result
     failure = failures.restless(item.address, ", ".join(decision.paths))
     return replace(result_of(run, item, ResourceStatus.FAILED, failure.message), failure=failure)
+
+
+async def _let_arrive(run: Run, item: Item, decision: Decision) -> bool:
+    """Where a run died after it recorded an intent: wait until its call must have arrived, and look again.
+
+    Returns whether it waited: what was decided before is out of date then.
+    """
+    left = run.book.quiet(run.memory(item.address)) if decision.action in CHANGES else 0.0
+    if left <= 0:
+        return False
+    reason = f"a call of a run that died, which may still be on its way to {item.address}"
+    run.tell(item.address, "WAIT", reason)
+    await run.deadline.sleep(left, reason)
+    if run.seen.get(item.address) is not None:
+        await look(run, item)
+    else:
+        await steps.look_by_name(run, run.wish(item.address))
+    return True
 
 
 def _garbled(item: Item, decision: Decision) -> bool:
@@ -225,7 +245,8 @@ async def _go(run: Run, item: Item, why: str) -> None:
             await without_secrets(run, item)
             wish = run.going(item.address)
             decision = decide(wish, run.seen.get(item.address), run.memory(item.address))
-            result = await _take(run, item, wish, decision)
+            if not await _let_arrive(run, item, decision):
+                result = await _take(run, item, wish, decision)
     if result.failure is not None:
         raise CallFailed(item.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
     if result.status is not ResourceStatus.DELETED:

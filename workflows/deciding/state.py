@@ -1,7 +1,7 @@
 """What was seen of a resource at the service. Plain values; made by observation, read by the planner."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -74,12 +74,3 @@ def time_text(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value.timestamp():017.6f}"
     return "" if value is None else str(value)
-
-
-@dataclass(frozen=True)
-class World:
-    """Everything that was observed: resources by address, and what stands under our gateways undeclared."""
-
-    seen: Mapping[str, Seen] = field(default_factory=dict)
-    unmanaged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    secret_versions: Mapping[str, str] = field(default_factory=dict)

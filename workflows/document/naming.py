@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from infra.arns import arn_of
 from infra.secrets import SecretReference
 from infra.service_model import Path, is_document
 from workflows.document import references
@@ -100,7 +101,6 @@ _HOST = re.compile(
 )
 #: A provider in a header, as the service puts its key in.
 _VAULT = re.compile(r"\$\$\{(arn:[^${}]+)\}")
-_ARN = re.compile(r"arn:(?P<partition>[^:]*):(?P<service>[^:]*):[^:]*:(?P<account>[^:]*):(?P<rest>.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -268,17 +268,17 @@ class _Reader:
     def arn(self, path: Path, text: str) -> Iterator[Named]:
         """Yield what an ARN or an S3 URI names."""
         filled = self.place.filled(text)
-        found = _ARN.fullmatch(filled)
+        found = arn_of(filled)
         if filled.startswith("s3://"):
             yield self.at(path, "buckets", filled)
         elif found is None:
             yield self.at(path, None, filled, "it is no ARN")
-        elif found["account"] == "aws" and found["service"] in ("bedrock", "bedrock-agentcore"):
+        elif found.account == "aws" and found.service in ("bedrock", "bedrock-agentcore"):
             return  # AWS's own, there for everybody
         else:
-            rows = (row for row in _ARNS if row[0] == found["service"] and re.fullmatch(row[1], found["rest"]))
+            rows = (row for row in _ARNS if row[0] == found.service and re.fullmatch(row[1], found.resource))
             category = next((row[2] for row in rows), None)
-            name = f"s3://{found['rest']}" if category == "buckets" else filled
+            name = f"s3://{found.resource}" if category == "buckets" else filled
             yield self.at(path, category, name, "" if category else "this kind of ARN is not known here")
 
     def reference(self, path: Path, text: str) -> Iterator[Named]:

@@ -3,12 +3,12 @@
 A value that reads show in any other form than these is another value. Data, and one pure function that reads it.
 """
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from infra.arns import arn_of
 from workflows.kinds.kind import ADDED_BY_SERVICE, MASKED
 
 
@@ -52,8 +52,6 @@ GUARDED = frozenset({
     "apiKeyArn", "credentialArn", "secretArn", "secretId", "kmsKeyArn", "encryptionKeyArn", "lambdaArn",
     "outboundAuth", "certificateConfigurations", "interceptorConfigurations", "policyEngineConfiguration",
 })  # fmt: skip
-
-_KMS = re.compile(r"arn:(?P<place>[^:]+:kms:[^:]*:[^:]*):(?P<what>alias|key)/.+")
 
 
 def accepts(member: str, declared: Any, shown: Any) -> bool:
@@ -108,11 +106,10 @@ def _same_elements(declared: Any, shown: Any) -> bool:
 
 
 def _alias_of(declared: Any, shown: Any) -> bool:
-    one = _KMS.fullmatch(declared) if isinstance(declared, str) else None
-    other = _KMS.fullmatch(shown) if isinstance(shown, str) else None
-    if one is None or other is None or one["place"] != other["place"]:
+    alias, key = arn_of(declared), arn_of(shown)
+    if alias is None or key is None or alias.service != "kms" or alias[:-1] != key[:-1]:
         return False
-    return (one["what"], other["what"]) == ("alias", "key")
+    return alias.resource.startswith("alias/") and key.resource.startswith("key/")
 
 
 def _masks(declared: Any, shown: Any) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from infra.arns import arn_of
 from workflows.kinds.kind import (
     AWAITING_CONSENT,
     IN_PROGRESS,
@@ -19,7 +20,7 @@ from workflows.kinds.kind import (
 
 #: Documented: create, update and delete together, in flight per gateway (agentcore-service 2.5).
 OPERATIONS_IN_FLIGHT = 5
-_RUNTIME_ARN = re.compile(r"arn:(?P<partition>[^:]+):bedrock-agentcore:(?P<region>[^:]+):\d{12}:runtime/\S+")
+_RUNTIME = re.compile(r"runtime/\S+")
 
 
 def configuration_kind(body: Mapping[str, Any]) -> str:
@@ -60,12 +61,14 @@ def _asks_consent(declared: Mapping[str, Any]) -> bool:
 def _with_invocation_url(declared: dict[str, Any]) -> dict[str, Any]:
     """Let the ARN of an agent runtime stand for the URL at which it serves MCP (service rule R21)."""
     endpoint = at(declared, "targetConfiguration.mcp.mcpServer.endpoint")
-    found = _RUNTIME_ARN.fullmatch(endpoint) if isinstance(endpoint, str) else None
-    if found is None:
+    arn = arn_of(endpoint)
+    if arn is None or (arn.service, arn.account.isdecimal()) != ("bedrock-agentcore", True):
+        return declared
+    if _RUNTIME.fullmatch(arn.resource) is None:
         return declared
     server = declared["targetConfiguration"]["mcp"]["mcpServer"]
-    suffix = "amazonaws.com.cn" if found["partition"] == "aws-cn" else "amazonaws.com"
-    host = f"bedrock-agentcore.{found['region']}.{suffix}"
+    suffix = "amazonaws.com.cn" if arn.partition == "aws-cn" else "amazonaws.com"
+    host = f"bedrock-agentcore.{arn.region}.{suffix}"
     url = f"https://{host}/runtimes/{quote(endpoint, safe='')}/invocations?qualifier=DEFAULT"
     return {**declared, "targetConfiguration": {"mcp": {"mcpServer": {**server, "endpoint": url}}}}
 

@@ -28,7 +28,6 @@ class Remedy(StrEnum):
     CREATE_AGAIN = "CREATE_AGAIN"
     UPDATE_AGAIN = "UPDATE_AGAIN"
     SYNCHRONIZE_AGAIN = "SYNCHRONIZE_AGAIN"
-    DELETE_AGAIN = "DELETE_AGAIN"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ SEVEN: Mapping[str, Status] = {
     "UPDATE_FAILED": failed(Remedy.UPDATE_AGAIN),
     "READY": SETTLED,
     "DELETING": IN_PROGRESS,
-    "DELETE_FAILED": failed(Remedy.DELETE_AGAIN),
+    "DELETE_FAILED": failed(Remedy.NONE),
 }
 
 

@@ -17,8 +17,6 @@ from workflows.requests.request import Request
 
 #: How many requests of a stack are remembered, so that one delivered late keeps the generation that it had.
 _REMEMBERED = 100
-#: Seconds by which clocks of workers may differ; a lease is left alone for so much longer.
-LEASE_MARGIN = 15.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Refused:
 
 def judge(item: Item | None, request: Request, digest: str) -> Item | Refused:
     """Return the stack's item with the request accepted, or why it is not. Pure."""
-    old: Item = readable(item) if item else {"generation": 0, "recent": {}, "lease": None}
+    old: Item = readable(item) if item else {"generation": 0, "recent": {}}
     current = int(old["generation"])
     known = old["recent"].get(request.request_id)
     generation = request.generation or known or current + 1

@@ -11,6 +11,7 @@ from workflows.deciding.outcome import FINAL, Outcome, Status
 from workflows.document.problems import Problem
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
+from workflows.requests.fitting import fitting
 from workflows.requests.request import Request
 
 log = structlog.get_logger()
@@ -56,7 +57,7 @@ async def announced(
 async def tell(context: Context, outcome: Outcome) -> Outcome:
     """Put an outcome on the bus; it is no news any more then. Raises CallFailed."""
     words = str(outcome.status).replace("_", " ").title()
-    await context.announce(f"Gateway Stack {words}", outcome.shown())
+    await context.announce(f"Gateway Stack {words}", fitting(outcome.shown()))
     return replace(outcome, news=False)
 
 

@@ -41,6 +41,8 @@ class Context:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     settings: Settings = field(default_factory=Settings)
+    #: The function, or the host, on which this runs: for people who ask who holds a stack.
+    worker: str = ""
     #: Who may ask for what; None at a terminal, whose user acts with their own rights.
     grants: Grants | None = None
     announce: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _unheard

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infra.arns import arn_of
 from workflows.document.references import TOKEN, parts, split
 from workflows.document.rules.rule import Finding, items, parent_of, part, rule, text, warning
 from workflows.document.rules.targets import oauth_of
@@ -184,13 +185,13 @@ def passthrough_authenticates_only(resource: Resource, resources: Mapping[str, R
 @warning("R51", "targets", "developer guide, MCP servers; Terraform's tests: taken at creation")
 def providers_are_of_this_account(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
     """A target's provider belongs to the account of its gateway."""
-    role = text(parent_of(resource, resources), "roleArn").split(":")
+    role = arn_of(text(parent_of(resource, resources), "roleArn"))
     for path, _kind, provider in _configs(resource):
         for name, one in provider.items():
-            arn = text(one, "providerArn").split(":")
-            if len(arn) > 5 and len(role) > 5 and arn[4] and role[4] and arn[4] != role[4]:
+            arn = arn_of(text(one, "providerArn"))
+            if arn and role and arn.account and role.account and arn.account != role.account:
                 where = f"{path}.credentialProvider.{name}.providerArn"
-                yield where, f"it is of account {arn[4]}, the gateway's role of {role[4]}"
+                yield where, f"it is of account {arn.account}, the gateway's role of {role.account}"
 
 
 @warning("R52", "targets", "developer guide, target authorization; assumed")
