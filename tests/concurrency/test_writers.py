@@ -42,7 +42,7 @@ def asked(generation: int | None, request_id: str) -> Request:
 
 
 async def opened(ledger, run: str) -> Book:
-    return await Book.open(ledger, PARTITION, Holder(run, 1), now=time.time, deadline=Deadline.within(60))
+    return await Book.open(ledger, PARTITION, Holder(run, 1), now=time.time, deadline=Deadline.within(1))
 
 
 async def expired(ledger) -> None:
