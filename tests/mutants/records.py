@@ -17,7 +17,7 @@ MUTANTS = (
            ("tests/crash/test_tokens.py::test_r2_a_creation_keeps_its_token",), goal="R2"),
     Mutant("lease-unconditional", "a lease is taken whatever another run wrote since it was read", _BOOK,
            'lease.taking(), Put(key, taken, when={"version": item.get("version")})',
-           "replace(lease.taking(), when=None), Put(key, taken)",
+           "Put(lease.taking().key, lease.taking().item), Put(key, taken)",
            ("tests/concurrency/test_writers.py::test_r6_of_many_that_take_a_stack_one_gets_it",), goal="R6"),
     Mutant("marks-afterwards", "a creation is marked in the ledger when it was answered", _STEPS,
            "    await mark(run, wish, memory, noted, versions)\n    try:\n"
