@@ -163,13 +163,21 @@ async def test_a_synchronization_works_on_what_is_in_force(world):
     assert [call for call in calls if theirs in str(call)] == []
 
 
-async def test_only_what_was_accepted_goes_on_by_name(world):
-    """Whoever may start a run names what was accepted: nothing that nobody asked for is done to another's stack."""
-    await in_force(world)
-    named = {"stack": "billing.tools", "generation": 1, "requestId": "never-asked", "synchronize": True}
+@pytest.mark.parametrize("more", [{}, {"synchronize": True}], ids=["the document", "a synchronization"])
+async def test_only_what_was_accepted_goes_on_by_name(world, more):
+    """Whoever may start a run names what was accepted: nothing that nobody asked for is done to another's stack.
+
+    Also not where its submitter might ask for it.
+    """
+    document = {"stack": "payments.tools", "gateways": {"payments": gateway({"t": mcp_target()})}}
+    asked = provision(document, "asked", submitter=PAYMENTS)
+    assert (await fulfil(deployed(world), asked, Deadline.within(600))).status is Status.READY
+    world.plane.journal.calls.clear()
+    named = {"stack": "payments.tools", "generation": 1, "requestId": "never-asked", **more}
     outcome = await resume(deployed(world), accepted_before(named), Deadline.within(600))
-    assert world.sent() == []
     assert outcome.status is Status.REJECTED
+    assert [problem.rule for problem in outcome.problems] == ["unknown-stack"]
+    assert set(world.plane.journal.count()) <= {"GetCallerIdentity"}
 
 
 async def test_a_forged_tick_asks_for_nothing(world):

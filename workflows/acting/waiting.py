@@ -9,7 +9,7 @@ from workflows.acting.run import Item, Run
 from workflows.acting.survey import find
 from workflows.deciding.decision import VISIBLE_WITHIN
 from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen, earlier, time_text
+from workflows.deciding.state import Seen, time_text
 from workflows.kinds.kind import Phase
 
 #: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
@@ -73,9 +73,7 @@ async def _wait_for(
             return True
         if leaving and anyio.current_time() - began < _STALE:
             return False
-        lagging = before is not None and earlier(seen.updated, before.updated)
-        stale = lagging and anyio.current_time() - began < VISIBLE_WITHIN
-        return not seen.moving and not stale
+        return not seen.moving
 
     shown = await run.watch(item.address).until(
         item.name, f"{item.kind.section} {sort}", began if since is None else since, done
