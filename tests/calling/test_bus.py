@@ -1,12 +1,16 @@
 """The bus: what it did not take was not announced, and what is asked for goes as it is."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from infra.bus import Bus
 from infra.errors import CallFailed
+from workflows.deciding.outcome import Outcome, Status
+from workflows.document.problems import Problem
+from workflows.requests.answers import tell
 
 
 class Events:
@@ -34,7 +38,8 @@ async def test_only_announcements_are_cut(world):
     world.beside["events"] = events = Events()
     bus, detail = Bus(world.context().aws, "bus"), {"stack": "x", "problems": ["p" * 1000] * 400}
     await bus.put("team", "Gateway Stack Requested", detail)
-    await bus.announce("Gateway Stack Rejected", detail)
+    problems = (Problem("x", "type", "p" * 1000),) * 400
+    await tell(replace(world.context(), announce=bus.announce), Outcome("x", Status.REJECTED, problems=problems))
     asked, told = (json.loads(one["Detail"]) for one in events.sent)
     assert asked == detail
     assert told["truncated"]

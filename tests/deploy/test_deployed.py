@@ -168,7 +168,7 @@ def test_a_schedule_has_the_tools_of_every_ready_stack_read_again(desk):
         events = [event.detail for event in desk.cloud.events_seen() if event.detail_type == "Gateway Stack Ready"]
         return any((one["stack"], one["requestId"]) == ("payments.timed", "schedule-tick-1") for one in events)
 
-    desk.cloud.wait_until(synchronized, 60)
+    desk.cloud.wait_until(synchronized, 180)
 
 
 def test_a_large_document_comes_from_the_bucket(desk):

@@ -1,5 +1,6 @@
 """The contract of every ledger: whole items, all-or-nothing writes, conditions that decide."""
 
+import asyncio
 import random
 import string
 import threading
@@ -157,8 +158,7 @@ def test_of_many_writers_one_wins(tmp_path):
         ledger = SqliteLedger(path)
         barrier.wait()
         try:
-            ledger.write(Put(A, {"winner": number}, when={"winner": None})).send(None)
-        except StopIteration:
+            asyncio.run(ledger.write(Put(A, {"winner": number}, when={"winner": None})))
             won.append(number)
         except ConditionFailed:
             pass
