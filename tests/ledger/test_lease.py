@@ -116,6 +116,27 @@ async def test_a_holder_that_died_is_followed_within_seconds_whatever_the_clocks
     await second.remember(MEMORY)
 
 
+async def test_a_ledger_that_answers_slowly_is_read_again_at_once(ledger):
+    """A read that took longer than what was left of the wait is followed by another, without a pause."""
+    await opened(ledger, "first")
+
+    class Slow(SqliteLedger):
+        async def get(self, key):
+            found = await ledger.get(key)
+            await anyio.sleep(EXPIRED_SECONDS - 1.0)
+            return found
+
+        async def query(self, partition, prefix=""):
+            return await ledger.query(partition, prefix)
+
+        async def write(self, *changes: Change) -> None:
+            await ledger.write(*changes)
+
+    slow = Slow()
+    assert (await opened(slow, "second", within=600)).run_id == "second"
+    slow.close()
+
+
 async def test_a_waiter_that_was_frozen_looks_again_before_it_takes(ledger):
     """A process that stood still for a minute has seen nothing of what happened meanwhile."""
     first = await opened(ledger, "first")

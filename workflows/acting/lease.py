@@ -95,7 +95,8 @@ async def wait_until_free(ledger: Ledger, partition: str, generation: int, deadl
         if deadline.remaining() < _POLL_SECONDS:
             raise LeaseHeld(1.0, first)
         stood = anyio.current_time() - began
-        await anyio.sleep(min(_POLL_SECONDS, EXPIRED_SECONDS - stood + _ROUNDING))
+        # The last read may have taken longer than what was left.
+        await anyio.sleep(max(0.0, min(_POLL_SECONDS, EXPIRED_SECONDS - stood + _ROUNDING)))
         stood = anyio.current_time() - began
         now = await _read(ledger, partition)
         if now is None or not now.get("holder"):
