@@ -58,17 +58,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Leave what was imported and collected, which stays, out of every later collection of garbage.
-
-    Tests of a group share what is dear, so that a run in which pytest-xdist does not see their groups is refused.
-    """
+    """Keep imported modules and collected tests out of every later garbage collection."""
     if getattr(session.config.option, "loadgroup", False):
-        lost = [
-            item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
-        ]
-        assert not lost, f"this pytest and this pytest-xdist do not know one another's groups: {lost[:3]}"
+        _require_groups(session.items)
     gc.collect()
     gc.freeze()
+
+
+def _require_groups(items: list[pytest.Item]) -> None:
+    """Refuse a run in which pytest-xdist does not see the groups of tests, which share deployments and artifacts."""
+    lost = [item.nodeid for item in items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+    assert not lost, f"this pytest and this pytest-xdist do not know one another's groups: {lost[:3]}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

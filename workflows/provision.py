@@ -101,7 +101,9 @@ class Job:
         newer = int(item.get("generation", 0)) > accepted.generation
         if newer and self.request.mode is not Mode.SYNCHRONIZE:
             return self._outcome(accepted, Status.SUPERSEDED, reason="a newer generation took over")
-        return self._outcome(accepted, Status.IN_PROGRESS, reason="another run took over", retry=5.0)
+        return self._outcome(
+            accepted, Status.IN_PROGRESS, reason="this run does not hold the stack any more", retry=5.0
+        )
 
     async def _accept(self) -> Accepted | Refused:
         ledger, mode = self.context.ledger, self.request.mode

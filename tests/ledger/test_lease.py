@@ -222,14 +222,14 @@ async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
     with anyio.move_on_after(RENEW_SECONDS / 2):
         await first.guard()
     second = await opened(ledger, "second")
-    left = second.quiet(second.memories[marked.address])
+    left = second.in_flight_for(second.memories[marked.address])
     assert abs(intent + IN_FLIGHT_SECONDS - anyio.current_time() - left) <= RENEW_SECONDS
     await second.release()
     await anyio.sleep(3.0)
     third = await opened(ledger, "third")
-    assert third.quiet(marked) == pytest.approx(left - 3.0, abs=0.1)
+    assert third.in_flight_for(marked) == pytest.approx(left - 3.0, abs=0.1)
     await anyio.sleep(IN_FLIGHT_SECONDS)
-    assert third.quiet(marked) == 0.0
+    assert third.in_flight_for(marked) == 0.0
 
 
 async def test_who_gives_a_lease_back_leaves_nothing_on_its_way(ledger):
@@ -237,7 +237,7 @@ async def test_who_gives_a_lease_back_leaves_nothing_on_its_way(ledger):
     marked = Memory("gateways.one", "gateways", "one", pending={"action": "CREATE", "at": first.now()})
     await first.remember(marked)
     await first.release()
-    assert (await opened(ledger, "second")).quiet(marked) == 0.0
+    assert (await opened(ledger, "second")).in_flight_for(marked) == 0.0
 
 
 async def test_a_run_for_an_older_generation_writes_nothing_more(ledger):

@@ -85,11 +85,11 @@ class Book:
         """Return what is remembered of a resource; a new memory where there is nothing."""
         return self.memories.get(address) or Memory(address, kind, name, parent)
 
-    def quiet(self, memory: Memory) -> float:
-        """Return for how many seconds the last intent's call may still be on its way, from a run that died."""
+    def in_flight_for(self, memory: Memory) -> float:
+        """Return the seconds for which a dead run's last call for a resource may still be in flight."""
         if memory.pending is None or self.lease is None:
             return 0.0
-        return self.lease.quiet(float(memory.pending.get("at", 0.0)))
+        return self.lease.in_flight_for(float(memory.pending.get("at", 0.0)))
 
     async def remember(self, memory: Memory) -> None:
         """Write what is remembered of a resource. Raises LeaseLost."""
@@ -112,7 +112,6 @@ class Book:
 
     async def release(self) -> None:
         """Give the lease back and nothing else, where it is still held."""
-        self._ended = True
         if not await self._give_back({}, held={"leaseId": self.run_id}) and self.lease is not None:
             # The stack is not this run's any more; whoever waits for the lease need not wait for it to expire.
             with suppress(ConditionFailed):

@@ -171,8 +171,8 @@ class Lease:
         if anyio.current_time() - self.renewed > SILENT_SECONDS:
             raise LeaseLost
 
-    def quiet(self, intent_at: float) -> float:
-        """Return for how many seconds a call may still be on its way whose intent was recorded by who died before."""
+    def in_flight_for(self, intent_at: float) -> float:
+        """Return the seconds for which the call of an intent, recorded by a dead holder, may still be in flight."""
         death = self._death
         if death is None:
             return 0.0
@@ -196,9 +196,10 @@ class Lease:
 
 
 def _death(free: Free, now: float) -> Mapping[str, Any] | None:
-    """Return when a holder that died renewed its lease last, by its clock, and how long ago that was `found`.
+    """Return the last death of a holder, as the lease keeps it for the runs that follow; None where none matters now.
 
-    The runs that follow one another shortly after a death all have to know of it.
+    `at` is its last renewal, by its own clock; `stood` for how many seconds the counter had stood still when that was
+    `found`, by the clock of the run that found it.
     """
     before = free.item or {}
     if free.expired is not None:

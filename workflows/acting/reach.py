@@ -79,7 +79,7 @@ async def _let_arrive(run: Run, item: Item, decision: Decision) -> bool:
 
     Returns whether it waited: what was decided before is out of date then.
     """
-    left = run.book.quiet(run.memory(item.address)) if decision.action in CHANGES else 0.0
+    left = run.book.in_flight_for(run.memory(item.address)) if decision.action in CHANGES else 0.0
     if left <= 0:
         return False
     reason = f"a call of a run that died, which may still be on its way to {item.address}"

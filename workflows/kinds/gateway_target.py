@@ -20,7 +20,8 @@ from workflows.kinds.kind import (
 
 #: Documented: create, update and delete together, in flight per gateway (agentcore-service 2.5).
 OPERATIONS_IN_FLIGHT = 5
-_RUNTIME = re.compile(r"runtime/\S+")
+#: The account and the resource of an agent runtime's ARN.
+_RUNTIME = re.compile(r"\d{12}:runtime/\S+")
 
 
 def configuration_kind(body: Mapping[str, Any]) -> str:
@@ -62,9 +63,7 @@ def _with_invocation_url(declared: dict[str, Any]) -> dict[str, Any]:
     """Let the ARN of an agent runtime stand for the URL at which it serves MCP (service rule R21)."""
     endpoint = at(declared, "targetConfiguration.mcp.mcpServer.endpoint")
     arn = arn_of(endpoint)
-    if arn is None or (arn.service, arn.account.isdecimal()) != ("bedrock-agentcore", True):
-        return declared
-    if _RUNTIME.fullmatch(arn.resource) is None:
+    if arn is None or arn.service != "bedrock-agentcore" or not _RUNTIME.fullmatch(f"{arn.account}:{arn.resource}"):
         return declared
     server = declared["targetConfiguration"]["mcp"]["mcpServer"]
     suffix = "amazonaws.com.cn" if arn.partition == "aws-cn" else "amazonaws.com"
