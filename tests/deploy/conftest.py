@@ -25,8 +25,6 @@ from tests.servers import Served, serving
 ROOT = Path(__file__).parents[2]
 #: Seconds that the service takes in these tests, where a test does not say otherwise.
 FAST = Durations(provider=0.05, gateway=0.1, target=0.1, synchronize=0.05, delete=0.05)
-#: An invocation's time-out in these tests; less would leave no time for a call.
-TIMEOUT = 30
 #: After so many turns another execution goes on.
 TURNS = 6
 FUNCTIONS = ("RequestsFunction", "EventsFunction", "ConvergeFunction")
@@ -79,14 +77,12 @@ def sandbox() -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def cloud(built, sandbox, tmp_path_factory) -> Iterator[Cloud]:
-    """One deployment of the template, with nothing changed but the time-out of its functions and the longest execution.
+    """One deployment of the template, with nothing changed but the longest execution.
 
     It is closed when its file is done: a process has one local cloud at a time, and other files open theirs.
     """
     translated = translate(built / "template.yaml", {"Architecture": ARCH})
     for resource in translated.template["Resources"].values():
-        if resource["Type"] == "AWS::Lambda::Function":
-            resource["Properties"]["Timeout"] = TIMEOUT
         if "MostTurns" in (resource["Properties"].get("DefinitionSubstitutions") or {}):
             resource["Properties"]["DefinitionSubstitutions"]["MostTurns"] = TURNS
     endpoints = {"BEDROCK_AGENTCORE_CONTROL": sandbox.url, "AGENT_REGISTRY_CONTROL": sandbox.url}

@@ -17,6 +17,13 @@ def stack(name: str, targets: int = 1, **more: Any) -> dict[str, Any]:
     return {"stack": f"payments.{name}", "gateways": {name: gateway(inside)}, **more}
 
 
+#: Seconds that a deployment may take for what takes it a few: the machine may be slow, and busy with other tests.
+LONG = 180.0
+#: Seconds that a creation takes for which a function does not wait: looks grow rarer, and a pause of over a second is
+#: left to the state machine.
+HANDED_OVER = 14.0
+
+
 class Desk:
     """Puts requests on the bus and reads what is announced."""
 
@@ -35,7 +42,7 @@ class Desk:
         mine = [event for event in seen if event.detail["requestId"] == request_id]
         return [event.detail_type.removeprefix("Gateway Stack ") for event in mine]
 
-    def outcome(self, request_id: str, kind: str, seconds: float = 60.0) -> dict[str, Any]:
+    def outcome(self, request_id: str, kind: str, seconds: float = LONG) -> dict[str, Any]:
         """The outcome of a request, as soon as it is announced."""
 
         def announced() -> Any:
@@ -66,7 +73,7 @@ class Desk:
         found = self.cloud.executions("ConvergeMachine")
         return [one for one in found if one.input.get("requestId") == request_id]
 
-    def ended(self, request_id: str, seconds: float = 30.0) -> list[str]:
+    def ended(self, request_id: str, seconds: float = LONG) -> list[str]:
         """How the executions of a request ended, once none of them runs."""
 
         def statuses() -> Any:
