@@ -111,7 +111,7 @@ async def _owners(ledger: Ledger, prefix: str) -> dict[str, str]:
 
 
 async def _read(observer: Observer, kind: Kind, name: str, owners: Mapping[str, str]) -> Seen:
-    seen = await observer.resource(kind, name, Memory("", kind.section, name))
+    seen = await observer.named(kind, name)
     if seen is None:
         raise Invalid([Problem("name", "missing", f"no {kind.noun} named {name} exists")])
     owner = (seen.tags or {}).get(OWNER_TAG) or owners.get(seen.arn or "")

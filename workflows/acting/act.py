@@ -112,10 +112,10 @@ async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
     """Remember since when a change is refused for a passing reason, so that it does not pass for ever."""
     memory = run.memory(item.address)
     refused = failed.verdict in _REFUSED and is_mutating(failed.operation)
-    noted = memory.refused_since and memory.refused_to == run.refused_for(failed.verdict)
-    if refused and run.mode is not Mode.SYNCHRONIZE and not noted:
-        memory = replace(memory, refused_since=run.now(), refused_to=run.refused_for(failed.verdict))
-        await run.book.remember(replace(memory, last_reason=failed.message))
+    if refused and run.mode is not Mode.SYNCHRONIZE:
+        noted = memory.refused_for_now(run.now(), run.refused_for(failed.verdict), failed.message)
+        if noted != memory:
+            await run.book.remember(noted)
 
 
 async def _after_others(run: Run, item: Item) -> Result | None:

@@ -31,10 +31,12 @@ class Observer:
             # Where the name is the id, somebody else's may bear it by now.
             another = memory.created not in ("", time_text(seen.body.get(kind.created_member)))
             return await self._owned(seen) if another else seen
+        return await self.named(kind, name)
+
+    async def named(self, kind: Kind, name: str) -> Seen | None:
+        """Find a resource without parent by its name alone."""
         found = await self._id_of(kind, name)
-        if found is None:
-            return None
-        seen = await self.look(kind, found, None)
+        seen = await self.look(kind, found, None) if found is not None else None
         return await self._owned(seen) if seen is not None else None
 
     async def look(self, kind: Kind, identity: str, parent_id: str | None) -> Seen | None:

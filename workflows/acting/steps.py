@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
 from infra import service_model
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.secrets import Secret, resolve
 from workflows.acting.observe import address_of, ask
-from workflows.acting.remembering import declared_of, hidden_yet, lingering_of, mark, memory_of, present, taken
+from workflows.acting.remembering import declaration_of, declared_of, intent_of, mark, memory_of, present
 from workflows.acting.run import Run
 from workflows.acting.survey import list_children
 from workflows.deciding.comparing import accepted, standing_at
 from workflows.deciding.decision import Action, Mode, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
-from workflows.document.compare import either, update_body
-from workflows.document.fingerprint import client_token, digest, fingerprint
+from workflows.document.compare import update_body
+from workflows.document.fingerprint import client_token, digest
 from workflows.document.problems import path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
@@ -38,23 +38,20 @@ async def create(run: Run, wish: Wish) -> None:
     memory = run.memory(wish.address)
     declared = declared_of(wish)
     identity = digest([declared, run.parent_id(wish.address)])
-    repeats = (memory.pending or {}).get("action") == Action.CREATE and (memory.pending or {}).get("digest") == identity
-    incarnation = memory.incarnation if repeats else memory.incarnation + 1
     body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
-    noted: dict[str, Any] = {"action": Action.CREATE, "digest": identity, "generation": run.belongs_to}
+    doubts, again = memory.pending, memory.repeats_creation(identity)
+    memory, token = memory.before_creation(run.now(), again=again), ""
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
-        body["clientToken"] = noted["token"] = client_token(*place, incarnation, digest(declared))
-    doubts = memory.pending
-    left = replace(hidden_yet(run, memory), refused_since=memory.refused_since, refused_to=memory.refused_to)
-    memory = replace(left, incarnation=incarnation, pending=doubts)
-    await mark(run, wish, memory, noted, versions)
+        body["clientToken"] = token = client_token(*place, memory.incarnation, digest(declared))
+    intent = intent_of(run, wish, Action.CREATE, token=token, digest=identity, versions=versions)
+    memory = await mark(run, wish, memory, intent)
     try:
         answer = await _create(run, wish, body)
     except CallFailed as failed:
         if failed.verdict in _NO_EFFECT and doubts is None and not failed.unanswered:
             # It was refused, so nothing of it can turn up later.
-            await run.book.remember(replace(run.memory(wish.address), pending=None))
+            await run.book.remember(run.memory(wish.address).refused())
         raise
     if answer is None:
         return
@@ -65,10 +62,8 @@ async def create(run: Run, wish: Wish) -> None:
     run.seen[wish.address] = seen
     # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
     run.listed.add(wish.address)
-    memory = replace(memory, id=seen.id, arn=seen.arn, created_at=run.now(), parent_id=run.parent_id(wish.address))
-    memory = replace(memory, made_in=run.belongs_to, applied=fingerprint(declared))
-    memory = replace(memory, lingering=None, lingers_until=0.0, former_ids=())
-    await run.book.remember(taken(memory, wish, run, seen, versions))
+    declaration, parent = declaration_of(run, wish), run.parent_id(wish.address)
+    await run.book.remember(memory.creation_accepted(intent, declaration, seen, now=run.now(), parent_id=parent))
 
 
 async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -92,7 +87,7 @@ async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, An
         item.worn_tokens += 1
         if item.worn_tokens > _MOST_WORN_TOKENS:
             raise
-        await run.book.remember(replace(run.memory(wish.address), pending=None))
+        await run.book.remember(run.memory(wish.address).refused())
         return None
 
 
@@ -101,9 +96,9 @@ async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: See
     memory = run.memory(wish.address)
     if found.id in memory.former_ids or await _made_it(run, wish, body, memory):
         run.seen[wish.address] = replace(found, ours=True)
-        await run.book.remember(replace(memory, id=found.id, arn=found.arn))
+        await run.book.remember(memory.claimed(found))
     else:
-        await run.book.remember(replace(memory, pending=None))
+        await run.book.remember(memory.refused())
 
 
 async def _made_it(run: Run, wish: Wish, body: Mapping[str, Any], memory: Memory) -> bool:
@@ -130,31 +125,25 @@ async def look_by_name(run: Run, wish: Wish) -> None:
         await list_children(run, item.parent)
         return
     run.observer.forget_lists()
-    memory = replace(run.memory(wish.address), id=None)
-    run.seen[wish.address] = await run.observer.resource(wish.kind, wish.name, memory)
+    run.seen[wish.address] = await run.observer.named(wish.kind, wish.name)
 
 
 async def update(run: Run, wish: Wish) -> None:
     """Replace a resource's settings: what is declared, with what was never declared and stands there."""
     memory, seen = memory_of(run, wish), present(run, wish)
-    before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
-    body = update_body(wish.kind, declared_of(wish), seen.body, before)
+    body = update_body(wish.kind, declared_of(wish), seen.body, memory.ever_declared)
     stood = standing_at(wish.kind, declared_of(wish), seen, memory)
     again = memory.sent_for == run.counted_for and accepted(declared_of(wish), memory)
     if "name" in wish.kind.updatable:
         body["name"] = wish.name
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
     body, versions = await _with_secrets(run, wish, wish.kind.operations.update, body)
-    await mark(run, wish, memory, {"action": Action.UPDATE}, versions)
+    intent = intent_of(run, wish, Action.UPDATE, versions=versions)
+    await mark(run, wish, memory, intent)
     answer = await ask(run.calls, wish.kind, wish.kind.operations.update, body)
     run.seen[wish.address] = seen = replace(seen, body=answer, full=_whole(wish, answer))
-    # Not `applied` yet: should the update fail, what it was to clear must be left out of the next one too.
-    # And what an update before it set may be in force again, should this one fail.
-    memory = replace(lingering_of(run, memory, memory.sent), stale_tags=tuple(sorted(memory.doubtful_tags)))
-    memory = replace(memory, sent=fingerprint(declared_of(wish)), stood=memory.stood if again else stood)
-    times = memory.sent_times + 1 if again else 1
-    memory = replace(memory, sent_at=run.now(), unforced_since=0.0, sent_for=run.counted_for, sent_times=times)
-    await run.book.remember(taken(memory, wish, run, seen, versions))
+    declaration = declaration_of(run, wish)
+    await run.book.remember(memory.update_accepted(intent, declaration, seen, stood, now=run.now(), again=again))
 
 
 async def tag(run: Run, wish: Wish) -> None:
@@ -163,16 +152,14 @@ async def tag(run: Run, wish: Wish) -> None:
     adopted = memory.adopted or not seen.ours
     wanted = {**(declared_of(wish).get("tags") or {}), OWNER_TAG: wish.stack}
     before = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags}
-    await mark(run, wish, memory, {"action": Action.TAG})
+    await mark(run, wish, memory, intent_of(run, wish, Action.TAG))
     service = wish.kind.service
     await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted}, service=service)
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
-    applied = {**(memory.applied or {}), "tags": fingerprint(declared_of(wish).get("tags") or {})}
-    known = replace(memory, id=seen.id, arn=seen.arn, pending=None, stale_tags=(), adopted=adopted)
-    await run.book.remember(replace(known, applied=applied) if memory.applied is not None else known)
+    await run.book.remember(memory.tags_set(declaration_of(run, wish), seen, adopted=adopted))
 
 
 async def disown(run: Run, wish: Wish) -> None:
@@ -190,8 +177,8 @@ async def disown(run: Run, wish: Wish) -> None:
 async def delete(run: Run, wish: Wish) -> None:
     """Delete a resource; that it is gone already is no mistake."""
     memory, seen = memory_of(run, wish), present(run, wish)
-    memory = replace(memory, id=seen.id, last_reason=seen.reasons or memory.last_reason)
-    await mark(run, wish, memory, {"action": Action.DELETE})
+    intent = intent_of(run, wish, Action.DELETE)
+    await mark(run, wish, memory.to_be_deleted(seen), intent)
     params = address_of(wish.kind, seen.id, run.parent_id(wish.address)) | dict(wish.ending)
     try:
         answer = await ask(run.calls, wish.kind, wish.kind.operations.delete, params)
@@ -208,7 +195,7 @@ async def delete(run: Run, wish: Wish) -> None:
     run.seen[wish.address] = seen.showing({**answer, "status": answer.get("status") or "DELETING"})
     if wish.declared is None:
         # A deletion that belongs to a new creation is counted there.
-        await run.book.remember(replace(run.memory(wish.address).trying(wish.counted_for), refused_since=0.0))
+        await run.book.remember(run.memory(wish.address).deletion_accepted(intent))
 
 
 async def delete_endpoints(run: Run, wish: Wish) -> None:
@@ -234,20 +221,16 @@ async def _is_gone(run: Run, wish: Wish, seen: Seen, failed: CallFailed) -> bool
 async def synchronize(run: Run, wish: Wish) -> None:
     """Have a target's tools read again: one id a call."""
     memory, seen = memory_of(run, wish), present(run, wish)
-    await mark(run, wish, memory, {"action": Action.SYNCHRONIZE})
+    intent = intent_of(run, wish, Action.SYNCHRONIZE)
+    await mark(run, wish, memory, intent)
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
     named = partial(_lacks_target, wish.kind, seen.id)
     answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service, lacks=named)
     body: dict[str, Any] = next(one for one in answer["targets"] if one.get(wish.kind.id_member) == seen.id)
-    if wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED:
-        memory = memory.trying(wish.counted_for)
+    counted = wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED
     run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **body})
     # Whatever time the service shows for it, it was synchronized since our last change.
-    times = wish.synchronizations + 1
-    # What had no answer before is as doubtful as it was: this says nothing of what is in force.
-    doubts = memory.pending if memory.doubtful else None
-    memory = replace(memory, pending=doubts, changed="", synchronized_for=run.counted_for, synchronizations=times)
-    await run.book.remember(memory)
+    await run.book.remember(memory.synchronization_accepted(intent, wish.synchronizations + 1, counted=counted))
 
 
 def _lacks_target(kind: Kind, identity: str | None, answer: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,14 +6,13 @@ as they are written.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 from infra import service_model
 from workflows.deciding.decision import Action, Wish
 from workflows.deciding.memory import Memory
 from workflows.deciding.state import Seen
-from workflows.document.compare import either, update_body
+from workflows.document.compare import update_body
 from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
@@ -76,8 +75,7 @@ def _created(wish: Wish, before: Seen | None, memory: Memory) -> Projected:
 
 def _updated(wish: Wish, seen: Seen, memory: Memory) -> Seen:
     kind, declared = wish.kind, wish.declared or {}
-    before = reduce(either, (memory.applied, memory.sent, memory.lingering, *(d["declared"] for d in memory.doubtful)))
-    sent, body = update_body(kind, declared, seen.body, before), dict(seen.body)
+    sent, body = update_body(kind, declared, seen.body, memory.ever_declared), dict(seen.body)
     for name in kind.updatable:
         if name in sent or not kind.patch:
             value = _unwrapped(kind, name, sent[name], body) if name in sent else None
