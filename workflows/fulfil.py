@@ -13,11 +13,11 @@ from infra.settings import Operation
 from workflows.acting.stages import SYNCHRONIZATION
 from workflows.deciding.decision import Mode
 from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
-from workflows.deciding.memory import partition_of, stack_key
 from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid, Problem
 from workflows.document.reading import read_stack
 from workflows.provision import Job
+from workflows.records.items import partition_of, stack_key
 from workflows.requests.acceptance import knows, leave_of
 from workflows.requests.answers import announced, rejected, rejected_unread
 from workflows.requests.authority import Allowed, Submitter

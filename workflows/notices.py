@@ -11,10 +11,11 @@ from typing import Any
 from infra.deadline import Deadline
 from infra.ledger import Item
 from workflows.deciding.decision import Mode
-from workflows.deciding.memory import Memory, partition_of, stack_key
 from workflows.deciding.outcome import Status
 from workflows.document.naming import Place
 from workflows.handover import start
+from workflows.records.items import partition_of, stack_key
+from workflows.records.resource_items import read_record
 from workflows.requests.acceptance import note_request, synchronization_of
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
@@ -79,7 +80,7 @@ async def _stacks(context: Context) -> AsyncIterator[tuple[str, Item]]:
 
 async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
     items = (await context.ledger.query(partition, "resource#")).values()
-    return any(Memory.read(item).arn in arns for item in items)
+    return any(read_record(item).arn in arns for item in items)
 
 
 async def _converge(context: Context, partition: str, item: Item, request_id: str) -> None:

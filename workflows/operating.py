@@ -9,8 +9,8 @@ from infra.deadline import Deadline
 from infra.ledger import Check, ConditionFailed, Delete, Item, Key, Ledger, Put
 from workflows.acting.book import Book
 from workflows.acting.lease import EXPIRED_SECONDS, Holder, LeaseHeld, LeaseLost, lease_key
-from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Outcome, Status
+from workflows.records.items import stack_key
 from workflows.requests.acceptance import finished
 from workflows.requests.answers import kept
 from workflows.requests.patience import WAITS

@@ -18,12 +18,13 @@ from workflows.deciding.comparing import forms
 from workflows.deciding.decide import decide
 from workflows.deciding.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, Mode, Wish
 from workflows.deciding.differences import Change, changes
-from workflows.deciding.memory import Memory, partition_of, stack_key
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.deciding.projection import project
-from workflows.deciding.state import Seen
 from workflows.document.problems import Problem
 from workflows.document.reading import read_stack
+from workflows.kinds.observed import ObservedState
+from workflows.records.items import partition_of, stack_key
+from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context
 
 #: More steps than any resource takes.
@@ -192,7 +193,7 @@ async def _steps(run: Run, item: Item) -> _Steps:
     return found if found is not None else _Steps(Decision(Action.NONE, ""), ResourceStatus.READY)
 
 
-async def _next(run: Run, item: Item, wish: Wish, memory: Memory) -> Decision:
+async def _next(run: Run, item: Item, wish: Wish, memory: ResourceRecord) -> Decision:
     """Return the planner's answer, looking closely where it asks for that."""
     await without_secrets(run, item)
     seen = run.seen.get(item.address)
@@ -221,6 +222,6 @@ async def _next(run: Run, item: Item, wish: Wish, memory: Memory) -> Decision:
 
 async def _know_references(run: Run, item: Item) -> None:
     for reference in item.resource.references if item.resource is not None else ():
-        seen: Seen | None = run.seen.get(reference.address)
+        seen: ObservedState | None = run.seen.get(reference.address)
         if run.value_of(reference) is None and seen is not None and not seen.full and seen.id:
             await look(run, run.items[reference.address])

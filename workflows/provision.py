@@ -23,12 +23,12 @@ from workflows.acting.remembering import note_options
 from workflows.acting.run import Run, items_of
 from workflows.acting.survey import survey, warn_of_strangers
 from workflows.deciding.decision import Mode
-from workflows.deciding.memory import partition_of, stack_key
 from workflows.deciding.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
 from workflows.document.fingerprint import digest
 from workflows.document.problems import Invalid, Problem, told
 from workflows.document.reading import read_stack
 from workflows.document.stack import Stack
+from workflows.records.items import partition_of, stack_key
 from workflows.requests.acceptance import (
     Accepted,
     Refused,

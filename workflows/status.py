@@ -5,8 +5,9 @@ from typing import Any
 
 from infra.deadline import Deadline
 from infra.ledger import Ledger
-from workflows.deciding.memory import Memory, partition_of, stack_key
 from workflows.document.problems import Invalid, Problem
+from workflows.records.items import partition_of, stack_key
+from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 
 _STACK = re.compile(r"\d{12}/[^/]+/.+")
@@ -52,15 +53,15 @@ async def partitions_of(ledger: Ledger, name: str = "") -> list[str]:
 
 
 async def _resources(ledger: Ledger, partition: str) -> dict[str, Any]:
-    memories = [Memory.read(item) for item in (await ledger.query(partition, "resource#")).values()]
+    memories = [read_record(item) for item in (await ledger.query(partition, "resource#")).values()]
     return {
         memory.address: {
             "id": memory.id,
             "arn": memory.arn,
             "incarnation": memory.incarnation,
-            "pending": (memory.pending or {}).get("action"),
+            "pending": memory.log.intent.verb if memory.log.intent is not None else None,
             "outputs": dict(memory.outputs),
-            "shownOtherwise": list(memory.forms),
+            "shownOtherwise": list(memory.normalized),
         }
         for memory in memories
         if memory.exists

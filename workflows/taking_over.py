@@ -18,8 +18,6 @@ from infra.errors import CallFailed
 from infra.ledger import Ledger, Put
 from workflows.acting.book import memories_of
 from workflows.acting.observe import Observer
-from workflows.deciding.memory import Memory, partition_of, resource_key, stack_key
-from workflows.deciding.state import Seen
 from workflows.document.compare import is_empty, says_none
 from workflows.document.problems import Invalid, Problem, path_text
 from workflows.document.reading import read_stack
@@ -28,6 +26,10 @@ from workflows.document.rules.providers import SECRETLESS
 from workflows.document.stack import OWNER_TAG, RESERVED
 from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIAL_PROVIDER, Kind, children, top_level
 from workflows.kinds.kind import ADDED_BY_SERVICE, at
+from workflows.kinds.observed import ObservedState
+from workflows.records.items import partition_of, resource_key, stack_key
+from workflows.records.resource import RemoteObject, ResourceRecord
+from workflows.records.resource_items import item_of
 from workflows.requests.context import Context
 
 _PROVIDERS = {
@@ -45,9 +47,9 @@ class TakenOver:
 
     document: dict[str, Any]
     fill_in: list[str] = field(default_factory=list)
-    _memories: list[Memory] = field(default_factory=list)
+    _memories: list[ResourceRecord] = field(default_factory=list)
 
-    def add(self, seen: Seen, path: tuple[str, ...], parent_id: str | None = None) -> dict[str, Any]:
+    def add(self, seen: ObservedState, path: tuple[str, ...], parent_id: str | None = None) -> dict[str, Any]:
         """Add a resource as it stands at its path, and return its declaration."""
         declared, secrets = declaration(seen.kind, seen)
         if seen.kind.tagged:
@@ -58,14 +60,15 @@ class TakenOver:
             place = place.setdefault(part, {})
         place[path[-1]] = declared
         parent, known = path_text(path[:-2]) or None, seen.kind.section
-        memory = Memory(path_text(path), known, path[-1], parent, parent_id=parent_id, id=seen.id, arn=seen.arn)
+        noted = RemoteObject(str(seen.id), seen.arn, parent_id)
+        memory = ResourceRecord(path_text(path), known, path[-1], parent, noted)
         self._memories.append(memory)
         return declared
 
     def items(self, partition: str) -> Iterator[Put]:
         """Yield what the ledger keeps of it."""
         for memory in self._memories:
-            yield Put(resource_key(partition, memory.address), memory.item())
+            yield Put(resource_key(partition, memory.address), item_of(memory))
 
 
 async def take_over(context: Context, section: str, name: str, stack: str, deadline: Deadline) -> TakenOver:
@@ -105,12 +108,12 @@ async def _owners(ledger: Ledger, prefix: str) -> dict[str, str]:
     found = {}
     for partition in await ledger.partitions(prefix):
         for memory in (await memories_of(ledger, partition)).values():
-            if memory.exists and memory.declared_once and memory.arn:
+            if memory.exists and memory.was_declared and memory.arn:
                 found[memory.arn] = partition.removeprefix(prefix)
     return found
 
 
-async def _read(observer: Observer, kind: Kind, name: str, owners: Mapping[str, str]) -> Seen:
+async def _read(observer: Observer, kind: Kind, name: str, owners: Mapping[str, str]) -> ObservedState:
     seen = await observer.named(kind, name)
     if seen is None:
         raise Invalid([Problem("name", "missing", f"no {kind.noun} named {name} exists")])
@@ -157,7 +160,7 @@ def _refer(value: Any, arns: Mapping[str, str]) -> None:
             _refer(item, arns)
 
 
-def declaration(kind: Kind, seen: Seen) -> tuple[dict[str, Any], list[str]]:
+def declaration(kind: Kind, seen: ObservedState) -> tuple[dict[str, Any], list[str]]:
     """Return what a document says of a resource as it stands, and the paths of the secrets in it. Pure."""
     declared: dict[str, Any] = {}
     for name, shape in kind.declarable.members.items():
@@ -174,7 +177,7 @@ def declaration(kind: Kind, seen: Seen) -> tuple[dict[str, Any], list[str]]:
     return declared, _fill_secrets(kind, declared, seen)
 
 
-def _fill_secrets(kind: Kind, declared: dict[str, Any], seen: Seen) -> list[str]:
+def _fill_secrets(kind: Kind, declared: dict[str, Any], seen: ObservedState) -> list[str]:
     """Put a place-holder where the service keeps a secret that it does not show, and a reference where it shows one."""
     if kind is API_KEY_CREDENTIAL_PROVIDER:
         return _secret(declared, "apiKey", "apiKeySecret", seen)
@@ -188,7 +191,7 @@ def _fill_secrets(kind: Kind, declared: dict[str, Any], seen: Seen) -> list[str]
     return []
 
 
-def _secret(config: dict[str, Any], given: str, prefix: str, seen: Seen) -> list[str]:
+def _secret(config: dict[str, Any], given: str, prefix: str, seen: ObservedState) -> list[str]:
     """Declare one secret; returns the members that a person must fill in."""
     config.pop(f"{prefix}Source", None)
     if seen.body.get(f"{prefix}Source") == "EXTERNAL":

@@ -7,10 +7,10 @@ from tests.documents import changed, gateway, provider, small_stack
 from tests.everything.test_kinds import LEAST, document, each_kind
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, refused
-from workflows.deciding.memory import Memory
 from workflows.deciding.outcome import Status
-from workflows.deciding.state import Seen
 from workflows.kinds import GATEWAY, OAUTH2_CREDENTIAL_PROVIDER
+from workflows.kinds.observed import ObservedState
+from workflows.records.resource import RemoteObject, ResourceRecord
 
 CODES = ["AccessDeniedException", "ValidationException"]
 WHAT = "removals where tags cannot be read"
@@ -79,6 +79,6 @@ async def test_a_refused_tag_has_advice_of_its_own(world):
     ],
 )
 def test_an_id_that_is_a_name_needs_the_time_of_creation_beside_it(kind, recorded, shown, known):
-    memory = Memory("a.one", kind.section, "one", id="one", created=recorded)
-    assert memory.identifies(Seen(kind, "one", {kind.created_member: shown})) is known
-    assert not memory.identifies(Seen(kind, "two", {kind.created_member: shown}))
+    memory = ResourceRecord("a.one", kind.section, "one", object=RemoteObject("one", created=recorded))
+    assert memory.identifies(ObservedState(kind, "one", {kind.created_member: shown})) is known
+    assert not memory.identifies(ObservedState(kind, "two", {kind.created_member: shown}))

@@ -13,8 +13,8 @@ from infra.documents import parse
 from infra.settings import Settings
 from tests.documents import mcp_target
 from tests.worlds import REGION, SandboxWorld
-from workflows.deciding.memory import partition_of, stack_key
 from workflows.document.naming import Place
+from workflows.records.items import partition_of, stack_key
 from workflows.requests.authority import Grants, Submitter
 from workflows.requests.context import Context
 

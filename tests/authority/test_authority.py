@@ -28,10 +28,10 @@ from tests.documents import changed, gateway, mcp_target, provider
 from tests.intake.objects import Held
 from tests.worlds import REGION, SandboxWorld, provision
 from workflows.deciding.decision import Mode
-from workflows.deciding.memory import partition_of, stack_key
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil, resume
 from workflows.notices import notice
+from workflows.records.items import partition_of, stack_key
 from workflows.requests.answers import answer_key
 from workflows.requests.authority import Grants, Submitter
 from workflows.requests.request import Request

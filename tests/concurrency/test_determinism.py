@@ -18,9 +18,9 @@ from tests.slices import several, sliced
 from tests.worlds import SandboxWorld, virtually
 from workflows.deciding.decide import decide
 from workflows.deciding.decision import Mode, Wish
-from workflows.deciding.memory import Memory
 from workflows.document.reading import read_stack
 from workflows.planning import plan
+from workflows.records.resource import ResourceRecord
 
 pytestmark = pytest.mark.sweep
 
@@ -59,7 +59,7 @@ def decisions(document: dict[str, Any]) -> dict[str, str]:
     made = {}
     for address, one in read_stack(document).resources.items():
         wish = Wish(address, one.kind, one.name, one.declared, one.options, Mode.PROVISION, "1", document["stack"])
-        decision = decide(wish, None, Memory(address, one.kind.section, one.name, one.parent))
+        decision = decide(wish, None, ResourceRecord(address, one.kind.section, one.name, one.parent))
         made[address] = json.dumps([decision.action, decision.reason, sorted(one.waits_on)])
     return made
 

@@ -14,7 +14,8 @@ from tests.tables import table
 from workflows.acting.book import Book
 from workflows.acting.lease import Free, Holder, Lease, LeaseHeld, LeaseLost, lease_key
 from workflows.deciding.decision import Mode
-from workflows.deciding.memory import Memory, stack_key
+from workflows.records.items import stack_key
+from workflows.records.resource import ResourceRecord
 from workflows.requests.acceptance import Accepted, accept
 from workflows.requests.request import Request
 
@@ -75,14 +76,14 @@ async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
         if before is not None:
             wrong += await _writes_of(before)
         before = taken[0]
-        await before.remember(Memory("gateways.payments", "gateways", "payments", last_reason=f"round {round_}"))
+        await before.remember(ResourceRecord("gateways.payments", "gateways", "payments", secrets=(f"round {round_}",)))
     tried("R6", "twelve writers on one stack, on each kind of ledger", 5 * WRITERS, wrong)
     assert wrong == []
 
 
 async def _writes_of(lost: Book) -> list[str]:
     """Try every write of a run that lost its lease; return those that got through."""
-    memory = Memory("gateways.payments", "gateways", "payments", last_reason="zombie")
+    memory = ResourceRecord("gateways.payments", "gateways", "payments", secrets=("zombie",))
     tries = {
         "remember": lambda: lost.remember(memory),
         "note": lambda: lost.note({"rollback": {}}),
@@ -126,7 +127,7 @@ async def test_r6_a_write_under_a_lost_lease_takes_nothing_along(ledger):
     await expired(ledger)
     await opened(ledger, "new")
     with pytest.raises(LeaseLost):
-        await old.remember(Memory("gateways.payments", "gateways", "payments"))
+        await old.remember(ResourceRecord("gateways.payments", "gateways", "payments"))
     assert await ledger.query(PARTITION, "resource#") == {}
     await ledger.write(Put(Key(PARTITION, "resource#x"), {}))
     assert list(await ledger.query(PARTITION, "resource#")) == ["resource#x"]

@@ -19,9 +19,9 @@ from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.everything.states import state
 from tests.worlds import SandboxWorld
-from workflows.deciding.memory import Memory
 from workflows.deciding.outcome import Outcome, Status
 from workflows.fulfil import fulfil
+from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 from workflows.requests.request import Request
 
@@ -342,6 +342,6 @@ async def unknown_to_ledger(world: SandboxWorld) -> list[str]:
     known = set()
     for partition in await world.ledger.partitions():
         items = (await world.ledger.query(partition, "resource#")).values()
-        known |= {Memory.read(item).id for item in items}
+        known |= {read_record(item).id for item in items}
     mine = {name: record for name, record in world.live.items() if record.kind != "memory"}
     return [f"{name} is unknown to the ledger" for name, record in mine.items() if record.id not in known]

@@ -15,6 +15,7 @@ from tests.deciding.states import (
     unanswered,
 )
 from workflows.deciding.decision import Action, Birth, Mode
+from workflows.records.operation import Verb
 
 PROVISION = Mode.PROVISION
 TARGET = GATEWAY_TARGET
@@ -31,9 +32,9 @@ ABSENT = (
         Action.WAIT, "reads do not show it yet"),
     Row("its creation was answered 90 s ago, and reads do not show it", goes(), None, knows(created_at=NOW - 90),
         Action.LOOK, "by its id"),
-    Row("its creation has no answer since 149 s", goes(), None, nothing(pending=unanswered(Action.CREATE, 149)),
+    Row("its creation has no answer since 149 s", goes(), None, nothing(ops=unanswered(Verb.CREATE, 149)),
         Action.WAIT, "reads do not show it yet"),
-    Row("its creation has no answer since 150 s", goes(), None, nothing(pending=unanswered(Action.CREATE, 150)),
+    Row("its creation has no answer since 150 s", goes(), None, nothing(ops=unanswered(Verb.CREATE, 150)),
         Action.GONE, "it does not exist"),
 )  # fmt: skip
 
@@ -41,10 +42,10 @@ STAYS = (
     Row("it is somebody else's", goes(), shows(ours=False), knows(), Action.KEEP, "not this stack's: left untouched"),
     Row("it was only looked up", goes(**EXISTING), shows(), knows(), Action.KEEP, "not this stack's: left untouched"),
     Row("somebody else's bears the name, and a creation of an untagged kind has no answer", goes(REGISTRY),
-        shows(kind=REGISTRY, ours=False), nothing(REGISTRY, pending=CREATING), Action.FAIL,
+        shows(kind=REGISTRY, ours=False), nothing(REGISTRY, ops=CREATING), Action.FAIL,
         "a creation had no answer", code="CreationInDoubt"),
     Row("the same of what was only looked up", goes(REGISTRY, **EXISTING), shows(kind=REGISTRY, ours=False),
-        nothing(REGISTRY, pending=CREATING), Action.KEEP, "not this stack's: left untouched"),
+        nothing(REGISTRY, ops=CREATING), Action.KEEP, "not this stack's: left untouched"),
     Row("it is to be retained", goes(**RETAINED), shows(), knows(), Action.KEEP, "retained as declared"),
     Row("it is to be retained and moves", goes(**RETAINED), shows("UPDATING"), knows(), Action.KEEP,
         "retained as declared"),
@@ -78,11 +79,11 @@ GOES = (
     Row("it holds what nobody manages", goes(unmanaged=("theirs",)), shows(), knows(), Action.FAIL,
         "stand under it: theirs", code="UnmanagedTargets"),
     Row("it has failed", goes(), shows("FAILED"), knows(), Action.DELETE, "asked for"),
-    Row("two deletions of this request failed", goes(), shows("FAILED"), knows(**tried(2)), Action.DELETE,
+    Row("two deletions of this request failed", goes(), shows("FAILED"), knows(ops=tried(2)), Action.DELETE,
         "asked for"),
-    Row("three deletions of this request failed", goes(), shows("FAILED"), knows(**tried(3)), Action.FAIL,
+    Row("three deletions of this request failed", goes(), shows("FAILED"), knows(ops=tried(3)), Action.FAIL,
         "FAILED after 3 tries", code="FAILED"),
-    Row("three failed, and a list does not say why", goes(), shows("FAILED", full=False), knows(**tried(3)),
+    Row("three failed, and a list does not say why", goes(), shows("FAILED", full=False), knows(ops=tried(3)),
         Action.LOOK, "for the reason of the failure"),
 )  # fmt: skip
 

@@ -4,16 +4,18 @@ Each builder begins with the plainest case, a resource of this stack that is as 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.documents import ROLE, SECRET
 from workflows.deciding.decision import Action, Mode, Wish
-from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen
 from workflows.document.fingerprint import digest, fingerprint
 from workflows.document.stack import Options
 from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, GATEWAY, GATEWAY_TARGET, HARNESS, REGISTRY, Kind
+from workflows.kinds.observed import ObservedState
+from workflows.records.log import OperationLog
+from workflows.records.operation import Operation, OpState, Verb
+from workflows.records.resource import RemoteObject, ResourceRecord
 
 #: The moment at which the planner is asked, in seconds.
 NOW = 10_000.0
@@ -50,8 +52,8 @@ class Row:
 
     state: str
     wish: Wish
-    seen: Seen | None
-    memory: Memory
+    seen: ObservedState | None
+    memory: ResourceRecord
     action: Action
     #: A part of the reason.
     reason: str
@@ -77,7 +79,7 @@ def goes(kind: Kind = GATEWAY, mode: Mode = Mode.REMOVE, **more: Any) -> Wish:
 
 def shows(
     status: str | None = "READY", kind: Kind = GATEWAY, body: Mapping[str, Any] | None = None, **more: Any
-) -> Seen:
+) -> ObservedState:
     """Return what the service shows; `at` is when it was changed last, `says` the body's members beside."""
     at, says = more.pop("at", THEN), more.pop("says", {})
     shown = {
@@ -90,38 +92,69 @@ def shows(
     shown = {name: value for name, value in shown.items() if name not in ("tags", *kind.secrets)}
     if kind.arn_member:
         shown.setdefault(kind.arn_member, "arn:one")
-    return Seen(kind, "id-1", {**shown, **({"status": status} if status is not None else {})}, **more)
+    return ObservedState(kind, "id-1", {**shown, **({"status": status} if status is not None else {})}, **more)
 
 
-def knows(kind: Kind = GATEWAY, applied: Mapping[str, Any] | None = None, **more: Any) -> Memory:
-    """Return what is remembered of a resource that this stack made, and that was READY as applied."""
+def knows(kind: Kind = GATEWAY, applied: Mapping[str, Any] | None = None, **more: Any) -> ResourceRecord:
+    """Return the record of a resource that this stack made, and that was READY as applied."""
     applied = PLAIN[kind.section] if applied is None else applied
-    values = {"id": "id-1", "incarnation": 1, "ever_ready": True, "applied": fingerprint(applied), **more}
-    return Memory(f"{kind.section}.one", kind.section, "one", **values)
+    return nothing(kind, **{"id": "id-1", "incarnation": 1, "ready": 1, "applied": applied, **more})
 
 
-def nothing(kind: Kind = GATEWAY, **more: Any) -> Memory:
-    """Return what is remembered of a resource of which nothing is known, but for what a row says."""
-    return Memory(f"{kind.section}.one", kind.section, "one", **more)
+def nothing(kind: Kind = GATEWAY, **more: Any) -> ResourceRecord:
+    """Return the record of a resource of which nothing is known, but for what a row says.
+
+    `id`, `compared` (when it was compared last), `incarnation`, `ready` (the first generation that was), `applied` and
+    `versions` (of its base), `created_at`, `changed`, and the operations `ops` after that.
+    """
+    base = _base(more)
+    known = RemoteObject(more["id"], compared=more.get("compared", "")) if more.get("id") else None
+    return ResourceRecord(
+        f"{kind.section}.one",
+        kind.section,
+        "one",
+        object=known,
+        incarnation=more.get("incarnation", 0),
+        first_ready_generation=more.get("ready"),
+        log=OperationLog((*base, *more.get("ops", ()))),
+    )
+
+
+def _base(more: Mapping[str, Any]) -> list[Operation]:
+    applied, made = more.get("applied"), more.get("created_at", 0.0)
+    if applied is None and not made:
+        return []
+    verb = Verb.CREATE if made else Verb.IMPORT
+    declared = fingerprint(applied) if applied is not None else None
+    done = Operation(verb, OpState.SUCCEEDED, declared=declared, updated=more.get("changed", ""), accepted_at=made)
+    return [replace(done, object_id=more.get("id"), secret_versions=more.get("versions", NONE))]
 
 
 def unanswered(
-    action: Action = Action.CREATE, ago: float = 0.0, *declared: Mapping[str, Any], versions: Mapping[str, str] = NONE
-) -> dict[str, Any]:
-    """Return the mark of a call without an answer, and of the declarations that may be in force since."""
-    doubtful = [{"declared": fingerprint(one), "versions": dict(versions)} for one in declared]
-    return {"action": str(action), "at": NOW - ago, "doubtful": doubtful}
+    verb: Verb = Verb.CREATE, ago: float = 0.0, declared: Mapping[str, Any] | None = None, versions: Mapping = NONE
+) -> tuple[Operation, ...]:
+    """Return a call without an answer, and the declaration that may be in force since."""
+    members = fingerprint(declared) if declared is not None else None
+    return (Operation(verb, OpState.PENDING, NOW - ago, declared=members, secret_versions=versions),)
 
 
-def tried(times: int, request: str = REQUEST) -> dict[str, Any]:
-    """Return the members of a memory that count the tries of a request."""
-    return {"attempts": times, "attempts_for": request}
+def lingering(declared: Mapping[str, Any] | None, tags: tuple[str, ...] = ()) -> tuple[Operation, ...]:
+    """Return the declaration that earlier operations may have left in force."""
+    members = fingerprint(declared) if declared is not None else None
+    return (Operation(Verb.UPDATE, OpState.UNANSWERED, NOW, declared=members, tags_in_doubt=tags),)
+
+
+def tried(times: int, request: str = REQUEST, error: str = "") -> tuple[Operation, ...]:
+    """Return the attempts of a request."""
+    return (Operation(Verb.UPDATE, OpState.FAILED, scope=request, attempts=times, error=error),)
 
 
 def sent(
-    declared: Mapping[str, Any], path: str, there: Any, ago: float, times: int = 1, request: str = REQUEST
-) -> dict[str, Any]:
-    """Return the members of a memory after an accepted update that was to change one member from what stood there."""
-    stood = {path: digest([fingerprint(there)])}
-    counted = {"sent_at": NOW - ago, "unforced_since": NOW - ago, "sent_for": request, "sent_times": times}
-    return {"sent": fingerprint(declared), "stood": stood, "changed": THEN, **counted}
+    declared: Mapping[str, Any], path: str, there: Any, ago: float, times: int = 1, request: str = REQUEST,
+    *, shown_otherwise: bool = True,
+) -> tuple[Operation, ...]:  # fmt: skip
+    """Return an accepted update that was to change one member from what was shown there."""
+    update = Operation(Verb.UPDATE, OpState.ACCEPTED, scope=request, declared=fingerprint(declared), updated=THEN)
+    shown = {path: digest([fingerprint(there)])}
+    since = NOW - ago if shown_otherwise else 0.0
+    return (replace(update, shown_before=shown, accepted_at=NOW - ago, unapplied_since=since, repeats=times),)

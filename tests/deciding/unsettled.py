@@ -29,7 +29,7 @@ URL: dict[str, Any] = {"says": {"authorizationData": {"oauth2": {"authorizationU
 TARGET = GATEWAY_TARGET
 UPDATED, SYNCED = "UPDATE_UNSUCCESSFUL", "SYNCHRONIZE_UNSUCCESSFUL"
 #: A creation of ours that never was READY.
-YOUNG: dict[str, Any] = {"ever_ready": False, "applied": None}
+YOUNG: dict[str, Any] = {"ready": None, "applied": None}
 CREATING = unanswered()
 
 ABSENT = (
@@ -41,12 +41,12 @@ ABSENT = (
         Action.WAIT, "reads do not show it yet"),
     Row("its creation was answered 90 s ago and reads do not show it", wants(), None, knows(created_at=NOW - 90),
         Action.LOOK, "by its id"),
-    Row("its creation has no answer", wants(), None, nothing(pending=CREATING), Action.CREATE, "it does not exist"),
-    Row("three creations of this request failed", wants(), None, nothing(last_reason="no role", **tried(3)),
+    Row("its creation has no answer", wants(), None, nothing(ops=CREATING), Action.CREATE, "it does not exist"),
+    Row("three creations of this request failed", wants(), None, nothing(ops=tried(3, error="no role")),
         Action.FAIL, "FAILED after 3 tries: no role", code="FAILED"),
-    Row("three failed, and a fourth has no answer", wants(), None, nothing(pending=CREATING, **tried(3)),
+    Row("three failed, and a fourth has no answer", wants(), None, nothing(ops=(*tried(3), *CREATING)),
         Action.CREATE, "it does not exist"),
-    Row("three creations of another request failed", wants(), None, nothing(**tried(3, "request-0")),
+    Row("three creations of another request failed", wants(), None, nothing(ops=tried(3, "request-0")),
         Action.CREATE, "it does not exist"),
     Row("it is only to be looked up", wants(**EXISTING), None, nothing(), Action.FAIL, "no gateway named one exists",
         code="NotFound"),
@@ -62,9 +62,9 @@ FOREIGN = (
     Row("somebody else's has the name and is UPDATING", wants(), shows("UPDATING", ours=False), nothing(), Action.FAIL,
         "the name one is taken", code="NameTaken"),
     Row("somebody else's has the name, and a creation of a tagged kind has no answer", wants(), shows(ours=False),
-        nothing(pending=CREATING), Action.FAIL, "the name one is taken", code="NameTaken"),
+        nothing(ops=CREATING), Action.FAIL, "the name one is taken", code="NameTaken"),
     Row("somebody else's has the name, and a creation of an untagged kind has no answer", wants(REGISTRY),
-        shows(kind=REGISTRY, ours=False), nothing(REGISTRY, pending=CREATING), Action.CREATE,
+        shows(kind=REGISTRY, ours=False), nothing(REGISTRY, ops=CREATING), Action.CREATE,
         "repeated, to learn whether what bears its name is ours"),
     Row("somebody else's has the name, of an untagged kind, and nothing is in doubt", wants(REGISTRY),
         shows(kind=REGISTRY, ours=False), nothing(REGISTRY), Action.FAIL, "the name one is taken", code="NameTaken"),
@@ -103,11 +103,11 @@ MOVING = (
 FAILED = (
     Row("it failed, and a list does not say why", wants(), shows("FAILED", full=False), knows(**YOUNG), Action.LOOK,
         "for the reason of the failure"),
-    Row("it failed for the third time", wants(), shows("FAILED", **WHY), knows(**YOUNG, **tried(3)), Action.FAIL,
+    Row("it failed for the third time", wants(), shows("FAILED", **WHY), knows(**YOUNG, ops=tried(3)), Action.FAIL,
         "FAILED after 3 tries: the role cannot be assumed", code="FAILED"),
     Row("an update failed", wants(), shows(UPDATED, **WHY), knows(), Action.UPDATE,
         "UPDATE_UNSUCCESSFUL: the role cannot be assumed"),
-    Row("an update failed without a reason", wants(), shows(UPDATED), knows(**tried(2)), Action.UPDATE,
+    Row("an update failed without a reason", wants(), shows(UPDATED), knows(ops=tried(2)), Action.UPDATE,
         "UPDATE_UNSUCCESSFUL: no reason given"),
     Row("an update failed, and what it changed is to be sent", wants(declared=DESCRIBED), shows(UPDATED), knows(),
         Action.UPDATE, "UPDATE_UNSUCCESSFUL", ("description",)),
@@ -133,7 +133,7 @@ FAILED = (
         "FAILED"),
     Row("another one than ours failed under its name", wants(), shows("FAILED"), knows(**{**YOUNG, "id": "id-0"}),
         Action.FAIL, "this gateway is FAILED", code="FAILED"),
-    Row("a creation without an answer failed", wants(), shows("FAILED"), nothing(incarnation=1, pending=CREATING),
+    Row("a creation without an answer failed", wants(), shows("FAILED"), nothing(incarnation=1, ops=CREATING),
         Action.REPLACE, "FAILED"),
     Row("a target of ours failed after it was READY", wants(TARGET), shows("FAILED", TARGET), knows(TARGET),
         Action.REPLACE, "FAILED"),

@@ -6,7 +6,7 @@ from infra.ledger.packing import attribute, attributes_of
 from tests.documents import gateway, mcp_target
 from tests.localcloud.resolve import ACCOUNT
 from tests.worlds import REGION
-from workflows.deciding.memory import partition_of, resource_key
+from workflows.records.items import partition_of, resource_key
 
 REQUESTED = "Gateway Stack Requested"
 SOURCE = "tests.payments"

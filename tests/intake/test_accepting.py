@@ -8,8 +8,8 @@ import pytest
 from infra.ledger import Item, Key
 from infra.ledger.sqlite import SqliteLedger
 from workflows.deciding.decision import Mode
-from workflows.deciding.memory import stack_key
 from workflows.deciding.outcome import Status
+from workflows.records.items import stack_key
 from workflows.requests.acceptance import Accepted, Refused, accept, judge
 from workflows.requests.request import Request
 

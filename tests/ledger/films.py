@@ -24,8 +24,8 @@ from tests.crash.harness import FaultyClient, Process
 from tests.crash.test_single_faults import quick, remove, replaced, synchronize, tiny, tiny_changed
 from tests.documents import mcp_target, oauth, small_stack
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.memory import SCHEMA
 from workflows.fulfil import fulfil
+from workflows.records.items import SCHEMA
 from workflows.requests.request import Request
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -12,7 +12,7 @@ from tests.ledger.films import GOLDEN, Film, made, prepare
 from tests.ledger.films import films as of_today
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, virtually
-from workflows.deciding.memory import SCHEMA
+from workflows.records.items import SCHEMA
 
 pytestmark = pytest.mark.sweep
 

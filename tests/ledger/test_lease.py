@@ -22,12 +22,20 @@ from workflows.acting.lease import (
     lease_key,
 )
 from workflows.deciding.decision import Mode
-from workflows.deciding.memory import Memory, stack_key
+from workflows.records.items import stack_key
+from workflows.records.operation import Operation, OpState, Verb
+from workflows.records.resource import Declaration, RemoteObject, ResourceRecord
 from workflows.requests.acceptance import accept
 from workflows.requests.request import Request
 
 PARTITION = "123456789012/us-east-1/payments"
-MEMORY = Memory("gateways.one", "gateways", "one", id="id-1")
+MEMORY = ResourceRecord("gateways.one", "gateways", "one", object=RemoteObject("id-1"))
+
+
+def begun(now: float) -> ResourceRecord:
+    """Return the record of a gateway whose creation was about to be sent."""
+    blank = ResourceRecord("gateways.one", "gateways", "one")
+    return blank.begin(Operation(Verb.CREATE, OpState.PENDING, now, declared={}), Declaration({}))
 
 
 @pytest.fixture
@@ -217,7 +225,7 @@ async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
     with anyio.move_on_after(5.0):
         await first.guard()
     intent = anyio.current_time()
-    marked = Memory("gateways.one", "gateways", "one", pending={"action": "CREATE", "at": first.now()})
+    marked = begun(first.now())
     await first.remember(marked)
     with anyio.move_on_after(RENEW_SECONDS / 2):
         await first.guard()
@@ -234,7 +242,7 @@ async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
 
 async def test_who_gives_a_lease_back_leaves_nothing_on_its_way(ledger):
     first = await opened(ledger, "first")
-    marked = Memory("gateways.one", "gateways", "one", pending={"action": "CREATE", "at": first.now()})
+    marked = begun(first.now())
     await first.remember(marked)
     await first.release()
     assert (await opened(ledger, "second")).in_flight_for(marked) == 0.0

@@ -14,7 +14,9 @@ from infra.ledger import Check, ConditionFailed, Delete, Key, Put
 from infra.ledger.sqlite import SqliteLedger
 from infra.tasks import together
 from tests.tables import table
-from workflows.deciding.memory import SCHEMA, Memory
+from workflows.records.items import SCHEMA
+from workflows.records.resource import ResourceRecord
+from workflows.records.resource_items import item_of, read_record
 
 pytestmark = pytest.mark.real_time
 A, B = Key("p", "a"), Key("p", "b")
@@ -181,9 +183,9 @@ def test_the_file_is_its_owner_s_alone(tmp_path):
 
 def test_unknown_members_survive_a_rewrite():
     """A newer version's members are kept by an older one that rewrites the item."""
-    item = Memory("a", "gateways", "a").item() | {"futureMember": {"x": 1}}
+    item = item_of(ResourceRecord("a", "gateways", "a")) | {"futureMember": {"x": 1}}
     assert item["schema"] == SCHEMA
-    again = Memory.read(item).item()
+    again = item_of(read_record(item))
     assert again.get("futureMember") == {"x": 1}
 
 

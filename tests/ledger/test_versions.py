@@ -11,10 +11,10 @@ from infra.ledger.sqlite import SqliteLedger
 from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.memory import SCHEMA, LedgerTooNew, stack_key
 from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, resume
 from workflows.operating import history
+from workflows.records.items import SCHEMA, LedgerTooNew, stack_key
 from workflows.status import stacks
 
 #: Written by the first version: one stack READY, and one whose gateway was being created.

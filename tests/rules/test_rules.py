@@ -86,7 +86,7 @@ TAKEN = [
 
 @pytest.mark.parametrize(("what", "members", "warned"), TAKEN, ids=[row[0] for row in TAKEN])
 def test_what_the_service_takes_is_not_refused(what, members, warned):
-    """Seen in Terraform's acceptance tests, live runs or a newer service model: at most a warning."""
+    """ObservedState in Terraform's acceptance tests, live runs or a newer service model: at most a warning."""
     stack = read_stack(changed(FILE["base"], members))
     assert [warning.rule for warning in stack.warnings] == warned, what
 

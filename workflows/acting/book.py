@@ -16,7 +16,9 @@ from infra.errors import CallFailed, OutOfTime
 from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
 from infra.tasks import together
 from workflows.acting.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, LeaseLost, wait_until_free
-from workflows.deciding.memory import Memory, resource_key, stack_key
+from workflows.records.items import resource_key, stack_key
+from workflows.records.resource import ResourceRecord
+from workflows.records.resource_items import item_of, read_record
 
 #: Seconds between two looks at whether this run is still the one to work.
 _WATCH_SECONDS = 5.0
@@ -24,9 +26,9 @@ _WATCH_SECONDS = 5.0
 _MARGIN = 15.0
 
 
-async def memories_of(ledger: Ledger, partition: str) -> dict[str, Memory]:
+async def memories_of(ledger: Ledger, partition: str) -> dict[str, ResourceRecord]:
     """Return what is remembered of every resource of a stack, by address."""
-    found = [Memory.read(item) for item in (await ledger.query(partition, "resource#")).values()]
+    found = [read_record(item) for item in (await ledger.query(partition, "resource#")).values()]
     return {memory.address: memory for memory in found}
 
 
@@ -38,7 +40,7 @@ class Book:
     partition: str
     run_id: str
     generation: int
-    memories: dict[str, Memory] = field(default_factory=dict)
+    memories: dict[str, ResourceRecord] = field(default_factory=dict)
     #: The stack's item as it was when the lease was taken.
     item: Item = field(default_factory=dict)
     #: None where nothing is written: in a plan.
@@ -81,19 +83,19 @@ class Book:
         memories = await memories_of(ledger, partition)
         return cls(ledger, partition, holder.run_id, holder.generation, memories, taken, lease, now)
 
-    def of(self, address: str, kind: str, name: str, parent: str | None) -> Memory:
+    def of(self, address: str, kind: str, name: str, parent: str | None) -> ResourceRecord:
         """Return what is remembered of a resource; a new memory where there is nothing."""
-        return self.memories.get(address) or Memory(address, kind, name, parent)
+        return self.memories.get(address) or ResourceRecord(address, kind, name, parent)
 
-    def in_flight_for(self, memory: Memory) -> float:
+    def in_flight_for(self, memory: ResourceRecord) -> float:
         """Return the seconds for which a dead run's last call for a resource may still be in flight."""
-        if memory.pending is None or self.lease is None:
+        if memory.log.intent is None or self.lease is None:
             return 0.0
-        return self.lease.in_flight_for(float(memory.pending.get("at", 0.0)))
+        return self.lease.in_flight_for(memory.log.intent.at)
 
-    async def remember(self, memory: Memory) -> None:
+    async def remember(self, memory: ResourceRecord) -> None:
         """Write what is remembered of a resource. Raises LeaseLost."""
-        await self._write(Put(resource_key(self.partition, memory.address), memory.item()))
+        await self._write(Put(resource_key(self.partition, memory.address), item_of(memory)))
         self.memories[memory.address] = memory
 
     async def note(self, members: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ import anyio
 from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime
 from infra.ledger import ConditionFailed, Item, Key, Ledger, Put
-from workflows.deciding.memory import SCHEMA, readable
+from workflows.records.items import SCHEMA, readable
 
 RENEW_SECONDS = 4.0
 EXPIRED_SECONDS = 12.0

@@ -10,10 +10,10 @@ from typing import Any
 
 from infra.aws import Calls, lacking
 from infra.errors import CallFailed, Verdict
-from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen, time_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
+from workflows.kinds.observed import ObservedState, time_text
+from workflows.records.resource import ResourceRecord
 
 
 class Observer:
@@ -24,22 +24,25 @@ class Observer:
         self._stack = stack
         self._ids: dict[str, dict[str, str]] = {}
 
-    async def resource(self, kind: Kind, name: str, memory: Memory) -> Seen | None:
+    async def resource(self, kind: Kind, name: str, memory: ResourceRecord) -> ObservedState | None:
         """Find a resource without parent: by the recorded id, else by its name. None: it does not exist."""
         seen = await self.look(kind, memory.id, None) if memory.id else None
         if seen is not None:
             # Where the name is the id, somebody else's may bear it by now.
-            another = memory.created not in ("", time_text(seen.body.get(kind.created_member)))
+            another = (memory.object.created if memory.object is not None else "") not in (
+                "",
+                time_text(seen.body.get(kind.created_member)),
+            )
             return await self._owned(seen) if another else seen
         return await self.named(kind, name)
 
-    async def named(self, kind: Kind, name: str) -> Seen | None:
+    async def named(self, kind: Kind, name: str) -> ObservedState | None:
         """Find a resource without parent by its name alone."""
         found = await self._id_of(kind, name)
         seen = await self.look(kind, found, None) if found is not None else None
         return await self._owned(seen) if seen is not None else None
 
-    async def look(self, kind: Kind, identity: str, parent_id: str | None) -> Seen | None:
+    async def look(self, kind: Kind, identity: str, parent_id: str | None) -> ObservedState | None:
         """Read one resource whole. None: it does not exist."""
         try:
             body = await ask(self._calls, kind, kind.operations.get, address_of(kind, identity, parent_id))
@@ -47,14 +50,14 @@ class Observer:
             if failed.verdict is Verdict.GONE:
                 return None
             raise
-        return Seen(kind, identity, body)
+        return ObservedState(kind, identity, body)
 
-    async def children(self, kind: Kind, parent_id: str) -> dict[str, Seen]:
+    async def children(self, kind: Kind, parent_id: str) -> dict[str, ObservedState]:
         """Return summaries of everything of a kind under a parent, by name."""
         found = {}
         async for item in self._pages(kind, {"gatewayIdentifier": parent_id}):
             hide_url(self._calls, item)
-            found[item.get(kind.name_member, "")] = Seen(kind, item[kind.id_member], item, full=False)
+            found[item.get(kind.name_member, "")] = ObservedState(kind, item[kind.id_member], item, full=False)
         return found
 
     async def endpoints(self, harness_id: str) -> tuple[str, ...]:
@@ -80,7 +83,7 @@ class Observer:
         """Read lists afresh the next time: something was made meanwhile."""
         self._ids.clear()
 
-    async def proven(self, seen: Seen, *, strictly: bool) -> Seen:
+    async def proven(self, seen: ObservedState, *, strictly: bool) -> ObservedState:
         """Ask whose a resource is that is about to go: another stack may have taken it over since.
 
         `strictly` says that one whose id is its name must bear our tag: somebody may have made it anew.
@@ -96,7 +99,7 @@ class Observer:
         by_name = strictly and seen.kind.id_member == "name"
         return asked if by_name or (asked.tags or {}).get(OWNER_TAG) is not None else seen
 
-    async def _owned(self, seen: Seen) -> Seen:
+    async def _owned(self, seen: ObservedState) -> ObservedState:
         """Ask for the tags of a resource that the ledger does not know, to see whose it is.
 
         Without tags it is nobody's: only a creation of ours that is repeated can tell, or a person.

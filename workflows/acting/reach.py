@@ -206,7 +206,7 @@ async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> No
             await _empty(run, item)
             await _delete(run, item, wish)
         if run.seen.get(item.address) is not None:
-            await run.book.remember(run.memory(item.address).undeleted().trying(wish.counted_for))
+            await run.book.remember(run.memory(item.address).deletion_failed(wish.counted_for))
             return
         wish = run.wish(item.address)
     if decision.action is Action.DELETE:
@@ -280,7 +280,7 @@ async def _settle(run: Run, item: Item, wish: Wish) -> None:
 
 async def _let_go(run: Run, wish: Wish) -> None:
     """Leave to its owner what is only looked up from now on, also what was taken over before."""
-    if run.memory(wish.address).adopted:
+    if run.memory(wish.address).imported:
         await steps.disown(run, wish)
         run.warn(wish.address, "kept", "it is not managed any more; what was changed of it stays as it is")
     await remembering.let_go(run, wish)
@@ -293,14 +293,14 @@ async def _keep(run: Run, item: Item, wish: Wish, decision: Decision) -> Result:
     result = result_of(run, item, ResourceStatus.RETAINED, decision.reason)
     memory, seen = run.memory(item.address), present(run, wish)
     # What is ours, and nobody can tell since when, stays known: without a tag it would not be known again.
-    others = wish.birth is Birth.OTHERS and (memory.adopted or not seen.ours)
+    others = wish.birth is Birth.OTHERS and (memory.imported or not seen.ours)
     before = wish.birth in (Birth.BEFORE, Birth.OTHERS) and not others
     lacks_leave = wish.needs_allow and not wish.allowed and run.mode is Mode.PROVISION and not others
     retained = wish.options.deletion is Deletion.RETAIN
     # What a rollback leaves because it was ours before is ours yet.
     if not lacks_leave and (retained or not before):
         if others:
-            if memory.adopted:
+            if memory.imported:
                 await steps.disown(run, wish)
             await remembering.forget(run, wish)
         if item.parent is not None:

@@ -45,7 +45,7 @@ def _needs(run: Run, address: str) -> set[str]:
         memory = run.book.memories.get(todo.pop())
         if memory is not None and memory.address not in found:
             found.add(memory.address)
-            todo += [*memory.waits_on, *([memory.parent] if memory.parent else [])]
+            todo += [*memory.depends_on, *([memory.parent] if memory.parent else [])]
     return found
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 from infra.aws import CALL_SECONDS
 from workflows.acting.run import Run
-from workflows.deciding.decision import Action, Mode, Wish
-from workflows.deciding.memory import Declaration, Intent, Memory
-from workflows.deciding.state import Seen
+from workflows.deciding.decision import Mode, Wish
 from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import Deletion
 from workflows.kinds.kind import Phase
+from workflows.kinds.observed import ObservedState
+from workflows.records.operation import DECLARING, Operation, OpState, Verb
+from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
 
 
 async def note_options(run: Run) -> None:
@@ -20,19 +21,19 @@ async def note_options(run: Run) -> None:
         if run.mode is not Mode.PROVISION or memory is None or not (memory.exists and item.wanted):
             continue
         retain = options.deletion is Deletion.RETAIN
-        await _remember(run, memory, memory.to_be_removed(retain=retain, delete_endpoints=options.delete_endpoints))
+        await _remember(run, memory, memory.with_removal(retain=retain, delete_endpoints=options.delete_endpoints))
 
 
 async def know(run: Run, wish: Wish) -> None:
     """Remember which resource it is, where its creation had no answer."""
-    if run.memory(wish.address).in_doubt_since is not None and present(run, wish).ours:
+    if run.memory(wish.address).pending_creation is not None and present(run, wish).ours:
         await run.book.remember(memory_of(run, wish))
 
 
 async def settle(run: Run, wish: Wish, forms: tuple[str, ...]) -> None:
     """Remember that a resource is as declared, and where it shows that in accepted forms."""
     memory, seen = memory_of(run, wish), present(run, wish)
-    if memory.applied is None and memory.incarnation == 0:
+    if memory.last_applied is None and memory.incarnation == 0:
         message = "taken over as it stands: its secrets and members that are not declared are taken as current"
         run.warn(wish.address, "adopted", message)
     known = memory.settled(
@@ -42,7 +43,7 @@ async def settle(run: Run, wish: Wish, forms: tuple[str, ...]) -> None:
         generation=run.belongs_to,
         parent_id=run.parent_id(wish.address),
         versions=wish.secret_versions or {},
-        forms=forms,
+        normalized=forms,
     )
     await _remember(run, memory, known)
 
@@ -50,7 +51,7 @@ async def settle(run: Run, wish: Wish, forms: tuple[str, ...]) -> None:
 async def note_unforced(run: Run, wish: Wish) -> None:
     """Note since when reads show otherwise what an accepted update was to set."""
     memory = run.memory(wish.address)
-    await _remember(run, memory, memory.shown_otherwise(run.now()))
+    await _remember(run, memory, memory.update_shown_otherwise(run.now()))
 
 
 async def note_failure(run: Run, wish: Wish) -> None:
@@ -78,17 +79,18 @@ async def forget(run: Run, wish: Wish, *, hidden: bool = False) -> None:
     run.seen[wish.address] = None
 
 
-async def mark(run: Run, wish: Wish, memory: Memory, intent: Intent) -> Memory:
+async def mark(run: Run, wish: Wish, memory: ResourceRecord, intent: Operation) -> ResourceRecord:
     """Write down what is about to be sent. After this, a run that finds no answer knows what may be in force."""
-    run.deadline.require(CALL_SECONDS, intent.action)
-    begun = memory.begun(intent, declaration_of(run, wish))
+    run.deadline.require(CALL_SECONDS, intent.verb)
+    begun = memory.begin(intent, declaration_of(run, wish))
     await run.book.remember(begun)
     return begun
 
 
-def intent_of(run: Run, wish: Wish, action: Action, **more: Any) -> Intent:
+def intent_of(run: Run, wish: Wish, verb: Verb, **more: Any) -> Operation:
     """Return the intent of a call for a resource."""
-    return Intent(str(action), run.now(), wish.counted_for, run.belongs_to, **more)
+    declared = fingerprint(declared_of(wish)) if verb in DECLARING else None
+    return Operation(verb, OpState.PENDING, run.now(), wish.counted_for, run.belongs_to, declared, **more)
 
 
 def declaration_of(run: Run, wish: Wish) -> Declaration:
@@ -96,20 +98,22 @@ def declaration_of(run: Run, wish: Wish) -> Declaration:
     resource = run.items[wish.address].resource
     return Declaration(
         members=fingerprint(declared_of(wish)),
-        waits_on=tuple(sorted(resource.waits_on)) if resource is not None else (),
+        depends_on=tuple(sorted(resource.waits_on)) if resource is not None else (),
         secrets=tuple(sorted(str(reference) for reference in run.secrets_of(resource).values())),
-        retain=wish.options.deletion is Deletion.RETAIN,
-        delete_endpoints=wish.options.delete_endpoints,
-        ending=wish.ending,
+        on_removal=OnRemoval(
+            retain=wish.options.deletion is Deletion.RETAIN,
+            delete_endpoints=wish.options.delete_endpoints,
+            parameters=wish.ending,
+        ),
     )
 
 
-def memory_of(run: Run, wish: Wish) -> Memory:
+def memory_of(run: Run, wish: Wish) -> ResourceRecord:
     """Return what is remembered of a resource that is seen: also which it is, where its creation had no answer."""
     return run.memory(wish.address).identified(present(run, wish), run.parent_id(wish.address))
 
 
-async def _remember(run: Run, before: Memory, after: Memory) -> None:
+async def _remember(run: Run, before: ResourceRecord, after: ResourceRecord) -> None:
     """Write a record where it changed."""
     if after != before:
         await run.book.remember(after)
@@ -120,7 +124,7 @@ def declared_of(wish: Wish) -> Mapping[str, Any]:
     return wish.declared or {}
 
 
-def present(run: Run, wish: Wish) -> Seen:
+def present(run: Run, wish: Wish) -> ObservedState:
     """Return what is seen of a resource that was decided about as existing."""
     seen = run.seen.get(wish.address)
     if seen is None:

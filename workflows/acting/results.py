@@ -49,7 +49,7 @@ def of_failed_call(run: Run, item: Item, failed: CallFailed, *, cut_short: bool 
     if failed.verdict is Verdict.CREDENTIALS:
         return _of_credentials(run, item, failed)
     memory = run.memory(item.address)
-    since = memory.refused_since if memory.refused_to == run.refused_for(failed.verdict) else 0.0
+    since = memory.refused_since(run.counted_for, str(failed.verdict))
     passing = failed.verdict in PASSING
     allowed = REFUSED_FOR if passing else BUDGETS[failed.verdict].seconds if cut_short else 0.0
     if (passing or cut_short) and not (since and run.now() - since > allowed):

@@ -17,15 +17,15 @@ from infra.watch import Slots, Watch
 from workflows.acting.book import Book
 from workflows.acting.observe import Observer
 from workflows.deciding.decision import UNDONE, VISIBLE_WITHIN, Birth, Mode, Wish
-from workflows.deciding.memory import Memory
 from workflows.deciding.outcome import Result
-from workflows.deciding.state import Seen
 from workflows.document import references
 from workflows.document.problems import Problem, path_text
 from workflows.document.references import Reference
 from workflows.document.stack import Deletion, Options, Resource, Stack
 from workflows.kinds import KINDS, Kind
 from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
+from workflows.kinds.observed import ObservedState
+from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context, Progress
 
 _KIND_OF = {kind.section: kind for kind in KINDS}
@@ -89,7 +89,7 @@ class Run:
     #: The section that is worked on; everything where it is empty.
     stage: str = ""
     items: dict[str, Item] = field(default_factory=dict)
-    seen: dict[str, Seen | None] = field(default_factory=dict)
+    seen: dict[str, ObservedState | None] = field(default_factory=dict)
     unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: Gateways whose targets are known: listed, or freshly made and so without any.
     listed: set[str] = field(default_factory=set)
@@ -102,7 +102,7 @@ class Run:
     #: Held while they are read: nobody goes on with a reason that quotes one of them before.
     secrets_lock: anyio.Lock = field(default_factory=anyio.Lock)
     _slots: dict[str, Slots] = field(default_factory=dict)
-    _watches: dict[tuple[str, bool], Watch[Seen]] = field(default_factory=dict)
+    _watches: dict[tuple[str, bool], Watch[ObservedState]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.observer = Observer(self.calls, self.stack)
@@ -126,10 +126,6 @@ class Run:
         """What tries and refusals are counted for: the request, with a word of its own for its rollback."""
         return self.request_id if self.back_to is None else f"{self.request_id} rollback"
 
-    def refused_for(self, verdict: Verdict) -> str:
-        """What the time of refusals is counted for: a request, and why it is refused."""
-        return f"{self.counted_for}: {verdict}"
-
     def tell(self, address: str, event: str, detail: str = "") -> None:
         """Show progress."""
         self.context.progress(Progress(address, event, detail))
@@ -144,7 +140,7 @@ class Run:
             message = f"the service shows {', '.join(paths)} in a form of its own, which counts as what is declared"
             self.warn(address, "shown-otherwise", message)
 
-    def memory(self, address: str) -> Memory:
+    def memory(self, address: str) -> ResourceRecord:
         """Return what is remembered of a resource. One of a parent that is no more is forgotten."""
         item = self.items[address]
         memory = self.book.of(address, item.kind.section, item.name, item.parent)
@@ -187,7 +183,7 @@ class Run:
             return None
         seen = self.seen.get(address)
         memory, ours = self.memory(address), seen is None or seen.ours
-        born = memory.born(ours=ours)
+        born = memory.created_generation(ours=ours)
         if not born:
             # What was taken over before what is undone is the stack's own since then.
             return Birth.BEFORE if ours and memory.was_ready_by(self.back_to) else Birth.OTHERS
@@ -214,7 +210,7 @@ class Run:
             needs_allow=item.parent is None or not self.items[item.parent].wanted,
             allowed=bool(self.allow & {address, item.parent}) or birth in UNDONE,
             birth=birth,
-            synchronizations=memory.synchronizations if memory.synchronized_for == self.counted_for else 0,
+            synchronizations=memory.synchronizations(self.counted_for),
             secret_versions=self.versions_of(item.resource),
             unmanaged=() if item.options.delete_endpoints else self.unmanaged.get(address, ()),
             staying=self._staying(address),
@@ -260,7 +256,7 @@ class Run:
         found = self.secrets_of(resource)
         return {path: self.secret_versions[ref] for path, ref in found.items() if ref in self.secret_versions}
 
-    def watch(self, address: str) -> Watch[Seen]:
+    def watch(self, address: str) -> Watch[ObservedState]:
         """Return the watch that shows a resource: its own, or its parent's for all who stand under it."""
         item = self.items[address]
         children, place = item.parent is not None, item.parent or address
@@ -274,18 +270,18 @@ class Run:
         """Return the places for operations in flight under a gateway."""
         return self._slots.setdefault(parent, Slots(OPERATIONS_IN_FLIGHT))
 
-    def own_watch(self, address: str) -> Watch[Seen]:
+    def own_watch(self, address: str) -> Watch[ObservedState]:
         """Return the watch of the things that stand under a resource."""
         child = next(item.address for item in self.items.values() if item.parent == address)
         return self.watch(child)
 
-    async def _poll_one(self, kind: Kind, address: str) -> Mapping[str, Seen]:
+    async def _poll_one(self, kind: Kind, address: str) -> Mapping[str, ObservedState]:
         seen = self.seen.get(address)
         identity = seen.id if seen is not None and seen.id else self.memory(address).id
         found = await self.observer.look(kind, identity, None) if identity else None
         return {} if found is None else {self.items[address].name: found}
 
-    async def _poll_children(self, kind: Kind, parent: str) -> Mapping[str, Seen]:
+    async def _poll_children(self, kind: Kind, parent: str) -> Mapping[str, ObservedState]:
         seen = self.seen.get(parent)
         if seen is None or not seen.id:
             return {}
@@ -300,22 +296,22 @@ class Run:
             raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
 
     def _counting(self, parent: str) -> Any:
-        def count(seen: Mapping[str, Seen]) -> None:
+        def count(seen: Mapping[str, ObservedState]) -> None:
             self.slots(parent).seen({name for name, one in seen.items() if one.moving})
 
         return count
 
 
-def _ending(item: Item, memory: Memory) -> Mapping[str, Any]:
+def _ending(item: Item, memory: ResourceRecord) -> Mapping[str, Any]:
     """Return what a deletion says beside the address: as the document has it, else as it was applied last."""
-    return {name: v for name, v in item.declared.items() if name in item.kind.ending} or memory.ending
+    return {name: v for name, v in item.declared.items() if name in item.kind.ending} or memory.on_removal.parameters
 
 
-def _ignore(seen: Mapping[str, Seen]) -> None:
+def _ignore(seen: Mapping[str, ObservedState]) -> None:
     del seen
 
 
-def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) -> dict[str, Item]:
+def items_of(stack: Stack | None, memories: Mapping[str, ResourceRecord], mode: Mode) -> dict[str, Item]:
     """Return a run's items: what is declared, then what is only remembered. Pure."""
     items: dict[str, Item] = {}
     for address, resource in (stack.resources if stack else {}).items():
@@ -337,14 +333,14 @@ def items_of(stack: Stack | None, memories: Mapping[str, Memory], mode: Mode) ->
     return items
 
 
-def _remembered(memories: Mapping[str, Memory], declared: Mapping[str, Item]) -> dict[str, Item]:
+def _remembered(memories: Mapping[str, ResourceRecord], declared: Mapping[str, Item]) -> dict[str, Item]:
     """Return items for what is remembered and not declared any more, with the parents that it stands under."""
     found: dict[str, Item] = {}
     for address, memory in memories.items():
-        if address in declared or not memory.exists or not memory.declared_once or memory.kind not in _KIND_OF:
+        if address in declared or not memory.exists or not memory.was_declared or memory.kind not in _KIND_OF:
             continue
-        deletion = Deletion.RETAIN if memory.retain else Deletion.DELETE
-        options = Options(deletion=deletion, deleteEndpoints=memory.delete_endpoints)
+        deletion = Deletion.RETAIN if memory.on_removal.retain else Deletion.DELETE
+        options = Options(deletion=deletion, deleteEndpoints=memory.on_removal.delete_endpoints)
         kind = _KIND_OF[memory.kind]
         found[address] = Item(address, kind, memory.name, None, options, memory.parent)
     for item in list(found.values()):
@@ -375,12 +371,14 @@ def _concerns_synchronization(resource: Resource) -> bool:
     return any(kind.operations.synchronize is not None for kind in kinds)
 
 
-def _users(stack: Stack | None, memories: Mapping[str, Memory], items: Mapping[str, Item]) -> dict[str, frozenset[str]]:
+def _users(
+    stack: Stack | None, memories: Mapping[str, ResourceRecord], items: Mapping[str, Item]
+) -> dict[str, frozenset[str]]:
     """Return for each resource those that were applied with a reference to it, or stand under it."""
     users: dict[str, set[str]] = {}
     for address, item in items.items():
         memory = memories.get(address)
-        needs: set[str] = set(memory.waits_on) if memory is not None and memory.waits_on else set()
+        needs: set[str] = set(memory.depends_on) if memory is not None and memory.depends_on else set()
         if not needs and not item.wanted and stack is not None and address in stack.resources:
             needs = set(stack.resources[address].waits_on)
         for needed in needs | ({item.parent} if item.parent else set()):

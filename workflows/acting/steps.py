@@ -13,15 +13,16 @@ from workflows.acting.remembering import declaration_of, declared_of, intent_of,
 from workflows.acting.run import Run
 from workflows.acting.survey import list_children
 from workflows.deciding.comparing import accepted, standing_at
-from workflows.deciding.decision import Action, Mode, Wish
-from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen
+from workflows.deciding.decision import Mode, Wish
 from workflows.document.compare import update_body
 from workflows.document.fingerprint import client_token, digest
 from workflows.document.problems import path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
 from workflows.kinds.kind import Phase
+from workflows.kinds.observed import ObservedState
+from workflows.records.operation import OpState, Verb
+from workflows.records.resource import ResourceRecord
 
 #: Earlier lives whose tokens the service still remembers, that one run works its way past.
 _MOST_WORN_TOKENS = 30
@@ -39,12 +40,13 @@ async def create(run: Run, wish: Wish) -> None:
     declared = declared_of(wish)
     identity = digest([declared, run.parent_id(wish.address)])
     body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
-    doubts, again = memory.pending, memory.repeats_creation(identity)
+    doubts, again = memory.log.intent, memory.repeats_creation(identity)
     memory, token = memory.before_creation(run.now(), again=again), ""
     if wish.kind.token:
         place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
         body["clientToken"] = token = client_token(*place, memory.incarnation, digest(declared))
-    intent = intent_of(run, wish, Action.CREATE, token=token, digest=identity, versions=versions)
+    tokens = (token,) if token else ()
+    intent = intent_of(run, wish, Verb.CREATE, tokens=tokens, digest=identity, secret_versions=versions)
     memory = await mark(run, wish, memory, intent)
     try:
         answer = await _create(run, wish, body)
@@ -58,7 +60,7 @@ async def create(run: Run, wish: Wish) -> None:
     if "status" in wish.kind.response.required_members:
         # Some answers hold an ARN and nothing else.
         answer.setdefault("status", "CREATING")
-    seen = Seen(wish.kind, answer[wish.kind.id_member], answer, full=_whole(wish, answer))
+    seen = ObservedState(wish.kind, answer[wish.kind.id_member], answer, full=_whole(wish, answer))
     run.seen[wish.address] = seen
     # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
     run.listed.add(wish.address)
@@ -91,22 +93,22 @@ async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, An
         return None
 
 
-async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: Seen) -> None:
+async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: ObservedState) -> None:
     """Find out whether what bears the name is ours: known before, or made by a creation that had no answer."""
     memory = run.memory(wish.address)
-    if found.id in memory.former_ids or await _made_it(run, wish, body, memory):
+    if found.id in memory.deposed or await _made_it(run, wish, body, memory):
         run.seen[wish.address] = replace(found, ours=True)
         await run.book.remember(memory.claimed(found))
     else:
         await run.book.remember(memory.refused())
 
 
-async def _made_it(run: Run, wish: Wish, body: Mapping[str, Any], memory: Memory) -> bool:
+async def _made_it(run: Run, wish: Wish, body: Mapping[str, Any], memory: ResourceRecord) -> bool:
     """Tell whether a creation of ours that had no answer took effect.
 
     A repeat under its token is answered with what it made, or refused because the token was used for other parameters.
     """
-    for token in sorted(memory.doubtful_tokens - {body["clientToken"]}):
+    for token in sorted(memory.pending_tokens - {body["clientToken"]}):
         try:
             await ask(run.calls, wish.kind, wish.kind.operations.create, {**body, "clientToken": token})
         except CallFailed as failed:
@@ -133,13 +135,15 @@ async def update(run: Run, wish: Wish) -> None:
     memory, seen = memory_of(run, wish), present(run, wish)
     body = update_body(wish.kind, declared_of(wish), seen.body, memory.ever_declared)
     stood = standing_at(wish.kind, declared_of(wish), seen, memory)
-    again = memory.sent_for == run.counted_for and accepted(declared_of(wish), memory)
+    last = memory.log.last_update
+    same = last is not None and last.state is OpState.ACCEPTED and last.scope == run.counted_for
+    again = same and accepted(declared_of(wish), memory)
     if "name" in wish.kind.updatable:
         body["name"] = wish.name
     body |= address_of(wish.kind, seen.id, run.parent_id(wish.address))
     body, versions = await _with_secrets(run, wish, wish.kind.operations.update, body)
-    intent = intent_of(run, wish, Action.UPDATE, versions=versions)
-    await mark(run, wish, memory, intent)
+    intent = intent_of(run, wish, Verb.UPDATE, secret_versions=versions)
+    memory = await mark(run, wish, memory, intent)
     answer = await ask(run.calls, wish.kind, wish.kind.operations.update, body)
     run.seen[wish.address] = seen = replace(seen, body=answer, full=_whole(wish, answer))
     declaration = declaration_of(run, wish)
@@ -149,17 +153,18 @@ async def update(run: Run, wish: Wish) -> None:
 async def tag(run: Run, wish: Wish) -> None:
     """Set our tag and the declared ones; tags that were declared before and are no more go."""
     memory, seen = memory_of(run, wish), present(run, wish)
-    adopted = memory.adopted or not seen.ours
+    imported = memory.imported or not seen.ours
     wanted = {**(declared_of(wish).get("tags") or {}), OWNER_TAG: wish.stack}
-    before = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags}
-    await mark(run, wish, memory, intent_of(run, wish, Action.TAG))
+    before = {*((memory.last_applied or {}).get("tags") or {}), *memory.tags_in_doubt}
+    intent = intent_of(run, wish, Verb.TAG)
+    memory = await mark(run, wish, memory, intent)
     service = wish.kind.service
     await run.calls("TagResource", {"resourceArn": seen.arn, "tags": wanted}, service=service)
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
     run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
-    await run.book.remember(memory.tags_set(declaration_of(run, wish), seen, adopted=adopted))
+    await run.book.remember(memory.tags_accepted(intent, seen, now=run.now(), imported=imported))
 
 
 async def disown(run: Run, wish: Wish) -> None:
@@ -177,7 +182,7 @@ async def disown(run: Run, wish: Wish) -> None:
 async def delete(run: Run, wish: Wish) -> None:
     """Delete a resource; that it is gone already is no mistake."""
     memory, seen = memory_of(run, wish), present(run, wish)
-    intent = intent_of(run, wish, Action.DELETE)
+    intent = intent_of(run, wish, Verb.DELETE, error=seen.reasons)
     await mark(run, wish, memory.to_be_deleted(seen), intent)
     params = address_of(wish.kind, seen.id, run.parent_id(wish.address)) | dict(wish.ending)
     try:
@@ -185,17 +190,17 @@ async def delete(run: Run, wish: Wish) -> None:
     except (CallFailed, OutOfTime) as failed:
         if isinstance(failed, CallFailed) and await _is_gone(run, wish, seen, failed):
             # Where reads go on showing it, that was a try, too.
-            await run.book.remember(run.memory(wish.address).trying(wish.counted_for))
+            await run.book.remember(run.memory(wish.address).deletion_accepted(wish.counted_for))
             run.seen[wish.address] = None
             return
         if isinstance(failed, OutOfTime) or failed.verdict is not Verdict.UNKNOWN_OUTCOME:
             # It was refused, so it is no deletion that came to nothing.
-            await run.book.remember(run.memory(wish.address).undeleted())
+            await run.book.remember(run.memory(wish.address).deletion_refused())
         raise
     run.seen[wish.address] = seen.showing({**answer, "status": answer.get("status") or "DELETING"})
     if wish.declared is None:
         # A deletion that belongs to a new creation is counted there.
-        await run.book.remember(run.memory(wish.address).deletion_accepted(intent))
+        await run.book.remember(run.memory(wish.address).deletion_accepted(wish.counted_for))
 
 
 async def delete_endpoints(run: Run, wish: Wish) -> None:
@@ -211,7 +216,7 @@ async def delete_endpoints(run: Run, wish: Wish) -> None:
             await run.deadline.sleep(_ENDPOINT_SECONDS, f"the endpoints of {wish.address} to go")
 
 
-async def _is_gone(run: Run, wish: Wish, seen: Seen, failed: CallFailed) -> bool:
+async def _is_gone(run: Run, wish: Wish, seen: ObservedState, failed: CallFailed) -> bool:
     """Tell whether a refused deletion found nothing; a runtime that is gone may be refused as forbidden (1.1)."""
     if failed.verdict is Verdict.DENIED and seen.id is not None:
         return await run.observer.look(wish.kind, seen.id, run.parent_id(wish.address)) is None
@@ -221,8 +226,8 @@ async def _is_gone(run: Run, wish: Wish, seen: Seen, failed: CallFailed) -> bool
 async def synchronize(run: Run, wish: Wish) -> None:
     """Have a target's tools read again: one id a call."""
     memory, seen = memory_of(run, wish), present(run, wish)
-    intent = intent_of(run, wish, Action.SYNCHRONIZE)
-    await mark(run, wish, memory, intent)
+    intent = intent_of(run, wish, Verb.SYNCHRONIZE)
+    memory = await mark(run, wish, memory, intent)
     params = {"gatewayIdentifier": run.parent_id(wish.address), "targetIdList": [seen.id]}
     named = partial(_lacks_target, wish.kind, seen.id)
     answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service, lacks=named)
@@ -230,7 +235,7 @@ async def synchronize(run: Run, wish: Wish) -> None:
     counted = wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED
     run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **body})
     # Whatever time the service shows for it, it was synchronized since our last change.
-    await run.book.remember(memory.synchronization_accepted(intent, wish.synchronizations + 1, counted=counted))
+    await run.book.remember(memory.synchronization_accepted(intent, wish.synchronizations + 1, attempt=counted))
 
 
 def _lacks_target(kind: Kind, identity: str | None, answer: Mapping[str, Any]) -> tuple[str, ...]:

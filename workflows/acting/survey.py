@@ -11,10 +11,10 @@ from infra.tasks import together
 from workflows.acting.book import memories_of
 from workflows.acting.run import Item, Run
 from workflows.deciding.decision import Mode
-from workflows.deciding.memory import partition_of
-from workflows.deciding.state import Seen
 from workflows.document.stack import Deletion, Options
 from workflows.kinds import Kind, children
+from workflows.kinds.observed import ObservedState
+from workflows.records.items import partition_of
 
 
 async def survey(run: Run) -> None:
@@ -36,7 +36,7 @@ async def _top(run: Run, address: str) -> None:
         run.obstacles[address] = failed
 
 
-async def find(run: Run, item: Item) -> Seen | None:
+async def find(run: Run, item: Item) -> ObservedState | None:
     """Look up a resource without parent, by its recorded id, else by its name; see whose it is before it goes."""
     memory = run.memory(item.address)
     seen = await run.observer.resource(item.kind, item.name, memory)
@@ -53,7 +53,7 @@ async def find(run: Run, item: Item) -> Seen | None:
         return seen
 
 
-async def _taken_over(run: Run, seen: Seen) -> bool:
+async def _taken_over(run: Run, seen: ObservedState) -> bool:
     """Tell whether another stack of this ledger has a resource by now: without tags nothing else would say so."""
     for partition in await run.book.ledger.partitions(partition_of(run.account, run.calls.aws.region, "")):
         if partition == run.book.partition:
@@ -102,7 +102,7 @@ def holds_something(kind: Kind) -> bool:
     return kind.endpoints or bool(children(kind))
 
 
-def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
+def take_children(run: Run, parent: str, found: dict[str, ObservedState]) -> None:
     """Match what stands under a resource with what is declared or remembered there; the rest is not managed."""
     by_id = {seen.id: seen for seen in found.values()}
     mine = [item for item in run.items.values() if item.parent == parent and not item.released]
@@ -112,8 +112,8 @@ def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
     known = set()
     for item in [*mine, *_turned_up(run, parent, by_id)]:
         memory = run.memory(item.address)
-        ids = {memory.id, *memory.former_ids}
-        seen = next((by_id[one] for one in (memory.id, *memory.former_ids) if one in by_id), found.get(item.name))
+        ids = {memory.id, *memory.deposed}
+        seen = next((by_id[one] for one in (memory.id, *memory.deposed) if one in by_id), found.get(item.name))
         if seen is not None:
             known.add(seen.id)
             seen = replace(seen, ours=ours or (seen.id in ids and not lost))
@@ -122,14 +122,14 @@ def take_children(run: Run, parent: str, found: dict[str, Seen]) -> None:
     run.unmanaged[parent] = tuple(sorted(name for name, seen in found.items() if seen.id not in known))
 
 
-def _turned_up(run: Run, parent: str, by_id: Mapping[str | None, Seen]) -> list[Item]:
+def _turned_up(run: Run, parent: str, by_id: Mapping[str | None, ObservedState]) -> list[Item]:
     """Return what reads did not show for so long that it was taken for gone, and what is to go now that it shows."""
     found = []
     for address, memory in run.book.memories.items():
-        if memory.parent != parent or address in run.items or not set(memory.former_ids) & set(by_id):
+        if memory.parent != parent or address in run.items or not set(memory.deposed) & set(by_id):
             continue
         kind = next(kind for kind in children(run.items[parent].kind) if kind.section == memory.kind)
-        options = Options(deletion=Deletion.RETAIN if memory.retain else Deletion.DELETE)
+        options = Options(deletion=Deletion.RETAIN if memory.on_removal.retain else Deletion.DELETE)
         run.items[address] = item = Item(address, kind, memory.name, None, options, parent)
         if not run.items[parent].wanted:
             run.items[parent].after |= {address}

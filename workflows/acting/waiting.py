@@ -8,9 +8,9 @@ from workflows.acting import steps
 from workflows.acting.run import Item, Run
 from workflows.acting.survey import find
 from workflows.deciding.decision import VISIBLE_WITHIN
-from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen, time_text
 from workflows.kinds.kind import Phase
+from workflows.kinds.observed import ObservedState, time_text
+from workflows.records.resource import ResourceRecord
 
 #: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
 _STALE = 10.0
@@ -46,7 +46,7 @@ async def wait(run: Run, item: Item, why: str) -> None:
         await _wait_for(run, item, "VISIBLE", anyio.current_time(), appears=True)
 
 
-def _since(run: Run, memory: Memory) -> float:
+def _since(run: Run, memory: ResourceRecord) -> float:
     """Return when an earlier run began what goes on, on the loop's clock, so that looks grow rarer over runs too."""
     changed = max(memory.created_at, float(memory.changed or 0))
     return anyio.current_time() - max(0.0, run.now() - changed) if changed else anyio.current_time()
@@ -62,7 +62,7 @@ async def _wait_for(
     before = run.seen.get(item.address)
     leaving = before is not None and before.status == "DELETING"
 
-    def done(seen: Seen | None) -> bool:
+    def done(seen: ObservedState | None) -> bool:
         if seen is None:
             # Just created and not shown yet is not gone.
             fresh = run.now() - run.memory(item.address).created_at < VISIBLE_WITHIN
@@ -93,7 +93,7 @@ async def _wait_for(
         run.seen[item.address] = replace(before, body={**body, **shown.body}, full=full)
 
 
-def _another(before: Seen | None, seen: Seen) -> bool:
+def _another(before: ObservedState | None, seen: ObservedState) -> bool:
     """Tell whether what bears a name that is an id was made after what bore it before."""
     member = seen.kind.created_member
     if before is None or seen.kind.id_member != "name" or not (before.body.get(member) and seen.body.get(member)):

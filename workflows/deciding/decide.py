@@ -17,24 +17,24 @@ from workflows.deciding.decision import (
     Mode,
     Wish,
 )
-from workflows.deciding.memory import Memory
 from workflows.deciding.settled import cannot_tell, free, holds_others, replaced, settled
-from workflows.deciding.state import Seen
 from workflows.document.compare import frozen
 from workflows.document.problems import path_text
 from workflows.document.stack import Deletion
 from workflows.kinds.gateway_target import refuses_synchronization
 from workflows.kinds.kind import Phase, Remedy
+from workflows.kinds.observed import ObservedState
+from workflows.records.resource import ResourceRecord
 
 
-def decide(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
+def decide(wish: Wish, seen: ObservedState | None, memory: ResourceRecord) -> Decision:
     """Return the next step for a resource."""
     if wish.declared is None:
         return _leave(wish, seen, memory)
     if seen is None:
         return _absent(wish, memory)
     if not seen.ours and not wish.options.existing and not wish.options.adopt:
-        if memory.in_doubt_since is not None and wish.kind.token and not wish.kind.tagged:
+        if memory.pending_creation is not None and wish.kind.token and not wish.kind.tagged:
             return Decision(Action.CREATE, "repeated, to learn whether what bears its name is ours")
         identity = seen.arn or seen.id or wish.name
         failure = failures.name_taken(wish.address, wish.kind.noun, wish.name, identity)
@@ -52,14 +52,14 @@ def decide(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
     return settled(wish, seen, memory)
 
 
-def _look_by_id(wish: Wish, memory: Memory) -> Decision | None:
+def _look_by_id(wish: Wish, memory: ResourceRecord) -> Decision | None:
     """What has a recorded id is gone only when reads by that id say so: a list may lack what is there."""
     if memory.id is None or wish.gone or wish.options.existing:
         return None
     return Decision(Action.LOOK, "by its id: the last read did not show it")
 
 
-def _absent(wish: Wish, memory: Memory) -> Decision:
+def _absent(wish: Wish, memory: ResourceRecord) -> Decision:
     fresh = memory.id is not None and wish.now - memory.created_at < VISIBLE_WITHIN
     if not fresh and (look := _look_by_id(wish, memory)) is not None:
         return look
@@ -69,24 +69,24 @@ def _absent(wish: Wish, memory: Memory) -> Decision:
         return Decision(Action.FAIL, failure.message, failure=failure)
     if fresh:
         return Decision(Action.WAIT, "created; reads do not show it yet")
-    if memory.tries(wish.counted_for) >= TRIES and memory.pending is None:
-        failure = failures.of_status(wish.address, "FAILED", memory.last_reason, TRIES)
+    if memory.attempts(wish.counted_for) >= TRIES and memory.log.intent is None:
+        failure = failures.of_status(wish.address, "FAILED", memory.log.error, TRIES)
         return Decision(Action.FAIL, failure.message, failure=failure)
-    known = memory.id is not None or memory.former_ids
+    known = memory.id is not None or memory.deposed
     return Decision(Action.CREATE, "it was deleted by others" if known else "it does not exist")
 
 
-def _consent(seen: Seen) -> Decision:
+def _consent(seen: ObservedState) -> Decision:
     if not seen.body.get("authorizationData") and not seen.full:
         return Decision(Action.LOOK, "for the authorization URL")
     return Decision(Action.CONSENT, f"{seen.status}: a person must consent")
 
 
-def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+def _mend(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> Decision:
     """Answer a failed status with its remedy, three times for a request."""
     if not seen.full:
         return _look_for_reason()
-    tries, remedy = memory.tries(wish.counted_for), seen.meaning.remedy
+    tries, remedy = memory.attempts(wish.counted_for), seen.meaning.remedy
     if tries >= TRIES:
         return _given_up(wish, seen, tries)
     reason = f"{seen.status}: {seen.reasons or 'no reason given'}"
@@ -102,7 +102,7 @@ def _mend(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     return Decision(Action.REPLACE, reason)
 
 
-def _given_up(wish: Wish, seen: Seen, tries: int) -> Decision:
+def _given_up(wish: Wish, seen: ObservedState, tries: int) -> Decision:
     """Try no more, with the service's reason."""
     if not seen.full:
         return _look_for_reason()
@@ -114,7 +114,7 @@ def _look_for_reason() -> Decision:
     return Decision(Action.LOOK, "for the reason of the failure")
 
 
-def _go_on(wish: Wish, seen: Seen, memory: Memory, reason: str) -> Decision:
+def _go_on(wish: Wish, seen: ObservedState, memory: ResourceRecord, reason: str) -> Decision:
     """Repeat what failed, or do what the declaration needs by now: that may be what mends it."""
     declared = wish.declared or {}
     if unknown := [name for carried in (False, True) for name in beyond(wish.kind, declared, seen, carried=carried)]:
@@ -129,13 +129,13 @@ def _go_on(wish: Wish, seen: Seen, memory: Memory, reason: str) -> Decision:
     return Decision(Action.UPDATE, reason, tuple(sorted(path_text(path) for path in found)))
 
 
-def _just_made(seen: Seen, memory: Memory) -> bool:
+def _just_made(seen: ObservedState, memory: ResourceRecord) -> bool:
     """Tell whether what failed is a creation of ours that never was READY, so that nobody can depend on it."""
-    mine = memory.id == seen.id or memory.in_doubt_since is not None
+    mine = memory.id == seen.id or memory.pending_creation is not None
     return mine and memory.incarnation > 0 and not memory.ever_ready and seen.meaning.remedy is Remedy.CREATE_AGAIN
 
 
-def _synchronize(wish: Wish, seen: Seen) -> Decision:
+def _synchronize(wish: Wish, seen: ObservedState) -> Decision:
     """Only synchronize; what the service would refuse is skipped with its reason."""
     failing = seen.meaning.phase is Phase.FAILED
     if failing and seen.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
@@ -155,15 +155,16 @@ def _synchronize(wish: Wish, seen: Seen) -> Decision:
     return Decision(Action.SYNCHRONIZE, "asked for")
 
 
-def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
+def _leave(wish: Wish, seen: ObservedState | None, memory: ResourceRecord) -> Decision:
     """Decide about what is not, or no longer, declared."""
     if seen is None:
-        since = memory.created_at if memory.id is not None else memory.in_doubt_since
+        pending = memory.pending_creation
+        since = memory.created_at if memory.id is not None else (pending.at if pending is not None else None)
         within = VISIBLE_WITHIN if memory.id is not None else ARRIVES_WITHIN + VISIBLE_WITHIN
         if since is not None and wish.now - since < within:
             return Decision(Action.WAIT, "created; reads do not show it yet")
         return _look_by_id(wish, memory) or Decision(Action.GONE, "it does not exist")
-    if not seen.ours and memory.in_doubt_since is not None and wish.kind.token and not wish.options.existing:
+    if not seen.ours and memory.pending_creation is not None and wish.kind.token and not wish.options.existing:
         failure = failures.in_doubt(wish.address, wish.kind.noun, wish.name)
         return Decision(Action.FAIL, failure.message, failure=failure)
     staying = _stays(wish, seen)
@@ -175,12 +176,12 @@ def _leave(wish: Wish, seen: Seen | None, memory: Memory) -> Decision:
         return _consent(seen)
     if wish.unmanaged:
         return holds_others(wish)
-    if memory.tries(wish.counted_for) >= TRIES:
+    if memory.attempts(wish.counted_for) >= TRIES:
         return _given_up(wish, seen, TRIES)
     return Decision(Action.DELETE, "not declared any more" if wish.mode is Mode.PROVISION else "asked for")
 
 
-def _stays(wish: Wish, seen: Seen) -> Decision | None:
+def _stays(wish: Wish, seen: ObservedState) -> Decision | None:
     """Say why something stays that is not declared; None where it is to go."""
     if not seen.ours or wish.options.existing:
         return Decision(Action.KEEP, "not this stack's: left untouched")

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflows.deciding.decision import Wish
-from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen
 from workflows.document.problems import parse_path, path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
 from workflows.kinds.kind import MASKED, at
+from workflows.kinds.observed import ObservedState
+from workflows.records.resource import ResourceRecord
 
 _SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
 _MASKED = "(masked)"
@@ -30,7 +30,7 @@ class Change:
         return {"path": f"{address}.{self.path}", "old": self.old, "new": self.new}
 
 
-def changes(wish: Wish, seen: Seen | None, memory: Memory, paths: Iterable[str]) -> tuple[Change, ...]:
+def changes(wish: Wish, seen: ObservedState | None, memory: ResourceRecord, paths: Iterable[str]) -> tuple[Change, ...]:
     """Return what differs at the paths of a decision, maps and JSON payloads opened down to the leaves."""
     return tuple(leaf for path in paths for leaf in _leaves(_change(wish, seen, memory, path)))
 
@@ -62,7 +62,7 @@ def _opened(value: Any) -> Any:
         return value
 
 
-def _change(wish: Wish, seen: Seen | None, memory: Memory, path: str) -> Change:
+def _change(wish: Wish, seen: ObservedState | None, memory: ResourceRecord, path: str) -> Change:
     names, declared = parse_path(path), wish.declared or {}
     if any(name in wish.kind.secrets for name in names):
         return Change(path, _SECRET, _SECRET)
@@ -78,10 +78,10 @@ def _change(wish: Wish, seen: Seen | None, memory: Memory, path: str) -> Change:
     return Change(path, _masked(_shown(wish.kind, body, names)), _masked(_inside(declared, names)))
 
 
-def _tags_there(seen: Seen | None, memory: Memory) -> Any:
+def _tags_there(seen: ObservedState | None, memory: ResourceRecord) -> Any:
     if seen is not None and seen.tags is not None:
         return dict(seen.tags)
-    return dict((memory.applied or {}).get("tags") or {})
+    return dict((memory.last_applied or {}).get("tags") or {})
 
 
 def _shown(kind: Kind, body: Mapping[str, Any], names: tuple[str | int, ...]) -> Any:

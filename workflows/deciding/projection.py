@@ -10,34 +10,33 @@ from typing import Any
 
 from infra import service_model
 from workflows.deciding.decision import Action, Wish
-from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen
 from workflows.document.compare import update_body
 from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
 from workflows.kinds.kind import at
+from workflows.kinds.observed import ObservedState
+from workflows.records.operation import DECLARING, Operation, OpState, Verb
+from workflows.records.resource import Declaration, ResourceRecord
 
 
 @dataclass(frozen=True)
 class Projected:
     """What would be seen and remembered after a step, and the changing calls that it takes."""
 
-    seen: Seen | None
-    memory: Memory
+    seen: ObservedState | None
+    memory: ResourceRecord
     calls: tuple[str, ...] = ()
 
 
-def project(action: Action, wish: Wish, seen: Seen | None, memory: Memory) -> Projected:
+def project(action: Action, wish: Wish, seen: ObservedState | None, memory: ResourceRecord) -> Projected:
     """Return what a step leaves behind, as far as that is known before it is taken."""
     operations = wish.kind.operations
     match action:
         case Action.CREATE:
             return _created(wish, seen, memory)
         case Action.UPDATE if seen is not None:
-            # Tags are remembered as before: an update does not touch them.
-            known = replace(_applied(wish, memory), applied=memory.applied, sent=fingerprint(wish.declared or {}))
-            return Projected(_updated(wish, seen, memory), known, (operations.update,))
+            return _updated(wish, seen, memory)
         case Action.TAG if seen is not None:
             return _tagged(wish, seen, memory)
         case Action.REPLACE:
@@ -46,19 +45,30 @@ def project(action: Action, wish: Wish, seen: Seen | None, memory: Memory) -> Pr
         case Action.DELETE:
             return Projected(None, memory.gone(), _deletion(wish))
         case Action.SYNCHRONIZE:
-            ready = _mended(seen) if seen is not None else None
-            return Projected(ready, replace(memory, changed="", synchronizations=1), (str(operations.synchronize),))
+            ready, intent = _mended(seen) if seen is not None else None, _intent(wish, Verb.SYNCHRONIZE)
+            known = memory.begin(intent, _declaration(wish)).synchronization_accepted(intent, 1, attempt=False)
+            return Projected(ready, known, (str(operations.synchronize),))
         case Action.WAIT if seen is not None and seen.status != "DELETING":
             return Projected(_mended(seen), memory)
         case _:
             return Projected(None, memory.gone())
 
 
+def _intent(wish: Wish, verb: Verb) -> Operation:
+    """Return an operation that is not sent, and so counts for no request."""
+    declared = _declaration(wish).members if verb in DECLARING else None
+    return Operation(verb, OpState.PENDING, wish.now, declared=declared, secret_versions=wish.secret_versions or {})
+
+
+def _declaration(wish: Wish) -> Declaration:
+    return Declaration(fingerprint(wish.declared or {}))
+
+
 def _deletion(wish: Wish) -> tuple[str, ...]:
     return (wish.kind.operations.delete,)
 
 
-def _created(wish: Wish, before: Seen | None, memory: Memory) -> Projected:
+def _created(wish: Wish, before: ObservedState | None, memory: ResourceRecord) -> Projected:
     kind, declared = wish.kind, wish.declared or {}
     body = {kind.name_member: wish.name} | ({"status": "READY"} if kind.statuses else {})
     body |= {name: before.body[name] for name in kind.stable if before is not None and name in before.body}
@@ -68,12 +78,21 @@ def _created(wish: Wish, before: Seen | None, memory: Memory) -> Projected:
     tags = {**(declared.get("tags") or {}), OWNER_TAG: wish.stack}
     if kind.asks_consent(declared):
         body["status"] = "CREATE_PENDING_AUTH"
-    seen = Seen(kind, "", body, tags=tags if kind.tagged else None)
-    memory = replace(_applied(wish, memory), incarnation=memory.incarnation + 1)
-    return Projected(seen, memory, (kind.operations.create,))
+    seen = ObservedState(kind, "", body, tags=tags if kind.tagged else None)
+    intent, declaration = _intent(wish, Verb.CREATE), _declaration(wish)
+    begun = memory.before_creation(wish.now, again=False).begin(intent, declaration)
+    made = begun.creation_accepted(intent, declaration, seen, now=wish.now, parent_id=None)
+    return Projected(seen, made, (kind.operations.create,))
 
 
-def _updated(wish: Wish, seen: Seen, memory: Memory) -> Seen:
+def _updated(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> Projected:
+    after, intent, declaration = _shown_after_update(wish, seen, memory), _intent(wish, Verb.UPDATE), _declaration(wish)
+    begun = memory.begin(intent, declaration)
+    known = begun.update_accepted(intent, declaration, after, {}, now=wish.now, again=False)
+    return Projected(after, known, (wish.kind.operations.update,))
+
+
+def _shown_after_update(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> ObservedState:
     kind, declared = wish.kind, wish.declared or {}
     sent, body = update_body(kind, declared, seen.body, memory.ever_declared), dict(seen.body)
     for name in kind.updatable:
@@ -86,9 +105,10 @@ def _updated(wish: Wish, seen: Seen, memory: Memory) -> Seen:
     return after.showing({"status": "UPDATE_PENDING_AUTH"}) if kind.asks_consent(declared) else after
 
 
-def _mended(seen: Seen) -> Seen:
+def _mended(seen: ObservedState) -> ObservedState:
     """Return it READY, without the reasons of a failure that a step mends."""
-    body = {name: value for name, value in seen.body.items() if name not in seen.kind.reason_members}
+    over = {*seen.kind.reason_members, "lastSynchronizedAt"}
+    body = {name: value for name, value in seen.body.items() if name not in over}
     return replace(seen, body={**body, "status": "READY"} if seen.kind.statuses else body)
 
 
@@ -104,22 +124,14 @@ def _unwrapped(kind: Kind, name: str, sent: Any, body: Mapping[str, Any]) -> Any
     return {n: shown[n].get("optionalValue") if n in inner and n in sent else shown[n] for n in shown}
 
 
-def _tagged(wish: Wish, seen: Seen, memory: Memory) -> Projected:
+def _tagged(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> Projected:
     wanted = {**((wish.declared or {}).get("tags") or {}), OWNER_TAG: wish.stack}
-    stale = {*((memory.applied or {}).get("tags") or {}), *memory.doubtful_tags} - set(wanted)
+    stale = {*((memory.last_applied or {}).get("tags") or {}), *memory.tags_in_doubt} - set(wanted)
     calls = ("TagResource", "UntagResource") if stale else ("TagResource",)
-    applied = (
-        {**memory.applied, "tags": fingerprint((wish.declared or {}).get("tags") or {})} if memory.applied else None
-    )
-    known = replace(memory, id=seen.id, pending=None, stale_tags=(), applied=applied)
-    return Projected(replace(seen, ours=True, tags=wanted), known, calls)
-
-
-def _applied(wish: Wish, memory: Memory) -> Memory:
-    versions = {**memory.secret_versions, **(wish.secret_versions or {})}
-    stale = tuple(sorted(memory.doubtful_tags))
-    known = replace(memory, applied=fingerprint(wish.declared or {}), sent=None, pending=None, id=memory.id or "")
-    return replace(known, secret_versions=versions, stale_tags=stale, ever_ready=True, changed="")
+    after, intent = replace(seen, ours=True, tags=wanted), _intent(wish, Verb.TAG)
+    begun = memory.begin(intent, _declaration(wish))
+    known = begun.tags_accepted(intent, after, now=wish.now, imported=memory.imported or not seen.ours)
+    return Projected(after, known, calls)
 
 
 def _put(body: dict[str, Any], path: str, value: Any) -> None:

@@ -3,17 +3,18 @@
 from workflows.deciding import failures
 from workflows.deciding.comparing import accepted, as_last_seen, beyond, standing
 from workflows.deciding.decision import TRIES, VISIBLE_WITHIN, Action, Decision, Wish
-from workflows.deciding.memory import Memory
-from workflows.deciding.state import Seen, earlier, time_text
 from workflows.document.compare import frozen, value_at
 from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import parse_path, path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds.forms import guarded
 from workflows.kinds.gateway_target import refuses_synchronization
+from workflows.kinds.observed import ObservedState, earlier, time_text
+from workflows.records.operation import OpState
+from workflows.records.resource import ResourceRecord
 
 
-def settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+def settled(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> Decision:
     """Compare a settled resource with its declaration."""
     declared = wish.declared or {}
     adopting = not seen.ours and wish.kind.tagged
@@ -40,13 +41,14 @@ def settled(wish: Wish, seen: Seen, memory: Memory) -> Decision:
     return _synchronized(wish, seen, memory)
 
 
-def _lags(wish: Wish, seen: Seen, memory: Memory) -> bool:
+def _lags(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> bool:
     """Tell whether a read shows what was before the last accepted update."""
-    recent = memory.sent is not None and wish.now - memory.sent_at < VISIBLE_WITHIN
+    update = memory.log.last_update
+    recent = update is not None and wish.now - update.accepted_at < VISIBLE_WITHIN
     return recent and earlier(seen.updated, memory.changed)
 
 
-def _compared(wish: Wish, seen: Seen, memory: Memory) -> list[str] | Decision:
+def _compared(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> list[str] | Decision:
     """Return the paths at which an update is needed, or what is to be done because none would do."""
     declared = wish.declared or {}
     if unknown := beyond(wish.kind, declared, seen, carried=False):
@@ -61,7 +63,9 @@ def _compared(wish: Wish, seen: Seen, memory: Memory) -> list[str] | Decision:
     return paths
 
 
-def _update(wish: Wish, seen: Seen, memory: Memory, paths: list[str], tags: tuple[str, ...]) -> Decision:
+def _update(
+    wish: Wish, seen: ObservedState, memory: ResourceRecord, paths: list[str], tags: tuple[str, ...]
+) -> Decision:
     """Update a resource, unless that was accepted before and had no effect, or would send back what is not known."""
     unforced = _not_in_force(wish, memory, paths)
     if unforced is not None:
@@ -71,20 +75,21 @@ def _update(wish: Wish, seen: Seen, memory: Memory, paths: list[str], tags: tupl
     return Decision(Action.UPDATE, "differs from what is declared", (*paths, *tags))
 
 
-def _not_in_force(wish: Wish, memory: Memory, paths: list[str]) -> Decision | None:
+def _not_in_force(wish: Wish, memory: ResourceRecord, paths: list[str]) -> Decision | None:
     """What reads show otherwise after an accepted update of this request: wait, then fail or update again.
 
     None: an update is to be sent.
     """
-    declared = wish.declared or {}
-    if memory.sent_for != wish.counted_for or not accepted(declared, memory):
+    declared, update = wish.declared or {}, memory.log.last_update
+    waits = update is not None and update.state is OpState.ACCEPTED and update.scope == wish.counted_for
+    if update is None or not waits or not accepted(declared, memory):
         return None
-    since = wish.now - memory.unforced_since if memory.unforced_since else 0.0
+    since = wish.now - update.unapplied_since if update.unapplied_since else 0.0
     if since < VISIBLE_WITHIN:
         pause = min(max(2.0, since / 2), VISIBLE_WITHIN - since + 0.01)
         return Decision(Action.LOOK, f"updated; reads do not show {', '.join(paths)} yet", pause=pause)
     parsed = [parse_path(path) for path in paths]
-    if memory.sent_times < TRIES and not any(guarded(path, value_at(declared, path)) for path in parsed):
+    if update.repeats < TRIES and not any(guarded(path, value_at(declared, path)) for path in parsed):
         return None
     failure = failures.not_in_force(wish.address, wish.kind.noun, paths, since)
     return Decision(Action.FAIL, failure.message, tuple(paths), failure)
@@ -96,7 +101,7 @@ def cannot_tell(wish: Wish, unknown: tuple[str, ...]) -> Decision:
     return Decision(Action.FAIL, failure.message, unknown, failure)
 
 
-def replaced(wish: Wish, fixed: tuple[str, ...], memory: Memory) -> Decision:
+def replaced(wish: Wish, fixed: tuple[str, ...], memory: ResourceRecord) -> Decision:
     """Make a resource anew, where that is free or was allowed, and nothing inside it stays."""
     if free(wish, memory):
         if wish.unmanaged or wish.staying:
@@ -106,7 +111,7 @@ def replaced(wish: Wish, fixed: tuple[str, ...], memory: Memory) -> Decision:
     return Decision(Action.FAIL, failure.message, fixed, failure)
 
 
-def free(wish: Wish, memory: Memory) -> bool:
+def free(wish: Wish, memory: ResourceRecord) -> bool:
     """Tell whether a resource may be deleted to be made anew: asked for, or of a kind and a history that allow it."""
     ours = memory.incarnation > 0 or memory.ever_ready
     return wish.allowed or (wish.kind.replaceable and ours)
@@ -123,20 +128,20 @@ def _look_for_update() -> Decision:
     return Decision(Action.LOOK, "for what an update must carry over")
 
 
-def rotated_secrets(wish: Wish, memory: Memory) -> tuple[str, ...]:
+def rotated_secrets(wish: Wish, memory: ResourceRecord) -> tuple[str, ...]:
     """Return the paths of secrets whose version is another than the one last applied."""
-    known = [memory.secret_versions, *(one["versions"] for one in memory.doubtful)]
+    known = [memory.log.secret_versions, *(op.secret_versions for op in memory.unacknowledged)]
     now = {path: version for path, version in (wish.secret_versions or {}).items() if version}
     return tuple(path for path, version in now.items() if any(one.get(path, version) != version for one in known))
 
 
-def _tags_differ(wish: Wish, seen: Seen, memory: Memory) -> bool:
+def _tags_differ(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> bool:
     if not wish.kind.tagged:
         return False
     wanted = dict((wish.declared or {}).get("tags") or {})
-    certain = [memory.applied] if memory.applied is not None else []
-    before = [one.get("tags") or {} for one in (*certain, *(doubt["declared"] for doubt in memory.doubtful))]
-    if set(memory.stale_tags) - set(wanted):
+    certain = [memory.log.base] if memory.log.base is not None else []
+    before = [op.tags for op in (*certain, *memory.unacknowledged)]
+    if set(memory.log.tags_in_doubt) - set(wanted):
         return True
     if seen.tags is None and not before:
         # An update sends no tags, so that what a creation without an answer set, or did not, is as unknown after it.
@@ -149,7 +154,7 @@ def _tags_differ(wish: Wish, seen: Seen, memory: Memory) -> bool:
     return bool(stale) or there.get(OWNER_TAG) != wish.stack or any(there.get(k) != v for k, v in wanted.items())
 
 
-def _synchronized(wish: Wish, seen: Seen, memory: Memory) -> Decision:
+def _synchronized(wish: Wish, seen: ObservedState, memory: ResourceRecord) -> Decision:
     """Create and update synchronize by themselves; a time that lags behind our last change says that they did not."""
     operation = wish.kind.operations.synchronize
     if operation is None or wish.synchronizations or refuses_synchronization(wish.declared or {}) is not None:

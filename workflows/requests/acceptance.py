@@ -9,8 +9,8 @@ from typing import Any
 
 from infra.ledger import ConditionFailed, Item, Ledger, Put
 from workflows.deciding.decision import Mode
-from workflows.deciding.memory import SCHEMA, readable, stack_key
 from workflows.deciding.outcome import FINAL, Outcome, Status
+from workflows.records.items import SCHEMA, readable, stack_key
 from workflows.requests.answers import kept
 from workflows.requests.authority import Submitter
 from workflows.requests.request import Request

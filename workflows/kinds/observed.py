@@ -10,7 +10,7 @@ from workflows.kinds.kind import Phase, Status
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedState:
     """A resource as the service showed it. `body` is whole when `full`, else a summary from a list."""
 
     kind: Kind
@@ -59,7 +59,7 @@ class Seen:
         """Its ids, ARNs and URLs."""
         return {name: self.body[name] for name in self.kind.outputs if self.body.get(name) is not None}
 
-    def showing(self, body: Mapping[str, Any]) -> "Seen":
+    def showing(self, body: Mapping[str, Any]) -> "ObservedState":
         """Return it with newer members over the older ones, a whole body staying whole."""
         return replace(self, body={**self.body, **body})
 

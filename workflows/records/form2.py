@@ -1,0 +1,148 @@
+"""Records of the forms before: they become records of this form when they are read, and stay so at their next write.
+
+Form 2 kept 40 members of a resource side by side; what each says of the past is written into the log here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.ledger import Item
+from workflows.document.fingerprint import digest
+from workflows.records.operation import LATEST_ARRIVAL
+
+#: The members of form 2.
+_MEMBERS = frozenset({
+    "address", "kind", "name", "parent", "parent_id", "id", "arn", "made_in", "incarnation", "pending", "applied",
+    "sent", "stood", "sent_at", "unforced_since", "sent_for", "sent_times", "forms", "lingering", "lingers_until",
+    "former_ids", "waits_on", "secret_versions", "secrets", "attempts", "attempts_for", "last_reason", "stale_tags",
+    "refused_since", "refused_to", "synchronized_for", "synchronizations", "created", "created_at", "adopted",
+    "ever_ready", "ready_in", "changed", "seen_updated", "outputs", "retain", "delete_endpoints", "ending", "schema",
+})  # fmt: skip
+
+
+def upgraded(item: Item) -> Item:
+    """Return the item of a resource in this form."""
+    declarations: dict[str, Any] = {}
+
+    def named(declared: Mapping[str, Any] | None) -> str | None:
+        if declared is None:
+            return None
+        declarations[digest(declared)] = declared
+        return digest(declared)
+
+    operations = [
+        {name: value for name, value in {**op, "declared": named(op.get("declared"))}.items() if value is not None}
+        for op in _operations(item)
+    ]
+    return {
+        **{name: value for name, value in item.items() if name not in _MEMBERS},
+        "address": item["address"], "kind": item["kind"], "name": item["name"], "parent": item.get("parent"),
+        "object": _object(item), "deposed": item.get("former_ids", ()),
+        "incarnation": item.get("incarnation", 0), "imported": item.get("adopted", False),
+        "first_ready_generation": item.get("ready_in", 0) if item.get("ever_ready") else None,
+        "depends_on": item.get("waits_on", ()), "secrets": item.get("secrets", ()),
+        "on_removal": {
+            "retain": item.get("retain", False), "delete_endpoints": item.get("delete_endpoints", False),
+            "parameters": item.get("ending", {}),
+        },
+        "operations": operations, "declarations": declarations,
+    }  # fmt: skip
+
+
+def _object(item: Item) -> Item | None:
+    if item.get("id") is None:
+        return None
+    return {
+        "id": item["id"], "arn": item.get("arn"), "parent_id": item.get("parent_id"),
+        "created": item.get("created", ""), "compared": item.get("seen_updated", ""),
+        "outputs": item.get("outputs", {}),
+    }  # fmt: skip
+
+
+def _operations(item: Item) -> list[Item]:
+    """Return the operations that the members tell of, oldest first."""
+    known = [*_unanswered(item), *_base(item), *_attempts(item), *_update(item)]
+    # An empty time of the last change says that a synchronization came after it.
+    synchronized = _synchronization(item)
+    known = [*synchronized, *known] if item.get("changed") else [*known, *synchronized]
+    return [*known, *_refusal(item), *_pending(item)]
+
+
+def _unanswered(item: Item) -> list[Item]:
+    lingering, tags = item.get("lingering"), item.get("stale_tags") or ()
+    if lingering is None and not tags:
+        return []
+    until = float(item.get("lingers_until") or 0.0)
+    at = until - LATEST_ARRIVAL if until else 0.0
+    return [{"verb": "UPDATE", "state": "UNANSWERED", "at": at, "declared": lingering, "tags_in_doubt": list(tags)}]
+
+
+def _base(item: Item) -> list[Item]:
+    applied, made = item.get("applied"), item.get("made_in") or item.get("created_at")
+    if applied is None and not made:
+        return []
+    settled = {"verb": "CREATE" if made else "IMPORT", "state": "SUCCEEDED", "declared": applied}
+    settled |= {"secret_versions": item.get("secret_versions") or {}, "normalized": list(item.get("forms") or ())}
+    settled |= {"updated": item.get("changed") or "", "generation": item.get("made_in") or 0}
+    if made:
+        settled |= {"object_id": item.get("id"), "accepted_at": item.get("created_at") or 0.0}
+    return [settled]
+
+
+def _attempts(item: Item) -> list[Item]:
+    if not item.get("attempts") and not item.get("last_reason"):
+        return []
+    counted = {"attempts": item.get("attempts") or 0, "scope": item.get("attempts_for") or ""}
+    return [{"verb": "UPDATE", "state": "FAILED", "error": item.get("last_reason") or "", **counted}]
+
+
+def _update(item: Item) -> list[Item]:
+    if item.get("sent") is None:
+        return []
+    in_force = {"shown_before": item.get("stood") or {}, "repeats": item.get("sent_times") or 0}
+    return [{
+        "verb": "UPDATE", "state": "ACCEPTED" if item.get("sent_for") else "FAILED", "declared": item["sent"],
+        "scope": item.get("sent_for") or "", "accepted_at": item.get("sent_at") or 0.0,
+        "unapplied_since": item.get("unforced_since") or 0.0, "updated": item.get("changed") or "", **in_force,
+    }]  # fmt: skip
+
+
+def _synchronization(item: Item) -> list[Item]:
+    if not item.get("synchronizations"):
+        return []
+    scope, times = item.get("synchronized_for") or "", item["synchronizations"]
+    return [{"verb": "SYNCHRONIZE", "state": "SUCCEEDED", "scope": scope, "repeats": times}]
+
+
+def _refusal(item: Item) -> list[Item]:
+    if not item.get("refused_since"):
+        return []
+    scope, _, verdict = str(item.get("refused_to") or "").rpartition(": ")
+    refused = {"at": item["refused_since"], "scope": scope, "error_class": verdict}
+    return [{"verb": "UPDATE", "state": "REFUSED", **refused}]
+
+
+def _pending(item: Item) -> list[Item]:
+    """Return the calls without an answer: the mark says which came last, its doubts what each declared."""
+    mark = item.get("pending")
+    if mark is None:
+        return []
+    action, doubts = str(mark["action"]), list(mark.get("doubtful") or ())
+    at = float(mark.get("at") or 0.0)
+    begun = {"digest": mark.get("digest") or "", "generation": mark.get("generation") or 0}
+    operations = [_doubt(one, action, at) for one in doubts]
+    if action not in ("CREATE", "UPDATE", "TAG"):
+        return [*operations, {"verb": action, "state": "PENDING", "at": at}]
+    if not operations:
+        tokens = [mark["token"]] if mark.get("token") else []
+        operations = [{"verb": action, "state": "PENDING", "at": at, "tokens": tokens}]
+    return [*operations[:-1], {**operations[-1], "verb": action, **(begun if action == "CREATE" else {})}]
+
+
+def _doubt(doubt: Item, action: str, at: float) -> Item:
+    token = doubt.get("token")
+    return {
+        "verb": "CREATE" if token or action == "CREATE" else "UPDATE", "state": "PENDING", "at": at,
+        "declared": doubt.get("declared"), "secret_versions": doubt.get("versions") or {},
+        "tokens": [token] if token else [],
+    }  # fmt: skip
