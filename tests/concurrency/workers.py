@@ -24,6 +24,7 @@ from workflows.deciding.decision import Action
 from workflows.deciding.outcome import Outcome, Status
 from workflows.fulfil import fulfil
 from workflows.kinds import KINDS
+from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 from workflows.requests.request import Request
 
@@ -108,10 +109,11 @@ class History:
             self.broken.append(f"{run} wrote an outcome without the lease")
 
     def _learn(self, run: str, item: Item) -> None:
-        about = (str(item["kind"]), str(item["name"]))
-        self._named |= {str(item[member]): about for member in ("id", "arn") if item.get(member)}
-        if item.get("pending"):
-            self.marks.add((run, *about, str(item["pending"]["action"])))
+        record = read_record(item)
+        about = (record.kind, record.name)
+        self._named |= {str(one): about for one in (record.id, record.arn) if one}
+        if record.log.intent is not None:
+            self.marks.add((run, *about, str(record.log.intent.verb)))
 
     def _about(self, service: str, operation: str, params: Mapping[str, Any]) -> tuple[str, str, str]:
         if operation in _TAGGING:

@@ -14,6 +14,8 @@ from tests.documents import gateway, small_stack
 from tests.goals import tried
 from tests.worlds import provision, virtually
 from workflows.deciding.outcome import Status
+from workflows.records.operation import Verb
+from workflows.records.resource_items import read_record
 
 REGISTRY = {"stack": "payments.tools", "registries": {"catalog": {"description": "one"}}}
 #: A dead process holds the stack for as long as its run might have gone on.
@@ -185,10 +187,11 @@ async def test_r2_tags_of_a_creation_in_doubt_are_set_though_an_update_came_betw
         for index in range(20):
             if await run_once(world, Process.struck(At.BEFORE_SENDING, index), provision(more, "second")) is None:
                 await anyio.sleep(LEASE_SECONDS)
-            (memory,) = (await world.ledger.query((await world.ledger.partitions())[0], "resource#")).values()
-            if (memory["pending"] or {}).get("action") == "UPDATE":
+            (item,) = (await world.ledger.query((await world.ledger.partitions())[0], "resource#")).values()
+            intent = read_record(item).log.intent
+            if intent is not None and intent.verb is Verb.UPDATE:
                 break
-        assert memory["pending"]["action"] == "UPDATE"
+        assert intent is not None and intent.verb is Verb.UPDATE
         outcome = await run_until_settled(world, History(), provision(tagged, "third"))
         record = world.live["gateway g"]
         lacks = int(record.tags.get("team") != "a")

@@ -29,7 +29,7 @@ MUTANTS = (
            "    elif run.seen.get(item.address) is None and item.parent is not None:\n        await until_gone",
            '    elif item.address == "":\n        await until_gone', ("tests/observing/test_gone.py",), goal="R18"),
     Mutant("former-ids-unknown", "what turns up again is a stranger", _SURVEY,
-           "or not set(memory.former_ids) & set(by_id):", "or memory.former_ids:", ("tests/observing/test_gone.py",),
+           "or not set(memory.deposed) & set(by_id):", "or memory.deposed:", ("tests/observing/test_gone.py",),
            goal="R18"),
     Mutant("tags-stop-removals", "a tag that cannot be read stops a removal", _SURVEY,
            "or not memory.identifies(seen):", "or True:", ("tests/adoption/test_unread_tags.py",)),
