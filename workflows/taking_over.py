@@ -28,7 +28,7 @@ from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIA
 from workflows.kinds.kind import ADDED_BY_SERVICE, at
 from workflows.kinds.observed import ObservedState
 from workflows.records.items import partition_of, resource_key, stack_key
-from workflows.records.resource import RemoteObject, ResourceRecord
+from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of
 from workflows.requests.context import Context
 
@@ -59,9 +59,8 @@ class TakenOver:
         for part in path[:-1]:
             place = place.setdefault(part, {})
         place[path[-1]] = declared
-        parent, known = path_text(path[:-2]) or None, seen.kind.section
-        noted = RemoteObject(str(seen.id), seen.arn, parent_id)
-        memory = ResourceRecord(path_text(path), known, path[-1], parent, noted)
+        parent = path_text(path[:-2]) or None
+        memory = ResourceRecord.noted(path_text(path), path[-1], parent, seen, parent_id)
         self._memories.append(memory)
         return declared
 

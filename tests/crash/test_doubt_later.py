@@ -191,7 +191,8 @@ async def test_r2_tags_of_a_creation_in_doubt_are_set_though_an_update_came_betw
             intent = read_record(item).log.intent
             if intent is not None and intent.verb is Verb.UPDATE:
                 break
-        assert intent is not None and intent.verb is Verb.UPDATE
+        assert intent is not None
+        assert intent.verb is Verb.UPDATE
         outcome = await run_until_settled(world, History(), provision(tagged, "third"))
         record = world.live["gateway g"]
         lacks = int(record.tags.get("team") != "a")

@@ -20,7 +20,6 @@ from workflows.deciding.decide import decide
 from workflows.deciding.decision import Action, Decision, Mode
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.kinds.kind import Phase
-from workflows.records.operation import Operation, OpState, Verb
 
 #: Seconds between the last READY and the look that confirms it, which may be answered from somewhere else.
 _CONFIRM_SECONDS = 0.3
@@ -114,8 +113,8 @@ async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
     memory = run.memory(item.address)
     refused = failed.verdict in _REFUSED and is_mutating(failed.operation)
     if refused and run.mode is not Mode.SYNCHRONIZE:
-        refusal = Operation(Verb.UPDATE, OpState.REFUSED, run.now(), run.counted_for)
-        noted = memory.refused_for_now(replace(refusal, error=failed.message, error_class=str(failed.verdict)))
+        why = {"error_class": str(failed.verdict), "error": failed.message}
+        noted = memory.refused_for_now(run.now(), run.counted_for, **why)
         if noted != memory:
             await run.book.remember(noted)
 

@@ -10,7 +10,7 @@ from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import Deletion
 from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState
-from workflows.records.operation import DECLARING, Operation, OpState, Verb
+from workflows.records.operation import Operation, Verb
 from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
 
 
@@ -89,8 +89,8 @@ async def mark(run: Run, wish: Wish, memory: ResourceRecord, intent: Operation) 
 
 def intent_of(run: Run, wish: Wish, verb: Verb, **more: Any) -> Operation:
     """Return the intent of a call for a resource."""
-    declared = fingerprint(declared_of(wish)) if verb in DECLARING else None
-    return Operation(verb, OpState.PENDING, run.now(), wish.counted_for, run.belongs_to, declared, **more)
+    about = {"scope": wish.counted_for, "generation": run.belongs_to, **more}
+    return Operation.intended(verb, run.now(), fingerprint(declared_of(wish)), **about)
 
 
 def declaration_of(run: Run, wish: Wish) -> Declaration:

@@ -16,7 +16,7 @@ from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
 from workflows.kinds.kind import at
 from workflows.kinds.observed import ObservedState
-from workflows.records.operation import DECLARING, Operation, OpState, Verb
+from workflows.records.operation import Operation, Verb
 from workflows.records.resource import Declaration, ResourceRecord
 
 
@@ -56,8 +56,8 @@ def project(action: Action, wish: Wish, seen: ObservedState | None, memory: Reso
 
 def _intent(wish: Wish, verb: Verb) -> Operation:
     """Return an operation that is not sent, and so counts for no request."""
-    declared = _declaration(wish).members if verb in DECLARING else None
-    return Operation(verb, OpState.PENDING, wish.now, declared=declared, secret_versions=wish.secret_versions or {})
+    versions = wish.secret_versions or {}
+    return Operation.intended(verb, wish.now, _declaration(wish).members, secret_versions=versions)
 
 
 def _declaration(wish: Wish) -> Declaration:

@@ -117,11 +117,15 @@ class OperationLog:
     # --- transitions ------------------------------------------------------------------------------------------------
 
     def begin(self, intent: Operation) -> "OperationLog":
-        """Record an intent. The same intent without an answer is kept once; one that declared nothing is over."""
+        """Record an intent; one that declared nothing and has no answer is over.
+
+        Of earlier intents that were the same one is kept, also when this one is answered: it may arrive later yet.
+        """
+        same = [op for op in self.pending if _sends(op) == _sends(intent)]
 
         def goes_on(op: Operation) -> bool:
             over = _is_open(op) and op.verb not in DECLARING
-            return not over and not (op.state is OpState.PENDING and _sends(op) == _sends(intent))
+            return not over and not any(op is one for one in same[:-1])
 
         return _compact([*(op if goes_on(op) else _closed(op) for op in self.operations), intent])
 
@@ -152,10 +156,11 @@ class OperationLog:
         update = intent.become(OpState.ACCEPTED, attempts=1, repeats=1, secret_versions=versions, **shown)
         if again and before is not None:
             update = replace(update, shown_before=before.shown_before, repeats=before.repeats + 1)
-        doubts = [op for op in self.pending if op != intent]
+        doubts = [op for op in self.pending if op is not self.intent]
         log = self._superseding(now, [before] if before is not None else [], doubts)
         tags = sorted({*log.tags_in_doubt, *(key for op in doubts for key in op.tags)})
-        others = [op for op in _with_tags_in_doubt(log, tags) if op != intent and op.state is not OpState.REFUSED]
+        over = (OpState.PENDING, OpState.REFUSED)
+        others = [op for op in _with_tags_in_doubt(log, tags) if op.state not in over]
         return _compact([*others, update])
 
     def accept_tags(self, intent: Operation, now: float) -> "OperationLog":

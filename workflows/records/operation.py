@@ -95,6 +95,11 @@ class Operation:
     error: str = ""
     error_class: str = ""
 
+    @classmethod
+    def intended(cls, verb: Verb, at: float, declared: Mapping[str, Any], **more: Any) -> "Operation":
+        """Return the intent of a call that is about to be sent, with the declaration where the call carries it."""
+        return cls(verb, OpState.PENDING, at, declared=declared if verb in DECLARING else None, **more)
+
     def become(self, state: OpState, **changes: Any) -> "Operation":
         """Return the operation in its next state."""
         if state not in TRANSITIONS[self.state]:

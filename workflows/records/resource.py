@@ -8,7 +8,7 @@ request tried, which generation created the object, in which form the service sh
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any
+from typing import Any, Self
 
 from workflows.document.compare import either
 from workflows.kinds.observed import ObservedState, time_text
@@ -231,6 +231,11 @@ class ResourceRecord:
         made = self.log.creation
         return made if made is not None and made.object_id == self.id else None
 
+    @classmethod
+    def noted(cls, address: str, name: str, parent: str | None, found: ObservedState, parent_id: str | None) -> Self:
+        """Return the record of an object that was found and that no run worked on."""
+        return cls(address, found.kind.section, name, parent, RemoteObject(str(found.id), found.arn, parent_id))
+
     # --- events -----------------------------------------------------------------------------------------------------
 
     def begin(self, intent: Operation, declaration: Declaration) -> "ResourceRecord":
@@ -345,8 +350,9 @@ class ResourceRecord:
         failed = self.log.change_update(lambda op: op.become(OpState.FAILED, shown_before={}, repeats=0))
         return replace(self, log=failed)
 
-    def refused_for_now(self, refusal: Operation) -> "ResourceRecord":
+    def refused_for_now(self, now: float, scope: str, *, error_class: str, error: str) -> "ResourceRecord":
         """A change is refused for a reason that passes as a rule."""
+        refusal = Operation(Verb.UPDATE, OpState.REFUSED, now, scope, error=error, error_class=error_class)
         return replace(self, log=self.log.refuse_for_now(refusal))
 
     def with_removal(self, *, retain: bool, delete_endpoints: bool) -> "ResourceRecord":
