@@ -25,7 +25,7 @@ from infra.documents import Unreadable, to_json
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.settings import SettingsError
 from infra.telemetry import frames
-from workflows.deciding.decision import Action, Mode
+from workflows.deciding.decision import Action
 from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
 from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid
@@ -33,6 +33,7 @@ from workflows.document.reading import read_stack
 from workflows.document.schema import document_schema
 from workflows.fulfil import fulfil
 from workflows.planning import plan
+from workflows.records.request_state import Mode
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest, Request
 from workflows.status import require_known

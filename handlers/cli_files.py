@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.documents import LARGEST, Unreadable, parse
-from workflows.deciding.decision import Mode
 from workflows.document.parameters import fill
+from workflows.records.request_state import Mode
 from workflows.requests.request import DETAIL_TYPES
 
 

@@ -23,10 +23,10 @@ from infra.service_model import CONTROL_PLANE
 from infra.settings import Settings, ledger_path, read_settings
 from infra.telemetry import set_up_logs
 from workflows.dead_letters import letters, send_again
-from workflows.deciding.decision import Mode
 from workflows.document.parameters import fill
 from workflows.document.reading import read_stack
 from workflows.operating import FORGOTTEN, cancel, forget, history
+from workflows.records.request_state import Mode
 from workflows.requests.answers import answer_to
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context

@@ -1,29 +1,27 @@
 """Fulfilling requests: the one way in for every door, from who asks to what is answered."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import anyio
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime, Verdict
-from infra.ledger import Item
 from infra.settings import Operation
 from workflows.acting.stages import SYNCHRONIZATION
-from workflows.deciding.decision import Mode
 from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
 from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid, Problem
 from workflows.document.reading import read_stack
 from workflows.provision import Job
-from workflows.records.items import partition_of, stack_key
-from workflows.requests.acceptance import knows, leave_of
+from workflows.records.items import partition_of
+from workflows.records.request_state import Mode
+from workflows.records.stack import StackRecord
 from workflows.requests.answers import announced, rejected, rejected_unread
 from workflows.requests.authority import Allowed, Submitter
 from workflows.requests.context import Context
 from workflows.requests.intake import admit, authorize, readmit
 from workflows.requests.request import Request
+from workflows.requests.stacks import stack_record
 
 #: Seconds after which to look again whether a paused deployment goes on.
 _PAUSED_SECONDS = 300.0
@@ -105,30 +103,28 @@ class Named:
         """Whether it is of no generation."""
         return self.synchronize or self.stage == SYNCHRONIZATION
 
-    def _submitter(self, held: Mapping[str, Any]) -> Submitter:
-        """Return who asked for a synchronization; of a request's own last stage, who sent that request."""
-        own = held.get("submitter") if held.get("requestId") == self.request_id else None
-        return Submitter.read((held.get("synchronizers") or {}).get(self.request_id) or own)
-
-    def request(self, item: Mapping[str, Any] | None = None) -> Request:
-        """Return the request, with what a stack's item holds of it."""
-        held = item or {}
+    def request(self, record: StackRecord | None = None) -> Request:
+        """Return the request, with what a stack's record has of it."""
+        held = record or StackRecord()
+        state, current = held.requests.get(self.request_id), held.requests.get(held.request_id)
+        sender = state.submitter if state is not None else None
         if self.synchronizes:
             return Request(
                 mode=Mode.SYNCHRONIZE,
                 request_id=self.request_id,
                 stack=self.stack,
-                submitter=self._submitter(held),
+                submitter=Submitter.read(sender),
             )
         return Request(
-            mode=Mode(held.get("mode", Mode.PROVISION)),
+            mode=held.mode,
             request_id=self.request_id,
             stack=self.stack,
             # A removal does without: what was accepted long ago need not be valid any more.
-            document=None if held.get("mode") == Mode.REMOVE else held.get("document"),
+            document=dict(held.document) if held.document is not None and held.mode is not Mode.REMOVE else None,
             generation=self.generation,
-            allow=leave_of(held, self.request_id),
-            submitter=Submitter.read(held.get("submitter")),
+            allow=held.approvals_of(self.request_id),
+            # A schedule asks in the name of who sent what is in force.
+            submitter=Submitter.read(sender or (current.submitter if current is not None else None)),
             stage=self.stage,
         )
 
@@ -144,17 +140,17 @@ async def resume(context: Context, named: Named, deadline: Deadline) -> Outcome:
         account = await context.aws.within(deadline).account()
     except OutOfTime as late:
         return _postponed(named.request(), str(late), late.retry_after)
-    item = await context.ledger.get(stack_key(partition_of(account, context.aws.region, named.stack)))
-    if item is None or not _known(context, item, named):
+    record = await stack_record(context.ledger, partition_of(account, context.aws.region, named.stack))
+    if record is None or not _known(context, record, named):
         what = f"request {named.request_id}, generation {named.generation} of a stack named {named.stack},"
         problem = Problem("stack", "unknown-stack", f"{what} is not known here")
         return await announced(context, rejected_unread(named.request_id, [problem]))
-    return await fulfil(context, named.request(item), deadline, admitted=True)
+    return await fulfil(context, named.request(record), deadline, admitted=True)
 
 
-def _known(context: Context, item: Item, named: Named) -> bool:
+def _known(context: Context, record: StackRecord, named: Named) -> bool:
     """Tell whether somebody who was allowed to asked for this; what is older than what is in force does nothing."""
-    current = int(item["generation"])
+    current = record.generation
     if context.grants is None or named.generation > current:
         return named.generation <= current
-    return (named.generation < current and not named.synchronizes) or knows(item, named.request_id)
+    return (named.generation < current and not named.synchronizes) or record.knows(named.request_id)

@@ -13,8 +13,8 @@ import structlog
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Outcome, Status
+from workflows.records.request_state import Mode
 from workflows.requests.context import Context
 from workflows.requests.request import Request
 

@@ -9,16 +9,17 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from infra.deadline import Deadline
-from infra.ledger import Item
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.document.naming import Place
 from workflows.handover import start
-from workflows.records.items import partition_of, stack_key
+from workflows.records.items import partition_of
+from workflows.records.request_state import Mode
 from workflows.records.resource_items import read_record
+from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import note_request, synchronization_of
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
+from workflows.requests.stacks import stack_record
 
 #: The detail type of a schedule's tick; its detail may say `{"converge": true}`.
 TICK = "Gateway Schedule"
@@ -43,17 +44,17 @@ async def notice(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
     tick = event.get("detail-type") == TICK
     if not tick and not (registries and _GOING.search(str(event.get("detail-type")))):
         return {"version": 1, "asked": asked}
-    async for partition, item in _stacks(context):
+    async for partition, record in _stacks(context):
         stack = partition.split("/", 2)[2]
         if not _may(context, event, partition, stack):
             continue
         if not tick:
             if not await _holds(context, partition, registries):
                 continue
-            await _converge(context, partition, item, request_id)
+            await _converge(context, partition, record, request_id)
         elif detail.get("converge"):
-            await _converge(context, partition, item, request_id)
-        elif synchronization_of(item) is not None:
+            await _converge(context, partition, record, request_id)
+        elif synchronization_of(record) is not None:
             await context.ask("Gateway Stack Synchronization Requested", {"stack": stack, "requestId": request_id})
         asked.append(stack)
     return {"version": 1, "asked": asked}
@@ -68,14 +69,13 @@ def _may(context: Context, event: Mapping[str, Any], partition: str, stack: str)
     return bool(context.grants.of(who, "synchronize", place).of_stack(stack).grants)
 
 
-async def _stacks(context: Context) -> AsyncIterator[tuple[str, Item]]:
+async def _stacks(context: Context) -> AsyncIterator[tuple[str, StackRecord]]:
     """Yield the stacks of this account and Region that are as declared: what is under way needs no push."""
     account = await context.aws.within(Deadline.within(_SECONDS)).account()
     for partition in await context.ledger.partitions(partition_of(account, context.aws.region, "")):
-        item = await context.ledger.get(stack_key(partition)) or {}
-        ready = (item.get("outcome") or {}).get("status") == Status.READY
-        if ready and item.get("mode") == Mode.PROVISION:
-            yield partition, item
+        record = await stack_record(context.ledger, partition)
+        if record is not None and record.status == Status.READY and record.mode is Mode.PROVISION:
+            yield partition, record
 
 
 async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
@@ -83,7 +83,7 @@ async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
     return any(read_record(item).arn in arns for item in items)
 
 
-async def _converge(context: Context, partition: str, item: Item, request_id: str) -> None:
+async def _converge(context: Context, partition: str, record: StackRecord, request_id: str) -> None:
     stack = partition.split("/", 2)[2]
-    await note_request(context.ledger, partition, request_id)
-    await start(context, {"stack": stack, "generation": int(item["generation"]), "requestId": request_id})
+    await note_request(context.ledger, partition, request_id, mode=Mode.PROVISION)
+    await start(context, {"stack": stack, "generation": record.generation, "requestId": request_id})

@@ -1,9 +1,7 @@
 """What operators do with a ledger: look at the history of runs, end a request under way, have a stack forgotten."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from secrets import token_hex
-from typing import Any
 
 from infra.deadline import Deadline
 from infra.ledger import Check, ConditionFailed, Delete, Item, Key, Ledger, Put
@@ -11,9 +9,10 @@ from workflows.acting.book import Book
 from workflows.acting.lease import EXPIRED_SECONDS, Holder, LeaseHeld, LeaseLost, lease_key
 from workflows.deciding.outcome import Outcome, Status
 from workflows.records.items import stack_key
+from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import finished
 from workflows.requests.answers import kept
-from workflows.requests.patience import WAITS
+from workflows.requests.stacks import put_of, stack_record
 from workflows.status import partitions_of
 
 #: What `forget` says of a stack that is not known any more.
@@ -52,8 +51,8 @@ async def forget(ledger: Ledger, name: str, now: datetime) -> dict[str, str]:
 
 async def _forget(ledger: Ledger, partition: str, now: float) -> str:
     key, lease = stack_key(partition), lease_key(partition)
-    generation = int((await ledger.get(key) or {}).get("generation", 0))
-    holder = Holder(f"forget-{token_hex(8)}", generation)
+    known = await stack_record(ledger, partition)
+    holder = Holder(f"forget-{token_hex(8)}", known.generation if known is not None else 0)
     try:
         deadline = Deadline.within(_PATIENCE)
         book = await Book.open(ledger, partition, holder, now=lambda: now, deadline=deadline)
@@ -64,7 +63,7 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
         for sort in await ledger.query(partition):
             if sort not in (key.sort, lease.sort):
                 await ledger.write(held, Delete(Key(partition, sort)))
-        await ledger.write(Delete(key, when={"version": book.item["version"]}), Delete(lease))
+        await ledger.write(Delete(key, when={"version": book.stack.version}), Delete(lease))
     except ConditionFailed:
         await book.release()
         return "a request for it came in between; its resources are forgotten, and found again by their tags"
@@ -72,34 +71,30 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
 
 
 async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> str:
-    key = stack_key(partition)
     while True:
-        item = await ledger.get(key)
-        if item is None or finished(item, str(item.get("requestId") or "")):
+        stack = await stack_record(ledger, partition)
+        if stack is None or finished(stack, stack.request_id):
             return "nothing is under way"
-        ended = {**item, "version": int(item["version"]) + 1, "leaseId": None, WAITS: None}
-        ended["outcome"] = told = kept(_cancelled(partition, item, now))
+        told = kept(_cancelled(partition, stack, now))
         run = Key(partition, f"run#{told['finishedAt']}#cancelled")
+        ended = stack.ended(told).waiting(stack.request_id, None, None).released()
         try:
-            await ledger.write(
-                Put(key, ended, when={"version": item["version"]}),
-                Put(run, told, expires=now.timestamp() + days * _DAY),
-            )
+            await ledger.write(put_of(partition, stack, ended), Put(run, told, expires=now.timestamp() + days * _DAY))
         except ConditionFailed:
             continue
         return "cancelled"
 
 
-def _cancelled(partition: str, item: Mapping[str, Any], now: datetime) -> Outcome:
+def _cancelled(partition: str, record: StackRecord, now: datetime) -> Outcome:
     account, region, stack = partition.split("/", 2)
     return Outcome(
         stack=stack,
         status=Status.FAILED,
-        request_id=str(item.get("requestId") or ""),
-        generation=item.get("generation"),
+        request_id=record.request_id,
+        generation=record.generation,
         account=account,
         region=region,
-        digest=str(item.get("digest") or ""),
+        digest=record.digest,
         finished_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         reason="cancelled by an operator; send a new request to go on",
     )

@@ -16,16 +16,18 @@ from workflows.acting.survey import holds_something, list_inside, survey, warn_o
 from workflows.acting.waiting import look
 from workflows.deciding.comparing import forms
 from workflows.deciding.decide import decide
-from workflows.deciding.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, Mode, Wish
+from workflows.deciding.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, Wish
 from workflows.deciding.differences import Change, changes
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.deciding.projection import project
 from workflows.document.problems import Problem
 from workflows.document.reading import read_stack
 from workflows.kinds.observed import ObservedState
-from workflows.records.items import partition_of, stack_key
+from workflows.records.items import partition_of
+from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context
+from workflows.requests.stacks import stack_record
 
 #: More steps than any resource takes.
 _MOST_STEPS = 12
@@ -118,9 +120,9 @@ async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline
     calls = context.aws.within(deadline)
     account = await calls.account()
     partition = partition_of(account, context.aws.region, stack.name)
-    item = await context.ledger.get(stack_key(partition)) or {}
+    known = await stack_record(context.ledger, partition)
     # An apply is a new request, so its tries are counted afresh.
-    generation = int(item.get("generation", 0)) + 1
+    generation = (known.generation if known is not None else 0) + 1
     memories = await memories_of(context.ledger, partition)
     book = Book(context.ledger, partition, "plan", generation, memories)
     run = Run(context, calls, book, Mode.PROVISION, stack.name, account, "plan", allow)
@@ -129,7 +131,9 @@ async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline
     planned = {address: await _planned(run, address) for address in _in_order(run)}
     warn_of_strangers(run, allow)
     ordered = tuple(planned[address] for address in run.items)
-    return Plan(stack.name, bool(item or memories), ordered, (*stack.warnings, *run.warnings), dict(calls.count))
+    return Plan(
+        stack.name, known is not None or bool(memories), ordered, (*stack.warnings, *run.warnings), dict(calls.count)
+    )
 
 
 def _in_order(run: Run) -> list[str]:

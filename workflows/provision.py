@@ -22,23 +22,23 @@ from workflows.acting.lease import Holder, LeaseHeld, LeaseLost
 from workflows.acting.remembering import note_options
 from workflows.acting.run import Run, items_of
 from workflows.acting.survey import survey, warn_of_strangers
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import FINAL, VERSION, Outcome, Result, Status, overall, retry_after
 from workflows.document.fingerprint import digest
 from workflows.document.problems import Invalid, Problem, told
 from workflows.document.reading import read_stack
 from workflows.document.stack import Stack
-from workflows.records.items import partition_of, stack_key
+from workflows.records.items import partition_of
+from workflows.records.request_state import Mode
+from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import (
     Accepted,
     Refused,
     accept,
     answered,
     finished,
-    leave_of,
-    left_in_item,
     note_request,
     synchronization_of,
+    with_outcome,
 )
 from workflows.requests.answers import kept
 from workflows.requests.authority import Allowed
@@ -46,6 +46,7 @@ from workflows.requests.context import Context
 from workflows.requests.intake import authorize
 from workflows.requests.patience import Patience
 from workflows.requests.request import Request
+from workflows.requests.stacks import stack_record
 
 log = structlog.get_logger()
 
@@ -93,12 +94,12 @@ class Job:
 
     async def _overtaken(self, accepted: Accepted) -> Outcome:
         """Say what became of a request whose stack is another run's now."""
-        item = await self.context.ledger.get(stack_key(self.partition)) or {}
-        if finished(item, self.request.request_id):
+        record = await stack_record(self.context.ledger, self.partition) or StackRecord()
+        if record.outcome is not None and finished(record, self.request.request_id):
             # Another delivery of it did, or an operator ended it.
-            return self._refused(answered(item["outcome"]))
+            return self._refused(answered(record.outcome))
         # A synchronization is of no generation: it is still to be done, on what is in force then.
-        newer = int(item.get("generation", 0)) > accepted.generation
+        newer = record.generation > accepted.generation
         if newer and self.request.mode is not Mode.SYNCHRONIZE:
             return self._outcome(accepted, Status.SUPERSEDED, reason="a newer generation took over")
         return self._outcome(
@@ -108,34 +109,34 @@ class Job:
     async def _accept(self) -> Accepted | Refused:
         ledger, mode = self.context.ledger, self.request.mode
         if mode is Mode.SYNCHRONIZE:
-            return await self._accept_synchronization(await ledger.get(stack_key(self.partition)))
-        if mode is Mode.REMOVE and self.stack is None and await ledger.get(stack_key(self.partition)) is None:
+            return await self._accept_synchronization(await stack_record(ledger, self.partition))
+        if mode is Mode.REMOVE and self.stack is None and await stack_record(ledger, self.partition) is None:
             problem = Problem("stack", "unknown-stack", f"no stack named {self.request.stack} is known here")
             raise Invalid([problem])
         # A removal is the same one whatever document came with it.
         what = self.stack.digest if self.stack is not None and mode is Mode.PROVISION else digest(["remove"])
-        return await accept(ledger, self.partition, self.request, what, self.started.timestamp())
+        return await accept(ledger, self.partition, self.request, what, self.started.timestamp(), self.context.new_id)
 
-    async def _accept_synchronization(self, item: Mapping[str, Any] | None) -> Accepted | Refused:
-        found = synchronization_of(dict(item) if item is not None else None)
+    async def _accept_synchronization(self, record: StackRecord | None) -> Accepted | Refused:
+        found = synchronization_of(record)
         if found is None:
             problem = Problem("stack", "unknown-stack", f"no stack named {self.request.stack} is in force here")
             raise Invalid([problem])
-        last = found.item.get("synchronization") or {}
-        if last.get("requestId") == self.request.request_id and last["outcome"]["status"] in FINAL:
-            return answered(last["outcome"], found.generation)
-        ended = found.item.get("synchronized", {}).get(self.request.request_id)
-        if ended is not None:
-            return Refused(Status(ended), "this request was finished before", found.generation)
+        before = found.record.requests.get(self.request.request_id)
+        if before is not None and before.outcome is not None and before.outcome["status"] in FINAL:
+            return answered(before.outcome, found.generation)
+        if before is not None and before.status:
+            return Refused(Status(before.status), "this request was finished before", found.generation)
         await note_request(self.context.ledger, self.partition, self.request.request_id, self.request.submitter)
         return found
 
     async def _run(self, accepted: Accepted) -> Outcome:
         holder = Holder(self.run_id, accepted.generation, self.request.request_id, self.context.worker)
         asked = self.request.mode is not Mode.SYNCHRONIZE
-        noted = {"announced": self.request.request_id} if asked else {}
+        announcing = self.request.request_id if asked else ""
         clock, deadline = lambda: self.context.now().timestamp(), self.calls.deadline
-        book = await Book.open(self.context.ledger, self.partition, holder, now=clock, deadline=deadline, noting=noted)
+        ledger = self.context.ledger
+        book = await Book.open(ledger, self.partition, holder, now=clock, deadline=deadline, announcing=announcing)
         try:
             return await guarded(partial(self._under_lease, accepted, book), book.guard)
         except (Exception, anyio.get_cancelled_exc_class()):
@@ -151,16 +152,20 @@ class Job:
         if self.request.mode is not Mode.SYNCHRONIZE and self._untold(accepted):
             await self._tell_accepted(accepted)
         # Another delivery may have gone on with the request since it was accepted here.
-        accepted = replace(accepted, item=book.item)
-        self.patience = Patience(self.request, accepted.generation, book.item, now)
+        accepted = replace(accepted, record=book.stack)
+        self.patience = Patience(self.request, book.stack, now)
         outcome = await self._forward(accepted, book)
         if outcome is None or (outcome.status is Status.FAILED and self._rolls_back()):
             outcome = await self._back(accepted, book, outcome)
-        outcome, waiting = await self.patience.told(self.context, outcome)
+        outcome, consent = await self.patience.told(self.context, outcome)
         whole = self.patience.goes_back or not self.request.stage
-        left = left_in_item(outcome, self.request, accepted.item) if whole else {}
-        days = self.context.settings.history_days
-        await book.close({**left, **waiting}, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
+        days, stall = self.context.settings.history_days, self.patience.stall
+
+        def ended(record: StackRecord) -> StackRecord:
+            waiting = record.waiting(self.request.request_id, stall, consent)
+            return with_outcome(waiting, outcome, self.request) if whole else waiting
+
+        await book.close(ended, kept(outcome), outcome.finished_at, expires=now + days * 86_400)
         return outcome
 
     async def _forward(self, accepted: Accepted, book: Book) -> Outcome | None:
@@ -168,7 +173,7 @@ class Job:
 
         Raises LeaseLost, also where another delivery of the request has finished it.
         """
-        if self.request.mode is not Mode.SYNCHRONIZE and finished(accepted.item, self.request.request_id):
+        if self.request.mode is not Mode.SYNCHRONIZE and finished(accepted.record, self.request.request_id):
             raise LeaseLost
         run = self._prepare(accepted, book)
         if run.mode is Mode.PROVISION and self._goes_on_back(accepted):
@@ -176,7 +181,7 @@ class Job:
         return self._judged(self._of_results(accepted, run, await _work(run)))
 
     def _goes_on_back(self, accepted: Accepted) -> bool:
-        return rollback.is_under_way(accepted.item, accepted.generation, self.request.request_id)
+        return accepted.record.rolls_back(accepted.generation, self.request.request_id)
 
     def _rolls_back(self) -> bool:
         whole = self.stack is not None and self.stack.goes_back and self.request.mode is Mode.PROVISION
@@ -184,27 +189,32 @@ class Job:
 
     async def _back(self, accepted: Accepted, book: Book, failed: Outcome | None) -> Outcome:
         """Return to the last READY document, or go on with doing so."""
-        item, self.patience.goes_back = accepted.item, True
+        self.patience.goes_back = True
+        under_way = accepted.record.rollback if failed is None else rollback.begun(failed)
+        if under_way is None:
+            raise AssertionError("a rollback goes on that was never begun")
+        ready = accepted.record.ready
+        back_to = ready.generation if ready is not None else None
         if failed is not None:
-            item = {**item, **rollback.begun(failed)}
-            await book.note({"rollback": item["rollback"]})
-            log.info("rollback", to=item.get("readyGeneration"), failures=len(failed.failures))
+            begun = under_way
+            await book.change(lambda record: record.rolling_back(begun))
+            log.info("rollback", to=back_to, failures=len(failed.failures))
         names = (self.request.stack, self.account, self.request.request_id)
         run = Run(self.context, self.calls, book, Mode.PROVISION, *names)
-        undone = tuple(item["rollback"]["failures"])
+        undone = tuple(under_way.failures)
         try:
-            if item.get("readyDocument") is not None:
-                authorize(self.allowed, read_stack(item["readyDocument"]))
-            rollback.prepare(run, item)
+            if ready is not None:
+                authorize(self.allowed, read_stack(ready.document))
+            rollback.prepare(run, ready)
         except Invalid as invalid:
-            reason = f"generation {item.get('readyGeneration')} cannot be gone back to: {invalid}"
+            reason = f"generation {back_to} cannot be gone back to: {invalid}"
             return replace(self._outcome(accepted, Status.FAILED, reason=reason), undone=undone)
         results = await _work(run)
-        run.warnings += rollback.not_undone(run, results, item)
+        run.warnings += rollback.not_undone(run, results, under_way)
         outcome = self._judged(self._of_results(accepted, run, results))
-        anew = rollback.made_anew(results, item)
-        if rollback.ended(outcome.status) is not Status.ROLLED_BACK and anew != item["rollback"].get("anew", []):
-            await book.note({"rollback": {**item["rollback"], "anew": anew}})
+        anew = under_way.also_recreated(sorted(rollback.made_anew(results)))
+        if rollback.ended(outcome.status) is not Status.ROLLED_BACK and set(anew.recreated) != set(under_way.recreated):
+            await book.change(lambda record: record.rolling_back(anew))
         return replace(outcome, status=rollback.ended(outcome.status), undone=undone)
 
     def _judged(self, outcome: Outcome) -> Outcome:
@@ -216,7 +226,7 @@ class Job:
         if stack is None and accepted.document is not None:
             stack = self._remembered(accepted.document)
         self.stack = stack
-        allow = self.request.allow | leave_of(accepted.item, self.request.request_id)
+        allow = self.request.allow | accepted.record.approvals_of(self.request.request_id)
         names = (self.request.stack, self.account, self.request.request_id)
         run = Run(self.context, self.calls, book, mode, *names, allow)
         run.stage = self.request.stage
@@ -249,19 +259,26 @@ class Job:
             run_id=self.run_id,
             account=self.account,
             region=self.context.aws.region,
-            digest=str(accepted.item.get("digest") or ""),
+            digest=accepted.record.digest,
             started_at=_iso(self.started),
             finished_at=_iso(self.context.now()),
             retry_after=retry,
             calls=dict(self.calls.count),
             reason=reason,
-            age=self.started.timestamp() - float(accepted.item.get("acceptedAt") or self.started.timestamp()),
+            age=self._age(accepted.record),
         )
+
+    def _age(self, record: StackRecord) -> float:
+        """Return the seconds since the request in force was accepted; 0 where that is not known."""
+        current = record.requests.get(record.request_id)
+        now = self.started.timestamp()
+        return now - current.accepted_at if current is not None and current.accepted_at else 0.0
 
     def _untold(self, accepted: Accepted) -> bool:
         """Tell whether another delivery accepted it, and may have ended before it told. A tick is not accepted."""
-        known = self.request.request_id in accepted.item.get("recent", {})
-        return known and not accepted.new and accepted.item.get("announced") != self.request.request_id
+        state = accepted.record.requests.get(self.request.request_id)
+        raised = state is not None and state.generation is not None
+        return raised and state is not None and not accepted.new and not state.announced
 
     async def _tell_accepted(self, accepted: Accepted) -> None:
         detail = {
@@ -271,12 +288,12 @@ class Job:
             "generation": accepted.generation,
             "account": self.account,
             "region": self.context.aws.region,
-            "digest": str(accepted.item.get("digest") or ""),
+            "digest": accepted.record.digest,
         }
         await self.context.announce("Gateway Stack Accepted", detail)
 
     def _refused(self, refused: Refused) -> Outcome:
-        accepted = Accepted(refused.generation or 0, None, {})
+        accepted = Accepted(refused.generation or 0, None, StackRecord())
         outcome = self._outcome(accepted, refused.status, reason=refused.reason)
         return replace(outcome, earlier=refused.outcome)
 

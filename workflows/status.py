@@ -6,9 +6,10 @@ from typing import Any
 from infra.deadline import Deadline
 from infra.ledger import Ledger
 from workflows.document.problems import Invalid, Problem
-from workflows.records.items import partition_of, stack_key
+from workflows.records.items import partition_of
 from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
+from workflows.requests.stacks import stack_record
 
 _STACK = re.compile(r"\d{12}/[^/]+/.+")
 
@@ -17,17 +18,17 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
     """Return the stacks of the ledger (or the one of that name) by `account/Region/name`."""
     found = {}
     for partition in await partitions_of(ledger, name):
-        item = await ledger.get(stack_key(partition)) or {}
-        outcome = item.get("outcome") or {}
+        record = await stack_record(ledger, partition)
+        outcome = (record.outcome if record is not None else None) or {}
         found[partition] = {
-            "generation": item.get("generation"),
-            "mode": item.get("mode"),
+            "generation": record.generation if record is not None else None,
+            "mode": str(record.mode) if record is not None else None,
             "status": outcome.get("status"),
             "finishedAt": outcome.get("finishedAt"),
             "reason": outcome.get("reason", ""),
             "failures": outcome.get("failures", []),
             "consents": [consent["resource"] for consent in outcome.get("consents", ())],
-            "running": item.get("leaseId") is not None,
+            "running": record is not None and record.lease_id is not None,
             "resources": await _resources(ledger, partition),
         }
     return found
@@ -36,7 +37,7 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
 async def require_known(context: Context, stack: str, deadline: Deadline) -> None:
     """Raise Invalid unless the ledger knows a stack: what it does not know, it cannot say to be gone."""
     account, region = await context.aws.within(deadline).account(), context.aws.region
-    if await context.ledger.get(stack_key(partition_of(account, region, stack))) is None:
+    if await stack_record(context.ledger, partition_of(account, region, stack)) is None:
         where = f"in account {account}, Region {region}"
         text = (
             f"this ledger knows no stack named {stack} {where}, and nothing was removed. Was it applied with another "

@@ -27,11 +27,11 @@ from tests.authority.desk import (
 from tests.documents import changed, gateway, mcp_target, provider
 from tests.intake.objects import Held
 from tests.worlds import REGION, SandboxWorld, provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil, resume
 from workflows.notices import notice
 from workflows.records.items import partition_of, stack_key
+from workflows.records.request_state import Mode
 from workflows.requests.answers import answer_key
 from workflows.requests.authority import Grants, Submitter
 from workflows.requests.request import Request

@@ -11,9 +11,9 @@ from tests.authority.desk import ACCOUNT, FILE, PAYMENTS, deployed
 from tests.documents import gateway
 from tests.intake.objects import Held
 from tests.worlds import provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil, resume
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 DOCUMENT = {"stack": "payments.new", "gateways": {"g": gateway(roleArn=f"arn:aws:iam::{ACCOUNT}:role/payments-g")}}

@@ -26,10 +26,10 @@ from tests.authority.desk import (
     deployed,
 )
 from tests.worlds import REGION, provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.document.naming import Place
 from workflows.fulfil import fulfil
+from workflows.records.request_state import Mode
 from workflows.requests.authority import Grants, matches
 from workflows.requests.context import Context
 from workflows.requests.request import Request

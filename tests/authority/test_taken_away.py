@@ -11,9 +11,9 @@ from tests.authority.desk import ACCOUNT, FILE, OBJECTS, PAYMENTS, Shelf, deploy
 from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil, resume
+from workflows.records.request_state import Mode
 from workflows.requests.authority import Submitter
 from workflows.requests.request import Request
 

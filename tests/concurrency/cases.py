@@ -12,8 +12,8 @@ from tests.concurrency.workers import History, Worker, consume
 from tests.crash.harness import snapshot, unknown_to_ledger
 from tests.documents import mcp_target, oauth, small_stack
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 

@@ -17,9 +17,10 @@ from tests.goals import tried
 from tests.slices import several, sliced
 from tests.worlds import SandboxWorld, virtually
 from workflows.deciding.decide import decide
-from workflows.deciding.decision import Mode, Wish
+from workflows.deciding.decision import Wish
 from workflows.document.reading import read_stack
 from workflows.planning import plan
+from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 
 pytestmark = pytest.mark.sweep

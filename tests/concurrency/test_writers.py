@@ -13,11 +13,13 @@ from tests.goals import tried
 from tests.tables import table
 from workflows.acting.book import Book
 from workflows.acting.lease import Free, Holder, Lease, LeaseHeld, LeaseLost, lease_key
-from workflows.deciding.decision import Mode
 from workflows.records.items import stack_key
+from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
+from workflows.records.stack import Rollback
 from workflows.requests.acceptance import Accepted, accept
 from workflows.requests.request import Request
+from workflows.requests.stacks import stack_record
 
 pytestmark = pytest.mark.real_time
 PARTITION = "123456789012/us-east-1/payments.tools"
@@ -86,8 +88,8 @@ async def _writes_of(lost: Book) -> list[str]:
     memory = ResourceRecord("gateways.payments", "gateways", "payments", secrets=("zombie",))
     tries = {
         "remember": lambda: lost.remember(memory),
-        "note": lambda: lost.note({"rollback": {}}),
-        "close": lambda: lost.close({"outcome": {"status": "READY"}}, {}, "2026", expires=1.0),
+        "note": lambda: lost.change(lambda stack: stack.rolling_back(Rollback(1, "zombie"))),
+        "close": lambda: lost.close(lambda stack: stack.ended({"status": "READY"}), {}, "2026", expires=1.0),
     }
     through = []
     for name, write in tries.items():
@@ -99,9 +101,9 @@ async def _writes_of(lost: Book) -> list[str]:
     await lost.release()
     if await lost.still_mine():
         through.append("a lost lease is thought to be held")
-    item = await lost.ledger.get(stack_key(PARTITION))
-    assert item is not None
-    if not item["leaseId"] or item.get("outcome") or "rollback" in item:
+    record = await stack_record(lost.ledger, PARTITION)
+    assert record is not None
+    if not record.lease_id or record.outcome or record.rollback:
         through.append("a lost lease changed the stack")
     return through
 

@@ -11,8 +11,8 @@ from tests.crash.harness import At, History, Process, run_once, run_until_settle
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from tests.secrets import SENTINELS
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 PRIVATE = {"selfManagedLatticeResource": {"resourceConfigurationIdentifier": "rcfg-0123456789abcdef0"}}

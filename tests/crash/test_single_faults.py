@@ -16,8 +16,8 @@ from tests.documents import mcp_target, oauth, small_stack
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -9,14 +9,18 @@ import anyio
 from botocore import xform_name
 
 from infra.deadline import Deadline
+from infra.ledger import Put
+from infra.ledger.sqlite import SqliteLedger
 from infra.tasks import first_of
 from tests.crash.harness import Crash
 from tests.crash.test_single_faults import quick, remove, sample
+from tests.documents import gateway
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil
 from workflows.kinds import KINDS
+from workflows.records.items import stack_key
 from workflows.requests.request import Request
 
 #: The service takes no shorter ones.
@@ -88,3 +92,36 @@ async def test_r2_a_creation_keeps_its_token():
     assert {method for method, _ in lives[0].sent} == {
         xform_name(kind.operations.create) for kind in KINDS if kind.token
     }
+
+
+async def test_r2_a_fresh_ledger_repeats_no_token_of_an_earlier_life():
+    """Removed, and made again by somebody without the ledger: the service may remember tokens longer than resources."""
+    with quick() as world:
+        document, lives = sample("every-kind.yaml"), (Tokens(), Tokens())
+        assert await lives[0].settled(world, provision(document, "first")) is Status.READY
+        assert (await world.run(remove(document))).status is Status.DELETED
+        assert isinstance(world.ledger, SqliteLedger)
+        world.ledger.close()
+        world.ledger = SqliteLedger()
+        assert await lives[1].settled(world, provision(document, "first")) is Status.READY
+    repeated = [what for what, tokens in lives[0].sent.items() if set(tokens) & set(lives[1].sent[what])]
+    tried("R2", "creations by a fresh ledger, of every kind that has a token", len(lives[0].sent), repeated)
+    assert repeated == []
+    assert lives[0].sent.keys() == lives[1].sent.keys()
+
+
+async def test_r2_an_unanswered_creation_of_an_earlier_version_keeps_its_token():
+    """The record of that version has no id; the token that it recorded is repeated."""
+    with quick() as world:
+        tokens, document = Tokens(), {"stack": "s", "gateways": {"g": gateway()}}
+        assert await tokens.run(world, provision(document, "first")) is None
+        (partition,) = await world.ledger.partitions()
+        key = stack_key(partition)
+        item = await world.ledger.get(key)
+        assert item is not None
+        await world.ledger.write(Put(key, {**item, "id": ""}))
+        await anyio.sleep(30.0)
+        assert await tokens.settled(world, provision(document, "first")) is Status.READY
+    ((_, sent),) = tokens.sent.items()
+    assert len(sent) == 2
+    assert len(set(sent)) == 1

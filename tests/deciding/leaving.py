@@ -14,8 +14,9 @@ from tests.deciding.states import (
     tried,
     unanswered,
 )
-from workflows.deciding.decision import Action, Birth, Mode
+from workflows.deciding.decision import Action, Birth
 from workflows.records.operation import Verb
+from workflows.records.request_state import Mode
 
 PROVISION = Mode.PROVISION
 TARGET = GATEWAY_TARGET

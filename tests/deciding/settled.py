@@ -28,9 +28,10 @@ from tests.deciding.states import (
     wants,
 )
 from tests.documents import DISCOVERY, ROLE
-from workflows.deciding.decision import Action, Mode
+from workflows.deciding.decision import Action
 from workflows.document.stack import OWNER_TAG
 from workflows.records.operation import Verb
+from workflows.records.request_state import Mode
 
 
 def audiences(*names: str) -> dict[str, Any]:

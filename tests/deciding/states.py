@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.documents import ROLE, SECRET
-from workflows.deciding.decision import Action, Mode, Wish
+from workflows.deciding.decision import Action, Wish
 from workflows.document.fingerprint import digest, fingerprint
 from workflows.document.stack import Options
 from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, GATEWAY, GATEWAY_TARGET, HARNESS, REGISTRY, Kind
 from workflows.kinds.observed import ObservedState
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation, OpState, Verb
+from workflows.records.request_state import Mode
 from workflows.records.resource import RemoteObject, ResourceRecord
 
 #: The moment at which the planner is asked, in seconds.

@@ -19,7 +19,8 @@ from tests.deciding.states import (
     unanswered,
     wants,
 )
-from workflows.deciding.decision import Action, Mode
+from workflows.deciding.decision import Action
+from workflows.records.request_state import Mode
 
 EXISTING: dict[str, Any] = {"options": {"existing": True}}
 ADOPT: dict[str, Any] = {"options": {"adopt": True}}

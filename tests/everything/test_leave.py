@@ -240,7 +240,7 @@ async def test_a_document_that_is_not_valid_any_more(world):
 
     key = Key(partition, "stack")
     item = await world.ledger.get(key)
-    item["readyDocument"]["gateways"]["payments"]["nonsense"] = 1
+    item["ready"]["document"]["gateways"]["payments"]["nonsense"] = 1
     await world.ledger.write(Put(key, item))
     failing = {**small_stack(1), "onFailure": "ROLLBACK"}
     failing["gateways"]["payments"]["targets"]["bad"] = mcp_target()

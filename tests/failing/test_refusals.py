@@ -10,8 +10,8 @@ from infra.sandbox.records import GONE
 from infra.sandbox.world import Failure
 from tests.documents import mcp_target, small_stack
 from tests.worlds import provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
+from workflows.records.request_state import Mode
 
 
 async def until_settled(world, request, seconds=120.0, patience=float("inf")):

@@ -6,10 +6,10 @@ import pytest
 from infra.deadline import Deadline
 from infra.ledger import Put
 from tests.documents import small_stack
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import Named, resume
 from workflows.records.items import stack_key
+from workflows.records.request_state import Mode
 from workflows.requests.acceptance import note_request
 from workflows.requests.request import Request
 

@@ -21,9 +21,9 @@ from tests.generated import Maker, valid
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Outcome, Status
 from workflows.kinds import KINDS
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 #: How a world settles a request: in one run, or in many.

@@ -1,4 +1,4 @@
-"""Which request is in force: the bare decision over the stack's item, in a table."""
+"""Which request is in force: the bare decision over the stack's record, in a table."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +7,13 @@ import pytest
 
 from infra.ledger import Item, Key
 from infra.ledger.sqlite import SqliteLedger
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
-from workflows.records.items import stack_key
+from workflows.records.request_state import Mode
+from workflows.records.stack import StackRecord
+from workflows.records.stack_items import read_stack_record
 from workflows.requests.acceptance import Accepted, Refused, accept, judge
 from workflows.requests.request import Request
+from workflows.requests.stacks import stack_record
 
 DOCUMENT = {"stack": "payments"}
 URI = "s3://stacks/payments.yaml"
@@ -22,13 +24,13 @@ def asks(request_id: str = "new", mode: Mode = Mode.PROVISION, **more: Any) -> R
     return Request(mode=mode, request_id=request_id, stack="payments", **{"document": document, **more})
 
 
-def holds(**more: Any) -> dict[str, Any]:
-    """The item of a stack whose third generation, of the request `old`, is under way."""
-    return {
+def holds(**more: Any) -> StackRecord:
+    """The record of a stack whose third generation, of the request `old`, is under way."""
+    return read_stack_record({
         "schema": 2, "generation": 3, "recent": {"older": 2, "old": 3}, "requestId": "old", "mode": "PROVISION",
         "digest": "d3", "document": DOCUMENT, "readyDocument": {"stack": "payments"}, "readyGeneration": 2,
         "outcome": None, "allow": ["gateways.a"], **more,
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def ended(status: str, request_id: str = "old") -> dict[str, Any]:
@@ -40,7 +42,7 @@ class Row:
     """What the ledger holds, what is asked with which document, and the generation or the refusal that follows."""
 
     state: str
-    item: dict[str, Any] | None
+    record: StackRecord | None
     request: Request
     digest: str
     generation: int | None = None
@@ -76,34 +78,37 @@ ROWS = (
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.state)
 def test_which_request_is_in_force(row):
-    found = judge(row.item, row.request, row.digest)
+    found = judge(row.record or StackRecord.new("id"), row.request, row.digest)
     if isinstance(found, Refused):
         assert (found.status, row.generation) == (row.refused, None), found
         return
-    assert (found["generation"], row.refused) == (row.generation, None)
-    assert (found["requestId"], found["mode"]) == (row.request.request_id, str(row.request.mode))
+    assert (found.generation, row.refused) == (row.generation, None)
+    assert (found.request_id, found.mode) == (row.request.request_id, row.request.mode)
+    assert found.knows(row.request.request_id)
 
 
 def test_what_is_accepted_again_keeps_its_document():
     """What stands at a URI by now changes nothing of a request that is under way."""
     found = judge(holds(), asks("old", uri=URI, document={"stack": "payments", "gateways": {}}), "d4")
-    assert isinstance(found, dict)
-    assert (found["document"], found["digest"]) == (DOCUMENT, "d3")
+    assert isinstance(found, StackRecord)
+    assert (found.document, found.digest) == (DOCUMENT, "d3")
 
 
 def test_after_a_removal_there_is_nothing_to_go_back_to():
     """What was READY before was removed on purpose."""
     found = judge(holds(), asks(mode=Mode.REMOVE), "removal")
-    assert isinstance(found, dict)
-    assert (found["readyDocument"], found["readyGeneration"]) == (None, None)
+    assert isinstance(found, StackRecord)
+    assert found.ready is None
 
 
 def test_what_one_request_allows_is_its_own():
     """The next one begins without leave."""
     new, old = judge(holds(), asks(), "d4"), judge(holds(), asks("old", allow=frozenset({"gateways.b"})), "d3")
-    assert isinstance(new, dict)
-    assert isinstance(old, dict)
-    assert (new["allow"], old["allow"]) == ([], ["gateways.b"])
+    assert isinstance(new, StackRecord)
+    assert isinstance(old, StackRecord)
+    assert new.approvals_of("new") == frozenset()
+    assert new.approvals_of("old") == frozenset()
+    assert old.approvals_of("old") == {"gateways.b"}
 
 
 class Raced(SqliteLedger):
@@ -124,8 +129,8 @@ async def test_an_acceptance_that_was_overtaken_begins_anew():
     ledger = Raced()
     ledger.other = asks("fast")
     found = await accept(ledger, "payments", asks("slow"), "slow")
-    item = await ledger.get(stack_key("payments"))
+    record = await stack_record(ledger, "payments")
     ledger.close()
     assert isinstance(found, Accepted)
-    assert item is not None
-    assert (found.generation, item["recent"]) == (2, {"fast": 1, "slow": 2})
+    assert record is not None
+    assert (found.generation, record.generation_of("fast"), record.generation_of("slow")) == (2, 1, 2)

@@ -15,9 +15,9 @@ from tests.documents import gateway
 from tests.intake.batches import FIFO, REQUESTED, deployed, record, refused, request
 from tests.intake.objects import Held
 from tests.worlds import REGION
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Status
 from workflows.fulfil import fulfil
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:converge"

@@ -21,10 +21,11 @@ from workflows.acting.lease import (
     LeaseLost,
     lease_key,
 )
-from workflows.deciding.decision import Mode
 from workflows.records.items import stack_key
 from workflows.records.operation import Operation, OpState, Verb
+from workflows.records.request_state import Mode
 from workflows.records.resource import Declaration, RemoteObject, ResourceRecord
+from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import accept
 from workflows.requests.request import Request
 
@@ -115,7 +116,7 @@ async def test_a_holder_that_died_is_followed_within_seconds_whatever_the_clocks
     second = await opened(ledger, "second", off=off)
     assert EXPIRED_SECONDS <= anyio.current_time() - began <= EXPIRED_SECONDS + 1.0
     assert second.memories == {MEMORY.address: MEMORY}
-    for write in (first.remember(MEMORY.gone()), first.note({"x": 1})):
+    for write in (first.remember(MEMORY.gone()), first.change(StackRecord.rolled_back)):
         with pytest.raises(LeaseLost):
             await write
     assert not await first.still_mine()
@@ -252,7 +253,7 @@ async def test_a_run_for_an_older_generation_writes_nothing_more(ledger):
     """A newer one was accepted meanwhile: what the older run does from then on is not remembered."""
     first = await opened(ledger, "first")
     assert await asked(ledger, "two") == 2
-    for write in (first.remember(MEMORY), first.note({"x": 1})):
+    for write in (first.remember(MEMORY), first.change(StackRecord.rolled_back)):
         with pytest.raises(LeaseLost):
             await write
     assert not await first.still_mine()
@@ -264,7 +265,7 @@ async def test_a_run_that_has_ended_holds_nothing(ledger):
     """Closed or given back, the next run begins at once."""
     began = anyio.current_time()
     first = await opened(ledger, "first")
-    await first.close({}, {}, "2026-01-01T00:00:00Z", expires=1e9)
+    await first.close(StackRecord.rolled_back, {}, "2026-01-01T00:00:00Z", expires=1e9)
     second = await opened(ledger, "second")
     await second.release()
     assert (await ledger.get(stack_key(PARTITION)))["leaseId"] is None
@@ -284,9 +285,9 @@ async def test_a_run_that_lost_its_stack_makes_nobody_wait(ledger):
 
 
 async def test_a_lease_of_an_earlier_version_is_left_alone_until_it_ends(ledger):
-    """It stands in the stack's item, with the time of day at which it ends."""
+    """It is in the stack's item, which is of the form of that version, with the time of day at which it ends."""
     key = stack_key(PARTITION)
-    item = await ledger.get(key)
+    item = {"schema": 2, "version": 1, "generation": 1, "recent": {"one": 1}, "requestId": "one"}
     now = (EPOCH + timedelta(seconds=anyio.current_time())).timestamp()
     await ledger.write(Put(key, {**item, "lease": {"id": "old", "until": now + 100.0, "generation": 1}}))
     with pytest.raises(LeaseHeld) as held:
@@ -294,4 +295,4 @@ async def test_a_lease_of_an_earlier_version_is_left_alone_until_it_ends(ledger)
     assert held.value.retry_after == 60.0
     await anyio.sleep(116.0)
     await opened(ledger, "second")
-    assert "lease" not in (await ledger.get(key))
+    assert (await ledger.get(key))["older_lease_until"] == 0.0

@@ -110,7 +110,7 @@ MUTANTS = (
     Mutant("consent-unasked", "what waits for consent is told of without its URL", "workflows/acting/results.py",
            '"authorizationUrl": oauth.get("authorizationUrl", "")', '"authorizationUrl": ""',
            ("tests/consent/test_consent.py::test_a_target_awaits_consent_and_its_neighbours_are_ready",), goal="R15"),
-    Mutant("goes-back-forward", "an interrupted rollback goes forward again", "workflows/acting/rollback.py",
-           'return begun.get("generation") == generation and', 'return begun.get("generation") == -generation and',
+    Mutant("goes-back-forward", "an interrupted rollback goes forward again", "workflows/records/stack.py",
+           "return found is not None and (", "return found is None and (",
           ("tests/rollback/test_rollback.py::test_an_interrupted_rollback_changes_nothing_forward_again",), goal="R13"),
 )  # fmt: skip

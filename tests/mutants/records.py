@@ -19,8 +19,9 @@ MUTANTS = (
            "    return digest(list(parts))\n", "    from uuid import uuid4\n\n    return str(uuid4())\n",
            ("tests/crash/test_tokens.py::test_r2_a_creation_keeps_its_token",), goal="R2"),
     Mutant("lease-unconditional", "a lease is taken whatever another run wrote since it was read", _BOOK,
-           'lease.taking(), Put(key, taken, when={"version": item.get("version")})',
-           "Put(lease.taking().key, lease.taking().item), Put(key, taken)",
+           "lease.taking(), put_of(partition, before, taken)",
+           "Put(lease.taking().key, lease.taking().item),\n"
+           "                               Put(stack_key(partition), put_of(partition, before, taken).item)",
            ("tests/concurrency/test_writers.py::test_r6_of_many_that_take_a_stack_one_gets_it",), goal="R6"),
     Mutant("marks-afterwards", "a creation is marked in the ledger when it was answered", _STEPS,
            "    memory = await mark(run, wish, memory, intent)\n    try:\n"

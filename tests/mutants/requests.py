@@ -6,8 +6,8 @@ _INTAKE = "workflows/requests/intake.py"
 _ACCEPTANCE = "workflows/requests/acceptance.py"
 _AUTHORITY = "workflows/requests/authority.py"
 _ANSWERS = "workflows/requests/answers.py"
-_CONSENT = "workflows/requests/consent.py"
-_STANDING = "workflows/requests/standing.py"
+_STATE = "workflows/records/request_state.py"
+_STACK = "workflows/records/stack.py"
 _FULFIL = "workflows/fulfil.py"
 _ACCEPTING = "tests/intake/test_accepting.py"
 _TRIALS = "tests/authority/test_authority.py"
@@ -18,9 +18,8 @@ MUTANTS = (
            "        pass\n    return request, None\n\n\ndef authorize",
            ("tests/authority/test_taken_away.py",)),
     Mutant("anybodys-synchronization", "a synchronization goes on for who sent the document in force", _FULFIL,
-           'own = held.get("submitter") if held.get("requestId") == self.request_id else None\n'
-           '        return Submitter.read((held.get("synchronizers") or {}).get(self.request_id) or own)',
-           'return Submitter.read(held.get("submitter"))',
+           "                submitter=Submitter.read(sender),\n",
+           "                submitter=Submitter.read(current.submitter if current is not None else None),\n",
            ("tests/authority/test_taken_away.py",)),
     Mutant("uri-of-any-stack", "a document may come from where any stack's documents may", _INTAKE,
            "allowed.of_stack(request.stack).unless(named)", "allowed.unless(named)",
@@ -29,35 +28,36 @@ MUTANTS = (
            "{self.bucket}/{self.key}", "{self.bucket}/{self.key.replace('%', '%25')}",
            ("tests/authority/test_granted_objects.py",)),
     Mutant("judge-mode", "a document may come under the id of a removal", _ACCEPTANCE,
-           ' or old.get("mode") != request.mode\n', "\n",
+           " or old.mode != request.mode\n", "\n",
            (_ACCEPTING, "tests/intake/test_lanes.py")),
-    Mutant("deleted-keeps-ready", "the end of a removal leaves the document that there was to go back to", _ACCEPTANCE,
-           '    if outcome.status is Status.DELETED:\n        left |= {"readyDocument": None, "readyGeneration": None}',
-           "", equivalent="only a removal ends DELETED, and its acceptance has cleared both members already; nothing "
-           "sets them but a READY of a newer generation, whose acceptance the removal's run cannot outlive"),
-    Mutant("leave-anybodys", "what one request allows is allowed to every later one", _ACCEPTANCE,
-           'if item.get("requestId") == request_id else frozenset()', 'if item.get("requestId") else frozenset()',
+    Mutant("leave-anybodys", "what one request allows is allowed to every later one", _STACK,
+           "found = self.requests.get(request_id)\n        return frozenset(found.allow) if found is not None and "
+           "request_id == self.request_id else",
+           "found = self.requests.get(self.request_id)\n"
+           "        return frozenset(found.allow) if found is not None else",
            ("tests/handing_over/test_going_on.py::test_leave_is_given_to_one_request",)),
     Mutant("known-any", "whoever may start a run goes on with what nobody asked for", _FULFIL,
-           "not named.synchronizes) or knows(item, named.request_id)", "not named.synchronizes) or bool(item)",
+           "not named.synchronizes) or record.knows(named.request_id)", "not named.synchronizes) or bool(record)",
            (f"{_TRIALS}::test_only_what_was_accepted_goes_on_by_name",)),
-    Mutant("consent-told-forgets", "an authorization URL is told again after another one", _CONSENT,
-           "(*told.get(address, ()), said)", "(said,)", ("tests/consent/test_telling.py",), goal="R15"),
-    Mutant("consent-time-anew", "every new authorization URL gives the whole time again", _CONSENT,
-           "for address in outcome.asking if address not in since}", "for address in outcome.asking}",
+    Mutant("consent-told-forgets", "an authorization URL is told again after another one", _STATE,
+           "(*published.get(address, ()), one)", "(one,)", ("tests/consent/test_telling.py",), goal="R15"),
+    Mutant("consent-time-anew", "every new authorization URL gives the whole time again", _STATE,
+           "for address in asked if address not in since}", "for address in asked}",
            ("tests/consent/test_telling.py",), goal="R15"),
-    Mutant("standing-not-state", "a resource whose status moves on counts as standing still", _STANDING,
+    Mutant("standing-not-state", "a resource whose status moves on counts as standing still",
+           "workflows/requests/patience.py",
            "one.id, one.state]", "one.id]", ("tests/stuck/test_standing.py",), goal="R14"),
-    Mutant("standing-ahead", "a clock that ran ahead gives a request more time", _STANDING,
-           'min(float(held["since"]), now)', 'float(held["since"])', ("tests/stuck/test_standing.py",), goal="R14"),
+    Mutant("standing-ahead", "a clock that ran ahead gives a request more time", _STATE,
+           "since = min(self.since, now)", "since = self.since", ("tests/stuck/test_standing.py",), goal="R14"),
     Mutant("older-accepted", "an older generation is accepted after a newer one", _ACCEPTANCE,
            "    if generation < current:\n", "    if generation < 0:\n",
            (_ACCEPTING,), goal="R5"),
     Mutant("finished-again", "a request that was finished is run again when it is delivered again", _ACCEPTANCE,
-           "    if generation == current and finished(old, request.request_id):", "    if generation < current:",
+           "    if generation == current and old.outcome is not None and finished(",
+           "    if generation < current and old.outcome is not None and finished(",
            (_ACCEPTING,), goal="R4"),
-    Mutant("accepted-blindly", "an acceptance overwrites one that came in between", _ACCEPTANCE,
-           'Put(key, judged, when={"version": (item or {}).get("version")})', "Put(key, judged)",
+    Mutant("accepted-blindly", "an acceptance overwrites one that came in between", "workflows/requests/stacks.py",
+           'stack_item_of(after.written()), when={"version": version})', "stack_item_of(after.written()))",
            (_ACCEPTING,), goal="R6"),
     Mutant("uri-read-again", "a request goes on with what stands at its URI by now", _ACCEPTANCE,
            "fixed = again and bool(request.uri)", "fixed = again and not request.uri",
@@ -96,9 +96,10 @@ MUTANTS = (
            "if context.settings.mode is not Operation.ACT:", "if context.settings.mode is Operation.PAUSED:",
            ("tests/operating/test_operating.py::test_what_is_under_way_waits_until_the_deployment_acts_again",)),
     Mutant("synchronized-again", "a synchronization that was done is done again when it is delivered late",
-           "workflows/provision.py", "        if ended is not None:\n", "        if ended is None and last is None:\n",
+           "workflows/provision.py",
+           "        if before is not None and before.status:\n", "        if before is None:\n",
            ("tests/synchronizing/test_synchronization.py",), goal="R4"),
     Mutant("rollback-ungranted", "a rollback uses what is not granted any more", "workflows/provision.py",
-           '                authorize(self.allowed, read_stack(item["readyDocument"]))', "                pass",
+           "                authorize(self.allowed, read_stack(ready.document))", "                pass",
            (f"{_TRIALS}::test_a_rollback_names_what_is_granted_now",)),
 )  # fmt: skip

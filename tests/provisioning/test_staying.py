@@ -5,8 +5,8 @@ import pytest
 
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 

@@ -12,9 +12,9 @@ from tests.documents import mcp_target, oauth, provider, small_stack
 from tests.goals import tried
 from tests.secrets import CONSENT, SENTINELS, secrets_in
 from tests.worlds import provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import Outcome, Status
 from workflows.planning import plan
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 QUOTED = Failure(-1, f"invalid_client: client_secret={SENTINELS[0]} was refused")

@@ -24,9 +24,9 @@ from tests.secrets import secrets_in
 from tests.soak.documents import SHARED, STACK, TAKEN, Documents
 from tests.soak.nemesis import Chance, Others, Victim, dead
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import FINAL, Outcome, Status
 from workflows.fulfil import fulfil
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 _MOST_DELIVERIES = 400

@@ -5,9 +5,9 @@ import pytest
 from infra.deadline import Deadline
 from tests.documents import small_stack
 from tests.worlds import provision
-from workflows.deciding.decision import Mode
 from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.fulfil import Named, resume
+from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 
 

@@ -17,9 +17,10 @@ from workflows.acting.stages import inside, set_aside
 from workflows.acting.waiting import look
 from workflows.deciding import failures
 from workflows.deciding.decide import decide
-from workflows.deciding.decision import Action, Decision, Mode
+from workflows.deciding.decision import Action, Decision
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.kinds.kind import Phase
+from workflows.records.request_state import Mode
 
 #: Seconds between the last READY and the look that confirms it, which may be answered from somewhere else.
 _CONFIRM_SECONDS = 0.3

@@ -3,7 +3,7 @@
 AWS calls cannot be fenced; marks, tokens and names keep a run that lost its lease from making a second resource.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,11 +19,17 @@ from workflows.acting.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, Leas
 from workflows.records.items import resource_key, stack_key
 from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of, read_record
+from workflows.records.stack import StackRecord
+from workflows.requests.stacks import put_of, stack_record
 
 #: Seconds between two looks at whether this run is still the one to work.
 _WATCH_SECONDS = 5.0
 #: Seconds by which clocks may differ, for leases that an earlier version ended by the time of day.
 _MARGIN = 15.0
+
+
+#: What happens to the record of a stack.
+StackEvent = Callable[[StackRecord], StackRecord]
 
 
 async def memories_of(ledger: Ledger, partition: str) -> dict[str, ResourceRecord]:
@@ -41,8 +47,8 @@ class Book:
     run_id: str
     generation: int
     memories: dict[str, ResourceRecord] = field(default_factory=dict)
-    #: The stack's item as it was when the lease was taken.
-    item: Item = field(default_factory=dict)
+    #: The stack's record as of the last write of this run.
+    stack: StackRecord = field(default_factory=StackRecord)
     #: None where nothing is written: in a plan.
     lease: Lease | None = None
     #: Seconds since the epoch.
@@ -61,27 +67,25 @@ class Book:
         *,
         now: Callable[[], float],
         deadline: Deadline,
-        noting: Mapping[str, Any] | None = None,
+        announcing: str = "",
     ) -> "Book":
-        """Take the stack's lease, noting something in the stack's item with it, and read what is remembered.
+        """Take the stack's lease, and read its records.
 
-        Raises LeaseHeld or LeaseLost.
+        `announcing` is the request of which the run announces that it was accepted. Raises LeaseHeld or LeaseLost.
         """
-        key = stack_key(partition)
-        _require_generation(await ledger.get(key) or {}, holder)
+        _require_generation(await stack_record(ledger, partition), holder)
         free = await wait_until_free(ledger, partition, holder.generation, deadline)
-        item = await ledger.get(key) or {}
-        _require_generation(item, holder)
-        _require_no_older_lease(item, now())
+        before = await stack_record(ledger, partition)
+        _require_generation(before, holder)
+        _require_no_older_lease(before, now())
         lease = Lease(ledger, partition, holder, free, now())
-        taken = {**item, **(noting or {}), "version": int(item.get("version", 0)) + 1, "leaseId": holder.run_id}
-        taken.pop("lease", None)
+        taken = (before or StackRecord()).leased(holder.run_id, announcing=announcing)
         try:
-            await ledger.write(lease.taking(), Put(key, taken, when={"version": item.get("version")}))
+            await ledger.write(lease.taking(), put_of(partition, before, taken))
         except ConditionFailed:
             raise LeaseHeld(1.0) from None
         memories = await memories_of(ledger, partition)
-        return cls(ledger, partition, holder.run_id, holder.generation, memories, taken, lease, now)
+        return cls(ledger, partition, holder.run_id, holder.generation, memories, taken.written(), lease, now)
 
     def of(self, address: str, kind: str, name: str, parent: str | None) -> ResourceRecord:
         """Return what is remembered of a resource; a new memory where there is nothing."""
@@ -98,31 +102,35 @@ class Book:
         await self._write(Put(resource_key(self.partition, memory.address), item_of(memory)))
         self.memories[memory.address] = memory
 
-    async def note(self, members: Mapping[str, Any]) -> None:
-        """Write members of the stack's item, keeping the lease. Raises LeaseLost."""
-        if not await self._put(members):
+    async def change(self, event: StackEvent) -> None:
+        """Write an event of the stack, keeping the lease. Raises LeaseLost."""
+        if not await self._put(event):
             raise LeaseLost
 
-    async def close(self, members: Mapping[str, Any], history: Item, at: str, *, expires: float) -> None:
-        """Give the lease back, with what the run leaves in the stack's item and in its history. Raises LeaseLost.
+    async def close(self, event: StackEvent, history: Item, at: str, *, expires: float) -> None:
+        """Give the lease back, with the stack's last event and the run's history. Raises LeaseLost.
 
         The history of the run may be forgotten after `expires`, seconds since the epoch.
         """
         run = Put(Key(self.partition, f"run#{at}#{self.run_id}"), history, expires=expires)
-        if not await self._give_back(members, run):
+        if not await self._give_back(event, run):
             raise LeaseLost
 
     async def release(self) -> None:
         """Give the lease back and nothing else, where it is still held."""
-        if not await self._give_back({}, held={"leaseId": self.run_id}) and self.lease is not None:
+        given = await self._give_back(lambda stack: stack, any_generation=True)
+        if not given and self.lease is not None:
             # The stack is not this run's any more; whoever waits for the lease need not wait for it to expire.
             with suppress(ConditionFailed):
                 await self.ledger.write(self.lease.releasing(self.now()))
 
     async def still_mine(self) -> bool:
         """Tell whether this run still holds the stack and no newer generation was accepted."""
-        item = await self.ledger.get(stack_key(self.partition)) or {}
-        return all(item.get(name) == value for name, value in self._mine().items())
+        return self._is_mine(await stack_record(self.ledger, self.partition))
+
+    def _is_mine(self, stack: StackRecord | None, *, any_generation: bool = False) -> bool:
+        held = stack is not None and stack.lease_id == self.run_id
+        return stack is not None and held and (any_generation or stack.generation == self.generation)
 
     async def guard(self) -> None:
         """Renew the lease, for ever: raise LeaseLost when it was taken over or a newer generation was accepted.
@@ -150,34 +158,29 @@ class Book:
                 if not await self.still_mine() and not self._ended:
                     raise LeaseLost
 
-    async def _give_back(
-        self, members: Mapping[str, Any], *more: Change, held: Mapping[str, Any] | None = None
-    ) -> bool:
+    async def _give_back(self, event: StackEvent, *more: Change, any_generation: bool = False) -> bool:
         self._ended = True
-        return await self._put({**members, "leaseId": None}, *more, held=held, releases=True)
+        return await self._put(
+            lambda stack: event(stack).released(), *more, any_generation=any_generation, releases=True
+        )
 
     async def _put(
-        self,
-        members: Mapping[str, Any],
-        *more: Change,
-        held: Mapping[str, Any] | None = None,
-        releases: bool = False,
+        self, event: StackEvent, *more: Change, any_generation: bool = False, releases: bool = False
     ) -> bool:
-        """Write members of the stack's item while it is ours; again when a repeated delivery wrote in between."""
-        key = stack_key(self.partition)
+        """Write an event of the stack while it is ours; again when a repeated delivery wrote in between."""
         while True:
-            item = await self.ledger.get(key) or {}
-            if any(item.get(name) != value for name, value in (held or self._mine()).items()):
+            before = await stack_record(self.ledger, self.partition)
+            if before is None or not self._is_mine(before, any_generation=any_generation):
                 return False
-            version = item.get("version")
-            given = {**item, **members, "version": int(version or 0) + 1}
+            after = event(before)
             lease = [self.lease.releasing(self.now())] if releases and self.lease is not None else []
             try:
-                await self.ledger.write(Put(key, given, when={"version": version}), *lease, *more)
+                await self.ledger.write(put_of(self.partition, before, after), *lease, *more)
             except ConditionFailed as failed:
-                if failed.key != key:
+                if failed.key != stack_key(self.partition):
                     return False
                 continue
+            self.stack = after.written()
             return True
 
     def _mine(self) -> dict[str, Any]:
@@ -191,13 +194,13 @@ class Book:
             raise LeaseLost from None
 
 
-def _require_generation(item: Item, holder: Holder) -> None:
-    if item.get("generation", holder.generation) != holder.generation:
+def _require_generation(stack: StackRecord | None, holder: Holder) -> None:
+    if stack is not None and stack.generation != holder.generation:
         raise LeaseLost
 
 
-def _require_no_older_lease(item: Item, now: float) -> None:
+def _require_no_older_lease(stack: StackRecord | None, now: float) -> None:
     """Raise LeaseHeld while a run of an earlier version holds the stack: its lease ends at a time of day."""
-    left = float((item.get("lease") or {}).get("until", 0.0)) + _MARGIN - now
+    left = stack.older_lease_until + _MARGIN - now if stack is not None else 0.0
     if left > 0:
         raise LeaseHeld(min(60.0, max(1.0, left)))

@@ -19,9 +19,10 @@ from workflows.acting.waiting import look, look_by_id, settle_down, until_gone, 
 from workflows.deciding import failures
 from workflows.deciding.comparing import forms
 from workflows.deciding.decide import decide
-from workflows.deciding.decision import CHANGES, VISIBLE_WITHIN, Action, Birth, Decision, Mode, Wish
+from workflows.deciding.decision import CHANGES, VISIBLE_WITHIN, Action, Birth, Decision, Wish
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.document.stack import Deletion
+from workflows.records.request_state import Mode
 
 log = structlog.get_logger()
 

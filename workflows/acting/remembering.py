@@ -5,12 +5,13 @@ from typing import Any
 
 from infra.aws import CALL_SECONDS
 from workflows.acting.run import Run
-from workflows.deciding.decision import Mode, Wish
+from workflows.deciding.decision import Wish
 from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import Deletion
 from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState
 from workflows.records.operation import Operation, Verb
+from workflows.records.request_state import Mode
 from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
 
 

@@ -16,7 +16,7 @@ from infra.secrets import SecretReference
 from infra.watch import Slots, Watch
 from workflows.acting.book import Book
 from workflows.acting.observe import Observer
-from workflows.deciding.decision import UNDONE, VISIBLE_WITHIN, Birth, Mode, Wish
+from workflows.deciding.decision import UNDONE, VISIBLE_WITHIN, Birth, Wish
 from workflows.deciding.outcome import Result
 from workflows.document import references
 from workflows.document.problems import Problem, path_text
@@ -25,6 +25,7 @@ from workflows.document.stack import Deletion, Options, Resource, Stack
 from workflows.kinds import KINDS, Kind
 from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
 from workflows.kinds.observed import ObservedState
+from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context, Progress
 

@@ -13,7 +13,7 @@ from workflows.acting.remembering import declaration_of, declared_of, intent_of,
 from workflows.acting.run import Run
 from workflows.acting.survey import list_children
 from workflows.deciding.comparing import accepted, standing_at
-from workflows.deciding.decision import Mode, Wish
+from workflows.deciding.decision import Wish
 from workflows.document.compare import update_body
 from workflows.document.fingerprint import client_token, digest
 from workflows.document.problems import path_text
@@ -22,6 +22,7 @@ from workflows.kinds import Kind
 from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState
 from workflows.records.operation import OpState, Verb
+from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 
 #: Earlier lives whose tokens the service still remembers, that one run works its way past.
@@ -41,11 +42,11 @@ async def create(run: Run, wish: Wish) -> None:
     identity = digest([declared, run.parent_id(wish.address)])
     body, versions = await _with_secrets(run, wish, wish.kind.operations.create, _creatable(run, wish, declared))
     doubts, again = memory.log.intent, memory.repeats_creation(identity)
-    memory, token = memory.before_creation(run.now(), again=again), ""
-    if wish.kind.token:
-        place = [run.account, run.calls.aws.region, run.stack, wish.address, run.parent_id(wish.address)]
-        body["clientToken"] = token = client_token(*place, memory.incarnation, digest(declared))
-    tokens = (token,) if token else ()
+    recorded = memory.pending_creation.tokens[-1:] if again and memory.pending_creation is not None else ()
+    memory = memory.before_creation(run.now(), again=again)
+    tokens = recorded or _tokens(run, wish, memory)
+    if tokens:
+        body["clientToken"] = tokens[0]
     intent = intent_of(run, wish, Verb.CREATE, tokens=tokens, digest=identity, secret_versions=versions)
     memory = await mark(run, wish, memory, intent)
     try:
@@ -66,6 +67,17 @@ async def create(run: Run, wish: Wish) -> None:
     run.listed.add(wish.address)
     declaration, parent = declaration_of(run, wish), run.parent_id(wish.address)
     await run.book.remember(memory.creation_accepted(intent, declaration, seen, now=run.now(), parent_id=parent))
+
+
+def _tokens(run: Run, wish: Wish, memory: ResourceRecord) -> tuple[str, ...]:
+    """Return the client token of a new creation; none for kinds that take none."""
+    if not wish.kind.token:
+        return ()
+    # A fresh ledger repeats no token of an earlier life. Where another resource may bear the same name, a lost ledger
+    # must repeat it, or the stack would have two.
+    life = [run.book.stack.id] if run.book.stack.id and wish.kind.unique_names else []
+    place = [run.account, run.calls.aws.region, run.stack, *life, wish.address, run.parent_id(wish.address)]
+    return (client_token(*place, memory.incarnation, digest(declared_of(wish))),)
 
 
 async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -10,11 +10,11 @@ from infra.secrets import SecretReference, version_of
 from infra.tasks import together
 from workflows.acting.book import memories_of
 from workflows.acting.run import Item, Run
-from workflows.deciding.decision import Mode
 from workflows.document.stack import Deletion, Options
 from workflows.kinds import Kind, children
 from workflows.kinds.observed import ObservedState
 from workflows.records.items import partition_of
+from workflows.records.request_state import Mode
 
 
 async def survey(run: Run) -> None:

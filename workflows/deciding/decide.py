@@ -6,17 +6,7 @@ see is its first answer for each resource.
 
 from workflows.deciding import failures
 from workflows.deciding.comparing import beyond, differences
-from workflows.deciding.decision import (
-    ARRIVES_WITHIN,
-    TRIES,
-    UNDONE,
-    VISIBLE_WITHIN,
-    Action,
-    Birth,
-    Decision,
-    Mode,
-    Wish,
-)
+from workflows.deciding.decision import ARRIVES_WITHIN, TRIES, UNDONE, VISIBLE_WITHIN, Action, Birth, Decision, Wish
 from workflows.deciding.settled import cannot_tell, free, holds_others, replaced, settled
 from workflows.document.compare import frozen
 from workflows.document.problems import path_text
@@ -24,6 +14,7 @@ from workflows.document.stack import Deletion
 from workflows.kinds.gateway_target import refuses_synchronization
 from workflows.kinds.kind import Phase, Remedy
 from workflows.kinds.observed import ObservedState
+from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 
 

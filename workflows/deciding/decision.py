@@ -8,6 +8,7 @@ from typing import Any
 from workflows.deciding.failures import Failure
 from workflows.document.stack import Options
 from workflows.kinds import Kind
+from workflows.records.request_state import Mode
 
 #: Creates, updates and deletes of one resource for one request.
 TRIES = 3
@@ -39,14 +40,6 @@ class Action(StrEnum):
 CHANGES = frozenset({
     Action.CREATE, Action.UPDATE, Action.TAG, Action.REPLACE, Action.DELETE, Action.SYNCHRONIZE,
 })  # fmt: skip
-
-
-class Mode(StrEnum):
-    """What a request asks for."""
-
-    PROVISION = "PROVISION"
-    REMOVE = "REMOVE"
-    SYNCHRONIZE = "SYNCHRONIZE"
 
 
 class Birth(StrEnum):

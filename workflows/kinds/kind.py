@@ -137,6 +137,8 @@ class Kind:
     name_member: str = "name"
     #: The response member inside which Get, Create, Update and Delete answer.
     wrapper: str = ""
+    #: Whether a name is taken once in its place, so that a second creation under it is refused.
+    unique_names: bool = True
     #: Whether create takes a clientToken, and tags.
     token: bool = False
     tagged: bool = False

@@ -146,3 +146,93 @@ def _doubt(doubt: Item, action: str, at: float) -> Item:
         "declared": doubt.get("declared"), "secret_versions": doubt.get("versions") or {},
         "tokens": [token] if token else [],
     }  # fmt: skip
+
+
+#: The members of a stack's item in form 2.
+_STACK_MEMBERS = frozenset({
+    "schema", "version", "leaseId", "lease", "generation", "recent", "requestId", "submitter", "mode", "digest",
+    "allow", "outcome", "document", "acceptedAt", "announced", "readyDocument", "readyGeneration", "rollback",
+    "synchronization", "synchronized", "synchronizations", "synchronizers", "consentWaits", "standing",
+    "synchronizations:consentWaits", "synchronizations:standing",
+})  # fmt: skip
+
+
+def upgraded_stack(item: Item) -> Item:
+    """Return the item of a stack in this form."""
+    ready, document = item.get("readyGeneration"), item.get("readyDocument")
+    return {
+        **{name: value for name, value in item.items() if name not in _STACK_MEMBERS},
+        "id": "", "version": item.get("version", 0), "leaseId": item.get("leaseId"),
+        "generation": item.get("generation", 0), "request_id": item.get("requestId") or "",
+        "mode": item.get("mode") or "PROVISION", "digest": item.get("digest") or "",
+        "document": item.get("document"), "outcome": item.get("outcome"),
+        "ready": {"document": document, "generation": ready or 0} if document is not None else None,
+        "rollback": _rollback(item), "requests": _requests(item),
+        "older_lease_until": float((item.get("lease") or {}).get("until", 0.0)),
+    }  # fmt: skip
+
+
+def _rollback(item: Item) -> Item | None:
+    begun = item.get("rollback")
+    if not begun:
+        return None
+    return {
+        "generation": begun.get("generation"), "request_id": begun.get("requestId") or item.get("requestId") or "",
+        "failures": begun.get("failures", []), "removed": begun.get("removed", []), "recreated": begun.get("anew", []),
+    }  # fmt: skip
+
+
+def _requests(item: Item) -> dict[str, Item]:
+    """Return the state of each request: form 2 kept the parts of it in nine members."""
+    current, senders = item.get("requestId") or "", item.get("synchronizers") or {}
+    found: dict[str, Item] = {
+        one: {"mode": "PROVISION", "generation": generation} for one, generation in (item.get("recent") or {}).items()
+    }
+    for one in item.get("synchronizations") or ():
+        found[one] = {"mode": "SYNCHRONIZE", "submitter": senders.get(one), **found.get(one, {})}
+    if current:
+        found[current] = {**found.get(current, {"generation": item.get("generation")}), **_current(item)}
+    last = item.get("synchronization") or {}
+    for one, status in (item.get("synchronized") or {}).items():
+        found[one] = {"mode": "SYNCHRONIZE", **found.get(one, {}), "status": status}
+    for one in [last["requestId"]] if last else []:
+        found[one] = {"mode": "SYNCHRONIZE", **found.get(one, {}), "outcome": last["outcome"]}
+    return {one: {**state, **_waiting(item, one)} for one, state in found.items()}
+
+
+def _waiting(item: Item, request_id: str) -> Item:
+    """Return how a synchronization waits, where it does."""
+    waits = (item.get("synchronizations:consentWaits") or {}).get(request_id)
+    still = (item.get("synchronizations:standing") or {}).get(request_id)
+    return {"consent": _consent(waits), "stall": _stall(still)} if waits or still else {}
+
+
+def _current(item: Item) -> Item:
+    """Return the members of the request in force, which form 2 kept as those of the stack."""
+    waits, still = item.get("consentWaits"), item.get("standing")
+    generation = str((waits or {}).get("generation", "")).removesuffix(" rollback")
+    request_id = str((still or {}).get("requestId", "")).removesuffix(" rollback")
+    submitter = item.get("submitter")
+    return {
+        "mode": item.get("mode") or "PROVISION",
+        "submitter": submitter,
+        "allow": item.get("allow") or [],
+        "accepted_at": item.get("acceptedAt") or 0.0,
+        "announced": item.get("announced") == item.get("requestId"),
+        "consent": _consent(waits) if generation == str(item.get("generation")) else None,
+        "stall": _stall(still) if request_id == item.get("requestId") else None,
+    }
+
+
+def _consent(waits: Item | None) -> Item | None:
+    if not waits or not isinstance(waits.get("since"), Mapping):
+        return None  # an older form, of which nothing is known
+    rollback = str(waits.get("generation", "")).endswith(" rollback")
+    return {"since": dict(waits["since"]), "published": waits.get("told", {}), "rollback": rollback}
+
+
+def _stall(still: Item | None) -> Item | None:
+    if not still:
+        return None
+    rollback = str(still.get("requestId", "")).endswith(" rollback")
+    return {"since": float(still["since"]), "state": str(still.get("where", "")), "rollback": rollback}

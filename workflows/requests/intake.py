@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from infra.aws import Calls
 from infra.errors import CallFailed, Verdict
-from workflows.deciding.decision import Mode
 from workflows.document.naming import Named, Place
 from workflows.document.parameters import fill
 from workflows.document.problems import Invalid, Problem
 from workflows.document.stack import Stack
+from workflows.records.request_state import Mode
 from workflows.requests.authority import Allowed, Submitter, check
 from workflows.requests.context import Context
 from workflows.requests.request import Request

@@ -1,40 +1,35 @@
-"""Patience: when what does not move, and what nobody consents to, is given up. Nothing waits for ever.
+"""Patience: when a request that does not move, and a consent that nobody gives, is given up. Nothing waits for ever.
 
-It also tells where people must consent, once for each URL. What it knows between runs stands in the stack's item.
+It also publishes where people must consent, once for each URL. What it knows between runs is in the state of the
+request.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from infra.ledger import Item
-from workflows.deciding.decision import Mode
 from workflows.deciding.failures import CREDENTIALS, consent_overdue, stuck
 from workflows.deciding.outcome import Outcome, ResourceStatus, Status
+from workflows.document.fingerprint import digest
 from workflows.document.stack import Stack
+from workflows.records.request_state import ConsentWait, Mode, RequestState, Stall
+from workflows.records.stack import StackRecord
 from workflows.requests.answers import tell
-from workflows.requests.consent import Waiting
 from workflows.requests.context import Context
 from workflows.requests.request import Request
-from workflows.requests.standing import Standing
 
-#: Members of the stack's item: how people are waited for, and since when nothing moves.
-WAITS, STANDING = "consentWaits", "standing"
-#: Synchronizations of which the item holds that.
-_MOST = 20
+#: Seconds between two looks at whether a person has consented: a tenth of the wait so far, within these.
+_SOONEST, _LATEST = 30.0, 300.0
 
 
 @dataclass
 class Patience:
-    """How a request waits, as of a run that began at `now` (seconds since the epoch) and found the stack's `item`."""
+    """How a request waits, as of a run that began at `now` (seconds since the epoch) and found the stack's `record`."""
 
     request: Request
-    generation: int
-    item: Item
+    record: StackRecord
     now: float
     #: Whether a rollback is under way; it has a time of its own.
     goes_back: bool = False
-    _standing: Standing | None = field(default=None, init=False)
+    _stall: Stall | None = field(default=None, init=False)
 
     def judge(self, outcome: Outcome, stack: Stack | None, limit: float) -> Outcome:
         """Return an outcome with what waited for too long given up.
@@ -43,28 +38,27 @@ class Patience:
         """
         return self._unless_overdue(self._unless_stuck(outcome, limit), stack)
 
-    async def told(self, context: Context, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
-        """Announce where people must consent, once for each URL; return with it what the stack's item holds of waiting.
+    async def told(self, context: Context, outcome: Outcome) -> tuple[Outcome, ConsentWait | None]:
+        """Announce where people must consent, once for each URL; return with it how people are waited for.
 
         It is told before it is remembered as told, so that a crash in between tells it twice and not never.
         """
-        outcome, waiting = await self._told(context, outcome)
-        standing = self._standing.item() if self._standing is not None else None
-        return outcome, {**self._left(WAITS, waiting), **self._left(STANDING, standing)}
-
-    async def _told(self, context: Context, outcome: Outcome) -> tuple[Outcome, dict[str, Any] | None]:
         goes_on = outcome.status is Status.IN_PROGRESS
-        moved = goes_on and _moved(outcome, self.item)
+        moved = goes_on and _moved(outcome, self.record)
         if not outcome.asking and goes_on:
-            waiting = self._held(WAITS)
-            return replace(outcome, news=moved), dict(waiting) if waiting is not None else None
+            return replace(outcome, news=moved), self._state.consent
         if not goes_on and outcome.status is not Status.AWAITING_CONSENT:
             return outcome, None
         before = self._waiting(outcome)
-        now = before.telling(outcome)
+        now = before.publishing(_said(outcome))
         if now == before:
-            return replace(outcome, news=moved), now.item()
-        return await tell(context, outcome), now.item()
+            return replace(outcome, news=moved), now
+        return await tell(context, outcome), now
+
+    @property
+    def stall(self) -> Stall | None:
+        """Since when nothing moves; None where the request does not wait for the service."""
+        return self._stall
 
     def _unless_stuck(self, outcome: Outcome, limit: float) -> Outcome:
         """Give up what has not moved for too long; note since when it stands still."""
@@ -72,9 +66,12 @@ class Patience:
             return outcome
         if any(warning.rule == CREDENTIALS for warning in outcome.warnings):
             return outcome  # nothing can be learned, so nothing can be judged
-        what = f"{self.request.request_id} rollback" if self.goes_back else self.request.request_id
-        self._standing = Standing.read(self._held(STANDING), what, self.now).seeing(outcome, self.now)
-        if not self._standing.overdue(limit, self.now):
+        before = self._state.stall
+        if before is None or before.rollback != self.goes_back:
+            before = Stall(self.now, rollback=self.goes_back)
+        state = digest([[one.address, str(one.status), one.id, one.state] for one in outcome.results])
+        self._stall = before.at(state, self.now)
+        if not self._stall.overdue(limit, self.now):
             return outcome
         still = {one.address for one in outcome.results if one.status is ResourceStatus.IN_PROGRESS}
         return outcome.given_up(still, lambda one: stuck(one.address, one.reason, limit))
@@ -87,43 +84,36 @@ class Patience:
         late = {address for address in outcome.asking if waiting.overdue(address, timeout, self.now)}
         if late:
             return outcome.given_up(late, lambda one: consent_overdue(one.address, timeout))
-        return replace(outcome, retry_after=waiting.look_again(self.now))
+        look_again = min(_LATEST, max(_SOONEST, round(waiting.waited(self.now) / 10)))
+        return replace(outcome, retry_after=look_again)
 
-    def _waiting(self, outcome: Outcome) -> Waiting:
-        of: int | str = f"{self.generation} rollback" if self.goes_back else self.generation
-        if self._synchronizes:
-            of = self.request.request_id
-        others = self._of_others(WAITS).values()
-        return Waiting.read(self._held(WAITS), of).knowing(others).seeing(outcome, self.now)
-
-    def _held(self, member: str) -> dict[str, Any] | None:
-        """Return what the stack's item holds of this request: of several synchronizations each has its own."""
-        held: dict[str, Any] | None = self.item.get(self._name(member))
-        return (held or {}).get(self.request.request_id) if self._synchronizes else held
-
-    def _left(self, member: str, mine: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return what the stack's item is to hold of it."""
-        if not self._synchronizes:
-            return {member: mine}
-        kept = {**self._of_others(member), **({self.request.request_id: mine} if mine is not None else {})}
-        return {self._name(member): dict(list(kept.items())[-_MOST:]) or None}
-
-    def _of_others(self, member: str) -> dict[str, Any]:
-        """Return what the stack's item holds of other synchronizations than this one."""
-        held = self.item.get(self._name(member)) or {} if self._synchronizes else {}
-        return {request_id: one for request_id, one in held.items() if request_id != self.request.request_id}
-
-    def _name(self, member: str) -> str:
-        return f"synchronizations:{member}" if self._synchronizes else member
+    def _waiting(self, outcome: Outcome) -> ConsentWait:
+        """Return how people are waited for as of an outcome."""
+        before = self._state.consent
+        if before is None or before.rollback != self.goes_back:
+            before = ConsentWait(rollback=self.goes_back)
+        synchronizes = self.request.mode is Mode.SYNCHRONIZE
+        others = self.record.others_waiting(self.request.request_id) if synchronizes else []
+        ready = [one.address for one in outcome.results if one.status is ResourceStatus.READY]
+        return before.knowing(others).asking(outcome.asking, ready, self.now)
 
     @property
-    def _synchronizes(self) -> bool:
-        return self.request.mode is Mode.SYNCHRONIZE
+    def _state(self) -> RequestState:
+        known = self.record.requests.get(self.request.request_id)
+        return known or RequestState(self.request.request_id, self.request.mode)
 
 
-def _moved(outcome: Outcome, item: Item) -> bool:
+def _said(outcome: Outcome) -> dict[str, str]:
+    """Return digests of what an outcome publishes about consent, by address."""
+    return {
+        address: digest([str(outcome.status), str(asked.get("authorizationUrl", ""))])
+        for address, asked in outcome.asking.items()
+    }
+
+
+def _moved(outcome: Outcome, record: StackRecord) -> bool:
     """Tell whether anything went on since the stack's last outcome: standing still is no news."""
-    before = (item.get("outcome") or {}).get("resources") or {}
+    before = (record.outcome or {}).get("resources") or {}
     return {result.address: str(result.status) for result in outcome.results} != {
         address: one["status"] for address, one in before.items()
     }

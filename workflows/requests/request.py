@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workflows.deciding.decision import Mode
 from workflows.document.parameters import fill
 from workflows.document.problems import Invalid, Problem
 from workflows.document.stack import NAME, from_pydantic
 from workflows.document.urls import is_url
+from workflows.records.request_state import Mode
 from workflows.requests.authority import Submitter
 
 #: The detail types that ask for something, and what they ask for.

@@ -1,0 +1,56 @@
+"""The record of a stack as an item of the ledger: read tolerantly, written whole."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from infra.ledger import Item
+from workflows.records.form2 import upgraded_stack
+from workflows.records.items import SCHEMA, readable
+from workflows.records.request_state import Mode, RequestState
+from workflows.records.stack import ReadyDocument, Rollback, StackRecord
+
+_PLAIN = ("id", "version", "generation", "request_id", "digest", "document", "outcome", "older_lease_until")
+#: The names of members on which other writes are conditional, also those of earlier versions.
+_NAMED = {"lease_id": "leaseId"}
+_NESTED = ("mode", "ready", "rollback", "requests", "schema")
+
+
+def read_stack_record(item: Item) -> StackRecord:
+    """Read an item of this form or an earlier one. Raises LedgerTooNew."""
+    held = readable(item)
+    held = held if int(held.get("schema", 1)) == SCHEMA else upgraded_stack(held)
+    mine: dict[str, Any] = {name: held[name] for name in _PLAIN if name in held}
+    ready, rollback, requests = held.get("ready"), held.get("rollback"), held.get("requests", {})
+    return StackRecord(
+        **mine,
+        lease_id=held.get(_NAMED["lease_id"]),
+        mode=Mode(held.get("mode", Mode.PROVISION)),
+        ready=ReadyDocument(ready["document"], int(ready["generation"])) if ready else None,
+        rollback=Rollback(**_known(Rollback, rollback)) if rollback else None,
+        requests={one: RequestState.read(one, state) for one, state in requests.items()},
+        unknown={name: v for name, v in held.items() if name not in {*_PLAIN, *_NAMED.values(), *_NESTED}},
+    )
+
+
+def _known(record: Any, members: Mapping[str, Any]) -> dict[str, Any]:
+    return {one.name: members[one.name] for one in fields(record) if one.name in members}
+
+
+def stack_item_of(record: StackRecord) -> Item:
+    """Return the item to store."""
+    ready, rollback = record.ready, record.rollback
+    return {
+        **record.unknown,
+        **{name: getattr(record, name) for name in _PLAIN},
+        _NAMED["lease_id"]: record.lease_id,
+        "mode": str(record.mode),
+        "ready": vars(ready).copy() if ready is not None else None,
+        "rollback": {name: _plain(value) for name, value in vars(rollback).items()} if rollback is not None else None,
+        "requests": {one.id: one.item() for one in record.requests.values()},
+        "schema": SCHEMA,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
