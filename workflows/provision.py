@@ -19,6 +19,7 @@ from workflows.acting import rollback
 from workflows.acting.act import act
 from workflows.acting.book import Book
 from workflows.acting.lease import Holder, LeaseHeld, LeaseLost
+from workflows.acting.live import LiveExecutor
 from workflows.acting.remembering import note_options
 from workflows.acting.run import Run, items_of
 from workflows.acting.survey import survey, warn_of_strangers
@@ -301,7 +302,7 @@ class Job:
 async def _work(run: Run) -> list[Result]:
     await note_options(run)
     await survey(run)
-    return await act(run)
+    return await act(LiveExecutor(run))
 
 
 def _iso(moment: Any) -> str:

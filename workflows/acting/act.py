@@ -7,35 +7,29 @@ from graphlib import TopologicalSorter
 import anyio
 
 from infra.errors import CallFailed, OutOfTime, Verdict
-from infra.service_model import is_mutating
 from infra.tasks import together
 from workflows.acting import remembering
-from workflows.acting.reach import reach
-from workflows.acting.results import of_failed_call, result_of
+from workflows.acting.drive import drive
+from workflows.acting.executor import Executor
+from workflows.acting.results import result_of
 from workflows.acting.run import Item, Run
 from workflows.acting.stages import inside, set_aside
-from workflows.acting.waiting import look
 from workflows.deciding import failures
 from workflows.deciding.decide import decide
 from workflows.deciding.decision import Action, Decision
 from workflows.deciding.outcome import ResourceStatus, Result
-from workflows.kinds.kind import Phase
-from workflows.records.request_state import Mode
 
-#: Seconds between the last READY and the look that confirms it, which may be answered from somewhere else.
-_CONFIRM_SECONDS = 0.3
 #: Statuses at which a run has done with a resource.
 _ENDS = frozenset({ResourceStatus.READY, ResourceStatus.DELETED, ResourceStatus.RETAINED})
-#: Refusals that pass as a rule, and do not always.
-_REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE, Verdict.NOT_YET})
 
 
-async def act(run: Run) -> list[Result]:
+async def act(executor: Executor) -> list[Result]:
     """Bring every item to where it is wanted, then look once more that it stays there."""
+    run = executor.run
     todo = await set_aside(run)
     while todo:
-        await together([partial(_task, run, address) for address in todo])
-        todo = await _unsteady(run)
+        await together([partial(_task, executor, address) for address in todo])
+        todo = await executor.unsteady()
     results = [item.result for item in run.items.values() if item.result is not None and inside(run, item)]
     if not run.stage and all(result.status in _ENDS for result in results):
         await _let_go_of_released(run)
@@ -53,22 +47,15 @@ async def _let_go_of_released(run: Run) -> None:
             await remembering.forget(run, run.wish(address))
 
 
-async def _task(run: Run, address: str) -> None:
+async def _task(executor: Executor, address: str) -> None:
     """Work on one resource once all that comes first is done. Whatever happens, who waits for it is told."""
-    item = run.items[address]
+    run, item = executor.run, executor.run.items[address]
     try:
         item.result = await _after_others(run, item)
         if item.result is None:
-            item.result = await _reach_with_room(run, item)
-    except OutOfTime as late:
-        if late.refused is not None and late.refused.verdict in _REFUSED:
-            await _note_refusal(run, item, late.refused)
-            item.result = of_failed_call(run, item, late.refused, cut_short=True)
-        else:
-            item.result = result_of(run, item, ResourceStatus.IN_PROGRESS, str(late), retry_after=late.retry_after)
-    except CallFailed as failed:
-        await _note_refusal(run, item, failed)
-        item.result = of_failed_call(run, item, failed)
+            item.result = await _drive_with_room(executor, item)
+    except (CallFailed, OutOfTime) as error:
+        item.result = await executor.failed(item, error)
     finally:
         item.ended = anyio.current_time()
         item.done.set()
@@ -76,11 +63,12 @@ async def _task(run: Run, address: str) -> None:
     run.tell(address, str(result.status), f"{result.seconds:.1f} s" if result.failure is None else result.reason)
 
 
-async def _reach_with_room(run: Run, item: Item) -> Result:
-    """Reach a resource; where there is no room for it, once more when what leaves beside it has made some."""
+async def _drive_with_room(executor: Executor, item: Item) -> Result:
+    """Drive a resource; where there is no room for it, once more when what leaves beside it has made some."""
+    run, item.began = executor.run, item.began or anyio.current_time()
     try:
         async with item.lock:
-            return await reach(run, item)
+            return await drive(executor, item)
     except CallFailed as failed:
         leaving = _leaving_beside(run, item) if failed.verdict is Verdict.QUOTA else []
         item.room = frozenset(one.address for one in leaving)
@@ -94,7 +82,7 @@ async def _reach_with_room(run: Run, item: Item) -> Result:
         if not any(end.status is ResourceStatus.DELETED for end in ends.values()):
             raise
     async with item.lock:
-        return await reach(run, item)
+        return await drive(executor, item)
 
 
 def _leaving_beside(run: Run, item: Item) -> list[Item]:
@@ -107,17 +95,6 @@ def _leaving_beside(run: Run, item: Item) -> list[Item]:
 
     beside = (one for one in run.items.values() if (one.kind, one.parent) == (item.kind, item.parent))
     return [one for one in beside if not one.wanted and not waits(one, set())]
-
-
-async def _note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
-    """Remember since when a change is refused for a passing reason, so that it does not pass for ever."""
-    memory = run.memory(item.address)
-    refused = failed.verdict in _REFUSED and is_mutating(failed.operation)
-    if refused and run.mode is not Mode.SYNCHRONIZE:
-        why = {"error_class": str(failed.verdict), "error": failed.message}
-        noted = memory.refused_for_now(run.now(), run.counted_for, **why)
-        if noted != memory:
-            await run.book.remember(noted)
 
 
 async def _after_others(run: Run, item: Item) -> Result | None:
@@ -164,38 +141,3 @@ def _serves(item: Item, other: Item, result: Result) -> bool:
         return result.status is ResourceStatus.READY
     untouched = result.status is ResourceStatus.RETAINED and other.options.existing and not item.wanted
     return result.status is ResourceStatus.DELETED or untouched
-
-
-async def _unsteady(run: Run) -> list[str]:
-    """Look once more at what was changed: READY can flicker. Returns what must be worked on again."""
-    changed = [
-        item
-        for item in run.items.values()
-        if item.first_action is not None and item.result is not None and item.result.status is ResourceStatus.READY
-    ]
-    # Everything under one gateway is seen by one look, and the gateway itself by another.
-    looks = {(item.parent or item.address, item.parent is not None): run.watch(item.address) for item in changed}
-    try:
-        if changed:
-            last = max(item.ended for item in changed)
-            wait = last + _CONFIRM_SECONDS - anyio.current_time()
-            await run.deadline.sleep(max(0.0, wait), "a second look at what is READY")
-        await together([watch.look for watch in looks.values()])
-        return [item.address for item in changed if not await _rests(run, item)]
-    except (CallFailed, OutOfTime):
-        return []
-
-
-async def _rests(run: Run, item: Item) -> bool:
-    """Tell whether the last look still shows a resource at rest; else make it ready to be worked on again."""
-    before = run.seen.get(item.address)
-    shown = run.watch(item.address).last.get(item.name)
-    if shown is None:
-        # A list may lag behind; only a read of the thing itself says that it is gone.
-        await look(run, item)
-        shown = run.seen.get(item.address)
-    if shown is not None and shown.meaning.phase is Phase.SETTLED:
-        return True
-    run.seen[item.address] = replace(shown, ours=before.ours) if shown is not None and before is not None else shown
-    item.done, item.result, item.after = anyio.Event(), None, frozenset()
-    return False

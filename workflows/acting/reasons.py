@@ -20,7 +20,7 @@ async def without_secrets(run: Run, item: Item) -> None:
         return
     await _know_secrets(run, item)
     blotted = {name: run.calls.aws.redaction.value(seen.body.get(name)) for name in item.kind.reason_members}
-    run.seen[item.address] = replace(seen, body={**seen.body, **{n: v for n, v in blotted.items() if v is not None}})
+    run.learn(item.address, replace(seen, body={**seen.body, **{n: v for n, v in blotted.items() if v is not None}}))
 
 
 async def _know_secrets(run: Run, item: Item) -> None:

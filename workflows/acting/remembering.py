@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.aws import CALL_SECONDS
-from workflows.acting.run import Run
+from infra.errors import CallFailed, Verdict
+from workflows.acting.run import Item, Run
 from workflows.deciding.decision import Wish
 from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import Deletion
@@ -13,6 +14,9 @@ from workflows.kinds.observed import ObservedState
 from workflows.records.operation import Operation, Verb
 from workflows.records.request_state import Mode
 from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
+
+#: Refusals that pass as a rule, and do not always.
+REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE, Verdict.NOT_YET})
 
 
 async def note_options(run: Run) -> None:
@@ -62,6 +66,15 @@ async def note_failure(run: Run, wish: Wish) -> None:
         await _remember(run, memory, memory.update_failed())
 
 
+async def note_refusal(run: Run, item: Item, failed: CallFailed) -> None:
+    """Record since when a change is refused for a passing reason, so that it does not pass for ever."""
+    if run.mode is Mode.SYNCHRONIZE:
+        return
+    memory = run.memory(item.address)
+    why = {"error_class": str(failed.verdict), "error": failed.message}
+    await _remember(run, memory, memory.refused_for_now(run.now(), run.counted_for, **why))
+
+
 async def let_go(run: Run, wish: Wish) -> None:
     """Remember nothing of a resource that is only looked up from now on: it is nobody's to remove."""
     known = run.book.memories.get(wish.address)
@@ -77,7 +90,7 @@ async def forget(run: Run, wish: Wish, *, hidden: bool = False) -> None:
     known = run.book.memories.get(wish.address)
     if known is not None and known.exists:
         await run.book.remember(known.vanished(run.now()) if hidden and not known.deletion_begun else known.gone())
-    run.seen[wish.address] = None
+    run.learn(wish.address, None)
 
 
 async def mark(run: Run, wish: Wish, memory: ResourceRecord, intent: Operation) -> ResourceRecord:

@@ -62,8 +62,8 @@ class Item:
     gone_id: str | None = None
     #: Held while it is worked on: its own task does, and that of a parent that is made anew.
     lock: anyio.Lock = field(default_factory=anyio.Lock)
-    #: Whether it is to be deleted and made again, with all that stands inside it.
-    made_anew: bool = False
+    #: Seconds by which a plan decides as if it were later: it does not wait for reads that lag.
+    ahead: float = 0.0
     #: What the document says, also where the resource is to go.
     declared: Mapping[str, Any] = field(default_factory=dict)
 
@@ -126,6 +126,10 @@ class Run:
     def counted_for(self) -> str:
         """What tries and refusals are counted for: the request, with a word of its own for its rollback."""
         return self.request_id if self.back_to is None else f"{self.request_id} rollback"
+
+    def learn(self, address: str, observed: ObservedState | None) -> None:
+        """Keep what was observed of a resource; None: it does not exist."""
+        self.seen[address] = observed
 
     def tell(self, address: str, event: str, detail: str = "") -> None:
         """Show progress."""
@@ -217,7 +221,7 @@ class Run:
             staying=self._staying(address),
             gone=item.gone_id is not None and item.gone_id == memory.id,
             ending=_ending(item, memory),
-            now=self.now(),
+            now=self.now() + item.ahead,
         )
 
     def resolved(self, resource: Resource) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from infra.secrets import Secret, resolve
 from workflows.acting.observe import address_of, ask
 from workflows.acting.remembering import declaration_of, declared_of, intent_of, mark, memory_of, present
 from workflows.acting.run import Run
-from workflows.acting.survey import list_children
+from workflows.acting.survey import look_by_name
 from workflows.deciding.comparing import accepted, standing_at
 from workflows.deciding.decision import Wish
 from workflows.document.compare import update_body
@@ -62,7 +62,7 @@ async def create(run: Run, wish: Wish) -> None:
         # Some answers hold an ARN and nothing else.
         answer.setdefault("status", "CREATING")
     seen = ObservedState(wish.kind, answer[wish.kind.id_member], answer, full=_whole(wish, answer))
-    run.seen[wish.address] = seen
+    run.learn(wish.address, seen)
     # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
     run.listed.add(wish.address)
     declaration, parent = declaration_of(run, wish), run.parent_id(wish.address)
@@ -87,7 +87,7 @@ async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, An
     except CallFailed as failed:
         if failed.verdict not in (Verdict.EXISTS, Verdict.TOKEN_MISMATCH):
             raise
-        await look_by_name(run, wish)
+        await look_by_name(run, run.items[wish.address])
         found = run.seen[wish.address]
         if found is not None and not found.ours and not wish.kind.tagged:
             await _learn_whose(run, wish, body, found)
@@ -109,7 +109,7 @@ async def _learn_whose(run: Run, wish: Wish, body: Mapping[str, Any], found: Obs
     """Find out whether what bears the name is ours: known before, or made by a creation that had no answer."""
     memory = run.memory(wish.address)
     if found.id in memory.deposed or await _made_it(run, wish, body, memory):
-        run.seen[wish.address] = replace(found, ours=True)
+        run.learn(wish.address, replace(found, ours=True))
         await run.book.remember(memory.claimed(found))
     else:
         await run.book.remember(memory.refused())
@@ -132,16 +132,6 @@ async def _made_it(run: Run, wish: Wish, body: Mapping[str, Any], memory: Resour
     return False
 
 
-async def look_by_name(run: Run, wish: Wish) -> None:
-    """Find out what bears a resource's name now."""
-    item = run.items[wish.address]
-    if item.parent is not None:
-        await list_children(run, item.parent)
-        return
-    run.observer.forget_lists()
-    run.seen[wish.address] = await run.observer.named(wish.kind, wish.name)
-
-
 async def update(run: Run, wish: Wish) -> None:
     """Replace a resource's settings: what is declared, with what was never declared and stands there."""
     memory, seen = memory_of(run, wish), present(run, wish)
@@ -157,7 +147,8 @@ async def update(run: Run, wish: Wish) -> None:
     intent = intent_of(run, wish, Verb.UPDATE, secret_versions=versions)
     memory = await mark(run, wish, memory, intent)
     answer = await ask(run.calls, wish.kind, wish.kind.operations.update, body)
-    run.seen[wish.address] = seen = replace(seen, body=answer, full=_whole(wish, answer))
+    seen = replace(seen, body=answer, full=_whole(wish, answer))
+    run.learn(wish.address, seen)
     declaration = declaration_of(run, wish)
     await run.book.remember(memory.update_accepted(intent, declaration, seen, stood, now=run.now(), again=again))
 
@@ -175,7 +166,8 @@ async def tag(run: Run, wish: Wish) -> None:
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": seen.arn, "tagKeys": stale}, service=service)
-    run.seen[wish.address] = seen = replace(seen, ours=True, tags=wanted)
+    seen = replace(seen, ours=True, tags=wanted)
+    run.learn(wish.address, seen)
     await run.book.remember(memory.tags_accepted(intent, seen, now=run.now(), imported=imported))
 
 
@@ -203,13 +195,13 @@ async def delete(run: Run, wish: Wish) -> None:
         if isinstance(failed, CallFailed) and await _is_gone(run, wish, seen, failed):
             # Where reads go on showing it, that was a try, too.
             await run.book.remember(run.memory(wish.address).deletion_accepted(wish.counted_for))
-            run.seen[wish.address] = None
+            run.learn(wish.address, None)
             return
         if isinstance(failed, OutOfTime) or failed.verdict is not Verdict.UNKNOWN_OUTCOME:
             # It was refused, so it is no deletion that came to nothing.
             await run.book.remember(run.memory(wish.address).deletion_refused())
         raise
-    run.seen[wish.address] = seen.showing({**answer, "status": answer.get("status") or "DELETING"})
+    run.learn(wish.address, seen.showing({**answer, "status": answer.get("status") or "DELETING"}))
     if wish.declared is None:
         # A deletion that belongs to a new creation is counted there.
         await run.book.remember(run.memory(wish.address).deletion_accepted(wish.counted_for))
@@ -245,7 +237,7 @@ async def synchronize(run: Run, wish: Wish) -> None:
     answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service, lacks=named)
     body: dict[str, Any] = next(one for one in answer["targets"] if one.get(wish.kind.id_member) == seen.id)
     counted = wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED
-    run.seen[wish.address] = seen.showing({"status": "SYNCHRONIZING", **body})
+    run.learn(wish.address, seen.showing({"status": "SYNCHRONIZING", **body}))
     # Whatever time the service shows for it, it was synchronized since our last change.
     await run.book.remember(memory.synchronization_accepted(intent, wish.synchronizations + 1, attempt=counted))
 

@@ -29,7 +29,7 @@ async def _top(run: Run, address: str) -> None:
     """Look a resource up, and what stands under it. What AWS refuses or is slow with stops this resource alone."""
     item = run.items[address]
     try:
-        run.seen[address] = await find(run, item)
+        run.learn(address, await find(run, item))
         if children(item.kind) and run.seen[address] is not None:
             await list_children(run, address)
     except (CallFailed, OutOfTime) as failed:
@@ -51,6 +51,15 @@ async def find(run: Run, item: Item) -> ObservedState | None:
             raise
         run.warn(item.address, "tags-unread", f"its tags cannot be read ({failed.code}); it is known by its id")
         return seen
+
+
+async def look_by_name(run: Run, item: Item) -> None:
+    """Find out what bears a resource's name now."""
+    if item.parent is not None:
+        await list_children(run, item.parent)
+        return
+    run.observer.forget_lists()
+    run.learn(item.address, await run.observer.named(item.kind, item.name))
 
 
 async def _taken_over(run: Run, seen: ObservedState) -> bool:
@@ -117,7 +126,7 @@ def take_children(run: Run, parent: str, found: dict[str, ObservedState]) -> Non
         if seen is not None:
             known.add(seen.id)
             seen = replace(seen, ours=ours or (seen.id in ids and not lost))
-        run.seen[item.address] = seen
+        run.learn(item.address, seen)
     run.listed.add(parent)
     run.unmanaged[parent] = tuple(sorted(name for name, seen in found.items() if seen.id not in known))
 

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import anyio
 
-from workflows.acting import steps
 from workflows.acting.run import Item, Run
-from workflows.acting.survey import find
+from workflows.acting.survey import find, look_by_name
 from workflows.deciding.decision import VISIBLE_WITHIN
 from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState, time_text
@@ -38,7 +37,7 @@ async def wait(run: Run, item: Item, why: str) -> None:
         return
     if memory.id is None:
         await run.deadline.sleep(_ASK_BY_NAME, f"a creation of {item.address} to show")
-        await steps.look_by_name(run, run.wish(item.address))
+        await look_by_name(run, item)
         return
     # Somewhat longer, so that the time is over by every clock when it is asked for again.
     left = VISIBLE_WITHIN - (run.now() - memory.created_at) + 0.01
@@ -79,18 +78,18 @@ async def _wait_for(
         item.name, f"{item.kind.section} {sort}", began if since is None else since, done
     )
     if shown is None or before is None:
-        run.seen[item.address] = shown
+        run.learn(item.address, shown)
     elif leaving and _another(before, shown):
         # Ours is gone; whose this one is, is asked when it is looked up by its name.
-        run.seen[item.address] = None
+        run.learn(item.address, None)
     elif shown.full:
-        run.seen[item.address] = replace(before, body=shown.body, full=True)
+        run.learn(item.address, replace(before, body=shown.body, full=True))
     else:
         body = {name: value for name, value in before.body.items() if name not in item.kind.reason_members}
         body.pop("authorizationData", None)
         # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
         full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
-        run.seen[item.address] = replace(before, body={**body, **shown.body}, full=full)
+        run.learn(item.address, replace(before, body={**body, **shown.body}, full=full))
 
 
 def _another(before: ObservedState | None, seen: ObservedState) -> bool:
@@ -109,7 +108,7 @@ async def look_by_id(run: Run, item: Item, lag: float = 0.0) -> None:
     began, identity, missing = anyio.current_time(), run.memory(item.address).id, 0
     while missing < 2:
         if item.parent is None:
-            run.seen[item.address] = await find(run, item)
+            run.learn(item.address, await find(run, item))
         else:
             await look(run, item)
         shown = run.seen.get(item.address) is not None
@@ -144,4 +143,4 @@ async def look(run: Run, item: Item) -> None:
     found = await run.observer.look(item.kind, identity, parent) if identity else None
     if found is not None and seen is not None:
         found = replace(seen, body=found.body, full=True)
-    run.seen[item.address] = found
+    run.learn(item.address, found)
