@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _OBSERVE = "workflows/acting/observe.py"
 _STEPS = "workflows/acting/steps.py"
-_REACH = "workflows/acting/reach.py"
+_REACH = "workflows/acting/live.py"
 _ACT = "workflows/acting/act.py"
 _SURVEY = "workflows/acting/survey.py"
 _WAITING = "workflows/acting/waiting.py"
@@ -26,8 +26,9 @@ MUTANTS = (
     Mutant("one-read-is-gone", "one read by its id is enough to take a resource for gone", _WAITING,
            "    while missing < 2:\n", "    while missing < 1:\n", ("tests/observing/test_gone.py",), goal="R18"),
     Mutant("deleted-by-list", "after a deletion a list says that a target is gone", _REACH,
-           "    elif run.seen.get(item.address) is None and item.parent is not None:\n        await until_gone",
-           '    elif item.address == "":\n        await until_gone', ("tests/observing/test_gone.py",), goal="R18"),
+           "    elif left is None and item.parent is not None:\n        left = await until_gone",
+           '    elif item.address == "":\n        left = await until_gone', ("tests/observing/test_gone.py",),
+           goal="R18"),
     Mutant("former-ids-unknown", "what turns up again is a stranger", _SURVEY,
            "or not set(memory.deposed) & set(by_id):", "or memory.deposed:", ("tests/observing/test_gone.py",),
            goal="R18"),
@@ -68,7 +69,7 @@ MUTANTS = (
            "    if ResourceStatus.IN_PROGRESS in found:", "    if found == {ResourceStatus.IN_PROGRESS}:",
            ("tests/deciding/test_outcome.py",)),
     Mutant("ready-at-once", "READY is believed at the first look", _ACT,
-           "        todo = await _unsteady(run)\n", "        todo = []\n",
+           "        todo = await executor.unsteady()\n", "        todo = []\n",
            ("tests/waiting/test_lagging_reads.py::test_r18_a_wavering_ready_is_not_believed",), goal="R18"),
     Mutant("places-without-end", "more operations than the service takes are begun under a gateway", "infra/watch.py",
            ">= self._limit:", ">= 99 * self._limit:",

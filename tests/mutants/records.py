@@ -78,7 +78,7 @@ MUTANTS = (
            "            self.calls.before_change = book.lease.require\n", "            pass\n",
            ("tests/concurrency/test_lease_ends.py",), goal="R6"),
     Mutant("interrupted-at-once", "what a run that died was about to change is changed again at once",
-           "workflows/acting/reach.py", "if decision.action in CHANGES else 0.0", "if not decision.action else 0.0",
+           "workflows/acting/drive.py", "if decision.action in CHANGES else 0.0", "if not decision.action else 0.0",
            ("tests/concurrency/test_lease_ends.py",), goal="R1"),
     Mutant("death-forgotten", "the run after the next one knows of no call on its way", _LEASES,
            'before.get("death")', 'before.get("no death")', (_LEASE,), goal="R1"),

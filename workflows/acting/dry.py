@@ -64,8 +64,7 @@ class DryExecutor(Executor):
         """Read a resource whole, once."""
         del decision
         run = self.run
-        await look(run, item)
-        if run.seen.get(item.address) is None:
+        if await look(run, item) is None:
             # A plan deletes nothing: one read by the id is enough to show what would be made again.
             item.gone_id = run.memory(item.address).id
         # Nor does it wait for reads that lag: it goes by what they show now.

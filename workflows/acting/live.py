@@ -23,6 +23,7 @@ from workflows.deciding import failures
 from workflows.deciding.decision import VISIBLE_WITHIN, Action, Decision, Wish
 from workflows.deciding.outcome import ResourceStatus, Result
 from workflows.kinds.kind import Phase
+from workflows.kinds.observed import ObservedState
 
 log = structlog.get_logger()
 
@@ -31,7 +32,7 @@ _MOST_UNANSWERED = 5
 #: Seconds between the last READY and the look that confirms it, which may be answered from somewhere else.
 _CONFIRM_SECONDS = 0.3
 
-Step = Callable[[Run, Wish], Awaitable[None]]
+Step = Callable[[Run, Wish], Awaitable[ObservedState | None]]
 _STEPS: Mapping[Action, Step] = {
     Action.UPDATE: steps.update,
     Action.TAG: steps.tag,
@@ -73,8 +74,7 @@ class LiveExecutor(Executor):
         if run.seen.get(item.address) is not None:
             await look(run, item)
             return
-        await look_by_id(run, item)
-        if run.seen.get(item.address) is None:
+        if await look_by_id(run, item) is None:
             # Written down, so that a run that ends before it can act on it has not to find it out again.
             await remembering.forget(run, run.wish(item.address), hidden=True)
 
@@ -157,8 +157,7 @@ async def _rests(run: Run, item: Item) -> bool:
     shown = run.watch(item.address).last.get(item.name)
     if shown is None:
         # A list may lag behind; only a read of the thing itself says that it is gone.
-        await look(run, item)
-        shown = run.seen.get(item.address)
+        shown = await look(run, item)
     if shown is not None and shown.meaning.phase is Phase.SETTLED:
         return True
     run.learn(item.address, replace(shown, ours=before.ours) if shown is not None and before is not None else shown)
@@ -187,9 +186,10 @@ async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> No
     """Do what a decision says."""
     if decision.action is Action.REPLACE:
         # A deletion of an earlier run may have come to nothing: that was a try too.
+        left = run.seen.get(item.address)
         if not run.memory(item.address).deletion_begun:
-            await _delete(run, item, wish)
-        if run.seen.get(item.address) is not None:
+            left = await _delete(run, item, wish)
+        if left is not None:
             await run.book.remember(run.memory(item.address).deletion_failed(wish.counted_for))
             return
         wish = run.wish(item.address)
@@ -200,26 +200,27 @@ async def _carry_out(run: Run, item: Item, wish: Wish, decision: Decision) -> No
     began = anyio.current_time()
     step = _STEPS.get(decision.action, steps.create)
     try:
-        await step(run, wish)
+        after = await step(run, wish)
     except CallFailed as failed:
         if failed.verdict is not Verdict.GONE or before is None:
             raise
-        await look(run, item)
-        if run.seen.get(item.address) is not None:
+        after = await look(run, item)
+        if after is not None:
             raise
-    await settle_down(run, item, began)
+    await settle_down(run, item, after, began)
 
 
-async def _delete(run: Run, item: Item, wish: Wish) -> None:
+async def _delete(run: Run, item: Item, wish: Wish) -> ObservedState | None:
+    """Delete a resource and wait until it is gone; return it where it is not."""
     began = anyio.current_time()
     if item.kind.endpoints:
         await steps.delete_endpoints(run, wish)
-    await steps.delete(run, wish)
-    accepted = run.seen.get(item.address) is not None
-    await settle_down(run, item, began, sort="DELETE")
-    if run.seen.get(item.address) is None and not accepted:
-        await look_by_id(run, item, VISIBLE_WITHIN)
-    elif run.seen.get(item.address) is None and item.parent is not None:
-        await until_gone(run, item, began)
-    if run.seen.get(item.address) is None:
+    deleting = await steps.delete(run, wish)
+    left = await settle_down(run, item, deleting, began, sort="DELETE")
+    if left is None and deleting is None:
+        left = await look_by_id(run, item, VISIBLE_WITHIN)
+    elif left is None and item.parent is not None:
+        left = await until_gone(run, item, began)
+    if left is None:
         await remembering.forget(run, wish)
+    return left

@@ -127,9 +127,10 @@ class Run:
         """What tries and refusals are counted for: the request, with a word of its own for its rollback."""
         return self.request_id if self.back_to is None else f"{self.request_id} rollback"
 
-    def learn(self, address: str, observed: ObservedState | None) -> None:
-        """Keep what was observed of a resource; None: it does not exist."""
+    def learn(self, address: str, observed: ObservedState | None) -> ObservedState | None:
+        """Keep what was observed of a resource, and return it; None: it does not exist."""
         self.seen[address] = observed
+        return observed
 
     def tell(self, address: str, event: str, detail: str = "") -> None:
         """Show progress."""

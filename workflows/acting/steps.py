@@ -35,8 +35,11 @@ _NO_EFFECT = frozenset({
 _ENDPOINT_SECONDS = 2.0
 
 
-async def create(run: Run, wish: Wish) -> None:
-    """Create a resource under a token that any later run derives again, until it has an answer."""
+async def create(run: Run, wish: Wish) -> ObservedState | None:
+    """Create a resource under a token that any later run derives again, until it has an answer.
+
+    Returns the resource; where its name is taken, the one that bears it.
+    """
     memory = run.memory(wish.address)
     declared = declared_of(wish)
     identity = digest([declared, run.parent_id(wish.address)])
@@ -57,7 +60,7 @@ async def create(run: Run, wish: Wish) -> None:
             await run.book.remember(run.memory(wish.address).refused())
         raise
     if answer is None:
-        return
+        return run.seen.get(wish.address)
     if "status" in wish.kind.response.required_members:
         # Some answers hold an ARN and nothing else.
         answer.setdefault("status", "CREATING")
@@ -67,6 +70,7 @@ async def create(run: Run, wish: Wish) -> None:
     run.listed.add(wish.address)
     declaration, parent = declaration_of(run, wish), run.parent_id(wish.address)
     await run.book.remember(memory.creation_accepted(intent, declaration, seen, now=run.now(), parent_id=parent))
+    return seen
 
 
 def _tokens(run: Run, wish: Wish, memory: ResourceRecord) -> tuple[str, ...]:
@@ -87,8 +91,7 @@ async def _create(run: Run, wish: Wish, body: Mapping[str, Any]) -> dict[str, An
     except CallFailed as failed:
         if failed.verdict not in (Verdict.EXISTS, Verdict.TOKEN_MISMATCH):
             raise
-        await look_by_name(run, run.items[wish.address])
-        found = run.seen[wish.address]
+        found = await look_by_name(run, run.items[wish.address])
         if found is not None and not found.ours and not wish.kind.tagged:
             await _learn_whose(run, wish, body, found)
         if found is not None:
@@ -132,8 +135,11 @@ async def _made_it(run: Run, wish: Wish, body: Mapping[str, Any], memory: Resour
     return False
 
 
-async def update(run: Run, wish: Wish) -> None:
-    """Replace a resource's settings: what is declared, with what was never declared and stands there."""
+async def update(run: Run, wish: Wish) -> ObservedState:
+    """Replace a resource's settings: what is declared, with what was never declared and stands there.
+
+    Returns the resource as the answer shows it.
+    """
     memory, seen = memory_of(run, wish), present(run, wish)
     body = update_body(wish.kind, declared_of(wish), seen.body, memory.ever_declared)
     stood = standing_at(wish.kind, declared_of(wish), seen, memory)
@@ -151,9 +157,10 @@ async def update(run: Run, wish: Wish) -> None:
     run.learn(wish.address, seen)
     declaration = declaration_of(run, wish)
     await run.book.remember(memory.update_accepted(intent, declaration, seen, stood, now=run.now(), again=again))
+    return seen
 
 
-async def tag(run: Run, wish: Wish) -> None:
+async def tag(run: Run, wish: Wish) -> ObservedState:
     """Set our tag and the declared ones; tags that were declared before and are no more go."""
     memory, seen = memory_of(run, wish), present(run, wish)
     imported = memory.imported or not seen.ours
@@ -169,6 +176,7 @@ async def tag(run: Run, wish: Wish) -> None:
     seen = replace(seen, ours=True, tags=wanted)
     run.learn(wish.address, seen)
     await run.book.remember(memory.tags_accepted(intent, seen, now=run.now(), imported=imported))
+    return seen
 
 
 async def disown(run: Run, wish: Wish) -> None:
@@ -183,8 +191,8 @@ async def disown(run: Run, wish: Wish) -> None:
         run.warn(wish.address, "kept", f"our tag could not be taken off: {failed.message}")
 
 
-async def delete(run: Run, wish: Wish) -> None:
-    """Delete a resource; that it is gone already is no mistake."""
+async def delete(run: Run, wish: Wish) -> ObservedState | None:
+    """Delete a resource, and return it as the answer shows it; None: it was gone already, which is no mistake."""
     memory, seen = memory_of(run, wish), present(run, wish)
     intent = intent_of(run, wish, Verb.DELETE, error=seen.reasons)
     await mark(run, wish, memory.to_be_deleted(seen), intent)
@@ -195,16 +203,17 @@ async def delete(run: Run, wish: Wish) -> None:
         if isinstance(failed, CallFailed) and await _is_gone(run, wish, seen, failed):
             # Where reads go on showing it, that was a try, too.
             await run.book.remember(run.memory(wish.address).deletion_accepted(wish.counted_for))
-            run.learn(wish.address, None)
-            return
+            return run.learn(wish.address, None)
         if isinstance(failed, OutOfTime) or failed.verdict is not Verdict.UNKNOWN_OUTCOME:
             # It was refused, so it is no deletion that came to nothing.
             await run.book.remember(run.memory(wish.address).deletion_refused())
         raise
-    run.learn(wish.address, seen.showing({**answer, "status": answer.get("status") or "DELETING"}))
+    seen = seen.showing({**answer, "status": answer.get("status") or "DELETING"})
+    run.learn(wish.address, seen)
     if wish.declared is None:
         # A deletion that belongs to a new creation is counted there.
         await run.book.remember(run.memory(wish.address).deletion_accepted(wish.counted_for))
+    return seen
 
 
 async def delete_endpoints(run: Run, wish: Wish) -> None:
@@ -227,8 +236,8 @@ async def _is_gone(run: Run, wish: Wish, seen: ObservedState, failed: CallFailed
     return failed.verdict is Verdict.GONE
 
 
-async def synchronize(run: Run, wish: Wish) -> None:
-    """Have a target's tools read again: one id a call."""
+async def synchronize(run: Run, wish: Wish) -> ObservedState:
+    """Have a target's tools read again: one id a call. Returns the target as the answer shows it."""
     memory, seen = memory_of(run, wish), present(run, wish)
     intent = intent_of(run, wish, Verb.SYNCHRONIZE)
     memory = await mark(run, wish, memory, intent)
@@ -237,9 +246,11 @@ async def synchronize(run: Run, wish: Wish) -> None:
     answer = await run.calls(str(wish.kind.operations.synchronize), params, service=wish.kind.service, lacks=named)
     body: dict[str, Any] = next(one for one in answer["targets"] if one.get(wish.kind.id_member) == seen.id)
     counted = wish.mode is Mode.PROVISION and seen.meaning.phase is Phase.FAILED
-    run.learn(wish.address, seen.showing({"status": "SYNCHRONIZING", **body}))
+    seen = seen.showing({"status": "SYNCHRONIZING", **body})
+    run.learn(wish.address, seen)
     # Whatever time the service shows for it, it was synchronized since our last change.
     await run.book.remember(memory.synchronization_accepted(intent, wish.synchronizations + 1, attempt=counted))
+    return seen
 
 
 def _lacks_target(kind: Kind, identity: str | None, answer: Mapping[str, Any]) -> tuple[str, ...]:

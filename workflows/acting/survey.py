@@ -53,13 +53,13 @@ async def find(run: Run, item: Item) -> ObservedState | None:
         return seen
 
 
-async def look_by_name(run: Run, item: Item) -> None:
-    """Find out what bears a resource's name now."""
+async def look_by_name(run: Run, item: Item) -> ObservedState | None:
+    """Find out what bears a resource's name now, and return it."""
     if item.parent is not None:
         await list_children(run, item.parent)
-        return
+        return run.seen.get(item.address)
     run.observer.forget_lists()
-    run.learn(item.address, await run.observer.named(item.kind, item.name))
+    return run.learn(item.address, await run.observer.named(item.kind, item.name))
 
 
 async def _taken_over(run: Run, seen: ObservedState) -> bool:

@@ -19,12 +19,14 @@ _ASK_BY_ID = 5.0
 _ASK_BY_NAME = 5.0
 
 
-async def settle_down(run: Run, item: Item, began: float, sort: str = "") -> None:
-    """Wait while an operation is under way, so that its place is held until then."""
-    seen = run.seen.get(item.address)
-    if seen is not None and seen.moving:
-        run.tell(item.address, str(seen.status))
-        await _wait_for(run, item, sort or str(seen.status), began)
+async def settle_down(
+    run: Run, item: Item, seen: ObservedState | None, began: float, sort: str = ""
+) -> ObservedState | None:
+    """Wait while an operation is under way, so that its place is held until then. Returns the resource at rest."""
+    if seen is None or not seen.moving:
+        return seen
+    run.tell(item.address, str(seen.status))
+    return await _wait_for(run, item, sort or str(seen.status), began)
 
 
 async def wait(run: Run, item: Item, why: str) -> None:
@@ -53,8 +55,8 @@ def _since(run: Run, memory: ResourceRecord) -> float:
 
 async def _wait_for(
     run: Run, item: Item, sort: str, began: float, *, appears: bool = False, since: float | None = None
-) -> None:
-    """Wait until a poll shows the end of an operation, and keep what it shows.
+) -> ObservedState | None:
+    """Wait until a poll shows the end of an operation, and return the resource as it shows it.
 
     `began` is when this run began to wait, `since` when the operation itself began.
     """
@@ -78,18 +80,17 @@ async def _wait_for(
         item.name, f"{item.kind.section} {sort}", began if since is None else since, done
     )
     if shown is None or before is None:
-        run.learn(item.address, shown)
-    elif leaving and _another(before, shown):
+        return run.learn(item.address, shown)
+    if leaving and _another(before, shown):
         # Ours is gone; whose this one is, is asked when it is looked up by its name.
-        run.learn(item.address, None)
-    elif shown.full:
-        run.learn(item.address, replace(before, body=shown.body, full=True))
-    else:
-        body = {name: value for name, value in before.body.items() if name not in item.kind.reason_members}
-        body.pop("authorizationData", None)
-        # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
-        full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
-        run.learn(item.address, replace(before, body={**body, **shown.body}, full=full))
+        return run.learn(item.address, None)
+    if shown.full:
+        return run.learn(item.address, replace(before, body=shown.body, full=True))
+    body = {name: value for name, value in before.body.items() if name not in item.kind.reason_members}
+    body.pop("authorizationData", None)
+    # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
+    full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
+    return run.learn(item.address, replace(before, body={**body, **shown.body}, full=full))
 
 
 def _another(before: ObservedState | None, seen: ObservedState) -> bool:
@@ -100,47 +101,43 @@ def _another(before: ObservedState | None, seen: ObservedState) -> bool:
     return time_text(before.body[member]) != time_text(seen.body[member])
 
 
-async def look_by_id(run: Run, item: Item, lag: float = 0.0) -> None:
-    """Find out whether a resource that the last read did not show is gone: two reads by its id must say so.
+async def look_by_id(run: Run, item: Item, lag: float = 0.0) -> ObservedState | None:
+    """Return a resource that the last read did not show; None: it is gone, as two reads by its id say.
 
     Where the service says that it is gone, reads that still show it may lag: they are asked again for `lag` seconds.
     """
     began, identity, missing = anyio.current_time(), run.memory(item.address).id, 0
     while missing < 2:
-        if item.parent is None:
-            run.learn(item.address, await find(run, item))
-        else:
-            await look(run, item)
-        shown = run.seen.get(item.address) is not None
-        missing = 0 if shown else missing + 1
-        if shown and anyio.current_time() - began >= lag:
-            return
+        seen = run.learn(item.address, await find(run, item)) if item.parent is None else await look(run, item)
+        missing = 0 if seen is not None else missing + 1
+        if seen is not None and anyio.current_time() - began >= lag:
+            return seen
         if missing < 2:
             await run.deadline.sleep(_ASK_BY_ID, f"another read of {item.address}, to see whether it is gone")
     item.gone_id = identity
+    return None
 
 
-async def until_gone(run: Run, item: Item, began: float) -> None:
+async def until_gone(run: Run, item: Item, began: float) -> ObservedState | None:
     """After a deletion that was accepted: a list lacks the resource, so one read by its id must say that it is gone.
 
-    Reads may lag; what such a read shows at rest for longer than that has not been deleted.
+    Reads may lag; a resource that such a read shows at rest for longer than that has not been deleted. It is returned.
     """
     while True:
-        await look(run, item)
-        seen = run.seen.get(item.address)
+        seen = await look(run, item)
         if seen is None:
             item.gone_id = run.memory(item.address).id
         if seen is None or (not seen.moving and anyio.current_time() - began >= _STALE):
-            return
+            return seen
         await run.deadline.sleep(1.0, f"the end of {item.address}")
 
 
-async def look(run: Run, item: Item) -> None:
-    """Read a resource whole."""
+async def look(run: Run, item: Item) -> ObservedState | None:
+    """Read a resource whole, and return it."""
     seen = run.seen.get(item.address)
     identity = seen.id if seen is not None else run.memory(item.address).id
     parent = run.parent_id(item.address)
     found = await run.observer.look(item.kind, identity, parent) if identity else None
     if found is not None and seen is not None:
         found = replace(seen, body=found.body, full=True)
-    run.learn(item.address, found)
+    return run.learn(item.address, found)
