@@ -31,11 +31,11 @@ from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
 from workflows.document.schema import document_schema
-from workflows.fulfil import fulfil
 from workflows.planning import plan
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest, Request
+from workflows.service import handle
 from workflows.status import require_known
 from workflows.taking_over import TakenOver, take_over
 
@@ -217,7 +217,7 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
             await require_known(context, request.stack, deadline)
         while True:
             seconds = min(_SLICE, max(1.0, deadline.remaining()))
-            outcome = await fulfil(context, request, Deadline.within(seconds))
+            outcome = await handle(context, request, Deadline.within(seconds))
             wait = outcome.retry_after or 1.0
             refused = any(warning.rule == CREDENTIALS for warning in outcome.warnings)
             if outcome.status is not Status.IN_PROGRESS or refused or deadline.remaining() < wait:

@@ -7,12 +7,12 @@ from handlers.environment import at_init, deadline_of, environment, errors_logge
 from handlers.messages import id_of, read_event, request_id_of, submitter_of
 from workflows.deciding.outcome import Status
 from workflows.document.problems import Invalid
-from workflows.fulfil import fulfil
 from workflows.handover import hand_over
 from workflows.notices import is_notice, notice
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest
+from workflows.service import handle
 
 
 class Unsettled(Exception):  # noqa: N818 - it asks the platform to deliver the event again
@@ -37,7 +37,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         except Invalid as invalid:
             rejected = rejected_unread(request_id_of(event.get("detail"), id_of(event)), invalid.problems)
             return (await announced(context, rejected, submitter=submitter_of(event))).shown()
-        outcome = await fulfil(context, request, deadline_of(lambda_context, env.settings.door_patience))
+        outcome = await handle(context, request, deadline_of(lambda_context, env.settings.door_patience))
         handed_over = await hand_over(context, request, outcome)
         if outcome.status is Status.IN_PROGRESS and not handed_over:
             raise Unsettled(f"stack {outcome.stack} is in progress; next useful in {outcome.retry_after} s")

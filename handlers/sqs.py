@@ -23,11 +23,11 @@ from infra.telemetry import frames, told
 from workflows.dead_letters import bury
 from workflows.deciding.outcome import Status
 from workflows.document.problems import Invalid
-from workflows.fulfil import fulfil
 from workflows.handover import hand_over
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest
+from workflows.service import handle
 
 log = structlog.get_logger()
 Record = Mapping[str, Any]
@@ -145,7 +145,7 @@ async def _unsettled(context: Context, message: Message, deadline: Deadline) -> 
             rejected = rejected_unread(message.request_id, message.request.problems)
             await announced(context, rejected, submitter=message.submitter)
             return ""
-        outcome = await fulfil(context, message.request, deadline)
+        outcome = await handle(context, message.request, deadline)
         if await hand_over(context, message.request, outcome):
             return ""
     except CallFailed as failed:

@@ -12,13 +12,13 @@ from handlers.environment import at_init, deadline_of, environment, errors_logge
 from handlers.messages import request_id_of
 from workflows.acting.stages import STAGES, SYNCHRONIZATION
 from workflows.document.problems import Invalid
-from workflows.fulfil import Named, fulfil, resume
 from workflows.records.request_state import Mode
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
 from workflows.requests.fitting import fitting
 from workflows.requests.request import GREATEST, NotARequest, Request, is_id, is_name, read_request
+from workflows.service import RequestRef, handle, resume
 
 _FORMS = "a task holds detailType and detail, or stack, generation and requestId"
 _SUBMITTER = Submitter(invocation="step-functions")
@@ -53,7 +53,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         except Invalid as invalid:
             named = request_id_of(event.get("detail"), default_id)
             return (await announced(context, rejected_unread(named, invalid.problems))).shown()
-        return (await fulfil(context, _staged(request, stage_of(event)), deadline)).shown()
+        return (await handle(context, _staged(request, stage_of(event)), deadline)).shown()
 
     return fitting(env.run(job))
 
@@ -66,13 +66,13 @@ def stage_of(event: Mapping[str, Any]) -> str:
     return stage
 
 
-def accepted_before(event: Mapping[str, Any]) -> Named:
+def accepted_before(event: Mapping[str, Any]) -> RequestRef:
     """Return the request that a task names. Raises NotARequest."""
     stack, generation, request_id = event.get("stack"), event.get("generation"), event.get("requestId")
     if not isinstance(stack, str) or not isinstance(request_id, str) or type(generation) is not int:
         raise NotARequest(_FORMS)
     if is_name(stack) and is_id(request_id) and 0 <= generation <= GREATEST:
-        return Named(stack, generation, request_id, event.get("synchronize") is True, stage_of(event))
+        return RequestRef(stack, generation, request_id, event.get("synchronize") is True, stage_of(event))
     raise NotARequest(_FORMS)
 
 

@@ -26,10 +26,10 @@ from infra.service_model import CONTROL_PLANE
 from infra.settings import Settings
 from tests.recorder import note
 from workflows.deciding.outcome import Outcome, Status
-from workflows.fulfil import fulfil
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context, Progress
 from workflows.requests.request import Request
+from workflows.service import handle
 
 T = TypeVar("T")
 #: What worlds put out in the current test: announcements, progress, ledgers.
@@ -79,7 +79,7 @@ class SandboxWorld:
         return self.beside.get(service) or _Recorded(self, service)
 
     async def run(self, request: Request, *, seconds: float = math.inf, patience: float = math.inf) -> Outcome:
-        return await fulfil(self.context(), request, Deadline.within(seconds, patience))
+        return await handle(self.context(), request, Deadline.within(seconds, patience))
 
     async def settle(self, request: Request, *, seconds: float = 90.0, patience: float = 1.0) -> Outcome:
         """Run a request as a deployment does, in many short runs without patience, until it is settled."""

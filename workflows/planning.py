@@ -16,6 +16,7 @@ from workflows.deciding.differences import Change
 from workflows.deciding.outcome import ResourceStatus
 from workflows.document.problems import Problem
 from workflows.document.reading import read_stack
+from workflows.document.stack import Stack
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context, Progress
@@ -97,7 +98,11 @@ class Plan:
 
 async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline, allow: frozenset[str]) -> Plan:
     """Return what an apply of this document would do. Raises Invalid, or CallFailed when AWS cannot be asked."""
-    stack = read_stack(document)
+    return await plan_of(context, read_stack(document), deadline, allow)
+
+
+async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: frozenset[str]) -> Plan:
+    """Return what an apply of a stack would do. Raises CallFailed when AWS cannot be asked."""
     calls = context.aws.within(deadline)
     account = await calls.account()
     partition = partition_of(account, context.aws.region, stack.name)

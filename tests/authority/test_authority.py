@@ -28,13 +28,13 @@ from tests.documents import changed, gateway, mcp_target, provider
 from tests.intake.objects import Held
 from tests.worlds import REGION, SandboxWorld, provision
 from workflows.deciding.outcome import Status
-from workflows.fulfil import fulfil, resume
 from workflows.notices import notice
 from workflows.records.items import partition_of, stack_key
 from workflows.records.request_state import Mode
 from workflows.requests.answers import answer_key
 from workflows.requests.authority import Grants, Submitter
 from workflows.requests.request import Request
+from workflows.service import handle, resume
 
 
 def place_cases(side: str) -> list[Any]:
@@ -88,7 +88,7 @@ async def test_a_category_that_is_granted_to_another_stack_is_not_to_this_one(wo
     document = {"stack": "payments.tools", "gateways": {"g": gateway(roleArn=f"arn:aws:iam::{ACCOUNT}:role/billing")}}
     other["stacks"] = ["billing.*"]
     request = provision(document, "r", submitter=PAYMENTS, dry_run=dry)
-    outcome = await fulfil(deployed(world, {"version": 1, "grants": [mine, other]}), request, Deadline.within(600))
+    outcome = await handle(deployed(world, {"version": 1, "grants": [mine, other]}), request, Deadline.within(600))
     assert outcome.status is Status.REJECTED
     await assert_refused(world, "gateways.g.roleArn", "payments.tools")
 
@@ -125,7 +125,7 @@ async def test_who_may_ask_is_heard(world, case):
 
 async def test_nobody_in_particular_is_nobody(world):
     """A request without a submitter is refused where there are grants."""
-    outcome = await fulfil(deployed(world), provision(FILE["base"], "r"), Deadline.within(600))
+    outcome = await handle(deployed(world), provision(FILE["base"], "r"), Deadline.within(600))
     assert outcome.status is Status.REJECTED
     await assert_refused(world, "stack", "payments.tools")
 
@@ -157,7 +157,7 @@ async def test_a_synchronization_works_on_what_is_in_force(world):
         uri="s3://payments-stacks/twist.yaml",
         submitter=Submitter(invocation="step-functions"),
     )
-    await fulfil(deployed(world), request, Deadline.within(600))
+    await handle(deployed(world), request, Deadline.within(600))
     theirs = world.live["gateway billing"].id
     calls = [call for call in world.plane.journal.calls if call.operation == "SynchronizeGatewayTargets"]
     assert [call for call in calls if theirs in str(call)] == []
@@ -171,7 +171,7 @@ async def test_only_what_was_accepted_goes_on_by_name(world, more):
     """
     document = {"stack": "payments.tools", "gateways": {"payments": gateway({"t": mcp_target()})}}
     asked = provision(document, "asked", submitter=PAYMENTS)
-    assert (await fulfil(deployed(world), asked, Deadline.within(600))).status is Status.READY
+    assert (await handle(deployed(world), asked, Deadline.within(600))).status is Status.READY
     world.plane.journal.calls.clear()
     named = {"stack": "payments.tools", "generation": 1, "requestId": "never-asked", **more}
     outcome = await resume(deployed(world), accepted_before(named), Deadline.within(600))
@@ -201,7 +201,7 @@ async def test_a_rollback_names_what_is_granted_now(world):
         "gateways": {"payments": gateway({"t": mcp_target()})},
     }
     full = deployed(world)
-    assert (await fulfil(full, provision(first, "1", submitter=PAYMENTS), Deadline.within(600))).status is Status.READY
+    assert (await handle(full, provision(first, "1", submitter=PAYMENTS), Deadline.within(600))).status is Status.READY
     await world.client().delete_oauth2_credential_provider(name="idp")
     world.sent()
     narrow = copy.deepcopy(FILE["grants"])
@@ -209,7 +209,7 @@ async def test_a_rollback_names_what_is_granted_now(world):
     world.plane.world.failing["bad"] = Failure(-1, "it cannot be reached")
     second = {**first, "onFailure": "ROLLBACK", "gateways": {"payments": gateway({"bad": mcp_target()})}}
     del second["oauth2CredentialProviders"]
-    await fulfil(deployed(world, narrow), provision(second, "2", submitter=PAYMENTS), Deadline.within(3600))
+    await handle(deployed(world, narrow), provision(second, "2", submitter=PAYMENTS), Deadline.within(3600))
     assert not {call.operation for call in world.plane.journal.calls} & SECRET_CALLS
     assert "CreateOauth2CredentialProvider" not in world.sent()
 
@@ -219,7 +219,7 @@ async def test_a_refused_stranger_takes_nobody_s_answer(world):
     context, document = deployed(world), {"stack": "payments.new"}
     stranger = Submitter(account="999999999999", source="com.example.stranger")
     for who in (stranger, PAYMENTS):
-        await fulfil(context, provision(document, "release-42", submitter=who), Deadline.within(600))
+        await handle(context, provision(document, "release-42", submitter=who), Deadline.within(600))
     held = await world.ledger.get(answer_key("payments.new", "release-42"))
     assert held is not None
     assert (held["submitter"], held["outcome"]["status"]) == (PAYMENTS.shown(), "READY")
@@ -234,12 +234,12 @@ async def test_what_was_accepted_from_a_uri_is_authorized_again_whatever_stands_
     shelf = Held({"stack": "payments.new", "gateways": {"g": gateway(roleArn=role)}})
     uri = "s3://payments-stacks/tools.yaml"
     request = Request(mode=Mode.PROVISION, request_id="r", stack="", uri=uri, submitter=PAYMENTS)
-    first = await fulfil(deployed(world, shelf=shelf), request, Deadline.within(15))
+    first = await handle(deployed(world, shelf=shelf), request, Deadline.within(15))
     assert first.status is Status.IN_PROGRESS
     grants = copy.deepcopy(FILE["grants"])
     for grant in grants["grants"]:
         grant.get("mayName", {}).pop("roles", None)
     shelf.document = {"stack": "payments.new"}
-    outcome = await fulfil(deployed(world, grants, shelf), request, Deadline.within(600))
+    outcome = await handle(deployed(world, grants, shelf), request, Deadline.within(600))
     assert (outcome.status, [one.path for one in outcome.problems]) == (Status.REJECTED, ["gateways.g.roleArn"])
     assert world.live == {}

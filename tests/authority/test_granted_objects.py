@@ -12,9 +12,9 @@ from tests.documents import gateway
 from tests.intake.objects import Held
 from tests.worlds import provision
 from workflows.deciding.outcome import Status
-from workflows.fulfil import fulfil, resume
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
+from workflows.service import handle, resume
 
 DOCUMENT = {"stack": "payments.new", "gateways": {"g": gateway(roleArn=f"arn:aws:iam::{ACCOUNT}:role/payments-g")}}
 NAMED = {"stack": "payments.new", "generation": 1, "requestId": "r"}
@@ -31,7 +31,7 @@ def without_roles() -> dict[str, Any]:
 async def test_a_request_that_goes_on_by_its_name_needs_its_grants_still(world, taken):
     """The state machine goes on with what was accepted, and creates nothing for which the grant is gone."""
     request = provision(DOCUMENT, "r", submitter=PAYMENTS)
-    first = await fulfil(deployed(world), request, Deadline.within(15))
+    first = await handle(deployed(world), request, Deadline.within(15))
     assert (first.status, world.live) == (Status.IN_PROGRESS, {})
     context = deployed(world, without_roles()) if taken else deployed(world)
     outcome = await resume(context, accepted_before(NAMED), Deadline.within(600))
@@ -65,6 +65,6 @@ async def test_a_grant_is_of_the_object_that_is_read(world, granted, uri, key):
     grants["grants"][0]["mayName"]["documents"] = [granted]
     shelf = Asked({"stack": "payments.new"})
     request = Request(mode=Mode.PROVISION, request_id="r", stack="", uri=uri, submitter=PAYMENTS)
-    outcome = await fulfil(deployed(world, grants, shelf), request, Deadline.within(600))
+    outcome = await handle(deployed(world, grants, shelf), request, Deadline.within(600))
     assert shelf.keys == (() if key is None else (key,))
     assert outcome.status is (Status.REJECTED if key is None else Status.READY)

@@ -28,11 +28,11 @@ from tests.authority.desk import (
 from tests.worlds import REGION, provision
 from workflows.deciding.outcome import Status
 from workflows.document.naming import Place
-from workflows.fulfil import fulfil
 from workflows.records.request_state import Mode
 from workflows.requests.authority import Grants, matches
 from workflows.requests.context import Context
 from workflows.requests.request import Request
+from workflows.service import handle
 
 SAMPLES = [
     EVENTS / f"{name}"
@@ -64,7 +64,7 @@ async def test_the_samples_pass_under_grants_that_name_what_they_name(world):
     """Every sample of events/ comes to the end that it has without grants."""
     context = deployed(world, FILE["samples"])
     for path in SAMPLES:
-        outcome = await fulfil(context, sample_request(path), Deadline.within(3600))
+        outcome = await handle(context, sample_request(path), Deadline.within(3600))
         assert (path.name, outcome.problems) == (path.name, ())
 
 
@@ -86,7 +86,7 @@ async def test_the_samples_need_every_one_of_those_grants(world, less):
     context, numbers = deployed(world, less), count()
     requests = [sample_request(path, next(numbers)) for path in SAMPLES]
     plans = [one.model_copy(update={"dry_run": True}) for one in requests if one.mode is Mode.PROVISION]
-    outcomes = [await fulfil(context, request, Deadline.within(3600)) for request in plans]
+    outcomes = [await handle(context, request, Deadline.within(3600)) for request in plans]
     assert Status.REJECTED in {outcome.status for outcome in outcomes}
 
 

@@ -12,10 +12,10 @@ from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import provision
 from workflows.deciding.outcome import Status
-from workflows.fulfil import fulfil, resume
 from workflows.records.request_state import Mode
 from workflows.requests.authority import Submitter
 from workflows.requests.request import Request
+from workflows.service import handle, resume
 
 REQUESTS = ["provision", "remove", "synchronize", "plan"]
 
@@ -42,11 +42,11 @@ def of(sender: Submitter, *requests: str) -> dict[str, Any]:
 async def begun(world: Any, mode: Mode, sender: Submitter = PAYMENTS) -> dict[str, Any]:
     """Return the name of a request that was accepted and could not be settled in its first run."""
     first = provision(small_stack(2), "one").model_copy(update={"submitter": PAYMENTS})
-    outcome = await fulfil(deployed(world, grants(*REQUESTS)), first, Deadline.within(600))
+    outcome = await handle(deployed(world, grants(*REQUESTS)), first, Deadline.within(600))
     assert outcome.status is Status.READY, outcome.problems
     world.behaviour.durations.delete = world.behaviour.durations.synchronize = 60.0
     second = Request(mode=mode, request_id="two", stack="payments.tools", submitter=sender)
-    outcome = await fulfil(deployed(world, of(sender, *REQUESTS)), second, Deadline.within(30.0))
+    outcome = await handle(deployed(world, of(sender, *REQUESTS)), second, Deadline.within(30.0))
     assert outcome.status is Status.IN_PROGRESS
     world.sent()
     await anyio.sleep(60)
@@ -104,11 +104,11 @@ async def test_the_object_that_is_fetched_is_the_one_that_was_checked(world, uri
     shelf = Shelf()
     request = Request(mode=Mode.PROVISION, request_id="one", stack="", uri=uri, submitter=PAYMENTS)
     exact = f"s3://{named[0]}/{named[1]}"
-    await fulfil(deployed(world, grants(*REQUESTS, documents=[exact]), shelf), request, Deadline.within(60))
+    await handle(deployed(world, grants(*REQUESTS, documents=[exact]), shelf), request, Deadline.within(60))
     assert shelf.asked == [named]
     shelf = Shelf()
     spelled = [uri.replace("tools", "other"), f"{exact}?*", exact.replace(".", "%2E")]
-    outcome = await fulfil(deployed(world, grants(*REQUESTS, documents=spelled), shelf), request, Deadline.within(60))
+    outcome = await handle(deployed(world, grants(*REQUESTS, documents=spelled), shelf), request, Deadline.within(60))
     tried("R20", "documents elsewhere, under several spellings", 1, shelf.asked)
     assert (outcome.status, shelf.asked) == (Status.REJECTED, [])
 
@@ -120,6 +120,6 @@ async def test_a_grant_of_another_stack_lets_a_document_come_from_nowhere(world)
     mine["grants"].append({**other, "mayName": {"documents": ["s3://payments-stacks/*"]}})
     uri = "s3://payments-stacks/tools.yaml"
     request = Request(mode=Mode.PROVISION, request_id="one", stack="", uri=uri, submitter=PAYMENTS)
-    outcome = await fulfil(deployed(world, mine, shelf), request, Deadline.within(60))
+    outcome = await handle(deployed(world, mine, shelf), request, Deadline.within(60))
     tried("R20", "documents elsewhere, under several spellings", violations=int(outcome.status is Status.READY))
     assert (outcome.status, [one.path for one in outcome.problems]) == (Status.REJECTED, ["stackUri"])

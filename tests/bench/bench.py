@@ -30,10 +30,10 @@ from infra.settings import read_settings
 from infra.telemetry import set_up_logs
 from tests.documents import DISCOVERY, ROLE, small_stack
 from workflows.deciding.outcome import Outcome
-from workflows.fulfil import fulfil
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context
 from workflows.requests.request import Request
+from workflows.service import handle
 
 ROUND_TRIP = 0.02
 PROVIDER, GATEWAY, TARGET = 1.0, 2.0, 1.0
@@ -94,7 +94,7 @@ async def _nothing(context: Context) -> None:
 async def _apply(targets: int, request_id: str, context: Context) -> Outcome:
     document = small_stack(targets)
     request = Request(mode=Mode.PROVISION, request_id=request_id, stack=document["stack"], document=document)
-    return await fulfil(context, request, Deadline.within(600))
+    return await handle(context, request, Deadline.within(600))
 
 
 def script(targets: int, poll: float) -> dict[str, float]:

@@ -16,7 +16,7 @@ from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.deciding.outcome import Status
-from workflows.fulfil import fulfil
+from workflows.service import handle
 
 DOCUMENT = small_stack(1)
 OTHERS = 2
@@ -65,7 +65,7 @@ async def _fulfilled(world: SandboxWorld, times: int) -> None:
     async def one(number: int) -> None:
         await anyio.sleep(number * 0.4)
         while True:
-            outcome = await fulfil(world.context(), provision(DOCUMENT, "same"), Deadline.within(INVOCATION))
+            outcome = await handle(world.context(), provision(DOCUMENT, "same"), Deadline.within(INVOCATION))
             if outcome.status is Status.READY:
                 return
             assert outcome.status is Status.IN_PROGRESS

@@ -11,8 +11,8 @@ from tests.documents import ROLE, small_stack
 from tests.goals import tried
 from tests.worlds import provision
 from workflows.deciding.outcome import Status
-from workflows.fulfil import Named, fulfil, resume
 from workflows.requests.acceptance import note_request
+from workflows.service import RequestRef, handle, resume
 
 
 def described(text: str) -> dict:
@@ -111,7 +111,7 @@ async def test_many_workers_on_one_stack_make_one_of_everything(world, workers):
 
     async def work() -> None:
         while True:
-            outcome = await fulfil(world.context(), provision(small_stack(4), "request-a"), Deadline.within(120))
+            outcome = await handle(world.context(), provision(small_stack(4), "request-a"), Deadline.within(120))
             if outcome.status is not Status.IN_PROGRESS:
                 statuses.append(outcome.status)
                 return
@@ -180,7 +180,7 @@ async def test_r5_what_a_schedule_asks_for_pushes_no_request_out(world):
     (partition,) = await world.ledger.partitions()
     for number in range(100):
         await note_request(world.ledger, partition, f"schedule-{number}")
-        named = Named("payments.tools", 2, f"schedule-{number}")
+        named = RequestRef("payments.tools", 2, f"schedule-{number}")
         assert (await resume(world.context(), named, Deadline())).status is Status.READY
     outcome = await world.run(provision(old, "one"))
     tried("R5", "a request that comes again after a hundred ticks", violations=int(outcome.status is Status.READY))

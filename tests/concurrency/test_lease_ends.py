@@ -1,16 +1,22 @@
 """R6: a lease lasts as long as its holder works, and no longer: after a death the next run goes on within seconds."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import anyio
 import pytest
 
+from infra.deadline import Deadline
 from infra.ledger import Change
 from tests.concurrency.workers import History, Worker
 from tests.crash.harness import At, Process, run_once
 from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
-from workflows.acting.lease import SILENT_SECONDS
+from workflows.acting.lease import SILENT_SECONDS, lease_key
 from workflows.deciding.outcome import Status
+from workflows.service import handle
 
 REQUEST = provision(small_stack(3), "a")
 #: Seconds after a death within which the stack is worked on again, and within which all of it is.
@@ -107,3 +113,23 @@ async def test_r6_a_holder_that_cannot_renew_sends_nothing(world):
     await anyio.sleep(60.0)
     assert (await world.run(REQUEST, seconds=120)).status is Status.READY
     assert world.plane.world.records.doubles == []
+
+
+async def test_r6_the_stack_is_held_until_its_outcome_is_published(world):
+    """So that no later run announces anything before it."""
+    held: dict[str, str | None] = {}
+    context = world.context()
+
+    async def announce(detail_type: str, detail: Mapping[str, Any]) -> None:
+        del detail
+        (partition,) = await world.ledger.partitions()
+        lease = await world.ledger.get(lease_key(partition))
+        held[detail_type] = lease["holder"] if lease is not None else None
+
+    outcome = await handle(replace(context, announce=announce), REQUEST, Deadline.within(600))
+    unheld = [one for one, holder in held.items() if holder != outcome.run_id and "Accepted" not in one]
+    tried("R6", "announcements of a run that holds its stack", len(held), unheld)
+    assert held.keys() == {"Gateway Stack Accepted", "Gateway Stack Ready"}
+    assert unheld == []
+    (partition,) = await world.ledger.partitions()
+    assert (await world.ledger.get(lease_key(partition)))["holder"] is None

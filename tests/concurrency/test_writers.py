@@ -89,7 +89,7 @@ async def _writes_of(lost: Book) -> list[str]:
     tries = {
         "remember": lambda: lost.remember(memory),
         "note": lambda: lost.change(lambda stack: stack.rolling_back(Rollback(1, "zombie"))),
-        "close": lambda: lost.close(lambda stack: stack.ended({"status": "READY"}), {}, "2026", expires=1.0),
+        "finish": lambda: lost.finish(lambda stack: stack.ended({"status": "READY"}), {}, "2026", expires=1.0),
     }
     through = []
     for name, write in tries.items():

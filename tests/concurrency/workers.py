@@ -22,11 +22,11 @@ from tests.crash.harness import Crash
 from tests.worlds import EPOCH, SandboxWorld
 from workflows.deciding.decision import Action
 from workflows.deciding.outcome import Outcome, Status
-from workflows.fulfil import fulfil
 from workflows.kinds import KINDS
 from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 from workflows.requests.request import Request
+from workflows.service import handle
 
 T = TypeVar("T")
 #: Seconds that a worker has for one delivery.
@@ -177,7 +177,7 @@ class Worker:
     async def deliver(self, request: Request, seconds: float = SECONDS) -> Outcome | None:
         """Fulfil a request; None when the process died, or had no time left before anything was decided."""
         try:
-            return await fulfil(self.context(), request, Deadline.within(seconds))
+            return await handle(self.context(), request, Deadline.within(seconds))
         except OutOfTime:
             return None
         except BaseException as error:

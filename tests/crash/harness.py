@@ -20,10 +20,10 @@ from infra.tasks import first_of
 from tests.everything.states import state
 from tests.worlds import SandboxWorld
 from workflows.deciding.outcome import Outcome, Status
-from workflows.fulfil import fulfil
 from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 from workflows.requests.request import Request
+from workflows.service import handle
 
 #: Seconds after which a request arrives that was lost on its way.
 LATE_SECONDS = 40.0
@@ -247,7 +247,7 @@ async def run_once(
 ) -> Outcome | None:
     """Run in a process; None when it died, or when its ledger could not be had: the request is delivered again."""
     try:
-        return await fulfil(context_of(world, process), request, Deadline.within(seconds))
+        return await handle(context_of(world, process), request, Deadline.within(seconds))
     except BaseException as error:
         if isinstance(first_of(error), Crash | OSError):
             return None

@@ -18,10 +18,10 @@ from tests.documents import gateway
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
 from workflows.deciding.outcome import Status
-from workflows.fulfil import fulfil
 from workflows.kinds import KINDS
 from workflows.records.items import stack_key
 from workflows.requests.request import Request
+from workflows.service import handle
 
 #: The service takes no shorter ones.
 SHORTEST = 33
@@ -60,7 +60,7 @@ class Tokens:
 
         context = replace(context, aws=replace(context.aws, client=client))
         try:
-            return (await fulfil(context, request, Deadline.within(300))).status
+            return (await handle(context, request, Deadline.within(300))).status
         except BaseException as error:
             if isinstance(first_of(error), Crash):
                 return None

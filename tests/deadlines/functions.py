@@ -16,8 +16,8 @@ from infra.tasks import first_of
 from tests.crash.harness import Crash, FaultyClient, FaultyLedger, Process, context_of
 from tests.worlds import SandboxWorld
 from workflows.deciding.outcome import Outcome
-from workflows.fulfil import fulfil
 from workflows.requests.request import Request
+from workflows.service import handle
 
 #: Seconds that a write to the ledger takes.
 WRITE_SECONDS = 0.05
@@ -54,7 +54,7 @@ class Function:
         with anyio.CancelScope() as scope:
             kill = asyncio.get_running_loop().call_at(self.began + self.seconds, self._kill, scope)
             try:
-                return await fulfil(context, request, self._deadline())
+                return await handle(context, request, self._deadline())
             except BaseException as error:
                 if isinstance(first_of(error), Crash):
                     return None

@@ -16,9 +16,9 @@ from tests.everything.test_kinds import LEAST
 from tests.worlds import provision
 from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.document.stack import OWNER_TAG
-from workflows.fulfil import Named, resume
 from workflows.operating import forget
 from workflows.planning import plan
+from workflows.service import RequestRef, resume
 from workflows.taking_over import take_over
 
 BAD = Failure(-1, "The endpoint cannot be reached")
@@ -227,7 +227,7 @@ async def test_a_rolled_back_request_is_answered_by_name_too(world, before):
     world.plane.world.failing["bad"] = BAD
     outcome = await world.run(provision(failing, "one"))
     assert outcome.status is Status.ROLLED_BACK
-    again = await resume(world.context(), Named("payments.tools", outcome.generation, "one"), Deadline())
+    again = await resume(world.context(), RequestRef("payments.tools", outcome.generation, "one"), Deadline())
     assert again.status is Status.ROLLED_BACK
     synchronized = await world.synchronize("payments.tools")
     assert synchronized.status is (Status.READY if before else Status.REJECTED)

@@ -7,11 +7,11 @@ from infra.deadline import Deadline
 from infra.ledger import Put
 from tests.documents import small_stack
 from workflows.deciding.outcome import Status
-from workflows.fulfil import Named, resume
 from workflows.records.items import stack_key
 from workflows.records.request_state import Mode
 from workflows.requests.acceptance import note_request
 from workflows.requests.request import Request
+from workflows.service import RequestRef, resume
 
 
 async def test_a_removal_that_was_handed_over_needs_no_valid_document(world):
@@ -27,7 +27,7 @@ async def test_a_removal_that_was_handed_over_needs_no_valid_document(world):
         if outcome.status is not Status.IN_PROGRESS:
             break
         await anyio.sleep(outcome.retry_after or 5.0)
-        outcome = await resume(world.context(), Named("payments.tools", 2, "removal"), Deadline.within(60.0))
+        outcome = await resume(world.context(), RequestRef("payments.tools", 2, "removal"), Deadline.within(60.0))
     assert outcome.status is Status.DELETED
     assert world.live == {}
 
@@ -43,6 +43,6 @@ async def test_leave_is_given_to_one_request(world, allow):
     record.reasons = ["internal error"]
     (partition,) = await world.ledger.partitions()
     await note_request(world.ledger, partition, "tick")
-    tick = await resume(world.context(), Named("payments.tools", outcome.generation, "tick"), Deadline())
+    tick = await resume(world.context(), RequestRef("payments.tools", outcome.generation, "tick"), Deadline())
     assert tick.status is Status.FAILED
     assert world.live["gateway payments"].id == before

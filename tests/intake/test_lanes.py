@@ -16,9 +16,9 @@ from tests.intake.batches import FIFO, REQUESTED, deployed, record, refused, req
 from tests.intake.objects import Held
 from tests.worlds import REGION
 from workflows.deciding.outcome import Status
-from workflows.fulfil import fulfil
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
+from workflows.service import handle
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:converge"
 
@@ -92,7 +92,7 @@ async def test_the_id_of_a_removal_is_not_that_of_a_document(world, uri):
 
     context = replace(world.context(), aws=Aws(client, REGION))
     same = Request(mode=Mode.PROVISION, request_id="r", stack="payments", uri=uri, document=None if uri else document)
-    outcome = await fulfil(context, same, Deadline.within(60, patience=1))
+    outcome = await handle(context, same, Deadline.within(60, patience=1))
     assert (outcome.status, outcome.generation) == (Status.REJECTED, 2)
     world.behaviour.durations.delete = 0.5
     assert (await world.run(removal, seconds=6000)).status is Status.DELETED

@@ -16,11 +16,11 @@ from tests.intake.test_queue import REQUESTED, record
 from tests.tables import services, table
 from tests.worlds import REGION
 from workflows.deciding.outcome import Status
-from workflows.fulfil import fulfil
 from workflows.records.request_state import Mode
 from workflows.requests.authority import Grants
 from workflows.requests.context import Context
 from workflows.requests.request import Request
+from workflows.service import handle
 
 pytestmark = pytest.mark.real_time
 NOBODY = Grants.model_validate({"version": 1, "grants": []})
@@ -82,9 +82,9 @@ async def test_the_document_of_an_accepted_request_is_the_one_that_was_accepted(
             document["gateways"] = {name: document["gateways"]["one"]}
             await s3.put_object(Bucket="stacks-of-payments", Key="stack.yaml", Body=json.dumps(document).encode())
             fast.behaviour.durations.gateway = 2.0 if name == "first" else 0.05
-            outcomes.append(await fulfil(context, request, Deadline.within(25, patience=0.1)))
+            outcomes.append(await handle(context, request, Deadline.within(25, patience=0.1)))
         while outcomes[-1].status is Status.IN_PROGRESS:
-            outcomes.append(await fulfil(context, request, Deadline.within(60)))
+            outcomes.append(await handle(context, request, Deadline.within(60)))
     assert outcomes[0].status is Status.IN_PROGRESS
     assert outcomes[-1].status is Status.READY
     assert [name for name in fast.live if name.startswith("gateway")] == ["gateway first"]
@@ -97,6 +97,6 @@ async def test_an_object_that_is_no_document_says_so(fast, moto):
             if body is not None:
                 await s3.put_object(Bucket="odd-objects", Key=key, Body=body)
             request = Request(mode=Mode.PROVISION, request_id=key, stack="", uri=f"s3://odd-objects/{key}")
-            outcome = await fulfil(context, request, Deadline.within(60))
+            outcome = await handle(context, request, Deadline.within(60))
             assert outcome.status is Status.REJECTED
             assert [problem.rule for problem in outcome.problems] == [rule]

@@ -24,9 +24,9 @@ from tests.crash.harness import FaultyClient, Process
 from tests.crash.test_single_faults import quick, remove, replaced, synchronize, tiny, tiny_changed
 from tests.documents import mcp_target, oauth, small_stack
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.fulfil import fulfil
 from workflows.records.items import SCHEMA
 from workflows.requests.request import Request
+from workflows.service import handle
 
 GOLDEN = Path(__file__).parent / "golden"
 #: Seconds of a run: short, so that what a killed one left is soon taken over.
@@ -96,7 +96,7 @@ class _Camera:
             return _Filmed(self, service)
 
         context = replace(context, aws=replace(context.aws, client=client), ledger=_FilmedLedger(self))
-        return await fulfil(context, request, Deadline.within(_SECONDS))
+        return await handle(context, request, Deadline.within(_SECONDS))
 
 
 class _Filmed(FaultyClient):

@@ -12,9 +12,9 @@ from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
 from workflows.deciding.outcome import Status
-from workflows.fulfil import Named, resume
 from workflows.operating import history
 from workflows.records.items import SCHEMA, LedgerTooNew, stack_key
+from workflows.service import RequestRef, resume
 from workflows.status import stacks
 
 #: Written by the first version: one stack READY, and one whose gateway was being created.
@@ -57,7 +57,7 @@ async def test_r22_a_ready_stack_is_known_and_nothing_is_sent(world):
 async def test_r22_what_was_under_way_goes_on(world):
     """By the name of its request, as the state machine of an upgraded deployment does."""
     await as_left_by_the_first_version(world)
-    outcome = await resume(world.context(), Named("payments.pending", 1, "under-way"), Deadline.within(600))
+    outcome = await resume(world.context(), RequestRef("payments.pending", 1, "under-way"), Deadline.within(600))
     again = world.sent().count("CreateGateway")
     tried("R22", "a ledger of the first version, in every use", 1, again)
     assert (outcome.status, again) == (Status.READY, 0)

@@ -8,7 +8,7 @@ _AUTHORITY = "workflows/requests/authority.py"
 _ANSWERS = "workflows/requests/answers.py"
 _STATE = "workflows/records/request_state.py"
 _STACK = "workflows/records/stack.py"
-_FULFIL = "workflows/fulfil.py"
+_FULFIL = "workflows/service.py"
 _ACCEPTING = "tests/intake/test_accepting.py"
 _TRIALS = "tests/authority/test_authority.py"
 
@@ -96,8 +96,8 @@ MUTANTS = (
            "if context.settings.mode is not Operation.ACT:", "if context.settings.mode is Operation.PAUSED:",
            ("tests/operating/test_operating.py::test_what_is_under_way_waits_until_the_deployment_acts_again",)),
     Mutant("synchronized-again", "a synchronization that was done is done again when it is delivered late",
-           "workflows/provision.py",
-           "        if before is not None and before.status:\n", "        if before is None:\n",
+           "workflows/service.py",
+           "    if before is not None and before.status:\n", "    if before is None:\n",
            ("tests/synchronizing/test_synchronization.py",), goal="R4"),
     Mutant("rollback-ungranted", "a rollback uses what is not granted any more", "workflows/provision.py",
            "                authorize(self.allowed, read_stack(ready.document))", "                pass",

@@ -18,9 +18,9 @@ from tests.tables import services
 from tests.worlds import REGION, SandboxWorld, provision
 from workflows.dead_letters import DeadLetter, bury, letters, send_again
 from workflows.deciding.outcome import Status
-from workflows.fulfil import Named, fulfil, resume
 from workflows.operating import FORGOTTEN, cancel, forget, history
 from workflows.requests.context import Context
+from workflows.service import RequestRef, handle, resume
 from workflows.status import stacks
 
 
@@ -31,7 +31,7 @@ def context_of(world: SandboxWorld, **settings: str) -> Context:
 async def test_an_observing_deployment_plans_and_changes_nothing(world):
     """The plan is announced; neither the service nor the ledger is touched."""
     context = context_of(world, GATEWRIGHT_MODE="OBSERVE")
-    outcome = await fulfil(context, provision(small_stack(2), "one"), Deadline.within(600))
+    outcome = await handle(context, provision(small_stack(2), "one"), Deadline.within(600))
     assert outcome.status is Status.PLANNED
     assert [kind for kind, _ in world.announced] == ["Gateway Stack Planned"]
     assert outcome.shown()["plan"]["changes"] == 4
@@ -45,7 +45,7 @@ async def test_what_is_under_way_waits_until_the_deployment_acts_again(world, mo
     world.behaviour.durations.gateway = 300
     await world.run(provision(small_stack(1), "one"), seconds=60)
     world.sent()
-    named = Named("payments.tools", 1, "one")
+    named = RequestRef("payments.tools", 1, "one")
     waiting = await resume(context_of(world, GATEWRIGHT_MODE=mode), named, Deadline.within(600))
     assert (waiting.status, waiting.retry_after) == (Status.IN_PROGRESS, 300.0)
     assert world.sent() == []
@@ -54,7 +54,7 @@ async def test_what_is_under_way_waits_until_the_deployment_acts_again(world, mo
 
 async def test_a_paused_deployment_does_nothing(world):
     context = context_of(world, GATEWRIGHT_MODE="PAUSED")
-    outcome = await fulfil(context, provision(small_stack(1), "one"), Deadline.within(600))
+    outcome = await handle(context, provision(small_stack(1), "one"), Deadline.within(600))
     assert outcome.status is Status.IN_PROGRESS
     assert (world.sent(), world.announced) == ([], [])
 

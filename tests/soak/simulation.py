@@ -25,9 +25,9 @@ from tests.soak.documents import SHARED, STACK, TAKEN, Documents
 from tests.soak.nemesis import Chance, Others, Victim, dead
 from tests.worlds import SandboxWorld, provision
 from workflows.deciding.outcome import FINAL, Outcome, Status
-from workflows.fulfil import fulfil
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
+from workflows.service import handle
 
 _MOST_DELIVERIES = 400
 #: Seconds after which reads show everything.
@@ -145,7 +145,7 @@ class Simulation:
             context = replace(context, now=lambda: now() + skew)
         seconds = self._random.choice((30.0, 87.0, 300.0))
         try:
-            outcome = await fulfil(context, request, Deadline.within(seconds, self._random.choice((1.0, 5.0, 60.0))))
+            outcome = await handle(context, request, Deadline.within(seconds, self._random.choice((1.0, 5.0, 60.0))))
         except BaseException as error:
             found = first_of(error)
             if isinstance(found, CallFailed | OutOfTime) or (dead(found) and not _cancelled(found)):

@@ -6,9 +6,9 @@ from infra.deadline import Deadline
 from tests.documents import small_stack
 from tests.worlds import provision
 from workflows.deciding.outcome import ResourceStatus, Status
-from workflows.fulfil import Named, resume
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
+from workflows.service import RequestRef, resume
 
 
 async def staged(world, stage: str):
@@ -45,7 +45,7 @@ async def test_what_a_stage_needs_and_is_not_there_blocks_it(world):
 async def test_a_part_of_a_request_finishes_none(world):
     """After a stage the request is still to be done; named again without a stage, the rest is."""
     await staged(world, "gateways")
-    outcome = await resume(world.context(), Named("payments.tools", 1, "one"), Deadline.within(600))
+    outcome = await resume(world.context(), RequestRef("payments.tools", 1, "one"), Deadline.within(600))
     assert outcome.status is Status.READY
     assert len(outcome.results) == 4
 
@@ -54,7 +54,7 @@ async def test_a_part_of_a_request_finishes_none(world):
 async def test_synchronization_is_a_stage_too(world, times):
     await world.apply(small_stack(2), "one")
     world.sent()
-    named = Named("payments.tools", 1, "tools", stage="synchronization")
+    named = RequestRef("payments.tools", 1, "tools", stage="synchronization")
     for _ in range(times):
         assert (await resume(world.context(), named, Deadline.within(600))).status is Status.READY
     assert world.sent() == ["SynchronizeGatewayTargets"] * 2

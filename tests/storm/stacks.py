@@ -17,7 +17,7 @@ from tests.documents import gateway, mcp_target
 from tests.machine import LONGEST, TURN
 from tests.worlds import SandboxWorld, provision
 from workflows.deciding.outcome import Status
-from workflows.fulfil import fulfil
+from workflows.service import handle
 
 #: Seconds for which calls are throttled.
 STORM = 600.0
@@ -92,7 +92,7 @@ async def work_on(world: SandboxWorld, name: str, life: Life) -> None:
     while True:
         request = provision(document(name), f"request-{name}")
         deadline = Deadline.within(TURN, Settings().patience)
-        outcome = await fulfil(context_of(world, life.storm), request, deadline)
+        outcome = await handle(context_of(world, life.storm), request, deadline)
         life.turns += 1
         life.status, life.at = outcome.status, anyio.current_time()
         if outcome.status is not Status.IN_PROGRESS or life.turns > 10 * life.most_turns:

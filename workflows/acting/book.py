@@ -107,22 +107,31 @@ class Book:
         if not await self._put(event):
             raise LeaseLost
 
-    async def close(self, event: StackEvent, history: Item, at: str, *, expires: float) -> None:
-        """Give the lease back, with the stack's last event and the run's history. Raises LeaseLost.
+    def require(self) -> None:
+        """Raise LeaseLost where another run may hold the stack by now."""
+        if self.lease is not None:
+            self.lease.require()
 
-        The history of the run may be forgotten after `expires`, seconds since the epoch.
+    async def finish(self, event: StackEvent, history: Item, at: str, *, expires: float) -> None:
+        """Write the stack's last event and the run's history, and nothing more. Raises LeaseLost.
+
+        The lease is held until `release`, so that the next run begins once the outcome is published. The history of
+        the run may be forgotten after `expires`, seconds since the epoch.
         """
         run = Put(Key(self.partition, f"run#{at}#{self.run_id}"), history, expires=expires)
-        if not await self._give_back(event, run):
+        self._ended = True
+        if not await self._put(lambda stack: event(stack).released(), run):
             raise LeaseLost
 
     async def release(self) -> None:
-        """Give the lease back and nothing else, where it is still held."""
-        given = await self._give_back(lambda stack: stack, any_generation=True)
-        if not given and self.lease is not None:
-            # The stack is not this run's any more; whoever waits for the lease need not wait for it to expire.
-            with suppress(ConditionFailed):
-                await self.ledger.write(self.lease.releasing(self.now()))
+        """Give the lease back, where it is still held. Where the ledger cannot be reached, the lease expires."""
+        self._ended = True
+        with suppress(OSError, CallFailed, OutOfTime):
+            given = await self._put(StackRecord.released, any_generation=True, releases=True)
+            if not given and self.lease is not None:
+                # The stack is not this run's any more; whoever waits for the lease need not wait for it to expire.
+                with suppress(ConditionFailed):
+                    await self.ledger.write(self.lease.releasing(self.now()))
 
     async def still_mine(self) -> bool:
         """Tell whether this run still holds the stack and no newer generation was accepted."""
@@ -142,7 +151,7 @@ class Book:
             await together(jobs)
 
     async def _renew(self, lease: Lease) -> None:
-        while not self._ended:
+        while True:
             await anyio.sleep(RENEW_SECONDS)
             try:
                 await lease.renew(self.now())
@@ -157,12 +166,6 @@ class Book:
             with suppress(OSError, CallFailed, OutOfTime):
                 if not await self.still_mine() and not self._ended:
                     raise LeaseLost
-
-    async def _give_back(self, event: StackEvent, *more: Change, any_generation: bool = False) -> bool:
-        self._ended = True
-        return await self._put(
-            lambda stack: event(stack).released(), *more, any_generation=any_generation, releases=True
-        )
 
     async def _put(
         self, event: StackEvent, *more: Change, any_generation: bool = False, releases: bool = False

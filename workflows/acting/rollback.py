@@ -12,10 +12,10 @@ from workflows.acting.run import Run, items_of
 from workflows.deciding.decision import Action
 from workflows.deciding.outcome import Outcome, ResourceStatus, Result, Status
 from workflows.document.problems import Problem
-from workflows.document.reading import read_stack
+from workflows.document.stack import Stack
 from workflows.kinds.kind import Kind
 from workflows.records.request_state import Mode
-from workflows.records.stack import ReadyDocument, Rollback
+from workflows.records.stack import Rollback
 
 #: Actions after which a resource is another one than before, in a stack that is as it was.
 _ANEW = frozenset({Action.CREATE, Action.REPLACE})
@@ -27,12 +27,12 @@ def begun(failed: Outcome) -> Rollback:
     return Rollback(int(failed.generation or 0), failed.request_id, failed.shown()["failures"], removed)
 
 
-def prepare(run: Run, ready: ReadyDocument | None) -> None:
-    """Fill in the items of a rollback's run; without a READY document it goes back to nothing."""
+def prepare(run: Run, ready: Stack | None, generation: int | None) -> None:
+    """Fill in the items of a rollback's run to a document and its generation; without one it goes back to nothing."""
     # On the way back nothing waits: what can be undone is, also where something else cannot.
-    stack = replace(read_stack(ready.document), on_failure="HALT") if ready is not None else None
+    stack = replace(ready, on_failure="HALT") if ready is not None else None
     # A stack that never was READY goes back to what of it was READY before this generation.
-    run.back_to = ready.generation if ready is not None else run.book.generation - 1
+    run.back_to = generation if generation is not None else run.book.generation - 1
     run.mode = Mode.PROVISION if stack is not None else Mode.REMOVE
     run.items = items_of(stack, run.book.memories, run.mode)
 

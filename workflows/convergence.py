@@ -1,0 +1,103 @@
+"""Converging a stack under its lease: forward to what a request asks for, and back where that failed."""
+
+from dataclasses import replace
+
+import structlog
+
+from workflows.acting import rollback
+from workflows.acting.act import act
+from workflows.acting.book import Book
+from workflows.acting.lease import LeaseLost
+from workflows.acting.live import LiveExecutor
+from workflows.acting.remembering import note_options
+from workflows.acting.run import Run, items_of
+from workflows.acting.survey import survey, warn_of_strangers
+from workflows.deciding.outcome import Outcome, Result, Status, overall, retry_after
+from workflows.document.problems import Invalid, told
+from workflows.document.stack import Stack
+from workflows.records.request_state import Mode
+from workflows.requests.acceptance import Accepted, finished
+from workflows.requests.patience import Patience
+from workflows.requests.request_run import RequestRun
+
+log = structlog.get_logger()
+
+
+async def converge(run: RequestRun, accepted: Accepted, stack: Stack | None, book: Book, patience: Patience) -> Outcome:
+    """Do what a request asks for, as far as this run's time goes; where it has failed, go back if it says so.
+
+    Raises LeaseLost, also where another delivery of the request has finished it.
+    """
+    request, record = run.request, accepted.record
+    if not run.synchronizes and finished(record, request.request_id):
+        raise LeaseLost
+    if request.mode is Mode.PROVISION and record.rolls_back(accepted.generation, request.request_id):
+        return await _back(run, accepted, stack, book, patience, None)
+    outcome = await _forward(run, accepted, stack, book, patience)
+    rolls_back = stack is not None and stack.goes_back and request.mode is Mode.PROVISION and not request.stage
+    if outcome.status is Status.FAILED and rolls_back:
+        return await _back(run, accepted, stack, book, patience, outcome)
+    return outcome
+
+
+async def _forward(run: RequestRun, accepted: Accepted, stack: Stack | None, book: Book, patience: Patience) -> Outcome:
+    request = run.request
+    allow = request.allow | accepted.record.approvals_of(request.request_id)
+    going = _run(run, book, request.mode, allow)
+    going.stage = request.stage
+    going.items = items_of(stack, book.memories, request.mode)
+    going.warnings += stack.warnings if stack is not None else ()
+    results = await _drive(going)
+    return patience.judge(_of_results(run, accepted, going, results), stack, run.context.settings.stuck)
+
+
+async def _back(
+    run: RequestRun, accepted: Accepted, stack: Stack | None, book: Book, patience: Patience, failed: Outcome | None
+) -> Outcome:
+    """Return to the last READY document, or go on with doing so; `failed` is the outcome for which it begins."""
+    patience.goes_back = True
+    under_way = accepted.record.rollback if failed is None else rollback.begun(failed)
+    if under_way is None:
+        raise AssertionError("a rollback goes on that was never begun")
+    ready = accepted.record.ready
+    back_to = ready.generation if ready is not None else None
+    if failed is not None:
+        await book.change(lambda record: record.rolling_back(under_way))
+        log.info("rollback", to=back_to, failures=len(failed.failures))
+    undone = tuple(under_way.failures)
+    try:
+        document = run.authorized(ready.document) if ready is not None else None
+    except Invalid as invalid:
+        reason = f"generation {back_to} cannot be gone back to: {invalid}"
+        outcome = run.outcome(accepted.record, accepted.generation, Status.FAILED, reason=reason)
+        return replace(outcome, undone=undone)
+    going = _run(run, book, Mode.PROVISION)
+    rollback.prepare(going, document, back_to)
+    results = await _drive(going)
+    going.warnings += rollback.not_undone(going, results, under_way)
+    outcome = patience.judge(_of_results(run, accepted, going, results), stack, run.context.settings.stuck)
+    ended = rollback.ended(outcome.status)
+    anew = under_way.also_recreated(sorted(rollback.made_anew(results)))
+    if ended is not Status.ROLLED_BACK and set(anew.recreated) != set(under_way.recreated):
+        await book.change(lambda record: record.rolling_back(anew))
+    return replace(outcome, status=ended, undone=undone)
+
+
+def _run(run: RequestRun, book: Book, mode: Mode, allow: frozenset[str] = frozenset()) -> Run:
+    request = run.request
+    return Run(run.context, run.calls, book, mode, request.stack, run.account, request.request_id, allow)
+
+
+async def _drive(run: Run) -> list[Result]:
+    """Observe what a run is about, and drive every resource of it."""
+    await note_options(run)
+    await survey(run)
+    return await act(LiveExecutor(run))
+
+
+def _of_results(run: RequestRun, accepted: Accepted, going: Run, results: list[Result]) -> Outcome:
+    warn_of_strangers(going, run.request.allow if going.back_to is None else frozenset())
+    status = overall(results, removed=going.mode is Mode.REMOVE)
+    outcome = run.outcome(accepted.record, accepted.generation, status)
+    waits = retry_after(results) if status is Status.IN_PROGRESS else None
+    return replace(outcome, results=tuple(results), warnings=tuple(told(going.warnings)), retry_after=waits)

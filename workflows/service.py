@@ -1,0 +1,303 @@
+"""The one way in for every door: a request is accepted, its stack is held and converged, and its outcome published.
+
+A run assumes nothing about earlier runs: it observes, lets the planner decide, acts and records. Running again is
+always safe.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import anyio
+import structlog
+
+from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.settings import Operation
+from infra.tasks import guarded
+from workflows.acting.book import Book
+from workflows.acting.lease import Holder, LeaseHeld, LeaseLost
+from workflows.acting.stages import SYNCHRONIZATION
+from workflows.convergence import converge
+from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
+from workflows.deciding.outcome import FINAL, Outcome, Status
+from workflows.document.fingerprint import digest
+from workflows.document.problems import Invalid, Problem
+from workflows.document.stack import Stack
+from workflows.records.items import partition_of
+from workflows.records.request_state import Mode
+from workflows.records.stack import StackRecord
+from workflows.requests.acceptance import (
+    Accepted,
+    Refused,
+    accept,
+    answered,
+    finished,
+    note_request,
+    synchronization_of,
+    with_outcome,
+)
+from workflows.requests.answers import announced, kept, rejected, rejected_unread, tell
+from workflows.requests.authority import Submitter
+from workflows.requests.context import Context
+from workflows.requests.intake import admit, readmit
+from workflows.requests.patience import Patience
+from workflows.requests.request import Request
+from workflows.requests.request_run import RequestRun, authorized
+from workflows.requests.stacks import stack_record
+
+#: Seconds after which to look again whether a paused deployment goes on.
+_PAUSED_SECONDS = 300.0
+_PAUSED = "this deployment is paused"
+_DAY = 86_400.0
+
+
+async def handle(context: Context, request: Request, deadline: Deadline, *, admitted: bool = False) -> Outcome:
+    """Do what a request asks for, as far as this run's time goes, and publish its outcome.
+
+    `admitted` says that its submitter was found to be allowed to ask for it, when it was accepted.
+
+    Raises CallFailed when AWS cannot be asked at all: nothing was decided then, and the request is to come again.
+    """
+    if context.settings.mode is Operation.PAUSED:
+        return _postponed(request, _PAUSED, _PAUSED_SECONDS)
+    began, calls = anyio.current_time(), context.aws.within(deadline)
+    try:
+        request, allowed = await (readmit if admitted else admit)(context, calls, request)
+        stack = authorized(request, allowed, request.document) if request.document is not None else None
+        run = await RequestRun.begin(context, calls, request, allowed)
+        if request.dry_run or context.settings.mode is Operation.OBSERVE:
+            outcome = await _planned(run, stack, deadline)
+        else:
+            outcome = await _accepted_and_converged(run, stack)
+    except Invalid as invalid:
+        outcome = rejected(request, invalid.problems)
+    except OutOfTime as late:
+        outcome = _postponed(request, str(late), late.retry_after)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.CREDENTIALS:
+            raise
+        outcome = _refused_here(request, failed)
+    return await announced(context, outcome, anyio.current_time() - began, request.submitter)
+
+
+async def _accepted_and_converged(run: RequestRun, stack: Stack | None) -> Outcome:
+    accepted = await _accept(run, stack)
+    if isinstance(accepted, Refused):
+        return run.refused(accepted)
+    structlog.contextvars.bind_contextvars(generation=accepted.generation)
+    if accepted.document is not None and accepted.document != run.request.document:
+        # The object at a URI may have been replaced since the request was accepted, and so may the grants.
+        stack = _accepted_stack(run, accepted.document)
+    if accepted.new:
+        await run.tell_accepted(accepted)
+    try:
+        return await _under_lease(run, accepted, stack)
+    except (LeaseHeld, OutOfTime) as late:
+        return _unfinished(run, accepted, str(late), max(1.0, late.retry_after))
+    except LeaseLost:
+        return await _overtaken(run, accepted)
+
+
+async def _accept(run: RequestRun, stack: Stack | None) -> Accepted | Refused:
+    """Put a request in force, unless it is older than the one in force or finished. Raises Invalid."""
+    request, ledger = run.request, run.context.ledger
+    if run.synchronizes:
+        return await _accept_synchronization(run)
+    if request.mode is Mode.REMOVE and stack is None and await stack_record(ledger, run.partition) is None:
+        raise Invalid([Problem("stack", "unknown-stack", f"no stack named {request.stack} is known here")])
+    # A removal is the same one whatever document came with it.
+    of = stack.digest if stack is not None and request.mode is Mode.PROVISION else digest(["remove"])
+    return await accept(ledger, run.partition, request, of, run.started.timestamp(), run.context.new_id)
+
+
+async def _accept_synchronization(run: RequestRun) -> Accepted | Refused:
+    """Note a synchronization, which raises no generation."""
+    request, ledger = run.request, run.context.ledger
+    found = synchronization_of(await stack_record(ledger, run.partition))
+    if found is None:
+        raise Invalid([Problem("stack", "unknown-stack", f"no stack named {request.stack} is in force here")])
+    before = found.record.requests.get(request.request_id)
+    if before is not None and before.outcome is not None and before.outcome["status"] in FINAL:
+        return answered(before.outcome, found.generation)
+    if before is not None and before.status:
+        return Refused(Status(before.status), "this request was finished before", found.generation)
+    await note_request(ledger, run.partition, request.request_id, request.submitter)
+    return found
+
+
+def _accepted_stack(run: RequestRun, document: Mapping[str, Any]) -> Stack | None:
+    """Read a document that was accepted before. A removal can do without one that is not valid any more."""
+    try:
+        return run.authorized(document)
+    except Invalid:
+        if run.request.mode is Mode.REMOVE:
+            return None
+        raise
+
+
+async def _under_lease(run: RequestRun, accepted: Accepted, stack: Stack | None) -> Outcome:
+    """Converge a stack while this run holds it, from taking its lease until the outcome is published.
+
+    Raises LeaseHeld, LeaseLost and OutOfTime.
+    """
+    context, request = run.context, run.request
+    holder = Holder(run.run_id, accepted.generation, request.request_id, context.worker)
+    book = await Book.open(
+        context.ledger,
+        run.partition,
+        holder,
+        now=lambda: context.now().timestamp(),
+        deadline=run.calls.deadline,
+        announcing="" if run.synchronizes else request.request_id,
+    )
+    try:
+        return await guarded(partial(_converged, run, accepted, stack, book), book.guard)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await book.release()
+
+
+async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, book: Book) -> Outcome:
+    """Converge, write the outcome, and announce it where it is news."""
+    run.calls.before_change = book.require
+    if _is_untold(run, accepted):
+        await run.tell_accepted(accepted)
+    # Another delivery may have gone on with the request since it was accepted here.
+    accepted = replace(accepted, record=book.stack)
+    patience = Patience(run.request, book.stack, run.started.timestamp())
+    outcome = await converge(run, accepted, stack, book, patience)
+    outcome, consent = await patience.told(run.context, outcome)
+    whole = patience.goes_back or not run.request.stage
+
+    def ended(record: StackRecord) -> StackRecord:
+        waiting = record.waiting(run.request.request_id, patience.stall, consent)
+        return with_outcome(waiting, outcome, run.request) if whole else waiting
+
+    expires = run.started.timestamp() + run.context.settings.history_days * _DAY
+    await book.finish(ended, kept(outcome), outcome.finished_at, expires=expires)
+    return await tell(run.context, outcome) if outcome.news else outcome
+
+
+def _is_untold(run: RequestRun, accepted: Accepted) -> bool:
+    """Tell whether another delivery accepted a request, and may have ended before it told. A tick is not accepted."""
+    state = accepted.record.requests.get(run.request.request_id)
+    if state is None or state.generation is None or run.synchronizes:
+        return False
+    return not (accepted.new or state.announced)
+
+
+async def _overtaken(run: RequestRun, accepted: Accepted) -> Outcome:
+    """Return the outcome of a request whose stack is another run's now."""
+    record = await stack_record(run.context.ledger, run.partition) or StackRecord()
+    if record.outcome is not None and finished(record, run.request.request_id):
+        # Another delivery of it did, or an operator ended it.
+        return run.refused(answered(record.outcome))
+    if record.generation > accepted.generation and not run.synchronizes:
+        reason = "a newer generation took over"
+        return run.outcome(accepted.record, accepted.generation, Status.SUPERSEDED, reason=reason)
+    # A synchronization is of no generation: it is still to be done, on what is in force then.
+    return _unfinished(run, accepted, "this run does not hold the stack any more", 5.0)
+
+
+def _unfinished(run: RequestRun, accepted: Accepted, reason: str, retry: float) -> Outcome:
+    return run.outcome(accepted.record, accepted.generation, Status.IN_PROGRESS, reason=reason, retry=retry)
+
+
+async def _planned(run: RequestRun, stack: Stack | None, deadline: Deadline) -> Outcome:
+    """Return a plan as an outcome: nothing is accepted, recorded or changed."""
+    request, context = run.request, run.context
+    outcome = Outcome(
+        stack=request.stack,
+        status=Status.PLANNED,
+        request_id=request.request_id,
+        account=run.account,
+        region=context.aws.region,
+    )
+    if request.mode is not Mode.PROVISION or stack is None:
+        return replace(outcome, reason="this deployment only observes; removals and synchronizations are not planned")
+    from workflows.planning import plan_of  # noqa: PLC0415 - off the cold path
+
+    found = await plan_of(context, stack, deadline, request.allow)
+    return replace(outcome, warnings=found.warnings, calls=found.calls, plan=found.shown())
+
+
+def _postponed(request: Request, reason: str, seconds: float) -> Outcome:
+    """Return that nothing is done for now; it is no news, since nothing happened."""
+    outcome = Outcome(request.known_as, Status.IN_PROGRESS, request.request_id, request.generation)
+    return replace(outcome, reason=reason, retry_after=max(1.0, seconds), news=False)
+
+
+def _refused_here(request: Request, failed: CallFailed) -> Outcome:
+    """Return that AWS refuses the caller itself: nothing was begun, and the request comes again."""
+    warning = Problem(CREDENTIALS, CREDENTIALS, f"{failed}. {OF_VERDICTS[failed.verdict][1]}")
+    return replace(_postponed(request, str(failed), _PAUSED_SECONDS), warnings=(warning,))
+
+
+@dataclass(frozen=True)
+class RequestRef:
+    """A request that was accepted before, as whoever goes on with it names it."""
+
+    stack: str
+    generation: int
+    request_id: str
+    synchronize: bool = False
+    stage: str = ""
+
+    @property
+    def synchronizes(self) -> bool:
+        """Whether it is of no generation."""
+        return self.synchronize or self.stage == SYNCHRONIZATION
+
+    def request(self, record: StackRecord | None = None) -> Request:
+        """Return the request, with what a stack's record has of it."""
+        held = record or StackRecord()
+        state, current = held.requests.get(self.request_id), held.requests.get(held.request_id)
+        sender = state.submitter if state is not None else None
+        if self.synchronizes:
+            return Request(
+                mode=Mode.SYNCHRONIZE,
+                request_id=self.request_id,
+                stack=self.stack,
+                submitter=Submitter.read(sender),
+            )
+        return Request(
+            mode=held.mode,
+            request_id=self.request_id,
+            stack=self.stack,
+            # A removal does without: what was accepted long ago need not be valid any more.
+            document=dict(held.document) if held.document is not None and held.mode is not Mode.REMOVE else None,
+            generation=self.generation,
+            allow=held.approvals_of(self.request_id),
+            # A schedule asks in the name of who sent what is in force.
+            submitter=Submitter.read(sender or (current.submitter if current is not None else None)),
+            stage=self.stage,
+        )
+
+
+async def resume(context: Context, named: RequestRef, deadline: Deadline) -> Outcome:
+    """Go on with a request that was accepted before; its document is read from the ledger, not from the caller.
+
+    A deployment that does not act leaves it for later.
+    """
+    if context.settings.mode is not Operation.ACT:
+        return _postponed(named.request(), _PAUSED, _PAUSED_SECONDS)
+    try:
+        account = await context.aws.within(deadline).account()
+    except OutOfTime as late:
+        return _postponed(named.request(), str(late), late.retry_after)
+    record = await stack_record(context.ledger, partition_of(account, context.aws.region, named.stack))
+    if record is None or not _known(context, record, named):
+        what = f"request {named.request_id}, generation {named.generation} of a stack named {named.stack},"
+        problem = Problem("stack", "unknown-stack", f"{what} is not known here")
+        return await announced(context, rejected_unread(named.request_id, [problem]))
+    return await handle(context, named.request(record), deadline, admitted=True)
+
+
+def _known(context: Context, record: StackRecord, named: RequestRef) -> bool:
+    """Tell whether somebody who was allowed to asked for this; what is older than what is in force does nothing."""
+    current = record.generation
+    if context.grants is None or named.generation > current:
+        return named.generation <= current
+    return (named.generation < current and not named.synchronizes) or record.knows(named.request_id)
