@@ -25,12 +25,12 @@ from infra.documents import Unreadable, to_json
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.settings import SettingsError
 from infra.telemetry import frames
-from workflows.deciding.decision import Action
-from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
-from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
 from workflows.document.schema import document_schema
+from workflows.planner.decision import Action
+from workflows.planner.failures import CREDENTIALS, OF_VERDICTS
+from workflows.planner.outcome import Outcome, Status
 from workflows.planning import plan
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from handlers.cli_show import COLORS, counted, plain, say, table
-from workflows.deciding.decision import Action
+from workflows.planner.decision import Action
 from workflows.planning import Plan, Planned
 
 _SIGNS = {

@@ -10,9 +10,9 @@ from typing import Any, TextIO
 import yaml
 
 from infra.documents import to_json
-from workflows.deciding.outcome import Outcome
 from workflows.document.problems import Problem
 from workflows.document.stack import Stack
+from workflows.planner.outcome import Outcome
 from workflows.requests.context import Progress as Line
 from workflows.taking_over import TakenOver
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from handlers.environment import at_init, deadline_of, environment, errors_logged
 from handlers.messages import id_of, read_event, request_id_of, submitter_of
-from workflows.deciding.outcome import Status
 from workflows.document.problems import Invalid
 from workflows.handover import hand_over
 from workflows.notices import is_notice, notice
+from workflows.planner.outcome import Status
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest

@@ -21,9 +21,9 @@ from infra.errors import CallFailed
 from infra.tasks import together
 from infra.telemetry import frames, told
 from workflows.dead_letters import bury
-from workflows.deciding.outcome import Status
 from workflows.document.problems import Invalid
 from workflows.handover import hand_over
+from workflows.planner.outcome import Status
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest

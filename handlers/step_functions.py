@@ -10,8 +10,8 @@ from typing import Any
 
 from handlers.environment import at_init, deadline_of, environment, errors_logged
 from handlers.messages import request_id_of
-from workflows.acting.stages import STAGES, SYNCHRONIZATION
 from workflows.document.problems import Invalid
+from workflows.reconcile.stages import STAGES, SYNCHRONIZATION
 from workflows.records.request_state import Mode
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.authority import Submitter

@@ -7,7 +7,7 @@ import anyio
 
 from infra.settings import Settings
 from tests.worlds import SandboxWorld
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
 from workflows.requests.request import Request
 
 #: A function's seconds less what it keeps back, and the longest wait of the state machine.

@@ -25,7 +25,7 @@ from infra.sandbox.seed import sow
 from infra.service_model import CONTROL_PLANE
 from infra.settings import Settings
 from tests.recorder import note
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context, Progress
 from workflows.requests.request import Request

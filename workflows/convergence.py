@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import structlog
 
-from workflows.acting import rollback
-from workflows.acting.act import act
-from workflows.acting.book import Book
-from workflows.acting.lease import LeaseLost
-from workflows.acting.live import LiveExecutor
-from workflows.acting.remembering import note_options
-from workflows.acting.run import Run, items_of
-from workflows.acting.survey import survey, warn_of_strangers
-from workflows.deciding.outcome import Outcome, Result, Status, overall, retry_after
 from workflows.document.problems import Invalid, told
 from workflows.document.stack import Stack
+from workflows.planner.outcome import Outcome, Result, Status, overall, retry_after
+from workflows.reconcile import rollback
+from workflows.reconcile.act import act
+from workflows.reconcile.lease import LeaseLost
+from workflows.reconcile.live import LiveExecutor
+from workflows.reconcile.remembering import note_options
+from workflows.reconcile.run import Run, nodes_of
+from workflows.reconcile.session import StackSession
+from workflows.reconcile.survey import survey, warn_of_strangers
 from workflows.records.request_state import Mode
 from workflows.requests.acceptance import Accepted, finished
 from workflows.requests.patience import Patience
@@ -23,7 +23,9 @@ from workflows.requests.request_run import RequestRun
 log = structlog.get_logger()
 
 
-async def converge(run: RequestRun, accepted: Accepted, stack: Stack | None, book: Book, patience: Patience) -> Outcome:
+async def converge(
+    run: RequestRun, accepted: Accepted, stack: Stack | None, session: StackSession, patience: Patience
+) -> Outcome:
     """Do what a request asks for, as far as this run's time goes; where it has failed, go back if it says so.
 
     Raises LeaseLost, also where another delivery of the request has finished it.
@@ -32,27 +34,34 @@ async def converge(run: RequestRun, accepted: Accepted, stack: Stack | None, boo
     if not run.synchronizes and finished(record, request.request_id):
         raise LeaseLost
     if request.mode is Mode.PROVISION and record.rolls_back(accepted.generation, request.request_id):
-        return await _back(run, accepted, stack, book, patience, None)
-    outcome = await _forward(run, accepted, stack, book, patience)
+        return await _back(run, accepted, stack, session, patience, None)
+    outcome = await _forward(run, accepted, stack, session, patience)
     rolls_back = stack is not None and stack.goes_back and request.mode is Mode.PROVISION and not request.stage
     if outcome.status is Status.FAILED and rolls_back:
-        return await _back(run, accepted, stack, book, patience, outcome)
+        return await _back(run, accepted, stack, session, patience, outcome)
     return outcome
 
 
-async def _forward(run: RequestRun, accepted: Accepted, stack: Stack | None, book: Book, patience: Patience) -> Outcome:
+async def _forward(
+    run: RequestRun, accepted: Accepted, stack: Stack | None, session: StackSession, patience: Patience
+) -> Outcome:
     request = run.request
     allow = request.allow | accepted.record.approvals_of(request.request_id)
-    going = _run(run, book, request.mode, allow)
+    going = _run(run, session, request.mode, allow)
     going.stage = request.stage
-    going.items = items_of(stack, book.memories, request.mode)
+    going.nodes = nodes_of(stack, session.records, request.mode)
     going.warnings += stack.warnings if stack is not None else ()
     results = await _drive(going)
     return patience.judge(_of_results(run, accepted, going, results), stack, run.context.settings.stuck)
 
 
 async def _back(
-    run: RequestRun, accepted: Accepted, stack: Stack | None, book: Book, patience: Patience, failed: Outcome | None
+    run: RequestRun,
+    accepted: Accepted,
+    stack: Stack | None,
+    session: StackSession,
+    patience: Patience,
+    failed: Outcome | None,
 ) -> Outcome:
     """Return to the last READY document, or go on with doing so; `failed` is the outcome for which it begins."""
     patience.goes_back = True
@@ -62,7 +71,7 @@ async def _back(
     ready = accepted.record.ready
     back_to = ready.generation if ready is not None else None
     if failed is not None:
-        await book.change(lambda record: record.rolling_back(under_way))
+        await session.change(lambda record: record.rolling_back(under_way))
         log.info("rollback", to=back_to, failures=len(failed.failures))
     undone = tuple(under_way.failures)
     try:
@@ -71,7 +80,7 @@ async def _back(
         reason = f"generation {back_to} cannot be gone back to: {invalid}"
         outcome = run.outcome(accepted.record, accepted.generation, Status.FAILED, reason=reason)
         return replace(outcome, undone=undone)
-    going = _run(run, book, Mode.PROVISION)
+    going = _run(run, session, Mode.PROVISION)
     rollback.prepare(going, document, back_to)
     results = await _drive(going)
     going.warnings += rollback.not_undone(going, results, under_way)
@@ -79,13 +88,13 @@ async def _back(
     ended = rollback.ended(outcome.status)
     anew = under_way.also_recreated(sorted(rollback.made_anew(results)))
     if ended is not Status.ROLLED_BACK and set(anew.recreated) != set(under_way.recreated):
-        await book.change(lambda record: record.rolling_back(anew))
+        await session.change(lambda record: record.rolling_back(anew))
     return replace(outcome, status=ended, undone=undone)
 
 
-def _run(run: RequestRun, book: Book, mode: Mode, allow: frozenset[str] = frozenset()) -> Run:
+def _run(run: RequestRun, session: StackSession, mode: Mode, allow: frozenset[str] = frozenset()) -> Run:
     request = run.request
-    return Run(run.context, run.calls, book, mode, request.stack, run.account, request.request_id, allow)
+    return Run(run.context, run.calls, session, mode, request.stack, run.account, request.request_id, allow)
 
 
 async def _drive(run: Run) -> list[Result]:

@@ -13,7 +13,7 @@ import structlog
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context
 from workflows.requests.request import Request

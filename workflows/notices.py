@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from infra.deadline import Deadline
-from workflows.deciding.outcome import Status
 from workflows.document.naming import Place
 from workflows.handover import start
+from workflows.planner.outcome import Status
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.records.resource_items import read_record

@@ -5,9 +5,9 @@ from secrets import token_hex
 
 from infra.deadline import Deadline
 from infra.ledger import Check, ConditionFailed, Delete, Item, Key, Ledger, Put
-from workflows.acting.book import Book
-from workflows.acting.lease import EXPIRED_SECONDS, Holder, LeaseHeld, LeaseLost, lease_key
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
+from workflows.reconcile.lease import EXPIRED_SECONDS, Holder, LeaseHeld, LeaseLost, lease_key
+from workflows.reconcile.session import StackSession
 from workflows.records.items import stack_key
 from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import finished
@@ -55,17 +55,17 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
     holder = Holder(f"forget-{token_hex(8)}", known.generation if known is not None else 0)
     try:
         deadline = Deadline.within(_PATIENCE)
-        book = await Book.open(ledger, partition, holder, now=lambda: now, deadline=deadline)
+        session = await StackSession.open(ledger, partition, holder, now=lambda: now, deadline=deadline)
     except (LeaseHeld, LeaseLost):
         return "a run works on it; cancel its request first"
-    held = Check(key, when={"leaseId": book.run_id})
+    held = Check(key, when={"leaseId": session.run_id})
     try:
         for sort in await ledger.query(partition):
             if sort not in (key.sort, lease.sort):
                 await ledger.write(held, Delete(Key(partition, sort)))
-        await ledger.write(Delete(key, when={"version": book.stack.version}), Delete(lease))
+        await ledger.write(Delete(key, when={"version": session.stack.version}), Delete(lease))
     except ConditionFailed:
-        await book.release()
+        await session.release()
         return "a request for it came in between; its resources are forgotten, and found again by their tags"
     return FORGOTTEN
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.deadline import Deadline
-from workflows.acting.act import act
-from workflows.acting.book import memories_of
-from workflows.acting.dry import DryExecutor, UnwrittenRecords
-from workflows.acting.run import Item, Run, items_of
-from workflows.acting.survey import survey, warn_of_strangers
-from workflows.deciding.decision import CHANGES, Action
-from workflows.deciding.differences import Change
-from workflows.deciding.outcome import ResourceStatus
 from workflows.document.problems import Problem
 from workflows.document.reading import read_stack
 from workflows.document.stack import Stack
+from workflows.planner.decision import CHANGES, Action
+from workflows.planner.differences import Change
+from workflows.planner.outcome import ResourceStatus
+from workflows.reconcile.act import act
+from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
+from workflows.reconcile.run import Node, Run, nodes_of
+from workflows.reconcile.session import records_of
+from workflows.reconcile.survey import survey, warn_of_strangers
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context, Progress
@@ -109,32 +109,32 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
     known = await stack_record(context.ledger, partition)
     # An apply is a new request, so its tries are counted afresh.
     generation = (known.generation if known is not None else 0) + 1
-    memories = await memories_of(context.ledger, partition)
-    book = UnwrittenRecords(context.ledger, partition, "plan", generation, memories)
+    records = await records_of(context.ledger, partition)
+    session = UnwrittenRecords(context.ledger, partition, "plan", generation, records)
     quiet = replace(context, progress=_unseen)
-    run = Run(quiet, calls, book, Mode.PROVISION, stack.name, account, "plan", allow)
-    run.items = items_of(stack, book.memories, Mode.PROVISION)
+    run = Run(quiet, calls, session, Mode.PROVISION, stack.name, account, "plan", allow)
+    run.nodes = nodes_of(stack, session.records, Mode.PROVISION)
     await survey(run)
     executor = DryExecutor(run)
     await act(executor)
     warn_of_strangers(run, allow)
-    planned = tuple(_planned(executor, item) for item in run.items.values())
-    warnings, knows = (*stack.warnings, *run.warnings), known is not None or bool(memories)
+    planned = tuple(_planned(executor, node) for node in run.nodes.values())
+    warnings, knows = (*stack.warnings, *run.warnings), known is not None or bool(records)
     return Plan(stack.name, knows, planned, warnings, dict(calls.count))
 
 
-def _planned(executor: DryExecutor, item: Item) -> Planned:
+def _planned(executor: DryExecutor, node: Node) -> Planned:
     """Return what a run would do with one resource, from the steps that were projected."""
-    waits_on, steps = tuple(sorted(item.after)), executor.steps.get(item.address)
+    waits_on, steps = tuple(sorted(node.after)), executor.steps.get(node.address)
     if steps is not None:
         first = steps.first
         advice = first.failure.advice if first.failure is not None else ""
-        return Planned(item.address, first.action, first.reason, steps.changes, waits_on, tuple(steps.calls), advice)
-    result = item.result
+        return Planned(node.address, first.action, first.reason, steps.changes, waits_on, tuple(steps.calls), advice)
+    result = node.result
     if result is None:
-        raise AssertionError(f"{item.address} was not planned")
+        raise AssertionError(f"{node.address} was not planned")
     action = Action.KEEP if result.status is ResourceStatus.RETAINED else "BLOCKED"
-    return Planned(item.address, action, result.reason, waits_on=waits_on)
+    return Planned(node.address, action, result.reason, waits_on=waits_on)
 
 
 def _unseen(progress: Progress) -> None:

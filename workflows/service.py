@@ -16,15 +16,15 @@ from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.settings import Operation
 from infra.tasks import guarded
-from workflows.acting.book import Book
-from workflows.acting.lease import Holder, LeaseHeld, LeaseLost
-from workflows.acting.stages import SYNCHRONIZATION
 from workflows.convergence import converge
-from workflows.deciding.failures import CREDENTIALS, OF_VERDICTS
-from workflows.deciding.outcome import FINAL, Outcome, Status
 from workflows.document.fingerprint import digest
 from workflows.document.problems import Invalid, Problem
 from workflows.document.stack import Stack
+from workflows.planner.failures import CREDENTIALS, OF_VERDICTS
+from workflows.planner.outcome import FINAL, Outcome, Status
+from workflows.reconcile.lease import Holder, LeaseHeld, LeaseLost
+from workflows.reconcile.session import StackSession
+from workflows.reconcile.stages import SYNCHRONIZATION
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.records.stack import StackRecord
@@ -144,7 +144,7 @@ async def _under_lease(run: RequestRun, accepted: Accepted, stack: Stack | None)
     """
     context, request = run.context, run.request
     holder = Holder(run.run_id, accepted.generation, request.request_id, context.worker)
-    book = await Book.open(
+    session = await StackSession.open(
         context.ledger,
         run.partition,
         holder,
@@ -153,21 +153,21 @@ async def _under_lease(run: RequestRun, accepted: Accepted, stack: Stack | None)
         announcing="" if run.synchronizes else request.request_id,
     )
     try:
-        return await guarded(partial(_converged, run, accepted, stack, book), book.guard)
+        return await guarded(partial(_converged, run, accepted, stack, session), session.guard)
     finally:
         with anyio.CancelScope(shield=True):
-            await book.release()
+            await session.release()
 
 
-async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, book: Book) -> Outcome:
+async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, session: StackSession) -> Outcome:
     """Converge, write the outcome, and announce it where it is news."""
-    run.calls.before_change = book.require
+    run.calls.before_change = session.require
     if _is_untold(run, accepted):
         await run.tell_accepted(accepted)
     # Another delivery may have gone on with the request since it was accepted here.
-    accepted = replace(accepted, record=book.stack)
-    patience = Patience(run.request, book.stack, run.started.timestamp())
-    outcome = await converge(run, accepted, stack, book, patience)
+    accepted = replace(accepted, record=session.stack)
+    patience = Patience(run.request, session.stack, run.started.timestamp())
+    outcome = await converge(run, accepted, stack, session, patience)
     outcome, consent = await patience.told(run.context, outcome)
     whole = patience.goes_back or not run.request.stage
 
@@ -176,7 +176,7 @@ async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, b
         return with_outcome(waiting, outcome, run.request) if whole else waiting
 
     expires = run.started.timestamp() + run.context.settings.history_days * _DAY
-    await book.finish(ended, kept(outcome), outcome.finished_at, expires=expires)
+    await session.finish(ended, kept(outcome), outcome.finished_at, expires=expires)
     return await tell(run.context, outcome) if outcome.news else outcome
 
 

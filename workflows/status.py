@@ -54,16 +54,16 @@ async def partitions_of(ledger: Ledger, name: str = "") -> list[str]:
 
 
 async def _resources(ledger: Ledger, partition: str) -> dict[str, Any]:
-    memories = [read_record(item) for item in (await ledger.query(partition, "resource#")).values()]
+    records = [read_record(item) for item in (await ledger.query(partition, "resource#")).values()]
     return {
-        memory.address: {
-            "id": memory.id,
-            "arn": memory.arn,
-            "incarnation": memory.incarnation,
-            "pending": memory.log.intent.verb if memory.log.intent is not None else None,
-            "outputs": dict(memory.outputs),
-            "shownOtherwise": list(memory.normalized),
+        record.address: {
+            "id": record.id,
+            "arn": record.arn,
+            "incarnation": record.incarnation,
+            "pending": record.log.intent.verb if record.log.intent is not None else None,
+            "outputs": dict(record.outputs),
+            "shownOtherwise": list(record.normalized),
         }
-        for memory in memories
-        if memory.exists
+        for record in records
+        if record.exists
     }

@@ -16,8 +16,6 @@ from infra.arns import arn_of
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from infra.ledger import Ledger, Put
-from workflows.acting.book import memories_of
-from workflows.acting.observe import Observer
 from workflows.document.compare import is_empty, says_none
 from workflows.document.problems import Invalid, Problem, path_text
 from workflows.document.reading import read_stack
@@ -27,6 +25,8 @@ from workflows.document.stack import OWNER_TAG, RESERVED
 from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIAL_PROVIDER, Kind, children, top_level
 from workflows.kinds.kind import ADDED_BY_SERVICE, at
 from workflows.kinds.observed import ObservedState
+from workflows.reconcile.observe import Observer
+from workflows.reconcile.session import records_of
 from workflows.records.items import partition_of, resource_key, stack_key
 from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of
@@ -47,7 +47,7 @@ class TakenOver:
 
     document: dict[str, Any]
     fill_in: list[str] = field(default_factory=list)
-    _memories: list[ResourceRecord] = field(default_factory=list)
+    _records: list[ResourceRecord] = field(default_factory=list)
 
     def add(self, seen: ObservedState, path: tuple[str, ...], parent_id: str | None = None) -> dict[str, Any]:
         """Add a resource as it stands at its path, and return its declaration."""
@@ -60,14 +60,14 @@ class TakenOver:
             place = place.setdefault(part, {})
         place[path[-1]] = declared
         parent = path_text(path[:-2]) or None
-        memory = ResourceRecord.noted(path_text(path), path[-1], parent, seen, parent_id)
-        self._memories.append(memory)
+        record = ResourceRecord.noted(path_text(path), path[-1], parent, seen, parent_id)
+        self._records.append(record)
         return declared
 
     def items(self, partition: str) -> Iterator[Put]:
         """Yield what the ledger keeps of it."""
-        for memory in self._memories:
-            yield Put(resource_key(partition, memory.address), item_of(memory))
+        for record in self._records:
+            yield Put(resource_key(partition, record.address), item_of(record))
 
 
 async def take_over(context: Context, section: str, name: str, stack: str, deadline: Deadline) -> TakenOver:
@@ -106,9 +106,9 @@ async def _owners(ledger: Ledger, prefix: str) -> dict[str, str]:
     """Return the stacks of the ledger by the ARNs that they have: what was taken over in this ledger has no tag."""
     found = {}
     for partition in await ledger.partitions(prefix):
-        for memory in (await memories_of(ledger, partition)).values():
-            if memory.exists and memory.was_declared and memory.arn:
-                found[memory.arn] = partition.removeprefix(prefix)
+        for record in (await records_of(ledger, partition)).values():
+            if record.exists and record.was_declared and record.arn:
+                found[record.arn] = partition.removeprefix(prefix)
     return found
 
 

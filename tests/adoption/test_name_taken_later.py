@@ -4,7 +4,7 @@ from infra.deadline import Deadline
 from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.world import Failure
 from tests.documents import gateway, mcp_target, provider, small_stack
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.planning import plan
 
 

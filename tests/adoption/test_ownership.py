@@ -9,8 +9,8 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.behaviour import Behaviour
 from tests.documents import gateway, mcp_target, provider, small_stack
 from tests.worlds import SandboxWorld
-from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.document.stack import OWNER_TAG
+from workflows.planner.outcome import ResourceStatus, Status
 
 _OTHER = {"stack": "somebody.else"}
 

@@ -6,8 +6,8 @@ import pytest
 
 from infra.deadline import Deadline
 from tests.documents import ROLE, SECRET
-from workflows.deciding.outcome import Status
 from workflows.document.problems import Invalid
+from workflows.planner.outcome import Status
 from workflows.planning import plan
 from workflows.taking_over import take_over
 

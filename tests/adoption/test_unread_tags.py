@@ -7,9 +7,9 @@ from tests.documents import changed, gateway, provider, small_stack
 from tests.everything.test_kinds import LEAST, document, each_kind
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, refused
-from workflows.deciding.outcome import Status
 from workflows.kinds import GATEWAY, OAUTH2_CREDENTIAL_PROVIDER
 from workflows.kinds.observed import ObservedState
+from workflows.planner.outcome import Status
 from workflows.records.resource import RemoteObject, ResourceRecord
 
 CODES = ["AccessDeniedException", "ValidationException"]

@@ -27,8 +27,8 @@ from tests.authority.desk import (
 from tests.documents import changed, gateway, mcp_target, provider
 from tests.intake.objects import Held
 from tests.worlds import REGION, SandboxWorld, provision
-from workflows.deciding.outcome import Status
 from workflows.notices import notice
+from workflows.planner.outcome import Status
 from workflows.records.items import partition_of, stack_key
 from workflows.records.request_state import Mode
 from workflows.requests.answers import answer_key

@@ -11,7 +11,7 @@ from tests.authority.desk import ACCOUNT, FILE, PAYMENTS, deployed
 from tests.documents import gateway
 from tests.intake.objects import Held
 from tests.worlds import provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 from workflows.service import handle, resume

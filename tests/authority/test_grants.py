@@ -26,8 +26,8 @@ from tests.authority.desk import (
     deployed,
 )
 from tests.worlds import REGION, provision
-from workflows.deciding.outcome import Status
 from workflows.document.naming import Place
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.authority import Grants, matches
 from workflows.requests.context import Context

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from infra.service_model import is_document
@@ -94,6 +94,8 @@ def meaning(pattern: str) -> re.Pattern[str]:
 
 
 @given(st.lists(SEGMENTS, min_size=1, max_size=4).map(".".join), NAMES)
+@example("payments", "payments.tools")
+@example("payments.tools", "payments")
 def test_a_pattern_covers_its_segments_and_nothing_else(pattern, name):
     """Whole segments, each equal or `*`; a prefix of a segment, an empty one or a shorter name is another stack."""
     assert covers(pattern, name) == bool(meaning(pattern).fullmatch(name))

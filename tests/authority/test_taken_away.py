@@ -11,7 +11,7 @@ from tests.authority.desk import ACCOUNT, FILE, OBJECTS, PAYMENTS, Shelf, deploy
 from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.authority import Submitter
 from workflows.requests.request import Request

@@ -29,7 +29,7 @@ from infra.service_model import is_mutating
 from infra.settings import read_settings
 from infra.telemetry import set_up_logs
 from tests.documents import DISCOVERY, ROLE, small_stack
-from workflows.deciding.outcome import Outcome
+from workflows.planner.outcome import Outcome
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context
 from workflows.requests.request import Request

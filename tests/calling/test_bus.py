@@ -8,8 +8,8 @@ import pytest
 
 from infra.bus import Bus
 from infra.errors import CallFailed
-from workflows.deciding.outcome import Outcome, Status
 from workflows.document.problems import Problem
+from workflows.planner.outcome import Outcome, Status
 from workflows.requests.answers import tell
 
 

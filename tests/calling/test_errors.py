@@ -15,8 +15,8 @@ from infra.retry import BUDGETS, attempts
 from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 from tests.goals import tried
 from tests.worlds import virtually
-from workflows.deciding.failures import OF_VERDICTS, Actor
 from workflows.kinds import KINDS
+from workflows.planner.failures import OF_VERDICTS, Actor
 
 _V, _C, _Q = "ValidationException", "ConflictException", "ServiceQuotaExceededException"
 #: Every operation that we call, by service.

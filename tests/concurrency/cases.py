@@ -12,7 +12,7 @@ from tests.concurrency.workers import History, Worker, consume
 from tests.crash.harness import snapshot, unknown_to_ledger
 from tests.documents import mcp_target, oauth, small_stack
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 

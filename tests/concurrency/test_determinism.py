@@ -16,9 +16,9 @@ from tests.generated import Maker
 from tests.goals import tried
 from tests.slices import several, sliced
 from tests.worlds import SandboxWorld, virtually
-from workflows.deciding.decide import decide
-from workflows.deciding.decision import Wish
 from workflows.document.reading import read_stack
+from workflows.planner.decide import decide
+from workflows.planner.decision import DesiredState
 from workflows.planning import plan
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
@@ -59,7 +59,9 @@ def decisions(document: dict[str, Any]) -> dict[str, str]:
     """Return what is decided about each resource of a document where nothing is known yet, and its declaration."""
     made = {}
     for address, one in read_stack(document).resources.items():
-        wish = Wish(address, one.kind, one.name, one.declared, one.options, Mode.PROVISION, "1", document["stack"])
+        wish = DesiredState(
+            address, one.kind, one.name, one.declared, one.options, Mode.PROVISION, "1", document["stack"]
+        )
         decision = decide(wish, None, ResourceRecord(address, one.kind.section, one.name, one.parent))
         made[address] = json.dumps([decision.action, decision.reason, sorted(one.waits_on)])
     return made

@@ -15,7 +15,7 @@ from tests.everything.states import state
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.service import handle
 
 DOCUMENT = small_stack(1)

@@ -10,7 +10,7 @@ from tests.crash.harness import At, History, Point, Process, run_once, run_until
 from tests.documents import ROLE, small_stack
 from tests.goals import tried
 from tests.worlds import provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.requests.acceptance import note_request
 from workflows.service import RequestRef, handle, resume
 

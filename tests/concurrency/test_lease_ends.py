@@ -14,8 +14,8 @@ from tests.crash.harness import At, Process, run_once
 from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
-from workflows.acting.lease import SILENT_SECONDS, lease_key
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
+from workflows.reconcile.lease import SILENT_SECONDS, lease_key
 from workflows.service import handle
 
 REQUEST = provision(small_stack(3), "a")

@@ -22,7 +22,7 @@ from tests.everything.states import state
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import provision, virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.items import partition_of, stack_key
 from workflows.requests.request import Request
 

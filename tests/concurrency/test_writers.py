@@ -11,8 +11,8 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.tasks import together
 from tests.goals import tried
 from tests.tables import table
-from workflows.acting.book import Book
-from workflows.acting.lease import Free, Holder, Lease, LeaseHeld, LeaseLost, lease_key
+from workflows.reconcile.lease import Free, Holder, Lease, LeaseHeld, LeaseLost, lease_key
+from workflows.reconcile.session import StackSession
 from workflows.records.items import stack_key
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
@@ -44,8 +44,8 @@ def asked(generation: int | None, request_id: str) -> Request:
     )
 
 
-async def opened(ledger, run: str) -> Book:
-    return await Book.open(ledger, PARTITION, Holder(run, 1), now=time.time, deadline=Deadline.within(1))
+async def opened(ledger, run: str) -> StackSession:
+    return await StackSession.open(ledger, PARTITION, Holder(run, 1), now=time.time, deadline=Deadline.within(1))
 
 
 async def expired(ledger) -> None:
@@ -61,9 +61,9 @@ async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
     await accept(ledger, PARTITION, asked(1, "a"), "digest")
     wrong, before = [], None
     for round_ in range(5):
-        taken: list[Book] = []
+        taken: list[StackSession] = []
 
-        async def take(number: int, round_: int = round_, taken: list[Book] = taken) -> None:
+        async def take(number: int, round_: int = round_, taken: list[StackSession] = taken) -> None:
             try:
                 taken.append(await opened(ledger, f"run-{round_}-{number}"))
             except LeaseHeld:
@@ -83,7 +83,7 @@ async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
     assert wrong == []
 
 
-async def _writes_of(lost: Book) -> list[str]:
+async def _writes_of(lost: StackSession) -> list[str]:
     """Try every write of a run that lost its lease; return those that got through."""
     memory = ResourceRecord("gateways.payments", "gateways", "payments", secrets=("zombie",))
     tries = {

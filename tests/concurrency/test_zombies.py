@@ -25,7 +25,7 @@ from tests.documents import small_stack
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import provision, virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

@@ -20,9 +20,9 @@ from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.crash.harness import Crash
 from tests.worlds import EPOCH, SandboxWorld
-from workflows.deciding.decision import Action
-from workflows.deciding.outcome import Outcome, Status
 from workflows.kinds import KINDS
+from workflows.planner.decision import Action
+from workflows.planner.outcome import Outcome, Status
 from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 from workflows.requests.request import Request

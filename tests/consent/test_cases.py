@@ -20,7 +20,7 @@ from tests.goals import tried
 from tests.machine import run_through
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
 from workflows.requests.request import Request
 
 pytestmark = pytest.mark.sweep

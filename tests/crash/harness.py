@@ -19,7 +19,7 @@ from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.everything.states import state
 from tests.worlds import SandboxWorld
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
 from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 from workflows.requests.request import Request

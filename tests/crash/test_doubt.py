@@ -11,7 +11,7 @@ from tests.crash.harness import At, History, Process, run_once, run_until_settle
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from tests.secrets import SENTINELS
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 

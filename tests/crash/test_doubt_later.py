@@ -13,7 +13,7 @@ from tests.crash.test_single_faults import quick
 from tests.documents import gateway, small_stack
 from tests.goals import tried
 from tests.worlds import provision, virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.operation import Verb
 from workflows.records.resource_items import read_record
 

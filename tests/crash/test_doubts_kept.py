@@ -8,7 +8,7 @@ from tests.crash.harness import unknown_to_ledger
 from tests.documents import gateway, small_stack
 from tests.twists import Twist, TwistedWorld
 from tests.twists import refused as answered_with
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 #: For so long reads hide what was created, so that nobody can know of it but by its mark.
 HIDDEN = 100.0

@@ -10,7 +10,7 @@ from tests.crash.test_single_faults import quick
 from tests.documents import ROLE, SECRET
 from tests.goals import tried
 from tests.worlds import provision, virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 KEY = "${apiKeyCredentialProviders.key.credentialProviderArn}"
 DOCUMENT = {

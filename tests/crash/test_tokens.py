@@ -17,8 +17,8 @@ from tests.crash.test_single_faults import quick, remove, sample
 from tests.documents import gateway
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import Status
 from workflows.kinds import KINDS
+from workflows.planner.outcome import Status
 from workflows.records.items import stack_key
 from workflows.requests.request import Request
 from workflows.service import handle
@@ -125,3 +125,14 @@ async def test_r2_an_unanswered_creation_of_an_earlier_version_keeps_its_token()
     ((_, sent),) = tokens.sent.items()
     assert len(sent) == 2
     assert len(set(sent)) == 1
+
+
+async def test_r2_tokens_are_derived():
+    """The same creations of the same stack have the same tokens, whoever sends them."""
+    worlds = (Tokens(), Tokens())
+    for tokens in worlds:
+        with quick() as world:
+            assert await tokens.settled(world, provision(sample("every-kind.yaml"), "first")) is Status.READY
+    tried("R2", "creations that were made twice in the same way", len(worlds[0].sent))
+    assert worlds[0].sent == worlds[1].sent
+    assert worlds[0].sent

@@ -15,7 +15,7 @@ from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.crash.harness import Crash, FaultyClient, FaultyLedger, Process, context_of
 from tests.worlds import SandboxWorld
-from workflows.deciding.outcome import Outcome
+from workflows.planner.outcome import Outcome
 from workflows.requests.request import Request
 from workflows.service import handle
 

@@ -14,7 +14,7 @@ from tests.documents import mcp_target, small_stack
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.items import stack_key
 
 pytestmark = pytest.mark.sweep

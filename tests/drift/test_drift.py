@@ -19,8 +19,8 @@ from tests.everything.test_kinds import LEAST, MEMBERS, address, document, each_
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, virtually
-from workflows.deciding.outcome import Status
 from workflows.kinds import Kind
+from workflows.planner.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

@@ -13,7 +13,7 @@ from tests.generated import Maker
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

@@ -11,9 +11,9 @@ from tests.documents import ROLE, SECRET
 from tests.everything.states import RECORDS, shown, state
 from tests.generated import Maker, valid
 from tests.worlds import SandboxWorld, virtually
-from workflows.deciding.outcome import Outcome, ResourceStatus, Status
 from workflows.document.references import parts
 from workflows.kinds import GATEWAY_TARGET, KINDS, Kind
+from workflows.planner.outcome import Outcome, ResourceStatus, Status
 
 NAME = "thing"
 JWT = {"discoveryUrl": "https://login.example.com/.well-known/openid-configuration", "allowedAudience": ["a"]}

@@ -14,9 +14,9 @@ from tests.crash.harness import At, Process, run_once
 from tests.documents import ROLE, SECRET, gateway, mcp_target, oauth, small_stack
 from tests.everything.test_kinds import LEAST
 from tests.worlds import provision
-from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.document.stack import OWNER_TAG
 from workflows.operating import forget
+from workflows.planner.outcome import ResourceStatus, Status
 from workflows.planning import plan
 from workflows.service import RequestRef, resume
 from workflows.taking_over import take_over

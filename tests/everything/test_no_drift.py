@@ -11,8 +11,8 @@ from infra.sandbox.behaviour import Behaviour
 from tests.documents import DISCOVERY, ROLE, provider
 from tests.everything.test_kinds import JWT, LEAST, NAME, address, document, the
 from tests.worlds import SandboxWorld
-from workflows.deciding.outcome import Status
 from workflows.kinds import KINDS
+from workflows.planner.outcome import Status
 
 LATTICE = {"selfManagedLatticeResource": {"resourceConfigurationIdentifier": "rcfg-0123456789abcdef0"}}
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]

@@ -9,7 +9,7 @@ from tests.everything.states import addresses
 from tests.generated import Maker
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, virtually
-from workflows.deciding.outcome import Outcome, ResourceStatus
+from workflows.planner.outcome import Outcome, ResourceStatus
 from workflows.planning import Plan, plan
 
 pytestmark = pytest.mark.sweep

@@ -7,9 +7,9 @@ from infra.sandbox.faults import Effect, Fault
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from tests.everything.test_kinds import AUTHORIZER, LEAST, NAME, document, the
 from tests.worlds import provision
-from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.kinds import AGENT_RUNTIME, GATEWAY, HARNESS, KINDS, REGISTRY
 from workflows.operating import forget
+from workflows.planner.outcome import ResourceStatus, Status
 from workflows.planning import plan
 from workflows.requests.request import read_request
 from workflows.taking_over import take_over

@@ -10,8 +10,8 @@ from infra.errors import CallFailed, Verdict
 from tests.documents import changed, small_stack
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, refused
-from workflows.deciding.failures import OF_VERDICTS
-from workflows.deciding.outcome import Status
+from workflows.planner.failures import OF_VERDICTS
+from workflows.planner.outcome import Status
 
 CODES = ["ExpiredTokenException", "InvalidSignatureException", "RequestExpired", "UnrecognizedClientException"]
 ADVICE = OF_VERDICTS[Verdict.CREDENTIALS][1]

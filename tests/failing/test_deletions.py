@@ -6,7 +6,7 @@ from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
 from tests.worlds import provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 ALLOWED = frozenset({"gateways.payments", "oauth2CredentialProviders.idp"})
 

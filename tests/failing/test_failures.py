@@ -7,7 +7,7 @@ from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
 from tests.worlds import provision
-from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.planner.outcome import ResourceStatus, Status
 
 REASON = "Failed to connect and fetch tools from the provided MCP target server"
 TARGET = "gateways.payments.targets.target-0"

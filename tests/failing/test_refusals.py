@@ -10,7 +10,7 @@ from infra.sandbox.records import GONE
 from infra.sandbox.world import Failure
 from tests.documents import mcp_target, small_stack
 from tests.worlds import provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 
 

@@ -6,7 +6,7 @@ import pytest
 from infra.deadline import Deadline
 from infra.ledger import Put
 from tests.documents import small_stack
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.items import stack_key
 from workflows.records.request_state import Mode
 from workflows.requests.acceptance import note_request

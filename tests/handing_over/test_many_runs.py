@@ -21,8 +21,8 @@ from tests.generated import Maker, valid
 from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Outcome, Status
 from workflows.kinds import KINDS
+from workflows.planner.outcome import Outcome, Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 

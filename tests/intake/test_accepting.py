@@ -7,7 +7,7 @@ import pytest
 
 from infra.ledger import Item, Key
 from infra.ledger.sqlite import SqliteLedger
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.records.stack import StackRecord
 from workflows.records.stack_items import read_stack_record

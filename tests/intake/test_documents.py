@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from infra.documents import Unreadable, parse
 from tests.documents import gateway, mcp_target, provider, small_stack
-from workflows.deciding.outcome import Status
 from workflows.document.parameters import fill
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
+from workflows.planner.outcome import Status
 
 EVENTS = Path(__file__).parents[2] / "events"
 _TARGETS = "gateways.payments.targets"

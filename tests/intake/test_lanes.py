@@ -15,7 +15,7 @@ from tests.documents import gateway
 from tests.intake.batches import FIFO, REQUESTED, deployed, record, refused, request
 from tests.intake.objects import Held
 from tests.worlds import REGION
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 from workflows.service import handle

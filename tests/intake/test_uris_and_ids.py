@@ -15,7 +15,7 @@ from tests.documents import gateway, mcp_target
 from tests.intake.test_queue import REQUESTED, record
 from tests.tables import services, table
 from tests.worlds import REGION
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.authority import Grants
 from workflows.requests.context import Context

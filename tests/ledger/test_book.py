@@ -13,7 +13,7 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.redaction import Redaction
 from tests.documents import small_stack
 from tests.worlds import REGION
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 
 class Transactions(SqliteLedger):

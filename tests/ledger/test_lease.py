@@ -10,8 +10,7 @@ from infra.deadline import Deadline
 from infra.ledger import Change, Put
 from infra.ledger.sqlite import SqliteLedger
 from tests.worlds import EPOCH
-from workflows.acting.book import Book
-from workflows.acting.lease import (
+from workflows.reconcile.lease import (
     EXPIRED_SECONDS,
     IN_FLIGHT_SECONDS,
     RENEW_SECONDS,
@@ -21,6 +20,7 @@ from workflows.acting.lease import (
     LeaseLost,
     lease_key,
 )
+from workflows.reconcile.session import StackSession
 from workflows.records.items import stack_key
 from workflows.records.operation import Operation, OpState, Verb
 from workflows.records.request_state import Mode
@@ -55,14 +55,16 @@ async def asked(ledger: SqliteLedger, request_id: str) -> int:
     return found.generation
 
 
-async def opened(ledger: SqliteLedger, run: str, *, off: float = 0.0, generation: int = 1, within: float = 60) -> Book:
+async def opened(
+    ledger: SqliteLedger, run: str, *, off: float = 0.0, generation: int = 1, within: float = 60
+) -> StackSession:
     """Take the lease, with a clock of the day that is off by some seconds."""
 
     def now() -> float:
         return (EPOCH + timedelta(seconds=anyio.current_time() + off)).timestamp()
 
     holder = Holder(run, generation, f"request of {run}", "host-1")
-    return await Book.open(ledger, PARTITION, holder, now=now, deadline=Deadline.within(within))
+    return await StackSession.open(ledger, PARTITION, holder, now=now, deadline=Deadline.within(within))
 
 
 async def refused(ledger: SqliteLedger, run: str) -> str:
@@ -74,13 +76,13 @@ async def refused(ledger: SqliteLedger, run: str) -> str:
     return ""
 
 
-async def kept(book: Book) -> None:
+async def kept(book: StackSession) -> None:
     """Keep a lease for as long as it can be kept."""
     with suppress(LeaseLost):
         await book.guard()
 
 
-def silent(book: Book) -> bool:
+def silent(book: StackSession) -> bool:
     """Tell whether a run may send nothing now."""
     assert book.lease is not None
     try:
@@ -115,7 +117,7 @@ async def test_a_holder_that_died_is_followed_within_seconds_whatever_the_clocks
     began = anyio.current_time()
     second = await opened(ledger, "second", off=off)
     assert EXPIRED_SECONDS <= anyio.current_time() - began <= EXPIRED_SECONDS + 1.0
-    assert second.memories == {MEMORY.address: MEMORY}
+    assert second.records == {MEMORY.address: MEMORY}
     for write in (first.remember(MEMORY.gone()), first.change(StackRecord.rolled_back)):
         with pytest.raises(LeaseLost):
             await write
@@ -231,7 +233,7 @@ async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
     with anyio.move_on_after(RENEW_SECONDS / 2):
         await first.guard()
     second = await opened(ledger, "second")
-    left = second.in_flight_for(second.memories[marked.address])
+    left = second.in_flight_for(second.records[marked.address])
     assert abs(intent + IN_FLIGHT_SECONDS - anyio.current_time() - left) <= RENEW_SECONDS
     await second.release()
     await anyio.sleep(3.0)

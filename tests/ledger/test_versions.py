@@ -11,8 +11,8 @@ from infra.ledger.sqlite import SqliteLedger
 from tests.documents import small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import Status
 from workflows.operating import history
+from workflows.planner.outcome import Status
 from workflows.records.items import SCHEMA, LedgerTooNew, stack_key
 from workflows.service import RequestRef, resume
 from workflows.status import stacks

@@ -15,8 +15,8 @@ from infra.sandbox.faults import Effect, Fault
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Status
 from workflows.document.problems import MOST_PROBLEMS, Problem
+from workflows.planner.outcome import Status
 from workflows.requests.fitting import fitting
 
 pytestmark = pytest.mark.sweep

@@ -2,38 +2,38 @@
 
 from tests.mutants.mutant import Mutant
 
-_OBSERVE = "workflows/acting/observe.py"
-_STEPS = "workflows/acting/steps.py"
-_REACH = "workflows/acting/live.py"
-_ACT = "workflows/acting/act.py"
-_SURVEY = "workflows/acting/survey.py"
-_WAITING = "workflows/acting/waiting.py"
-_RUN = "workflows/acting/run.py"
-_OUTCOME = "workflows/deciding/outcome.py"
+_OBSERVE = "workflows/reconcile/observe.py"
+_STEPS = "workflows/reconcile/steps.py"
+_REACH = "workflows/reconcile/live.py"
+_ACT = "workflows/reconcile/act.py"
+_SURVEY = "workflows/reconcile/survey.py"
+_WAITING = "workflows/reconcile/waiting.py"
+_RUN = "workflows/reconcile/run.py"
+_OUTCOME = "workflows/planner/outcome.py"
 _DOUBTS = "tests/crash/test_doubts_kept.py"
 _OWNERSHIP = "tests/adoption/test_ownership.py"
 
 MUTANTS = (
-    Mutant("stages-believe-lists", "what a list lacks is gone for the other stages", "workflows/acting/stages.py",
-           "            await look_by_id(run, item)\n", "            pass\n", ("tests/observing/test_gone.py",),
+    Mutant("stages-believe-lists", "what a list lacks is gone for the other stages", "workflows/reconcile/stages.py",
+           "            await look_by_id(run, node)\n", "            pass\n", ("tests/observing/test_gone.py",),
            goal="R18"),
     Mutant("hours-of-refusals", "what cannot be asked for an hour is given up", "workflows/requests/patience.py",
-           "any(warning.rule == CREDENTIALS for", "any(warning.rule == STANDING for",
+           "any(warning.rule == CREDENTIALS for", "any(warning.rule == stuck.__name__ for",
            ("tests/failing/test_credentials.py",), goal="R13"),
     Mutant("taken-over-unasked", "what another stack has taken over is removed where tags cannot be read", _SURVEY,
-           "        if await _taken_over(run, seen):\n", "        if not seen.id:\n",
+           "        if await _taken_over(run, observed):\n", "        if not observed.id:\n",
            ("tests/adoption/test_unread_tags.py",)),
     Mutant("one-read-is-gone", "one read by its id is enough to take a resource for gone", _WAITING,
            "    while missing < 2:\n", "    while missing < 1:\n", ("tests/observing/test_gone.py",), goal="R18"),
     Mutant("deleted-by-list", "after a deletion a list says that a target is gone", _REACH,
-           "    elif left is None and item.parent is not None:\n        left = await until_gone",
-           '    elif item.address == "":\n        left = await until_gone', ("tests/observing/test_gone.py",),
+           "    elif left is None and node.parent is not None:\n        left = await until_gone",
+           '    elif node.address == "":\n        left = await until_gone', ("tests/observing/test_gone.py",),
            goal="R18"),
     Mutant("former-ids-unknown", "what turns up again is a stranger", _SURVEY,
-           "or not set(memory.deposed) & set(by_id):", "or memory.deposed:", ("tests/observing/test_gone.py",),
+           "or not set(record.deposed) & set(by_id):", "or record.deposed:", ("tests/observing/test_gone.py",),
            goal="R18"),
     Mutant("tags-stop-removals", "a tag that cannot be read stops a removal", _SURVEY,
-           "or not memory.identifies(seen):", "or True:", ("tests/adoption/test_unread_tags.py",)),
+           "or not record.identifies(observed):", "or True:", ("tests/adoption/test_unread_tags.py",)),
     Mutant("adopts-anything", "what bears our name is taken for ours, without our tag", _OBSERVE,
            "ours=tags.get(OWNER_TAG) == self._stack)", "ours=True)",
            (f"{_OWNERSHIP}::test_a_foreign_resource_with_our_name_is_left_alone",)),
@@ -42,32 +42,33 @@ MUTANTS = (
            "            return\n            asked", (f"{_OWNERSHIP}::test_many_gateways_do_not_hide_ours",)),
     Mutant("prunes-strangers", "targets under our gateway that the ledger does not know are deleted", _SURVEY,
            "    run.listed.add(parent)\n", """\
-    from workflows.acting.run import Item
+    from workflows.reconcile.run import Item
     from workflows.document.stack import Options
 
     for name, seen in found.items():
-        if ours and seen.id not in known:
+        if ours and observed.id not in known:
             address = f"{parent}.targets.{name}"
-            run.items[address] = Item(address, seen.kind, name, None, Options(), parent)
-            run.seen[address] = seen
-            known.add(seen.id)
+            run.nodes[address] = Item(address, observed.kind, name, None, Options(), parent)
+            run.observed[address] = seen
+            known.add(observed.id)
     run.listed.add(parent)
 """, (f"{_OWNERSHIP}::test_other_targets_under_our_gateway_are_reported_and_kept",)),
     Mutant("denied-delete-gone", "a deletion that is not permitted counts as done", _STEPS,
-           "return await run.observer.look(wish.kind, seen.id, run.parent_id(wish.address)) is None", "return True",
+           "return await run.observer.look(desired.kind, observed.id, run.parent_id(desired.address)) is None",
+           "return True",
            ("tests/failing/test_deletions.py",)),
     Mutant("replace-redeletes", "a deletion that came to nothing is no try, and sent again", _REACH,
-           "if not run.memory(item.address).deletion_begun:", "if run.memory(item.address):",
+           "if not run.record(node.address).deletion_begun:", "if run.record(node.address):",
            ("tests/failing/test_deletions.py",), goal="R14"),
     Mutant("blocked-released", "what belongs to something retained is not left with it", _ACT,
-           "            item.released = True\n", "            pass\n",
+           "            node.released = True\n", "            pass\n",
            ("tests/crash/test_doubt.py::test_a_retained_target_s_gateway_is_left_with_it_for_good",)),
     Mutant("let-go-order", "what others need is let go of first", _ACT,
            "for address in reversed(list(order)):", "for address in list(order):", ("tests/crash/test_retained.py",),
            goal="R1"),
     Mutant("overall-failed-first", "a run with a failure has failed, whatever is still under way", _OUTCOME,
            "    if ResourceStatus.IN_PROGRESS in found:", "    if found == {ResourceStatus.IN_PROGRESS}:",
-           ("tests/deciding/test_outcome.py",)),
+           ("tests/planner/test_outcome.py",)),
     Mutant("ready-at-once", "READY is believed at the first look", _ACT,
            "        todo = await executor.unsteady()\n", "        todo = []\n",
            ("tests/waiting/test_lagging_reads.py::test_r18_a_wavering_ready_is_not_believed",), goal="R18"),
@@ -81,16 +82,16 @@ MUTANTS = (
            "if stack is not None and stack.goes_back else set()", "if stack is None else set()",
            ("tests/everything/test_leave.py::test_a_stack_that_may_go_back_removes_last",), goal="R13"),
     Mutant("parent-first", "what a resource needs is removed before it", _RUN,
-           "users.get(item.address, frozenset()) | last", "frozenset() | last",
+           "users.get(node.address, frozenset()) | last", "frozenset() | last",
            ("tests/provisioning/test_convergence.py::test_an_allowed_removal_goes_targets_first",)),
     Mutant("lists-kept", "lists are not read again after something was made", _OBSERVE,
            "        self._ids.clear()\n", "        del self\n",
            (_DOUBTS,)),
     Mutant("taken-over-removed", "what another stack took over is removed by who had it", _OBSERVE,
-           "        if not seen.ours or not seen.kind.tagged or seen.moving:", "        if seen.ours:",
+           "        if not observed.ours or not observed.kind.tagged or observed.moving:", "        if observed.ours:",
            (f"{_OWNERSHIP}::test_what_another_stack_took_over_is_not_removed_by_who_had_it",)),
     Mutant("tag-stays", "what a rollback leaves to its owner keeps our tag", _STEPS,
-           "    if not (wish.kind.tagged and seen.ours):\n", "    if seen.ours:\n",
+           "    if not (desired.kind.tagged and observed.ours):\n", "    if observed.ours:\n",
            ("tests/rollback/test_going_back_to_what.py",), goal="R13"),
     Mutant("rotated-within", "a secret that rotates within a run is applied again and again", _STEPS,
            "        run.secret_versions[reference] = secrets[path].version\n", "",
@@ -106,12 +107,12 @@ MUTANTS = (
            "if leaving and anyio.current_time() - began < _STALE:", "if leaving and anyio.current_time() < began:",
            ("tests/waiting/test_older_reads.py",), goal="R18"),
     Mutant("unanswered-for-ever", "a change without an answer is repeated for as long as the run lasts", _REACH,
-           "        if item.unanswered > _MOST_UNANSWERED:\n            raise\n", "",
+           "        if node.unanswered > _MOST_UNANSWERED:\n            raise\n", "",
           ("tests/crash/test_doubt.py::test_a_lost_answer_in_the_middle_of_a_run_is_told_from_a_refusal",), goal="R14"),
-    Mutant("consent-unasked", "what waits for consent is told of without its URL", "workflows/acting/results.py",
+    Mutant("consent-unasked", "what waits for consent is told of without its URL", "workflows/reconcile/results.py",
            '"authorizationUrl": oauth.get("authorizationUrl", "")', '"authorizationUrl": ""',
            ("tests/consent/test_consent.py::test_a_target_awaits_consent_and_its_neighbours_are_ready",), goal="R15"),
     Mutant("goes-back-forward", "an interrupted rollback goes forward again", "workflows/records/stack.py",
-           "return found is not None and (", "return found is None and (",
+           "== (generation, request_id)", "== (-generation, request_id)",
           ("tests/rollback/test_rollback.py::test_an_interrupted_rollback_changes_nothing_forward_again",), goal="R13"),
 )  # fmt: skip

@@ -5,29 +5,50 @@ from tests.mutants.mutant import Mutant
 _RECORD = "workflows/records/resource.py"
 _LOG = "workflows/records/log.py"
 _ITEMS = "workflows/records/resource_items.py"
-_RECORDS = "tests/records"
-_REMEMBERING = "workflows/acting/remembering.py"
-_BOOK = "workflows/acting/book.py"
-_STEPS = "workflows/acting/steps.py"
+_LOGS = "tests/records/test_log.py"
+_REMEMBERING = "workflows/reconcile/remembering.py"
+_BOOK = "workflows/reconcile/session.py"
+_STEPS = "workflows/reconcile/steps.py"
 _SINGLE = "tests/crash/test_single_faults.py::test_r1_r2_r13_every_single_fault_ends_in_the_declared_world"
 _DOUBTS = "tests/crash/test_doubts_kept.py"
-_LEASES = "workflows/acting/lease.py"
+_LEASES = "workflows/reconcile/lease.py"
 _LEASE = "tests/ledger/test_lease.py"
 
 MUTANTS = (
     Mutant("random-token", "a creation's client token is random, not derived", "workflows/document/fingerprint.py",
            "    return digest(list(parts))\n", "    from uuid import uuid4\n\n    return str(uuid4())\n",
-           ("tests/crash/test_tokens.py::test_r2_a_creation_keeps_its_token",), goal="R2"),
+           ("tests/crash/test_tokens.py::test_r2_tokens_are_derived",), goal="R2"),
+    Mutant("token-not-repeated", "a creation without an answer is repeated under another token", _STEPS,
+           "tokens = recorded or _tokens(", "tokens = _tokens(",
+           ("tests/crash/test_tokens.py::test_r2_an_unanswered_creation_of_an_earlier_version_keeps_its_token",),
+           goal="R2"),
+    Mutant("token-of-any-ledger", "a fresh ledger repeats the tokens of an earlier life", _STEPS,
+           "[run.session.stack.id] if run.session.stack.id and", "[] if run.session.stack.id and",
+           ("tests/crash/test_tokens.py::test_r2_a_fresh_ledger_repeats_no_token_of_an_earlier_life",), goal="R2"),
+    Mutant("same-call-forgotten", "an answer ends the doubt of the same call before it", _LOG,
+           "any(op is one for one in same[:-1])", "any(op is one for one in same)", (_LOGS,), goal="R2"),
+    Mutant("superseded-forgotten", "an accepted update leaves nothing in force once another is", _LOG,
+           "self._superseding(now, [before] if before is not None else [], doubts)",
+           "self._superseding(now, [], doubts)",
+           (_LOGS,)),
+    Mutant("versions-agree", "of two versions of a secret that were sent the later one is in force",
+           "workflows/records/operation.py", "{path for path in both if self", "{path for path in () if self", (_LOGS,)),
+    Mutant("made-by-nobody", "the generation that made an object is forgotten", _LOG,
+           "needed = (log.unanswered, log.creation, log.base,", "needed = (log.unanswered, log.base,", (_LOGS,),
+           goal="R13"),
+    Mutant("form-2-doubts", "calls without an answer that an earlier version recorded are forgotten",
+           "workflows/records/form2.py", "return [*known, *_refusal(item), *_pending(item)]",
+           "return [*known, *_refusal(item)]", ("tests/records/test_form2.py",), goal="R22"),
     Mutant("lease-unconditional", "a lease is taken whatever another run wrote since it was read", _BOOK,
            "lease.taking(), put_of(partition, before, taken)",
            "Put(lease.taking().key, lease.taking().item),\n"
            "                               Put(stack_key(partition), put_of(partition, before, taken).item)",
            ("tests/concurrency/test_writers.py::test_r6_of_many_that_take_a_stack_one_gets_it",), goal="R6"),
     Mutant("marks-afterwards", "a creation is marked in the ledger when it was answered", _STEPS,
-           "    memory = await mark(run, wish, memory, intent)\n    try:\n"
-           "        answer = await _create(run, wish, body)\n",
-           "    try:\n        answer = await _create(run, wish, body)\n"
-           "        memory = await mark(run, wish, memory, intent)\n",
+           "    record = await mark(run, desired, record, intent)\n    try:\n"
+           "        answer = await _create(run, desired, body)\n",
+           "    try:\n        answer = await _create(run, desired, body)\n"
+           "        record = await mark(run, desired, record, intent)\n",
            (f"{_SINGLE}[everything-killed with the answer]",), goal="R1"),
     Mutant("no-effect-despite-doubts", "a refusal takes back the doubt of an earlier call without an answer", _STEPS,
            "in _NO_EFFECT and doubts is None and", "in _NO_EFFECT and", (_DOUBTS,), goal="R1"),
@@ -47,7 +68,7 @@ MUTANTS = (
            "        log = self._superseding(now, [], [op for op in self.pending if op is not done])\n",
            "        log = self\n", (_DOUBTS,), goal="R2"),
     Mutant("one-doubt", "of several unanswered calls only the last is remembered", _LOG,
-           "both = fold(first, second)", "both = second", (_DOUBTS,), goal="R2"),
+           "both = fold(first, second)", "both = second", (_LOGS,), goal="R2"),
     Mutant("gone-forgets-tries", "a resource that is gone has all its tries again", _LOG,
            "if op.attempts]\n        last =", "if op.attempts > 9]\n        last =",
            ("tests/failing/test_failures.py::test_a_target_that_always_fails_ends_after_three_tries",)),
@@ -56,7 +77,7 @@ MUTANTS = (
            (f"{_DOUBTS}::test_a_second_life_has_a_token_of_its_own",),
            goal="R2"),
     Mutant("tag-doubtful-stay", "tags that an unanswered call may have set stay", _STEPS,
-           '.get("tags") or {}), *memory.tags_in_doubt}', '.get("tags") or {})}',
+           '.get("tags") or {}), *record.tags_in_doubt}', '.get("tags") or {})}',
            ("tests/crash/test_doubt.py::test_what_a_lost_change_added_does_not_linger",), goal="R2"),
     Mutant("sent-is-applied", "an update counts as applied before its end", _LOG,
            "update = intent.become(OpState.ACCEPTED", "update = intent.become(OpState.SUCCEEDED",
@@ -75,13 +96,13 @@ MUTANTS = (
            "if anyio.current_time() - self.renewed > SILENT_SECONDS:", "if self.renewed > anyio.current_time():",
            (_LEASE,), goal="R6"),
     Mutant("silence-unasked", "what is sent is sent whether the lease is held or not", "workflows/service.py",
-           "    run.calls.before_change = book.require\n", "",
+           "    run.calls.before_change = session.require\n", "",
            ("tests/concurrency/test_lease_ends.py",), goal="R6"),
     Mutant("released-before-told", "the next run may begin before the outcome of the last one is published",
            "workflows/service.py", "return await tell(run.context, outcome) if outcome.news else outcome",
            "return outcome", ("tests/concurrency/test_lease_ends.py",), goal="R6"),
     Mutant("interrupted-at-once", "what a run that died was about to change is changed again at once",
-           "workflows/acting/drive.py", "if decision.action in CHANGES else 0.0", "if not decision.action else 0.0",
+           "workflows/reconcile/drive.py", "if decision.action in CHANGES else 0.0", "if not decision.action else 0.0",
            ("tests/concurrency/test_lease_ends.py",), goal="R1"),
     Mutant("death-forgotten", "the run after the next one knows of no call on its way", _LEASES,
            'before.get("death")', 'before.get("no death")', (_LEASE,), goal="R1"),

@@ -97,9 +97,9 @@ MUTANTS = (
            ("tests/operating/test_operating.py::test_what_is_under_way_waits_until_the_deployment_acts_again",)),
     Mutant("synchronized-again", "a synchronization that was done is done again when it is delivered late",
            "workflows/service.py",
-           "    if before is not None and before.status:\n", "    if before is None:\n",
+           "    if before is not None and before.status:\n", "    if before is not None and not before.id:\n",
            ("tests/synchronizing/test_synchronization.py",), goal="R4"),
-    Mutant("rollback-ungranted", "a rollback uses what is not granted any more", "workflows/provision.py",
-           "                authorize(self.allowed, read_stack(ready.document))", "                pass",
+    Mutant("rollback-ungranted", "a rollback uses what is not granted any more", "workflows/convergence.py",
+           "run.authorized(ready.document)", "replace(run, allowed=None).authorized(ready.document)",
            (f"{_TRIALS}::test_a_rollback_names_what_is_granted_now",)),
 )  # fmt: skip

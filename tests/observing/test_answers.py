@@ -13,9 +13,9 @@ from tests.everything.test_kinds import LEAST, document, each_kind, the
 from tests.goals import tried
 from tests.twists import Answer, Twist, TwistedWorld, nothing, without
 from tests.worlds import provision
-from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
+from workflows.planner.outcome import ResourceStatus, Status
 from workflows.taking_over import take_over
 
 WHAT = "answers without required members, or with arms and statuses that no model knows"

@@ -10,7 +10,7 @@ from tests.documents import gateway, mcp_target, small_stack
 from tests.everything.test_kinds import LEAST, address, document, each_kind, the
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, lacks, refused
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 

@@ -14,8 +14,8 @@ from tests.everything.test_kinds import LEAST
 from tests.goals import tried
 from tests.twists import Answer, Twist, TwistedWorld
 from tests.worlds import provision
-from workflows.deciding.outcome import Status
 from workflows.kinds.forms import accepts
+from workflows.planner.outcome import Status
 from workflows.planning import plan
 from workflows.status import stacks
 

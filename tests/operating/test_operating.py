@@ -17,8 +17,8 @@ from tests.goals import tried
 from tests.tables import services
 from tests.worlds import REGION, SandboxWorld, provision
 from workflows.dead_letters import DeadLetter, bury, letters, send_again
-from workflows.deciding.outcome import Status
 from workflows.operating import FORGOTTEN, cancel, forget, history
+from workflows.planner.outcome import Status
 from workflows.requests.context import Context
 from workflows.service import RequestRef, handle, resume
 from workflows.status import stacks

@@ -4,7 +4,7 @@ import json
 
 from infra.sandbox.world import Failure
 from tests.documents import mcp_target, oauth, provider, small_stack
-from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.planner.outcome import ResourceStatus, Status
 
 SECRETS = '{"clientSecret": "sandbox-payments-idp-secret", "otherKey": "sandbox-reports-secret"}'
 

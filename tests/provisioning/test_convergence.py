@@ -3,8 +3,8 @@
 import pytest
 
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
-from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.document.stack import OWNER_TAG
+from workflows.planner.outcome import ResourceStatus, Status
 
 TARGET = "gateways.payments.targets.target-0"
 

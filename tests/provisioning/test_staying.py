@@ -5,7 +5,7 @@ import pytest
 
 from infra.sandbox.world import Failure
 from tests.documents import small_stack
-from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.planner.outcome import ResourceStatus, Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 

@@ -16,8 +16,8 @@ from tests.goals import tried
 from tests.secrets import SENTINELS
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Status
 from workflows.kinds import Kind
+from workflows.planner.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

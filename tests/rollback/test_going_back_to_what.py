@@ -13,7 +13,7 @@ from tests.goals import tried
 from tests.intake.objects import Held
 from tests.rollback.test_rollback import BAD, rolling
 from tests.worlds import provision
-from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.planner.outcome import ResourceStatus, Status
 from workflows.records.items import resource_key
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request

@@ -9,7 +9,7 @@ from infra.sandbox.world import Failure
 from tests.documents import gateway, mcp_target, provider, small_stack
 from tests.everything.states import state
 from tests.worlds import provision
-from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.planner.outcome import ResourceStatus, Status
 
 BAD = Failure(-1, "The endpoint cannot be reached")
 

@@ -9,10 +9,10 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from handlers.messages import read_event
 from tests.documents import oauth, small_stack
-from workflows.deciding.outcome import ResourceStatus, Status
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
 from workflows.document.schema import document_schema
+from workflows.planner.outcome import ResourceStatus, Status
 
 EVENTS = Path(__file__).parents[2] / "events"
 SAMPLES = sorted(path for path in EVENTS.iterdir() if ".schema." not in path.name)

@@ -12,7 +12,7 @@ from tests.documents import mcp_target, oauth, provider, small_stack
 from tests.goals import tried
 from tests.secrets import CONSENT, SENTINELS, secrets_in
 from tests.worlds import provision
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
 from workflows.planning import plan
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request

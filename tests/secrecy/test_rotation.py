@@ -6,7 +6,7 @@ from infra.sandbox.behaviour import Behaviour, Durations
 from tests.documents import small_stack
 from tests.secrets import SENTINELS
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 
 async def test_a_rotation_is_seen_before_the_provider_is():

@@ -13,7 +13,7 @@ from infra.telemetry import set_up_logs
 from tests.documents import provider, small_stack
 from tests.goals import tried
 from tests.secrets import SENTINELS, secrets_in, spellings
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 
 async def test_the_service_gets_the_secret(world):

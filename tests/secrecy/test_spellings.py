@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from infra.redaction import BLOT, Redaction
 from tests.documents import provider, small_stack
 from tests.goals import tried
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 SECRET = "Sup3r~S/cr+t<ü&'\"=="
 SPELLED: dict[str, Callable[[str], str]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-from workflows.deciding import decide, settled
+from workflows.planner import decide, settled
 
 _MODULES = (decide, settled)
 _FILES = frozenset(str(module.__file__) for module in _MODULES)

@@ -24,7 +24,7 @@ from tests.secrets import secrets_in
 from tests.soak.documents import SHARED, STACK, TAKEN, Documents
 from tests.soak.nemesis import Chance, Others, Victim, dead
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import FINAL, Outcome, Status
+from workflows.planner.outcome import FINAL, Outcome, Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 from workflows.service import handle

@@ -5,7 +5,7 @@ import pytest
 from infra.deadline import Deadline
 from tests.documents import small_stack
 from tests.worlds import provision
-from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.planner.outcome import ResourceStatus, Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 from workflows.service import RequestRef, resume

@@ -16,7 +16,7 @@ from tests.crash.harness import History, Process, context_of
 from tests.documents import gateway, mcp_target
 from tests.machine import LONGEST, TURN
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 from workflows.service import handle
 
 #: Seconds for which calls are throttled.

@@ -25,7 +25,7 @@ from tests.goals import tried
 from tests.slices import sliced
 from tests.storm.stacks import CALM, STORM, weather
 from tests.worlds import virtually
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 pytestmark = pytest.mark.sweep
 

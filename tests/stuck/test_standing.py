@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from workflows.deciding.outcome import Outcome, ResourceStatus, Result, Status
+from workflows.planner.outcome import Outcome, ResourceStatus, Result, Status
 from workflows.records.request_state import Mode, RequestState, Stall
 from workflows.records.stack import StackRecord
 from workflows.requests.patience import Patience

@@ -17,9 +17,9 @@ from tests.goals import tried
 from tests.machine import run_through
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Status
 from workflows.kinds import KINDS
 from workflows.kinds.kind import SETTLED
+from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 

@@ -8,7 +8,7 @@ from tests.crash.harness import At, Process, run_once
 from tests.documents import ROLE, mcp_target, oauth, small_stack
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import ResourceStatus, Status
+from workflows.planner.outcome import ResourceStatus, Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request
 

@@ -16,7 +16,7 @@ from tests.goals import tried
 from tests.slices import sliced
 from tests.unknowns.switches import IDS, OTHERS, POSITIONS, QUESTIONS, declared_unknown, named
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
 
 pytestmark = pytest.mark.sweep
 

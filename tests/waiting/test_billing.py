@@ -11,7 +11,7 @@ from tests.documents import small_stack
 from tests.goals import tried
 from tests.machine import Turns, run_through
 from tests.worlds import SandboxWorld, provision
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 HALF_AN_HOUR = 1_800.0
 #: The part of the time that may be paid for.

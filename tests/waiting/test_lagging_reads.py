@@ -15,7 +15,7 @@ from tests.documents import small_stack
 from tests.everything.states import state
 from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
-from workflows.deciding.outcome import Outcome, Status
+from workflows.planner.outcome import Outcome, Status
 from workflows.requests.request import Request
 
 #: How reads may lie: by what is tried, in words.

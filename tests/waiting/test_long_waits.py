@@ -4,7 +4,7 @@ import anyio
 
 from infra.sandbox.faults import Effect, Fault
 from tests.documents import gateway, mcp_target, oauth, provider
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 HOUR = 3600.0
 

@@ -6,7 +6,7 @@ import pytest
 from infra.sandbox.behaviour import Behaviour, Durations
 from tests.documents import small_stack
 from tests.worlds import SandboxWorld
-from workflows.deciding.outcome import Status
+from workflows.planner.outcome import Status
 
 
 @pytest.mark.parametrize("lag", [5.0, 30.0, 80.0])

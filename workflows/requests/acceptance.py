@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.ledger import ConditionFailed, Ledger
-from workflows.deciding.outcome import FINAL, Outcome, Status
+from workflows.planner.outcome import FINAL, Outcome, Status
 from workflows.records.request_state import Mode, RequestState
 from workflows.records.stack import StackRecord
 from workflows.requests.answers import kept

@@ -7,8 +7,8 @@ from typing import Any
 import structlog
 
 from infra.ledger import Key, Ledger, Put
-from workflows.deciding.outcome import FINAL, Outcome, Status
 from workflows.document.problems import Problem
+from workflows.planner.outcome import FINAL, Outcome, Status
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
 from workflows.requests.fitting import fitting

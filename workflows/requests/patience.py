@@ -6,10 +6,10 @@ request.
 
 from dataclasses import dataclass, field, replace
 
-from workflows.deciding.failures import CREDENTIALS, consent_overdue, stuck
-from workflows.deciding.outcome import Outcome, ResourceStatus, Status
 from workflows.document.fingerprint import digest
 from workflows.document.stack import Stack
+from workflows.planner.failures import CREDENTIALS, consent_overdue, stuck
+from workflows.planner.outcome import Outcome, ResourceStatus, Status
 from workflows.records.request_state import ConsentWait, Mode, RequestState, Stall
 from workflows.records.stack import StackRecord
 from workflows.requests.answers import tell

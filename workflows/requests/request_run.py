@@ -8,9 +8,9 @@ from typing import Any, Self
 import structlog
 
 from infra.aws import Calls
-from workflows.deciding.outcome import VERSION, Outcome, Status
 from workflows.document.reading import read_stack
 from workflows.document.stack import Stack
+from workflows.planner.outcome import VERSION, Outcome, Status
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.records.stack import StackRecord

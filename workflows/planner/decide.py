@@ -1,0 +1,201 @@
+"""What to do next with one resource: a pure function of what is wanted, what is seen and what is remembered.
+
+It is asked again after every step, so a run holds no plan that the world could make untrue; the plan that people
+see is its first answer for each resource.
+"""
+
+from workflows.document.compare import frozen
+from workflows.document.problems import path_text
+from workflows.document.stack import Deletion
+from workflows.kinds.gateway_target import refuses_synchronization
+from workflows.kinds.kind import Phase, Remedy
+from workflows.kinds.observed import ObservedState
+from workflows.planner import failures
+from workflows.planner.comparing import beyond, differences
+from workflows.planner.decision import (
+    ARRIVES_WITHIN,
+    ROLLBACK_DELETABLE,
+    TRIES,
+    VISIBLE_WITHIN,
+    Action,
+    Decision,
+    DesiredState,
+    Provenance,
+)
+from workflows.planner.settled import cannot_tell, free, holds_others, replaced, settled
+from workflows.records.request_state import Mode
+from workflows.records.resource import ResourceRecord
+
+
+def decide(desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Decision:
+    """Return the next step for a resource."""
+    if desired.declared is None:
+        return _leave(desired, observed, record)
+    if observed is None:
+        return _absent(desired, record)
+    if not observed.ours and not desired.options.existing and not desired.options.adopt:
+        if record.pending_creation is not None and desired.kind.token and not desired.kind.tagged:
+            return Decision(Action.CREATE, "repeated, to learn whether what bears its name is ours")
+        identity = observed.arn or observed.id or desired.name
+        failure = failures.name_taken(desired.address, desired.kind.noun, desired.name, identity)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if observed.moving:
+        return Decision(Action.WAIT, f"{observed.status}")
+    if observed.meaning.phase is Phase.AWAITING_CONSENT:
+        return _consent(observed)
+    if desired.options.existing:
+        return Decision(Action.NONE, "only looked up")
+    if desired.mode is Mode.SYNCHRONIZE:
+        return _synchronize(desired, observed)
+    if observed.meaning.phase is Phase.FAILED:
+        return _mend(desired, observed, record)
+    return settled(desired, observed, record)
+
+
+def _look_by_id(desired: DesiredState, record: ResourceRecord) -> Decision | None:
+    """What has a recorded id is gone only when reads by that id say so: a list may lack what is there."""
+    if record.id is None or desired.gone or desired.options.existing:
+        return None
+    return Decision(Action.LOOK, "by its id: the last read did not show it")
+
+
+def _absent(desired: DesiredState, record: ResourceRecord) -> Decision:
+    fresh = record.id is not None and desired.now - record.created_at < VISIBLE_WITHIN
+    if not fresh and (look := _look_by_id(desired, record)) is not None:
+        return look
+    if desired.options.existing or desired.mode is Mode.SYNCHRONIZE:
+        said = failures.missing if desired.options.existing else failures.unapplied
+        failure = said(desired.address, desired.kind.noun, desired.name)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if fresh:
+        return Decision(Action.WAIT, "created; reads do not show it yet")
+    if record.attempts(desired.retry_scope) >= TRIES and record.log.intent is None:
+        failure = failures.of_status(desired.address, "FAILED", record.log.error, TRIES)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    known = record.id is not None or record.deposed
+    return Decision(Action.CREATE, "it was deleted by others" if known else "it does not exist")
+
+
+def _consent(observed: ObservedState) -> Decision:
+    if not observed.body.get("authorizationData") and not observed.full:
+        return Decision(Action.LOOK, "for the authorization URL")
+    return Decision(Action.CONSENT, f"{observed.status}: a person must consent")
+
+
+def _mend(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> Decision:
+    """Answer a failed status with its remedy, three times for a request."""
+    if not observed.full:
+        return _look_for_reason()
+    tries, remedy = record.attempts(desired.retry_scope), observed.meaning.remedy
+    if tries >= TRIES:
+        return _given_up(desired, observed, tries)
+    reason = f"{observed.status}: {observed.reasons or 'no reason given'}"
+    if remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN):
+        return _go_on(desired, observed, record, reason)
+    if not (free(desired, record) or _just_made(observed, record)):
+        failure = failures.not_ours_to_delete(
+            desired.address, desired.kind.noun, str(observed.status), observed.reasons
+        )
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if desired.unmanaged or desired.staying:
+        return holds_others(desired)
+    if unknown := beyond(desired.kind, desired.declared or {}, observed, carried=False):
+        return cannot_tell(desired, unknown)
+    return Decision(Action.REPLACE, reason)
+
+
+def _given_up(desired: DesiredState, observed: ObservedState, tries: int) -> Decision:
+    """Try no more, with the service's reason."""
+    if not observed.full:
+        return _look_for_reason()
+    failure = failures.of_status(desired.address, str(observed.status), observed.reasons, tries)
+    return Decision(Action.FAIL, failure.message, failure=failure)
+
+
+def _look_for_reason() -> Decision:
+    return Decision(Action.LOOK, "for the reason of the failure")
+
+
+def _go_on(desired: DesiredState, observed: ObservedState, record: ResourceRecord, reason: str) -> Decision:
+    """Repeat what failed, or do what the declaration needs by now: that may be what mends it."""
+    declared = desired.declared or {}
+    if unknown := [
+        name for carried in (False, True) for name in beyond(desired.kind, declared, observed, carried=carried)
+    ]:
+        return cannot_tell(desired, tuple(unknown))
+    found = differences(desired.kind, declared, observed, record)
+    fixed = tuple(frozen(desired.kind, declared, observed.body, found))
+    if fixed:
+        return replaced(desired, fixed, record)
+    repeats = observed.meaning.remedy is Remedy.SYNCHRONIZE_AGAIN and not found
+    if repeats and refuses_synchronization(declared) is None:
+        return Decision(Action.SYNCHRONIZE, reason)
+    return Decision(Action.UPDATE, reason, tuple(sorted(path_text(path) for path in found)))
+
+
+def _just_made(observed: ObservedState, record: ResourceRecord) -> bool:
+    """Tell whether what failed is a creation of ours that never was READY, so that nobody can depend on it."""
+    mine = record.id == observed.id or record.pending_creation is not None
+    return mine and record.incarnation > 0 and not record.ever_ready and observed.meaning.remedy is Remedy.CREATE_AGAIN
+
+
+def _synchronize(desired: DesiredState, observed: ObservedState) -> Decision:
+    """Only synchronize; what the service would refuse is skipped with its reason."""
+    failing = observed.meaning.phase is Phase.FAILED
+    if failing and observed.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
+        if not observed.full:
+            return _look_for_reason()
+        failure = failures.unfit(desired.address, desired.kind.noun, str(observed.status), observed.reasons)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    if desired.kind.operations.synchronize is None:
+        return Decision(Action.NONE, "nothing to synchronize")
+    refused = refuses_synchronization(desired.declared or {})
+    if refused is not None:
+        return Decision(Action.NONE, f"skipped: {refused}")
+    if failing and desired.synchronizations >= TRIES:
+        return _given_up(desired, observed, desired.synchronizations)
+    if desired.synchronizations and not failing:
+        return Decision(Action.NONE, "synchronized")
+    return Decision(Action.SYNCHRONIZE, "asked for")
+
+
+def _leave(desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Decision:
+    """Decide about what is not, or no longer, declared."""
+    if observed is None:
+        pending = record.pending_creation
+        since = record.created_at if record.id is not None else (pending.at if pending is not None else None)
+        within = VISIBLE_WITHIN if record.id is not None else ARRIVES_WITHIN + VISIBLE_WITHIN
+        if since is not None and desired.now - since < within:
+            return Decision(Action.WAIT, "created; reads do not show it yet")
+        return _look_by_id(desired, record) or Decision(Action.GONE, "it does not exist")
+    in_doubt = record.pending_creation is not None and desired.kind.token
+    if in_doubt and not observed.ours and not desired.options.existing:
+        failure = failures.in_doubt(desired.address, desired.kind.noun, desired.name)
+        return Decision(Action.FAIL, failure.message, failure=failure)
+    staying = _stays(desired, observed)
+    if staying is not None:
+        return staying
+    if observed.moving:
+        return Decision(Action.WAIT, f"{observed.status}")
+    if observed.meaning.phase is Phase.AWAITING_CONSENT:
+        return _consent(observed)
+    if desired.unmanaged:
+        return holds_others(desired)
+    if record.attempts(desired.retry_scope) >= TRIES:
+        return _given_up(desired, observed, TRIES)
+    return Decision(Action.DELETE, "not declared any more" if desired.mode is Mode.PROVISION else "asked for")
+
+
+def _stays(desired: DesiredState, observed: ObservedState) -> Decision | None:
+    """Say why something stays that is not declared; None where it is to go."""
+    if not observed.ours or desired.options.existing:
+        return Decision(Action.KEEP, "not this stack's: left untouched")
+    if desired.options.deletion is Deletion.RETAIN and desired.provenance is not Provenance.FAILED_GENERATION:
+        return Decision(Action.KEEP, "retained as declared")
+    undoing, left = desired.provenance is not None, desired.mode is Mode.PROVISION and desired.needs_allow
+    kept = desired.provenance not in ROLLBACK_DELETABLE
+    if undoing and kept and not (left and desired.provenance is Provenance.PRE_EXISTING):
+        return Decision(Action.KEEP, "not made by what is undone, and its earlier state is not known: left as it is")
+    if left and not desired.allowed:
+        return Decision(Action.KEEP, "left the document; it is removed only when the request allows its address")
+    return None

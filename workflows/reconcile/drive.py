@@ -1,0 +1,214 @@
+"""Driving one resource to its desired state: ask the planner for the next step, take it, and ask again.
+
+The loop is the same for a run and for a plan: which executor takes the steps is all that tells them apart.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.tasks import together
+from workflows.document.stack import Deletion
+from workflows.planner import failures
+from workflows.planner.comparing import forms
+from workflows.planner.decide import decide
+from workflows.planner.decision import CHANGES, Action, Decision, DesiredState, Provenance
+from workflows.planner.outcome import ResourceStatus, Result
+from workflows.reconcile import remembering
+from workflows.reconcile.executor import Executor, State
+from workflows.reconcile.reasons import without_secrets
+from workflows.reconcile.remembering import declared_of, present
+from workflows.reconcile.results import awaiting_consent, result_of
+from workflows.reconcile.run import Node
+from workflows.reconcile.survey import holds_something, list_children, list_inside, look_by_name
+from workflows.reconcile.waiting import look, look_by_id
+from workflows.records.request_state import Mode
+
+#: More steps than any resource takes; one that takes them all does not come to rest.
+_MOST_STEPS = 60
+_MOST_UPDATES = 6
+#: Seconds before a read is repeated that nobody can make sense of.
+_ASK_AGAIN = 2.0
+_REMOVALS = frozenset({Action.DELETE, Action.REPLACE})
+
+
+async def drive(executor: Executor, node: Node) -> Result:
+    """Take step after step until there is none left. Raises CallFailed and OutOfTime."""
+    await _prepare(executor, node)
+    decision = Decision(Action.NONE, "")
+    for _ in range(_MOST_STEPS):
+        state = await _state(executor, node)
+        decision = decide(state.desired, state.observed, state.record)
+        node.updates += decision.action is Action.UPDATE
+        if node.updates > _MOST_UPDATES:
+            break
+        result = await _step(executor, node, state, decision)
+        if result is not None:
+            return result
+    return executor.restless(node, decision)
+
+
+async def _prepare(executor: Executor, node: Node) -> None:
+    run = executor.run
+    obstacle = run.obstacles.get(node.address) or run.obstacles.get(node.parent or "")
+    if obstacle is not None:
+        raise obstacle
+    if node.parent is not None and node.parent not in run.listed and run.parent_id(node.address):
+        await list_children(run, node.parent)
+    if run.mode is Mode.PROVISION:
+        await executor.know_references(node)
+
+
+async def _state(executor: Executor, node: Node) -> State:
+    """Return the state of a resource, with secrets blotted out of the service's reasons."""
+    await without_secrets(executor.run, node)
+    await remembering.note_failure(executor.run, executor.run.desired(node.address))
+    return executor.state(node)
+
+
+async def _step(executor: Executor, node: Node, state: State, decision: Decision) -> Result | None:
+    """Take one step. Returns the result when it was the last."""
+    run = executor.run
+    if _garbled(node, decision):
+        await executor.pause(_ASK_AGAIN, f"another look at {node.address}")
+        await look(run, node)
+        return None
+    if await _let_arrive(executor, node, decision):
+        return None
+    if decision.action is Action.LOOK:
+        await executor.read(node, decision)
+        return None
+    if decision.action in _REMOVALS and holds_something(node.kind) and node.address not in run.unmanaged:
+        await list_inside(run, node.address)
+        return None
+    executor.decided(node, state, decision)
+    if decision.action is Action.WAIT:
+        await executor.wait(node, decision)
+        return None
+    if decision.action not in CHANGES:
+        return await _conclude(executor, node, state, decision)
+    node.first_action = node.first_action or (decision.action, decision.reason)
+    if decision.action is Action.REPLACE and not state.record.deletion_begun:
+        await _empty(executor, node)
+    await executor.change(node, state, decision)
+    return None
+
+
+async def _conclude(executor: Executor, node: Node, state: State, decision: Decision) -> Result:
+    """Record the end of the work on a resource, and return its result."""
+    run, desired = executor.run, state.desired
+    match decision.action:
+        case Action.NONE:
+            if run.mode is Mode.PROVISION:
+                await _settle(executor, node, state)
+            return result_of(run, node, ResourceStatus.READY, decision.reason)
+        case Action.GONE:
+            await remembering.forget(run, desired, hidden=True)
+            return result_of(run, node, ResourceStatus.DELETED, decision.reason)
+        case Action.KEEP:
+            return await _keep(executor, node, state, decision)
+        case Action.CONSENT:
+            await remembering.know(run, desired)
+            return awaiting_consent(run, node, decision.reason)
+        case _:
+            return replace(result_of(run, node, ResourceStatus.FAILED, decision.reason), failure=decision.failure)
+
+
+async def _let_arrive(executor: Executor, node: Node, decision: Decision) -> bool:
+    """Where a run died after it recorded an intent: wait until its call must have arrived, and look again.
+
+    Returns whether it waited: the decision is out of date then.
+    """
+    run = executor.run
+    left = run.session.in_flight_for(run.record(node.address)) if decision.action in CHANGES else 0.0
+    if left <= 0:
+        return False
+    reason = f"a call of a run that died, which may still be on its way to {node.address}"
+    run.tell(node.address, "WAIT", reason)
+    await executor.pause(left, reason)
+    if run.observed.get(node.address) is not None:
+        await look(run, node)
+    else:
+        await look_by_name(run, node)
+    return True
+
+
+def _garbled(node: Node, decision: Decision) -> bool:
+    """Tell whether a read that nobody can make sense of is to be asked for once more."""
+    failed = decision.failure
+    first = failed is not None and failed.code == failures.UNRECOGNIZED and not node.asked_again
+    node.asked_again = node.asked_again or first
+    return first
+
+
+async def _empty(executor: Executor, node: Node) -> None:
+    """Remove the children of a resource that is to be made anew; those that are declared are made again later."""
+    run = executor.run
+    mine = [one for one in run.nodes.values() if one.parent == node.address]
+    hidden = [one for one in mine if run.observed.get(one.address) is None and run.record(one.address).id]
+    await together([partial(look_by_id, run, one) for one in hidden])
+    inside = [one for one in mine if run.observed.get(one.address)]
+    await together([partial(_remove, executor, one, f"{node.address} is made anew") for one in inside])
+
+
+async def _remove(executor: Executor, node: Node, why: str) -> None:
+    """Take step after step until a resource is gone, whatever is declared of it."""
+    run, result = executor.run, None
+    async with node.lock:
+        if node.wanted:
+            executor.decided(node, executor.state(node), Decision(Action.REPLACE, why))
+            node.first_action = (Action.REPLACE, why)
+        while result is None:
+            await without_secrets(run, node)
+            state = replace(executor.state(node), desired=run.going(node.address))
+            decision = decide(state.desired, state.observed, state.record)
+            result = await _step(executor, node, state, decision)
+    if result.failure is not None:
+        raise CallFailed(node.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
+    if result.status is not ResourceStatus.DELETED:
+        raise OutOfTime(f"{node.address} must go first: {result.reason}", retry_after=60.0)
+
+
+async def _settle(executor: Executor, node: Node, state: State) -> None:
+    """Record that a resource is as declared; one that is only looked up is left to its owner."""
+    run, desired = executor.run, state.desired
+    if node.options.existing:
+        await _let_go(executor, desired)
+        return
+    observed = present(run, desired)
+    found = forms(desired.kind, declared_of(desired), observed, state.record) if observed.id else ()
+    run.warn_of_forms(node.address, found)
+    await remembering.settle(run, desired, found)
+
+
+async def _let_go(executor: Executor, desired: DesiredState) -> None:
+    """Leave to its owner what is only looked up from now on, also what was taken over before."""
+    run = executor.run
+    if run.record(desired.address).imported:
+        await executor.disown(desired)
+        run.warn(desired.address, "kept", "it is not managed any more; what was changed of it stays as it is")
+    await remembering.let_go(run, desired)
+
+
+async def _keep(executor: Executor, node: Node, state: State, decision: Decision) -> Result:
+    """Leave a resource as it is; one that is retained on purpose is ours no longer."""
+    run, desired = executor.run, state.desired
+    run.warn(node.address, "kept", decision.reason)
+    # It names what its owner has by hand from now on.
+    result = result_of(run, node, ResourceStatus.RETAINED, decision.reason)
+    record, observed = run.record(node.address), present(run, desired)
+    # What is ours, and nobody can tell since when, stays known: without a tag it would not be known again.
+    others = desired.provenance is Provenance.FOREIGN and (record.imported or not observed.ours)
+    before = desired.provenance in (Provenance.PRE_EXISTING, Provenance.FOREIGN) and not others
+    lacks_leave = desired.needs_allow and not desired.allowed and run.mode is Mode.PROVISION and not others
+    retained = desired.options.deletion is Deletion.RETAIN
+    # What a rollback leaves because it was ours before is ours yet.
+    if not lacks_leave and (retained or not before):
+        if others:
+            if record.imported:
+                await executor.disown(desired)
+            await remembering.forget(run, desired)
+        if node.parent is not None:
+            run.unmanaged[node.parent] = (*run.unmanaged.get(node.parent, ()), node.name)
+        node.released = True
+    return result

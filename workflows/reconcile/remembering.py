@@ -1,0 +1,146 @@
+"""What a run remembers of one resource: what is about to be sent, what came of it, and that it is gone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.aws import CALL_SECONDS
+from infra.errors import CallFailed, Verdict
+from workflows.document.fingerprint import fingerprint
+from workflows.document.stack import Deletion
+from workflows.kinds.kind import Phase
+from workflows.kinds.observed import ObservedState
+from workflows.planner.decision import DesiredState
+from workflows.reconcile.run import Node, Run
+from workflows.records.operation import Operation, Verb
+from workflows.records.request_state import Mode
+from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
+
+#: Refusals that pass as a rule, and do not always.
+REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE, Verdict.NOT_YET})
+
+
+async def note_options(run: Run) -> None:
+    """Remember what becomes of each known resource once it leaves the document, however far this run comes."""
+    for node in run.nodes.values():
+        record, options = run.session.records.get(node.address), node.options
+        if run.mode is not Mode.PROVISION or record is None or not (record.exists and node.wanted):
+            continue
+        retain = options.deletion is Deletion.RETAIN
+        await _remember(run, record, record.with_removal(retain=retain, delete_endpoints=options.delete_endpoints))
+
+
+async def know(run: Run, desired: DesiredState) -> None:
+    """Remember which resource it is, where its creation had no answer."""
+    if run.record(desired.address).pending_creation is not None and present(run, desired).ours:
+        await run.session.remember(identified_record(run, desired))
+
+
+async def settle(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> None:
+    """Remember that a resource is as declared, and where it shows that in accepted forms."""
+    record, observed = identified_record(run, desired), present(run, desired)
+    if record.last_applied is None and record.incarnation == 0:
+        message = "taken over as it stands: its secrets and members that are not declared are taken as current"
+        run.warn(desired.address, "adopted", message)
+    known = record.settled(
+        declaration_of(run, desired),
+        observed,
+        now=run.now(),
+        generation=run.target_generation,
+        parent_id=run.parent_id(desired.address),
+        versions=desired.secret_versions or {},
+        normalized=forms,
+    )
+    await _remember(run, record, known)
+
+
+async def note_unforced(run: Run, desired: DesiredState) -> None:
+    """Note since when reads show otherwise what an accepted update was to set."""
+    record = run.record(desired.address)
+    await _remember(run, record, record.update_shown_otherwise(run.now()))
+
+
+async def note_failure(run: Run, desired: DesiredState) -> None:
+    """Note that the last update failed: that what was there before is there again says nothing then."""
+    record, observed = run.record(desired.address), run.observed.get(desired.address)
+    if observed is not None and observed.meaning.phase is Phase.FAILED:
+        await _remember(run, record, record.update_failed())
+
+
+async def note_refusal(run: Run, node: Node, failed: CallFailed) -> None:
+    """Record since when a change is refused for a passing reason, so that it does not pass for ever."""
+    if run.mode is Mode.SYNCHRONIZE:
+        return
+    record = run.record(node.address)
+    why = {"error_class": str(failed.verdict), "error": failed.message}
+    await _remember(run, record, record.refused_for_now(run.now(), run.retry_scope, **why))
+
+
+async def let_go(run: Run, desired: DesiredState) -> None:
+    """Remember nothing of a resource that is only looked up from now on: it is nobody's to remove."""
+    known = run.session.records.get(desired.address)
+    if known is not None and known.exists:
+        await run.session.remember(known.gone())
+
+
+async def forget(run: Run, desired: DesiredState, *, hidden: bool = False) -> None:
+    """Remember that a resource is gone: its lives are kept, so that the next one gets a token of its own.
+
+    `hidden` says that nobody saw it go: only time, by a clock that may be wrong, tells that it does not exist.
+    """
+    known = run.session.records.get(desired.address)
+    if known is not None and known.exists:
+        await run.session.remember(known.vanished(run.now()) if hidden and not known.deletion_begun else known.gone())
+    run.learn(desired.address, None)
+
+
+async def mark(run: Run, desired: DesiredState, record: ResourceRecord, intent: Operation) -> ResourceRecord:
+    """Write down what is about to be sent. After this, a run that finds no answer knows what may be in force."""
+    run.deadline.require(CALL_SECONDS, intent.verb)
+    begun = record.begin(intent, declaration_of(run, desired))
+    await run.session.remember(begun)
+    return begun
+
+
+def intent_of(run: Run, desired: DesiredState, verb: Verb, **more: Any) -> Operation:
+    """Return the intent of a call for a resource."""
+    about = {"scope": desired.retry_scope, "generation": run.target_generation, **more}
+    return Operation.intended(verb, run.now(), fingerprint(declared_of(desired)), **about)
+
+
+def declaration_of(run: Run, desired: DesiredState) -> Declaration:
+    """Return what the document says of a resource, as it is recorded."""
+    resource = run.nodes[desired.address].resource
+    return Declaration(
+        members=fingerprint(declared_of(desired)),
+        depends_on=tuple(sorted(resource.waits_on)) if resource is not None else (),
+        secrets=tuple(sorted(str(reference) for reference in run.secrets_of(resource).values())),
+        on_removal=OnRemoval(
+            retain=desired.options.deletion is Deletion.RETAIN,
+            delete_endpoints=desired.options.delete_endpoints,
+            parameters=desired.ending,
+        ),
+    )
+
+
+def identified_record(run: Run, desired: DesiredState) -> ResourceRecord:
+    """Return what is remembered of a resource that is seen: also which it is, where its creation had no answer."""
+    return run.record(desired.address).identified(present(run, desired), run.parent_id(desired.address))
+
+
+async def _remember(run: Run, before: ResourceRecord, after: ResourceRecord) -> None:
+    """Write a record where it changed."""
+    if after != before:
+        await run.session.remember(after)
+
+
+def declared_of(desired: DesiredState) -> Mapping[str, Any]:
+    """Return what is declared; nothing where it is to go."""
+    return desired.declared or {}
+
+
+def present(run: Run, desired: DesiredState) -> ObservedState:
+    """Return what is seen of a resource that was decided about as existing."""
+    observed = run.observed.get(desired.address)
+    if observed is None:
+        raise AssertionError(f"{desired.address} was decided about as if it existed")
+    return observed

@@ -1,0 +1,84 @@
+"""What a run says of one resource when it is done with it."""
+
+from dataclasses import replace
+
+import anyio
+
+from infra.errors import PASSING, CallFailed, Verdict
+from infra.retry import BUDGETS
+from workflows.planner import failures
+from workflows.planner.decision import Action
+from workflows.planner.outcome import ResourceStatus, Result
+from workflows.reconcile.run import Node, Run
+
+#: Seconds after which to come back when AWS refuses for a passing reason.
+_LATER = 15.0
+#: Seconds after which to ask whether credentials were renewed, or a clock set.
+_RENEWED = 60.0
+#: Seconds after which a refusal that looked passing is believed to be for good.
+REFUSED_FOR = 600.0
+
+
+def result_of(run: Run, node: Node, status: ResourceStatus, reason: str, *, retry_after: float | None = None) -> Result:
+    """Return a result with what is seen and remembered of a resource now."""
+    observed = run.observed.get(node.address)
+    if observed is not None and not observed.ours and not node.options.existing:
+        # Somebody else's id and URL are not ours to hand out.
+        observed = None
+    action, why = node.first_action or (Action.NONE, reason)
+    seconds = anyio.current_time() - node.began if node.began else 0.0
+    return Result(
+        address=node.address,
+        status=status,
+        action=str(action),
+        reason=why if status is ResourceStatus.READY else reason,
+        id=observed.id if observed is not None else None,
+        arn=observed.arn if observed is not None else None,
+        outputs={**run.record(node.address).outputs, **observed.outputs} if observed is not None else {},
+        retry_after=retry_after,
+        state=observed.status if observed is not None else None,
+        seconds=seconds,
+    )
+
+
+def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool = False) -> Result:
+    """Return the result of a resource whose call was refused: to come again, or for good.
+
+    `cut_short` says that the run's time ended before that of the call's repetitions, which go on in the next one then.
+    """
+    if failed.verdict is Verdict.CREDENTIALS:
+        return _of_credentials(run, node, failed)
+    record = run.record(node.address)
+    since = record.refused_since(run.retry_scope, str(failed.verdict))
+    passing = failed.verdict in PASSING
+    allowed = REFUSED_FOR if passing else BUDGETS[failed.verdict].seconds if cut_short else 0.0
+    if (passing or cut_short) and not (since and run.now() - since > allowed):
+        reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
+        return result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
+    failure = failures.of_call(node.address, failed, node.kind.instead)
+    return replace(result_of(run, node, ResourceStatus.FAILED, failure.message), failure=failure)
+
+
+def _of_credentials(run: Run, node: Node, failed: CallFailed) -> Result:
+    """Return the result of a resource of which nothing could be learned: the caller itself was refused."""
+    advice = failures.OF_VERDICTS[failed.verdict][1]
+    text = f"{failed.operation} was refused: {failed.code}: {failed.message}"
+    run.warn(failures.CREDENTIALS, failures.CREDENTIALS, f"{text}. {advice}")
+    return result_of(run, node, ResourceStatus.IN_PROGRESS, text, retry_after=_RENEWED)
+
+
+def awaiting_consent(run: Run, node: Node, reason: str) -> Result:
+    """Return the result of a resource that waits for a person, with where that person must go."""
+    observed = run.observed.get(node.address)
+    oauth = (observed.body.get("authorizationData") or {}).get("oauth2", {}) if observed is not None else {}
+    consent = {
+        "resource": node.address,
+        "authorizationUrl": oauth.get("authorizationUrl", ""),
+        "userId": oauth.get("userId", ""),
+        "expiresAt": None,
+    }
+    if node.wanted:
+        return replace(result_of(run, node, ResourceStatus.AWAITING_CONSENT, reason), consent=consent)
+    # What is to go needs nobody's consent, only the end of the asking: sessions expire by themselves.
+    reason = f"{reason}, or the session ends by itself, in ten minutes at most; then it is removed"
+    return replace(result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=60.0), consent=consent)

@@ -1,0 +1,392 @@
+"""The state of one run: what is wanted, seen and remembered of each resource, and who waits for whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from typing import Any
+
+import anyio
+
+from infra.aws import Calls
+from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.secrets import SecretReference
+from infra.watch import Slots, Watch
+from workflows.document import references
+from workflows.document.problems import Problem, path_text
+from workflows.document.references import Reference
+from workflows.document.stack import Deletion, Options, Resource, Stack
+from workflows.kinds import KINDS, Kind
+from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
+from workflows.kinds.observed import ObservedState
+from workflows.planner.decision import ROLLBACK_DELETABLE, VISIBLE_WITHIN, DesiredState, Provenance
+from workflows.planner.outcome import Result
+from workflows.reconcile.observe import Observer
+from workflows.reconcile.session import StackSession
+from workflows.records.request_state import Mode
+from workflows.records.resource import ResourceRecord
+from workflows.requests.context import Context, Progress
+
+_KIND_OF = {kind.section: kind for kind in KINDS}
+
+
+@dataclass
+class Node:
+    """One resource in a run: declared (or only remembered), with the event that says that its work is done."""
+
+    address: str
+    kind: Kind
+    name: str
+    resource: Resource | None
+    options: Options
+    parent: str | None
+    #: What must be done first: its needs when it is to exist, its users when it is to go.
+    after: frozenset[str] = frozenset()
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: Result | None = None
+    first_action: tuple[str, str] | None = None
+    began: float = 0.0
+    ended: float = 0.0
+    worn_tokens: int = 0
+    updates: int = 0
+    #: Whether it was left as it is on purpose, and is not managed any more.
+    released: bool = False
+    unanswered: int = 0
+    #: What it waits for to leave, where there is no room for it.
+    room: frozenset[str] = frozenset()
+    #: Whether a read that nobody can make sense of was repeated.
+    asked_again: bool = False
+    #: The id of which reads have said that nothing bears it any more.
+    gone_id: str | None = None
+    #: Held while it is worked on: its own task does, and that of a parent that is made anew.
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    #: Seconds by which a plan decides as if it were later: it does not wait for reads that lag.
+    ahead: float = 0.0
+    #: What the document says, also where the resource is to go.
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it shall exist after this run."""
+        return self.resource is not None
+
+
+@dataclass
+class Run:
+    """One run over one stack."""
+
+    context: Context
+    calls: Calls
+    session: StackSession
+    mode: Mode
+    stack: str
+    account: str
+    request_id: str = ""
+    allow: frozenset[str] = frozenset()
+    #: In a rollback: the generation that it goes back to.
+    back_to: int | None = None
+    #: The section that is worked on; everything where it is empty.
+    stage: str = ""
+    nodes: dict[str, Node] = field(default_factory=dict)
+    observed: dict[str, ObservedState | None] = field(default_factory=dict)
+    unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Gateways whose targets are known: listed, or freshly made and so without any.
+    listed: set[str] = field(default_factory=set)
+    #: What keeps a resource from being seen, such as a permission that is missing.
+    obstacles: dict[str, CallFailed | OutOfTime] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
+    secret_versions: dict[SecretReference, str] = field(default_factory=dict)
+    #: The secrets that redaction knows, as far as they could be had.
+    known_secrets: set[SecretReference] = field(default_factory=set)
+    #: Held while they are read: nobody goes on with a reason that quotes one of them before.
+    secrets_lock: anyio.Lock = field(default_factory=anyio.Lock)
+    _slots: dict[str, Slots] = field(default_factory=dict)
+    _watches: dict[tuple[str, bool], Watch[ObservedState]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.observer = Observer(self.calls, self.stack)
+
+    @property
+    def deadline(self) -> Deadline:
+        """When this run must end."""
+        return self.calls.deadline
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return self.context.now().timestamp()
+
+    @property
+    def target_generation(self) -> int:
+        """The generation to which a creation belongs: what a rollback makes again is of what it goes back to."""
+        return self.session.generation if self.back_to is None else self.back_to
+
+    @property
+    def retry_scope(self) -> str:
+        """What tries and refusals are counted for: the request, with a word of its own for its rollback."""
+        return self.request_id if self.back_to is None else f"{self.request_id} rollback"
+
+    def learn(self, address: str, observed: ObservedState | None) -> ObservedState | None:
+        """Keep what was observed of a resource, and return it; None: it does not exist."""
+        self.observed[address] = observed
+        return observed
+
+    def tell(self, address: str, event: str, detail: str = "") -> None:
+        """Show progress."""
+        self.context.progress(Progress(address, event, detail))
+
+    def warn(self, address: str, rule: str, message: str) -> None:
+        """Note something that is worth knowing and stops nothing."""
+        self.warnings.append(Problem(address, rule, message))
+
+    def warn_of_forms(self, address: str, paths: tuple[str, ...]) -> None:
+        """Say where the service shows what is declared in an accepted form of its own."""
+        if paths:
+            message = f"the service shows {', '.join(paths)} in a form of its own, which counts as what is declared"
+            self.warn(address, "shown-otherwise", message)
+
+    def record(self, address: str) -> ResourceRecord:
+        """Return what is remembered of a resource. One of a parent that is no more is forgotten."""
+        node = self.nodes[address]
+        record = self.session.of(address, node.kind.section, node.name, node.parent)
+        parent = self.parent_id(address)
+        if record.parent_id is not None and parent is not None and record.parent_id != parent:
+            return record.gone()
+        return record
+
+    def parent_id(self, address: str) -> str | None:
+        """Return the id of the resource inside which this one stands."""
+        parent = self.nodes[address].parent
+        if parent is None:
+            return None
+        observed = self.observed.get(parent)
+        return observed.id if observed is not None else self.session.of(parent, "", "", None).id
+
+    def going(self, address: str) -> DesiredState:
+        """Return the wish that a resource be gone, whatever is declared: its parent is made anew."""
+        options = Options(deleteEndpoints=self.nodes[address].options.delete_endpoints)
+        desired = replace(self.desired(address), declared=None, options=options, mode=Mode.REMOVE)
+        return replace(desired, needs_allow=False, provenance=None)
+
+    def _staying(self, address: str) -> tuple[str, ...]:
+        """Return the names of what stands inside a resource and would not go with it."""
+        inside = [node for node in self.nodes.values() if node.parent == address and self.observed.get(node.address)]
+        return tuple(sorted(node.name for node in inside if self._stays(node)))
+
+    def _stays(self, node: Node) -> bool:
+        """Tell whether something is only looked up, is to be retained, or is not for a rollback to remove."""
+        if node.options.existing or node.wanted:
+            return node.options.existing
+        provenance = self._birth(node.address)
+        if provenance is not None and provenance not in ROLLBACK_DELETABLE:
+            return True
+        return node.options.deletion is Deletion.RETAIN and provenance is not Provenance.FAILED_GENERATION
+
+    def _birth(self, address: str) -> Provenance | None:
+        """Return when a resource was made, in a rollback."""
+        if self.back_to is None:
+            return None
+        observed = self.observed.get(address)
+        record, ours = self.record(address), observed is None or observed.ours
+        born = record.created_generation(ours=ours)
+        if not born:
+            # What was taken over before what is undone is the stack's own since then.
+            return Provenance.PRE_EXISTING if ours and record.was_ready_by(self.back_to) else Provenance.FOREIGN
+        # A stack that never was READY may hold what never was of use to anybody, however long ago it was made.
+        if born <= self.back_to and (self.mode is Mode.PROVISION or record.was_ready_by(self.back_to)):
+            return Provenance.PRE_EXISTING
+        return Provenance.FAILED_GENERATION if born == self.session.generation else Provenance.LATER_GENERATION
+
+    def desired(self, address: str) -> DesiredState:
+        """Return what is wanted of a resource, its references resolved from what is seen of the others."""
+        node = self.nodes[address]
+        declared = self.resolved(node.resource) if node.resource is not None else None
+        record = self.record(address)
+        provenance = self._birth(address)
+        return DesiredState(
+            address=address,
+            kind=node.kind,
+            name=node.name,
+            declared=declared,
+            options=node.options,
+            mode=self.mode,
+            retry_scope=self.retry_scope,
+            stack=self.stack,
+            needs_allow=node.parent is None or not self.nodes[node.parent].wanted,
+            allowed=bool(self.allow & {address, node.parent}) or provenance in ROLLBACK_DELETABLE,
+            provenance=provenance,
+            synchronizations=record.synchronizations(self.retry_scope),
+            secret_versions=self.versions_of(node.resource),
+            unmanaged=() if node.options.delete_endpoints else self.unmanaged.get(address, ()),
+            staying=self._staying(address),
+            gone=node.gone_id is not None and node.gone_id == record.id,
+            ending=_ending(node, record),
+            now=self.now() + node.ahead,
+        )
+
+    def resolved(self, resource: Resource) -> dict[str, Any]:
+        """Return a declaration with every reference that can be resolved now; the others stay as written."""
+        values = {reference.text: self.value_of(reference) for reference in resource.references}
+
+        def look_up(expression: str) -> str:
+            value = values.get(expression)
+            return f"${{{expression}}}" if value is None else str(value)
+
+        return resource.kind.complete(references.resolve(resource.declared, resource.kind.opaque, look_up))
+
+    def value_of(self, reference: Reference) -> Any:
+        """Return what a reference stands for now; None where that is not known."""
+        if reference.address == references.AWS:
+            aws = self.calls.aws
+            here = {"accountId": self.account, "region": aws.region, "partition": aws.partition}
+            return here.get(reference.member[0])
+        observed = self.observed.get(reference.address)
+        value: Any = observed.body if observed is not None else None
+        for name in reference.member:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
+
+    def secrets_of(self, resource: Resource | None) -> dict[str, SecretReference]:
+        """Return the secret references of a declaration by path."""
+        return self.secrets_in(resource.kind, resource.declared) if resource is not None else {}
+
+    def secrets_in(self, kind: Kind, declared: Mapping[str, Any]) -> dict[str, SecretReference]:
+        """Return the secret references of a declaration of a kind by path, whether it is wanted or not."""
+        found = kind.secret_texts(declared) if kind.secrets else {}
+        parsed = {path_text(path): SecretReference.parse(text) for path, text in found.items()}
+        return {path: reference for path, reference in parsed.items() if reference is not None}
+
+    def versions_of(self, resource: Resource | None) -> dict[str, str]:
+        """Return the current version ids of a declaration's secrets by path, as far as they were asked for."""
+        found = self.secrets_of(resource)
+        return {path: self.secret_versions[ref] for path, ref in found.items() if ref in self.secret_versions}
+
+    def watch(self, address: str) -> Watch[ObservedState]:
+        """Return the watch that shows a resource: its own, or its parent's for all who stand under it."""
+        node = self.nodes[address]
+        children, place = node.parent is not None, node.parent or address
+        if (place, children) not in self._watches:
+            poll = self._poll_children if children else self._poll_one
+            on_look = self._counting(place) if children else _ignore
+            self._watches[place, children] = Watch(partial(poll, node.kind, place), self.deadline, on_look)
+        return self._watches[place, children]
+
+    def slots(self, parent: str) -> Slots:
+        """Return the places for operations in flight under a gateway."""
+        return self._slots.setdefault(parent, Slots(OPERATIONS_IN_FLIGHT))
+
+    def own_watch(self, address: str) -> Watch[ObservedState]:
+        """Return the watch of the things that stand under a resource."""
+        child = next(node.address for node in self.nodes.values() if node.parent == address)
+        return self.watch(child)
+
+    async def _poll_one(self, kind: Kind, address: str) -> Mapping[str, ObservedState]:
+        observed = self.observed.get(address)
+        identity = observed.id if observed is not None and observed.id else self.record(address).id
+        found = await self.observer.look(kind, identity, None) if identity else None
+        return {} if found is None else {self.nodes[address].name: found}
+
+    async def _poll_children(self, kind: Kind, parent: str) -> Mapping[str, ObservedState]:
+        observed = self.observed.get(parent)
+        if observed is None or not observed.id:
+            return {}
+        try:
+            return await self.observer.children(kind, observed.id)
+        except CallFailed as failed:
+            if failed.verdict is not Verdict.GONE:
+                raise
+            if self.now() - self.record(parent).created_at < VISIBLE_WITHIN:
+                return {}
+            # It was there a moment ago; the next run sees what became of it.
+            raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+
+    def _counting(self, parent: str) -> Any:
+        def count(observed: Mapping[str, ObservedState]) -> None:
+            self.slots(parent).seen({name for name, one in observed.items() if one.moving})
+
+        return count
+
+
+def _ending(node: Node, record: ResourceRecord) -> Mapping[str, Any]:
+    """Return what a deletion says beside the address: as the document has it, else as it was applied last."""
+    return {name: v for name, v in node.declared.items() if name in node.kind.ending} or record.on_removal.parameters
+
+
+def _ignore(observed: Mapping[str, ObservedState]) -> None:
+    del observed
+
+
+def nodes_of(stack: Stack | None, records: Mapping[str, ResourceRecord], mode: Mode) -> dict[str, Node]:
+    """Return a run's items: what is declared, then what is only remembered. Pure."""
+    nodes: dict[str, Node] = {}
+    for address, resource in (stack.resources if stack else {}).items():
+        if mode is Mode.SYNCHRONIZE and not _concerns_synchronization(resource):
+            continue
+        keep = None if mode is Mode.REMOVE else resource
+        node = Node(address, resource.kind, resource.name, keep, resource.options, resource.parent)
+        nodes[address] = node
+        node.declared = resource.declared
+    if mode is not Mode.SYNCHRONIZE:
+        nodes |= _remembered(records, nodes)
+    users, known = _users(stack, records, nodes), set(nodes)
+    # A stack that may have to go back removes nothing before everything else is as declared.
+    last = {a for a, node in nodes.items() if node.wanted} if stack is not None and stack.goes_back else set()
+    for node in nodes.values():
+        needs = node.resource.waits_on if node.resource is not None else users.get(node.address, frozenset()) | last
+        node.after = frozenset(needs) & known - {node.address}
+    _break_cycles(nodes)
+    return nodes
+
+
+def _remembered(records: Mapping[str, ResourceRecord], declared: Mapping[str, Node]) -> dict[str, Node]:
+    """Return items for what is remembered and not declared any more, with the parents that it stands under."""
+    found: dict[str, Node] = {}
+    for address, record in records.items():
+        if address in declared or not record.exists or not record.was_declared or record.kind not in _KIND_OF:
+            continue
+        deletion = Deletion.RETAIN if record.on_removal.retain else Deletion.DELETE
+        options = Options(deletion=deletion, deleteEndpoints=record.on_removal.delete_endpoints)
+        kind = _KIND_OF[record.kind]
+        found[address] = Node(address, kind, record.name, None, options, record.parent)
+    for node in list(found.values()):
+        parent = node.parent
+        if parent is not None and parent not in declared and parent not in found and node.kind.parent is not None:
+            # Its parent was only looked up, and left the document with it.
+            name = (references.parts(parent) or ("",))[-1]
+            found[parent] = Node(parent, _KIND_OF[node.kind.parent], name, None, Options(existing=True), None)
+    return found
+
+
+def _break_cycles(nodes: Mapping[str, Node]) -> None:
+    """Let go of waits that go round in a circle, as those of two generations together may."""
+    while True:
+        try:
+            TopologicalSorter({address: node.after for address, node in nodes.items()}).prepare()
+        except CycleError as error:
+            cycle: list[str] = error.args[1]
+            for needed, user in pairwise(cycle):
+                nodes[user].after -= {needed}
+        else:
+            return
+
+
+def _concerns_synchronization(resource: Resource) -> bool:
+    """Tell whether a synchronization is about this resource: what synchronizes, and its parents."""
+    kinds = [resource.kind, *(child for child in KINDS if child.parent == resource.kind.section)]
+    return any(kind.operations.synchronize is not None for kind in kinds)
+
+
+def _users(
+    stack: Stack | None, records: Mapping[str, ResourceRecord], nodes: Mapping[str, Node]
+) -> dict[str, frozenset[str]]:
+    """Return for each resource those that were applied with a reference to it, or stand under it."""
+    users: dict[str, set[str]] = {}
+    for address, node in nodes.items():
+        record = records.get(address)
+        needs: set[str] = set(record.depends_on) if record is not None and record.depends_on else set()
+        if not needs and not node.wanted and stack is not None and address in stack.resources:
+            needs = set(stack.resources[address].waits_on)
+        for needed in needs | ({node.parent} if node.parent else set()):
+            users.setdefault(needed, set()).add(address)
+    return {address: frozenset(found) for address, found in users.items()}

@@ -1,0 +1,67 @@
+"""Stages: one section of a document at a time, for state machines that want to do other things in between.
+
+What is outside the stage is only looked at. The dependency graph still decides what is possible: what needs a
+resource that is not READY, or one that is to go after another that still stands, is BLOCKED by it, and the stage has
+failed by its name. A part of a request finishes none, and undoes none.
+"""
+
+from functools import partial
+
+from infra.errors import CallFailed, OutOfTime
+from infra.tasks import together
+from workflows.kinds import KINDS
+from workflows.kinds.kind import Phase
+from workflows.planner.decide import decide
+from workflows.planner.decision import Action
+from workflows.planner.outcome import ResourceStatus, Result
+from workflows.reconcile.results import of_failed_call, result_of
+from workflows.reconcile.run import Node, Run
+from workflows.reconcile.waiting import look, look_by_id
+
+#: The stage that is a synchronization.
+SYNCHRONIZATION = "synchronization"
+STAGES = frozenset({*(kind.section for kind in KINDS), SYNCHRONIZATION})
+
+
+def inside(run: Run, node: Node) -> bool:
+    """Tell whether a resource is to be worked on in this run's stage."""
+    return not run.stage or node.kind.section == run.stage
+
+
+async def set_aside(run: Run) -> list[str]:
+    """Settle what is outside the stage as it is seen; return the addresses that are to be worked on."""
+    mine = [node for node in run.nodes.values() if inside(run, node)]
+    needed = {address for node in mine for address in node.after}
+    others = [node for node in run.nodes.values() if not inside(run, node)]
+    await together([partial(_as_seen, run, node, whole=node.address in needed) for node in others])
+    return [node.address for node in mine]
+
+
+async def _as_seen(run: Run, node: Node, *, whole: bool) -> None:
+    try:
+        if run.observed.get(node.address) is None and run.record(node.address).id is not None and not node.wanted:
+            await look_by_id(run, node)
+        elif whole and run.observed.get(node.address) is not None:
+            await look(run, node)
+        node.result = _result(run, node)
+    except CallFailed as failed:
+        node.result = of_failed_call(run, node, failed)
+    except OutOfTime as late:
+        reason = f"outside this stage: {late}"
+        node.result = result_of(run, node, ResourceStatus.BLOCKED, reason, retry_after=late.retry_after)
+    node.done.set()
+
+
+def _result(run: Run, node: Node) -> Result:
+    observed = run.observed.get(node.address)
+    if observed is None:
+        status = ResourceStatus.BLOCKED if node.wanted else ResourceStatus.DELETED
+    elif not node.wanted:
+        stays = decide(run.desired(node.address), observed, run.record(node.address)).action is Action.KEEP
+        status = ResourceStatus.RETAINED if stays else ResourceStatus.BLOCKED
+    else:
+        status = _STATUS.get(observed.meaning.phase, ResourceStatus.BLOCKED)
+    return result_of(run, node, status, "outside this stage")
+
+
+_STATUS = {Phase.SETTLED: ResourceStatus.READY, Phase.IN_PROGRESS: ResourceStatus.IN_PROGRESS}

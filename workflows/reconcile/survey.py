@@ -1,0 +1,172 @@
+"""Observing everything that a run is about, side by side, before anything is decided."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from infra.errors import PASSING, CallFailed, OutOfTime, Verdict
+from infra.secrets import SecretReference, version_of
+from infra.tasks import together
+from workflows.document.stack import Deletion, Options
+from workflows.kinds import Kind, children
+from workflows.kinds.observed import ObservedState
+from workflows.reconcile.run import Node, Run
+from workflows.reconcile.session import records_of
+from workflows.records.items import partition_of
+from workflows.records.request_state import Mode
+
+
+async def survey(run: Run) -> None:
+    """Fill in what is seen of every item, and the current versions of the secrets of those that exist."""
+    top = [address for address, node in run.nodes.items() if node.parent is None]
+    jobs: list[Callable[[], Any]] = [partial(_top, run, address) for address in top]
+    await together(jobs)
+    await together([partial(_secret_version, run, reference) for reference in _secrets_to_compare(run)])
+
+
+async def _top(run: Run, address: str) -> None:
+    """Look a resource up, and what stands under it. What AWS refuses or is slow with stops this resource alone."""
+    node = run.nodes[address]
+    try:
+        run.learn(address, await find(run, node))
+        if children(node.kind) and run.observed[address] is not None:
+            await list_children(run, address)
+    except (CallFailed, OutOfTime) as failed:
+        run.obstacles[address] = failed
+
+
+async def find(run: Run, node: Node) -> ObservedState | None:
+    """Look up a resource without parent, by its recorded id, else by its name; see whose it is before it goes."""
+    record = run.record(node.address)
+    observed = await run.observer.resource(node.kind, node.name, record)
+    if observed is None or node.wanted:
+        return observed
+    try:
+        return await run.observer.proven(observed, strictly=run.back_to is not None)
+    except CallFailed as failed:
+        if failed.verdict in PASSING or failed.verdict is Verdict.CREDENTIALS or not record.identifies(observed):
+            raise
+        if await _taken_over(run, observed):
+            raise
+        run.warn(node.address, "tags-unread", f"its tags cannot be read ({failed.code}); it is known by its id")
+        return observed
+
+
+async def look_by_name(run: Run, node: Node) -> ObservedState | None:
+    """Find out what bears a resource's name now, and return it."""
+    if node.parent is not None:
+        await list_children(run, node.parent)
+        return run.observed.get(node.address)
+    run.observer.forget_lists()
+    return run.learn(node.address, await run.observer.named(node.kind, node.name))
+
+
+async def _taken_over(run: Run, observed: ObservedState) -> bool:
+    """Tell whether another stack of this ledger has a resource by now: without tags nothing else would say so."""
+    for partition in await run.session.ledger.partitions(partition_of(run.account, run.calls.aws.region, "")):
+        if partition == run.session.partition:
+            continue
+        known = (await records_of(run.session.ledger, partition)).values()
+        if any(record.exists and record.arn == observed.arn for record in known):
+            return True
+    return False
+
+
+async def list_children(run: Run, parent: str) -> None:
+    """See what stands under a resource: by the watch that will also wait for it, where anything is declared there."""
+    if not any(node.parent == parent for node in run.nodes.values()):
+        if not run.nodes[parent].wanted:
+            await list_inside(run, parent)
+        return
+    take_children(run, parent, dict(await run.own_watch(parent).look()))
+
+
+async def list_inside(run: Run, address: str) -> None:
+    """Find out what stands inside a resource that is to go: targets, or a harness's endpoints beside its own."""
+    try:
+        await _list_inside(run, address)
+    except CallFailed as failed:
+        if failed.verdict is not Verdict.GONE:
+            raise
+        # It was there a moment ago; the next look sees what became of it.
+        raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+
+
+async def _list_inside(run: Run, address: str) -> None:
+    node, observed = run.nodes[address], run.observed.get(address)
+    if observed is None or observed.id is None:
+        run.unmanaged[address] = ()
+    elif node.kind.endpoints:
+        run.unmanaged[address] = await run.observer.endpoints(observed.id)
+    elif any(one.parent == address for one in run.nodes.values()):
+        await list_children(run, address)
+    else:
+        for kind in children(node.kind):
+            run.unmanaged[address] = tuple(sorted(await run.observer.children(kind, observed.id)))
+
+
+def holds_something(kind: Kind) -> bool:
+    """Tell whether things may stand inside resources of a kind that nobody declared."""
+    return kind.endpoints or bool(children(kind))
+
+
+def take_children(run: Run, parent: str, found: dict[str, ObservedState]) -> None:
+    """Match what stands under a resource with what is declared or remembered there; the rest is not managed."""
+    by_id = {observed.id: observed for observed in found.values()}
+    mine = [node for node in run.nodes.values() if node.parent == parent and not node.released]
+    holder, above = run.nodes[parent], run.observed.get(parent)
+    lost = not holder.wanted and not holder.options.existing and above is not None and not above.ours
+    ours = not holder.options.existing and not lost
+    known = set()
+    for node in [*mine, *_turned_up(run, parent, by_id)]:
+        record = run.record(node.address)
+        ids = {record.id, *record.deposed}
+        observed = next((by_id[one] for one in (record.id, *record.deposed) if one in by_id), found.get(node.name))
+        if observed is not None:
+            known.add(observed.id)
+            observed = replace(observed, ours=ours or (observed.id in ids and not lost))
+        run.learn(node.address, observed)
+    run.listed.add(parent)
+    run.unmanaged[parent] = tuple(sorted(name for name, observed in found.items() if observed.id not in known))
+
+
+def _turned_up(run: Run, parent: str, by_id: Mapping[str | None, ObservedState]) -> list[Node]:
+    """Return what reads did not show for so long that it was taken for gone, and what is to go now that it shows."""
+    found = []
+    for address, record in run.session.records.items():
+        if record.parent != parent or address in run.nodes or not set(record.deposed) & set(by_id):
+            continue
+        kind = next(kind for kind in children(run.nodes[parent].kind) if kind.section == record.kind)
+        options = Options(deletion=Deletion.RETAIN if record.on_removal.retain else Deletion.DELETE)
+        run.nodes[address] = node = Node(address, kind, record.name, None, options, parent)
+        if not run.nodes[parent].wanted:
+            run.nodes[parent].after |= {address}
+        found.append(node)
+    return found
+
+
+def warn_of_strangers(run: Run, allow: Iterable[str]) -> None:
+    """Warn of targets that this stack does not manage, and of allowed addresses at which there is nothing."""
+    for address in sorted(set(allow) - set(run.nodes)):
+        run.warn(address, "allow", "allowed, but nothing of that address is declared or known")
+    for address, names in run.unmanaged.items():
+        if names and not run.nodes[address].kind.endpoints:
+            run.warn(address, "unmanaged", f"targets that this stack does not manage: {', '.join(names)}")
+
+
+def _secrets_to_compare(run: Run) -> set[SecretReference]:
+    """Return the secrets of resources that exist, shown yet or not, and are ours to change."""
+    if run.mode is not Mode.PROVISION:
+        return set()
+    mine = [node for node in run.nodes.values() if node.wanted and not node.options.existing]
+    there = [one for one in mine if run.observed.get(one.address) is not None or run.record(one.address).exists]
+    return {reference for node in there for reference in run.secrets_of(node.resource).values()}
+
+
+async def _secret_version(run: Run, reference: SecretReference) -> None:
+    try:
+        run.secret_versions[reference] = await version_of(run.calls, reference)
+    except (CallFailed, OutOfTime) as failed:
+        users = (node for node in run.nodes.values() if reference in run.secrets_of(node.resource).values())
+        run.obstacles |= {node.address: failed for node in users}
