@@ -76,9 +76,10 @@ build: $(STAMP) ## Build what is deployed, into .aws-sam/build
 build-RequestsFunction build-EventsFunction build-ConvergeFunction:
 	@$(BIN)/python tools/build_artifact.py "$(ARTIFACTS_DIR)"
 
-bench: $(STAMP) ## Time to READY against the floor and a sequential script; cold start of what is built
+bench: $(STAMP) ## Time to READY against the floor and a sequential script; cold start; growth with the number of resources
 	@$(BIN)/python tests/bench/bench.py
 	@$(BIN)/python tests/bench/cold_start.py
+	@$(BIN)/python tests/bench/growth.py
 
 docs: $(STAMP) ## Write the tables in docs/ from the code
 	@$(BIN)/python tools/make_docs.py

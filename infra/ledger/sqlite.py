@@ -21,9 +21,12 @@ _MOST_BUSY = 10.0
 _AGAIN = 0.05
 _TABLE = """
 CREATE TABLE IF NOT EXISTS items (
-  partition TEXT NOT NULL, sort TEXT NOT NULL, item TEXT NOT NULL, PRIMARY KEY (partition, sort)
+  partition TEXT NOT NULL, sort TEXT NOT NULL, item TEXT NOT NULL, plain TEXT, PRIMARY KEY (partition, sort)
 ) WITHOUT ROWID
 """
+#: Files of earlier versions lack the plain members, on which conditions are checked without reading a long item.
+_HAS_PLAIN = "SELECT 1 FROM pragma_table_info('items') WHERE name = 'plain'"
+_ADD_PLAIN = "ALTER TABLE items ADD COLUMN plain TEXT"
 
 
 class SqliteLedger:
@@ -41,6 +44,8 @@ class SqliteLedger:
                 path.chmod(0o600)
                 self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(_TABLE)
+            if self._db.execute(_HAS_PLAIN).fetchone() is None:
+                self._db.execute(_ADD_PLAIN)
             self._db.execute("PRAGMA busy_timeout=0")
         except sqlite3.Error as error:
             self._db.close()
@@ -69,7 +74,7 @@ class SqliteLedger:
     def _write(self, changes: tuple[Change, ...]) -> None:
         with self._transaction():
             for change in changes:
-                if not holds(self._read(change.key), change.when):
+                if change.when is not None and not holds(self._plain(change.key), change.when):
                     raise ConditionFailed(change.key)
             for change in changes:
                 self._apply(change)
@@ -88,12 +93,21 @@ class SqliteLedger:
         ).fetchone()
         return json.loads(found[0]) if found else None
 
+    def _plain(self, key: Key) -> Item | None:
+        """Return the members of an item that a condition may compare."""
+        found = self._db.execute(
+            "SELECT coalesce(plain, item) FROM items WHERE partition = ? AND sort = ?", (key.partition, key.sort)
+        ).fetchone()
+        return json.loads(found[0]) if found else None
+
     def _apply(self, change: Change) -> None:
         where = (change.key.partition, change.key.sort)
         match change:
             case Put(item=item):
-                text = json.dumps(item, separators=(",", ":"))
-                self._db.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", (*where, text))
+                plain = {name: value for name, value in item.items() if not isinstance(value, dict | list)}
+                texts = (json.dumps(item, separators=(",", ":")), json.dumps(plain, separators=(",", ":")))
+                write = "INSERT OR REPLACE INTO items (partition, sort, item, plain) VALUES (?, ?, ?, ?)"
+                self._db.execute(write, (*where, *texts))
             case Delete():
                 self._db.execute("DELETE FROM items WHERE partition = ? AND sort = ?", where)
             case Check():

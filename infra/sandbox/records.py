@@ -1,9 +1,12 @@
 """Resources as the sandbox keeps them: a status that moves by itself as the injected clock moves."""
 
+import heapq
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 #: Statuses that mean that an operation is under way, for every kind.
@@ -44,11 +47,14 @@ class Record:
     extra: dict[str, Any] = field(default_factory=dict)
     #: What it was, each time with the moment until which it was so.
     past: list[tuple[float, "Record"]] = field(default_factory=list)
+    #: Told when it enters a status, or will.
+    watcher: Callable[["Record"], None] | None = field(default=None, repr=False, compare=False)
 
     def go(self, status: str, *, now: float) -> None:
         """Enter a status at once. What else a call changes is changed after this."""
         self._keep(now)
         self.status, self.reasons, self.updated, self.next = status, (), now, None
+        self._tell()
 
     def plan(
         self,
@@ -59,6 +65,11 @@ class Record:
     ) -> None:
         """Plan the next status."""
         self.next = Step(at, status, then, reasons)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.watcher is not None:
+            self.watcher(self)
 
     def advance(self, now: float) -> None:
         """Take every step that is due."""
@@ -93,8 +104,13 @@ class Records:
 
     def __init__(self, clock: Callable[[], float], epoch: datetime, seed: int = 0) -> None:
         self.clock = clock
-        self._all: list[Record] = []
+        #: By kind and parent, in the order of their creation.
+        self._places: dict[tuple[str, str | None], dict[int, Record]] = {}
+        self._tokens: dict[tuple[str, str], list[Record]] = {}
         self._gone: list[Record] = []
+        #: When each is to be looked at again, as a heap.
+        self._due: list[tuple[float, int, Record]] = []
+        self._count = itertools.count()
         self._random = random.Random(seed)  # noqa: S311 - ids need to differ, not to be secret
         self._epoch = epoch
         self.doubles: list[str] = []
@@ -103,13 +119,23 @@ class Records:
         """Keep a new resource, noting it when a live one of that kind, parent and name exists already."""
         if self.named(record.kind, record.name, record.parent):
             self.doubles.append(f"{record.kind} {record.name}")
-        self._all.append(record)
+        self._places.setdefault((record.kind, record.parent), {})[next(self._count)] = record
+        if record.token:
+            self._tokens.setdefault((record.kind, record.token), []).append(record)
+        record.watcher = self._note
+        self._note(record)
         return record
 
     def live(self, kind: str, parent: str | None = None) -> Iterator[Record]:
         """Every resource of a kind (under a parent) that still exists now."""
         self._advance()
-        return (r for r in list(self._all) if r.kind == kind and parent in (None, r.parent))
+        places = [(kind, parent)] if parent is not None else [place for place in self._places if place[0] == kind]
+        found = [one for place in places for one in self._places.get(place, {}).items()]
+        for _, record in found if parent is not None else sorted(found, key=itemgetter(0)):
+            if record.status == GONE:
+                self._drop(record)
+            else:
+                yield record
 
     def shown(self, kind: str, parent: str | None = None, *, lag: float = 0.0) -> list[Record]:
         """Every resource of a kind that reads show, as it was `lag` seconds ago."""
@@ -125,21 +151,33 @@ class Records:
 
     def with_token(self, kind: str, token: str | None, *, gone: bool = False) -> Record | None:
         """The resource that a create with this client token made; one that is gone only where asked for."""
-        made = [*self.live(kind), *(r for r in self._gone if gone and r.kind == kind)]
-        return next((r for r in made if token and r.token == token), None)
+        self._advance()
+        made = self._tokens.get((kind, token or ""), [])
+        return next((r for r in made if gone or r.status != GONE), None)
 
     def by_arn(self, arn: str) -> Record | None:
         """The resource with this ARN, of whatever kind."""
         self._advance()
-        return next((r for r in self._all if r.arn == arn), None)
+        every = (record for place in self._places.values() for record in place.values())
+        return next((record for record in every if record.arn == arn and record.status != GONE), None)
+
+    def _note(self, record: Record) -> None:
+        at = record.next.at if record.next is not None else self.clock()
+        heapq.heappush(self._due, (at, next(self._count), record))
 
     def _advance(self) -> None:
         now = self.clock()
-        for record in self._all:
+        while self._due and self._due[0][0] <= now:
+            record = heapq.heappop(self._due)[2]
             record.advance(now)
-        if any(record.status == GONE for record in self._all):
-            self._gone += [record for record in self._all if record.status == GONE]
-            self._all = [record for record in self._all if record.status != GONE]
+            if record.status == GONE and record not in self._gone:
+                self._drop(record)
+
+    def _drop(self, record: Record) -> None:
+        self._gone.append(record)
+        place = self._places[record.kind, record.parent]
+        for number in [number for number, one in place.items() if one is record]:
+            del place[number]
 
     def new_id(self, length: int, alphabet: str = "abcdefghijklmnopqrstuvwxyz0123456789") -> str:
         """Return an identifier as the service makes them."""

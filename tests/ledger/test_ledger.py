@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import sqlite3
 import string
 import threading
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -195,3 +197,20 @@ def test_a_broken_file_is_an_error_not_an_empty_ledger(tmp_path):
     path.write_bytes(b"not a database, certainly" * 100)
     with pytest.raises(OSError, match="cannot be used"):
         SqliteLedger(path)
+
+
+async def test_a_file_of_an_earlier_version_is_gone_on_with(tmp_path):
+    """Its table lacks the plain members of each item, on which conditions are checked."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as before:
+        before.execute("CREATE TABLE items (partition TEXT NOT NULL, sort TEXT NOT NULL, item TEXT NOT NULL, "
+                       "PRIMARY KEY (partition, sort)) WITHOUT ROWID")  # fmt: skip
+        before.execute("INSERT INTO items VALUES ('p', 'stack', '{\"version\":3,\"document\":{}}')")
+        before.commit()
+    key = Key("p", "stack")
+    for _ in range(2):
+        ledger = SqliteLedger(path)
+        with pytest.raises(ConditionFailed):
+            await ledger.write(Check(key, when={"version": 4}))
+        await ledger.write(Check(key, when={"version": 3}), Put(key, {"version": 3, "document": {}}))
+        ledger.close()

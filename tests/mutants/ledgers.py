@@ -30,7 +30,7 @@ MUTANTS = (
            'f"attribute_not_exists(#{number})"', 'f"(attribute_not_exists(#{number}) OR attribute_exists(#{number}))"',
            (f"{_CONTRACT[0]}::test_none_means_that_a_member_is_not_there",), goal="R6"),
     Mutant("sqlite-unconditional", "the file's conditions always hold", _SQLITE,
-          "                if not holds(self._read(change.key), change.when):", "                if change.when == {}:",
+          "                if change.when is not None and not holds(self._plain(change.key), change.when):", "                if change.when == {}:",
            (f"{_CONTRACT[0]}::test_a_condition_that_fails_changes_nothing",), goal="R6"),
     Mutant("sqlite-pattern", "a prefix with a percent sign finds what does not begin with it", _SQLITE,
            '"SELECT sort, item FROM items WHERE partition = ? AND substr(sort, 1, ?) = ? ORDER BY sort"',

@@ -18,7 +18,7 @@ from workflows.document import references
 from workflows.document.problems import Problem, path_text
 from workflows.document.references import Reference
 from workflows.document.stack import Deletion, Options, Resource, Stack
-from workflows.kinds import KINDS, Kind
+from workflows.kinds import KINDS, Kind, children
 from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
 from workflows.kinds.observed import ObservedState
 from workflows.planner.decision import ROLLBACK_DELETABLE, VISIBLE_WITHIN, DesiredState, Provenance
@@ -171,6 +171,8 @@ class Run:
 
     def _staying(self, address: str) -> tuple[str, ...]:
         """Return the names of what stands inside a resource and would not go with it."""
+        if not children(self.nodes[address].kind):
+            return ()
         inside = [node for node in self.nodes.values() if node.parent == address and self.observed.get(node.address)]
         return tuple(sorted(node.name for node in inside if self._stays(node)))
 
