@@ -84,8 +84,8 @@ def methods() -> list[Method]:
 def _operations(kind: Kind) -> Iterator[str]:
     known = kind.operations
     yield from (known.create, known.get, known.update, known.delete, known.list)
-    if known.synchronize is not None:
-        yield known.synchronize
+    if kind.synchronization is not None:
+        yield kind.synchronization.operation
 
 
 def _method(kind: Kind, operation: str) -> Method:

@@ -40,8 +40,10 @@ _OPERATIONS = {
     for kind in KINDS
     for verb, action in (
         ("create", Action.CREATE), ("update", Action.UPDATE), ("delete", Action.DELETE),
-        ("synchronize", Action.SYNCHRONIZE),
     )
+} | {
+    (kind.service, kind.synchronization.operation): (kind, Action.SYNCHRONIZE)
+    for kind in KINDS if kind.synchronization is not None
 }  # fmt: skip
 _TAGGING = ("TagResource", "UntagResource")
 

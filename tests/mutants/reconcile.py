@@ -41,17 +41,13 @@ MUTANTS = (
            '            if not page.get("nextToken"):\n                return\n            asked',
            "            return\n            asked", (f"{_OWNERSHIP}::test_many_gateways_do_not_hide_ours",)),
     Mutant("prunes-strangers", "targets under our gateway that the ledger does not know are deleted", _SURVEY,
-           "    run.listed.add(parent)\n", """\
-    from workflows.reconcile.run import Item
-    from workflows.document.stack import Options
-
-    for name, seen in found.items():
+           "    return [name for name, observed in found.items() if observed.id not in known]\n", """\
+    for name, observed in found.items():
         if ours and observed.id not in known:
             address = f"{parent}.targets.{name}"
-            run.nodes[address] = Item(address, observed.kind, name, None, Options(), parent)
-            run.observed[address] = seen
-            known.add(observed.id)
-    run.listed.add(parent)
+            run.nodes[address] = Node(address, observed.kind, name, None, Options(), parent)
+            run.learn(address, observed)
+    return []
 """, (f"{_OWNERSHIP}::test_other_targets_under_our_gateway_are_reported_and_kept",)),
     Mutant("denied-delete-gone", "a deletion that is not permitted counts as done", _STEPS,
            "return await run.observer.look(desired.kind, observed.id, run.parent_id(desired.address)) is None",

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.permissions.policies import RECORDED, TABLE, TEMPLATE, Roles, asked_by, differences
+from workflows.kinds import KINDS
 
 FUNCTIONS = ("RequestsFunction", "EventsFunction", "ConvergeFunction")
 MACHINES = ("ConvergeMachine", "FleetMachine")
@@ -18,6 +19,14 @@ def roles() -> Roles:
 @pytest.mark.parametrize("who", [*FUNCTIONS, *MACHINES])
 def test_a_role_may_do_what_is_done_and_nothing_else(roles, who):
     assert differences(roles, who, runs=who in FUNCTIONS) == []
+
+
+@pytest.mark.parametrize("who", FUNCTIONS)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.section)
+def test_every_operation_of_a_kind_is_permitted(roles, who, kind):
+    """A kind brings its operations, and the template must let the worker perform them."""
+    prefix = TABLE["prefixes"][kind.service]
+    assert {f"{prefix}:{operation}" for operation in kind.actions} <= roles.actions(who)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,16 @@ def test_an_answer_does_not_end_the_doubt_of_the_same_call_before():
     assert set(past.record.ever_declared or {}) == {*ONE, *OTHER}
 
 
+def test_an_update_that_another_followed_may_be_in_force():
+    """Should the later one fail, the service may show the members of the one before, until it is at rest as declared."""
+    past = Past()
+    for event, declared in ((accepted, {}), (accepted, ONE), (accepted, OTHER)):
+        event(past, declared, "one")
+    assert set(past.record.ever_declared or {}) == {*ONE, *OTHER}
+    settled(past, OTHER, "one")
+    assert set(past.record.ever_declared or {}) == {*OTHER}
+
+
 def test_lost_calls_are_folded_and_none_is_forgotten():
     """Of nine creations without an answer each declaration and each token is kept."""
     past = Past()
@@ -214,8 +224,9 @@ def test_a_declaration_is_stored_once():
 def test_what_made_an_object_is_known_through_later_updates():
     """Also after it settled under other declarations: a rollback goes by the generation that made it."""
     past = Past()
-    for event, declared in ((accepted, ONE), (settled, ONE), (accepted, OTHER), (settled, OTHER)):
-        event(past, declared, "one")
+    for scope, declared in (("one", ONE), ("two", OTHER), ("three", ONE)):
+        accepted(past, declared, scope)
+        settled(past, declared, scope)
     assert past.record.created_generation(ours=True) == 1
     assert past.record.created_generation(ours=False) == 0
     assert past.record.created_at == past.now

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from infra.service_model import Path
 from workflows.document.problems import path_text
+from workflows.kinds import KINDS, children
 
 #: No brace stands inside a reference: one that is never closed is not looked for behind the next.
 TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
@@ -48,10 +49,11 @@ def parts(expression: str) -> tuple[str, ...] | None:
 
 
 def split(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Divide names into an address and a member path: a fourth name on is a child's when the third is `targets`."""
+    """Divide names into an address and a member path: a fourth name on is a child's where the third is its section."""
     if names[0] == AWS:
         return AWS, names[1:]
-    length = 4 if len(names) > 4 and names[2] == "targets" else 2
+    inside = {child.section for kind in KINDS if kind.section == names[0] for child in children(kind)}
+    length = 4 if len(names) > 4 and names[2] in inside else 2
     return path_text(names[:length]), names[length:]
 
 

@@ -14,12 +14,11 @@ from workflows.kinds.kind import (
     Kind,
     Operations,
     Remedy,
+    Synchronization,
     at,
     failed,
 )
 
-#: Documented: create, update and delete together, in flight per gateway (agentcore-service 2.5).
-OPERATIONS_IN_FLIGHT = 5
 #: The account and the resource of an agent runtime's ARN.
 _RUNTIME = re.compile(r"\d{12}:runtime/\S+")
 
@@ -39,7 +38,7 @@ def _another_kind(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
     return bool(wanted and there) and UNKNOWN_ARM not in there and wanted != there
 
 
-def refuses_synchronization(body: Mapping[str, Any]) -> str | None:
+def _refuses_synchronization(body: Mapping[str, Any]) -> str | None:
     """Return why the service would refuse to synchronize a target; None where it would not (service 2.9)."""
     server = body.get("targetConfiguration", {}).get("mcp", {}).get("mcpServer")
     if server is None:
@@ -82,7 +81,11 @@ GATEWAY_TARGET = Kind(
         update="UpdateGatewayTarget",
         delete="DeleteGatewayTarget",
         list="ListGatewayTargets",
-        synchronize="SynchronizeGatewayTargets",
+    ),
+    # Documented: create, update and delete together, per gateway (agentcore-service 2.5).
+    in_flight=5,
+    synchronization=Synchronization(
+        "SynchronizeGatewayTargets", ids="targetIdList", items="targets", refuses=_refuses_synchronization
     ),
     address_members={"gatewayIdentifier": "parent", "targetId": "id"},
     id_member="targetId",

@@ -32,6 +32,7 @@ HARNESS = Kind(
     # An empty list allows no tool; what is allowed by default the service does not say (it may be all).
     empty_is_none=frozenset({"allowedTools"}),
     endpoints=True,
+    more_actions=frozenset({"ListHarnessEndpoints", "DeleteHarnessEndpoint"}),
     opaque=frozenset({"inputSchema", "systemPrompt", "additionalParams"}),
     never_created=frozenset({"requireServiceS3Endpoint"}),
     left_out=frozenset({"privateEndpointOverrides"}),

@@ -60,6 +60,23 @@ SEVEN: Mapping[str, Status] = {
 }
 
 
+def _nothing(declared: Mapping[str, Any]) -> str | None:
+    del declared
+    return None
+
+
+@dataclass(frozen=True)
+class Synchronization:
+    """How the service is asked to read a resource again, by the ids of several in one parent."""
+
+    operation: str
+    #: The request member that takes the ids, and the response member that shows the resources.
+    ids: str
+    items: str
+    #: Returns why the service would refuse it for a declaration; None where it would not.
+    refuses: Callable[[Mapping[str, Any]], str | None] = _nothing
+
+
 @dataclass(frozen=True)
 class Operations:
     """The operations of a kind, by AWS's names, and botocore's name of the service that has them."""
@@ -69,7 +86,6 @@ class Operations:
     update: str
     delete: str
     list: str
-    synchronize: str | None = None
     service: str = CONTROL_PLANE
 
     def model(self, operation: str) -> OperationModel:
@@ -131,7 +147,12 @@ class Kind:
     list_items: str
     updated_member: str
     created_member: str
+    #: The section of the kind inside whose resources these are.
     parent: str | None = None
+    #: Creates, updates and deletions of this kind that the service takes at a time in one parent; None: any number.
+    in_flight: int | None = None
+    #: How it is synchronized, where it can be.
+    synchronization: Synchronization | None = None
     arn_member: str | None = None
     #: The request and response member that holds the name.
     name_member: str = "name"
@@ -174,6 +195,8 @@ class Kind:
     complete: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     #: Whether creating or updating it as declared ends with a person who must consent.
     asks_consent: Callable[[Mapping[str, Any]], bool] = _never
+    #: Operations that a run calls beside the others.
+    more_actions: frozenset[str] = frozenset()
     #: What to do instead where the service refuses this kind altogether.
     instead: str = ""
 
@@ -181,6 +204,27 @@ class Kind:
     def service(self) -> str:
         """Botocore's name of the service."""
         return self.operations.service
+
+    @property
+    def parent_member(self) -> str | None:
+        """The request member that holds the id of the parent."""
+        return next((member for member, source in self.address_members.items() if source == "parent"), None)
+
+    def refuses_synchronization(self, declared: Mapping[str, Any]) -> str | None:
+        """Return why a resource is not synchronized; None where it is."""
+        known = self.synchronization
+        return "nothing to synchronize" if known is None else known.refuses(declared)
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """The operations that a run calls for resources of this kind."""
+        known = self.operations
+        names = {known.create, known.get, known.update, known.delete}
+        # Kinds whose id is their name are read by it.
+        names |= {known.list} if self.id_member != "name" else set()
+        names |= {self.synchronization.operation} if self.synchronization is not None else set()
+        names |= {"TagResource", "UntagResource", "ListTagsForResource"} if self.tagged else set()
+        return frozenset(names | self.more_actions)
 
     @property
     def filled_in(self) -> frozenset[str]:

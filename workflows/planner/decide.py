@@ -7,7 +7,6 @@ see is its first answer for each resource.
 from workflows.document.compare import frozen
 from workflows.document.problems import path_text
 from workflows.document.stack import Deletion
-from workflows.kinds.gateway_target import refuses_synchronization
 from workflows.kinds.kind import Phase, Remedy
 from workflows.kinds.observed import ObservedState
 from workflows.planner import failures
@@ -128,7 +127,7 @@ def _go_on(desired: DesiredState, observed: ObservedState, record: ResourceRecor
     if fixed:
         return replaced(desired, fixed, record)
     repeats = observed.meaning.remedy is Remedy.SYNCHRONIZE_AGAIN and not found
-    if repeats and refuses_synchronization(declared) is None:
+    if repeats and desired.kind.refuses_synchronization(declared) is None:
         return Decision(Action.SYNCHRONIZE, reason)
     return Decision(Action.UPDATE, reason, tuple(sorted(path_text(path) for path in found)))
 
@@ -147,9 +146,9 @@ def _synchronize(desired: DesiredState, observed: ObservedState) -> Decision:
             return _look_for_reason()
         failure = failures.unfit(desired.address, desired.kind.noun, str(observed.status), observed.reasons)
         return Decision(Action.FAIL, failure.message, failure=failure)
-    if desired.kind.operations.synchronize is None:
+    if desired.kind.synchronization is None:
         return Decision(Action.NONE, "nothing to synchronize")
-    refused = refuses_synchronization(desired.declared or {})
+    refused = desired.kind.refuses_synchronization(desired.declared or {})
     if refused is not None:
         return Decision(Action.NONE, f"skipped: {refused}")
     if failing and desired.synchronizations >= TRIES:

@@ -31,7 +31,6 @@ class Projected:
 
 def project(action: Action, desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Projected:
     """Return what a step leaves behind, as far as that is known before it is taken."""
-    operations = desired.kind.operations
     match action:
         case Action.CREATE:
             return _created(desired, observed, record)
@@ -47,7 +46,8 @@ def project(action: Action, desired: DesiredState, observed: ObservedState | Non
         case Action.SYNCHRONIZE:
             ready, intent = _mended(observed) if observed is not None else None, _intent(desired, Verb.SYNCHRONIZE)
             known = record.begin(intent, _declaration(desired)).synchronization_accepted(intent, 1, attempt=False)
-            return Projected(ready, known, (str(operations.synchronize),))
+            synchronization = desired.kind.synchronization
+            return Projected(ready, known, (synchronization.operation,) if synchronization is not None else ())
         case Action.WAIT if observed is not None and observed.status != "DELETING":
             return Projected(_mended(observed), record)
         case _:

@@ -5,7 +5,6 @@ from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import parse_path, path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds.forms import guarded
-from workflows.kinds.gateway_target import refuses_synchronization
 from workflows.kinds.observed import ObservedState, earlier, time_text
 from workflows.planner import failures
 from workflows.planner.comparing import accepted, as_last_seen, beyond, standing
@@ -156,8 +155,7 @@ def _tags_differ(desired: DesiredState, observed: ObservedState, record: Resourc
 
 def _synchronized(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> Decision:
     """Create and update synchronize by themselves; a time that lags behind our last change says that they did not."""
-    operation = desired.kind.operations.synchronize
-    if operation is None or desired.synchronizations or refuses_synchronization(desired.declared or {}) is not None:
+    if desired.synchronizations or desired.kind.refuses_synchronization(desired.declared or {}) is not None:
         return Decision(Action.NONE, "as declared")
     last = observed.body.get("lastSynchronizedAt")
     if last is not None and record.changed and earlier(time_text(last), record.changed):

@@ -88,7 +88,7 @@ class LiveExecutor(Executor):
         if node.parent is None or decision.action is Action.TAG:
             await _send(run, node, desired, decision)
             return
-        slots, watch = run.slots(node.parent), run.watch(node.address)
+        slots, watch = run.slots(node), run.watch(node.address)
 
         async def wait_for_others() -> None:
             await run.deadline.sleep(1.0, f"a place among the operations of {node.parent}")
@@ -139,7 +139,7 @@ class LiveExecutor(Executor):
             if node.first_action is not None and node.result is not None and node.result.status is ResourceStatus.READY
         ]
         # Everything under one gateway is seen by one look, and the gateway itself by another.
-        looks = {(node.parent or node.address, node.parent is not None): run.watch(node.address) for node in changed}
+        looks = {id(watch): watch for watch in (run.watch(node.address) for node in changed)}
         try:
             if changed:
                 last = max(node.ended for node in changed)

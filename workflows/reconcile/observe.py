@@ -55,7 +55,7 @@ class Observer:
     async def children(self, kind: Kind, parent_id: str) -> dict[str, ObservedState]:
         """Return summaries of everything of a kind under a parent, by name."""
         found = {}
-        async for item in self._pages(kind, {"gatewayIdentifier": parent_id}):
+        async for item in self._pages(kind, {str(kind.parent_member): parent_id}):
             hide_url(self._calls, item)
             found[item.get(kind.name_member, "")] = ObservedState(kind, item[kind.id_member], item, full=False)
         return found

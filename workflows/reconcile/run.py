@@ -19,7 +19,6 @@ from workflows.document.problems import Problem, path_text
 from workflows.document.references import Reference
 from workflows.document.stack import Deletion, Options, Resource, Stack
 from workflows.kinds import KINDS, Kind, children
-from workflows.kinds.gateway_target import OPERATIONS_IN_FLIGHT
 from workflows.kinds.observed import ObservedState
 from workflows.planner.decision import ROLLBACK_DELETABLE, VISIBLE_WITHIN, DesiredState, Provenance
 from workflows.planner.outcome import Result
@@ -29,6 +28,8 @@ from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context, Progress
 
+#: Places for operations in flight of kinds that the service takes any number of at a time.
+_ANY_NUMBER = 1_000_000
 _KIND_OF = {kind.section: kind for kind in KINDS}
 
 
@@ -49,7 +50,6 @@ class Node:
     first_action: tuple[str, str] | None = None
     began: float = 0.0
     ended: float = 0.0
-    worn_tokens: int = 0
     updates: int = 0
     #: Whether it was left as it is on purpose, and is not managed any more.
     released: bool = False
@@ -102,8 +102,8 @@ class Run:
     known_secrets: set[SecretReference] = field(default_factory=set)
     #: Held while they are read: nobody goes on with a reason that quotes one of them before.
     secrets_lock: anyio.Lock = field(default_factory=anyio.Lock)
-    _slots: dict[str, Slots] = field(default_factory=dict)
-    _watches: dict[tuple[str, bool], Watch[ObservedState]] = field(default_factory=dict)
+    _slots: dict[tuple[str, str], Slots] = field(default_factory=dict)
+    _watches: dict[tuple[str, str], Watch[ObservedState]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.observer = Observer(self.calls, self.stack)
@@ -265,23 +265,19 @@ class Run:
         return {path: self.secret_versions[ref] for path, ref in found.items() if ref in self.secret_versions}
 
     def watch(self, address: str) -> Watch[ObservedState]:
-        """Return the watch that shows a resource: its own, or its parent's for all who stand under it."""
+        """Return the watch that shows a resource: its own, or that of its kind in its parent."""
         node = self.nodes[address]
-        children, place = node.parent is not None, node.parent or address
-        if (place, children) not in self._watches:
-            poll = self._poll_children if children else self._poll_one
-            on_look = self._counting(place) if children else _ignore
-            self._watches[place, children] = Watch(partial(poll, node.kind, place), self.deadline, on_look)
-        return self._watches[place, children]
+        place = (node.parent, node.kind.section) if node.parent is not None else (address, "")
+        if place not in self._watches:
+            poll = self._poll_children if node.parent is not None else self._poll_one
+            on_look = self._counting(node) if node.parent is not None else _ignore
+            self._watches[place] = Watch(partial(poll, node.kind, place[0]), self.deadline, on_look)
+        return self._watches[place]
 
-    def slots(self, parent: str) -> Slots:
-        """Return the places for operations in flight under a gateway."""
-        return self._slots.setdefault(parent, Slots(OPERATIONS_IN_FLIGHT))
-
-    def own_watch(self, address: str) -> Watch[ObservedState]:
-        """Return the watch of the things that stand under a resource."""
-        child = next(node.address for node in self.nodes.values() if node.parent == address)
-        return self.watch(child)
+    def slots(self, node: Node) -> Slots:
+        """Return the places for operations in flight of a resource's kind in its parent."""
+        place = (node.parent or "", node.kind.section)
+        return self._slots.setdefault(place, Slots(node.kind.in_flight or _ANY_NUMBER))
 
     async def _poll_one(self, kind: Kind, address: str) -> Mapping[str, ObservedState]:
         observed = self.observed.get(address)
@@ -303,9 +299,9 @@ class Run:
             # It was there a moment ago; the next run sees what became of it.
             raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
 
-    def _counting(self, parent: str) -> Any:
+    def _counting(self, node: Node) -> Any:
         def count(observed: Mapping[str, ObservedState]) -> None:
-            self.slots(parent).seen({name for name, one in observed.items() if one.moving})
+            self.slots(node).seen({name for name, one in observed.items() if one.moving})
 
         return count
 
@@ -376,7 +372,7 @@ def _break_cycles(nodes: Mapping[str, Node]) -> None:
 def _concerns_synchronization(resource: Resource) -> bool:
     """Tell whether a synchronization is about this resource: what synchronizes, and its parents."""
     kinds = [resource.kind, *(child for child in KINDS if child.parent == resource.kind.section)]
-    return any(kind.operations.synchronize is not None for kind in kinds)
+    return any(kind.synchronization is not None for kind in kinds)
 
 
 def _users(

@@ -25,8 +25,6 @@ from workflows.records.operation import OpState, Verb
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 
-#: Earlier lives whose tokens the service still remembers, that one run works its way past.
-_MOST_WORN_TOKENS = 30
 #: Refusals of a create that leave no doubt: nothing was made.
 _NO_EFFECT = frozenset({
     Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.CREDENTIALS, Verdict.QUOTA, Verdict.NOT_YET,
@@ -102,10 +100,6 @@ async def _create(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> d
             # Taken, and not shown yet: the next look finds it.
             raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
         # Nothing bears the name, so the token belongs to an earlier life; the next one gets its own.
-        node = run.nodes[desired.address]
-        node.worn_tokens += 1
-        if node.worn_tokens > _MOST_WORN_TOKENS:
-            raise
         await run.session.remember(run.record(desired.address).refused())
         return None
 
@@ -240,15 +234,16 @@ async def _is_gone(run: Run, desired: DesiredState, observed: ObservedState, fai
 
 async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
     """Have a target's tools read again: one id a call. Returns the target as the answer shows it."""
+    kind, known = desired.kind, desired.kind.synchronization
+    if known is None:
+        raise AssertionError(f"{desired.address} was decided about as if it could be synchronized")
     record, observed = identified_record(run, desired), present(run, desired)
     intent = intent_of(run, desired, Verb.SYNCHRONIZE)
     record = await mark(run, desired, record, intent)
-    params = {"gatewayIdentifier": run.parent_id(desired.address), "targetIdList": [observed.id]}
-    named = partial(_lacks_target, desired.kind, observed.id)
-    answer = await run.calls(
-        str(desired.kind.operations.synchronize), params, service=desired.kind.service, lacks=named
-    )
-    body: dict[str, Any] = next(one for one in answer["targets"] if one.get(desired.kind.id_member) == observed.id)
+    params = {str(kind.parent_member): run.parent_id(desired.address), known.ids: [observed.id]}
+    lacks = partial(_lacks, kind, known.items, observed.id)
+    answer = await run.calls(known.operation, params, service=kind.service, lacks=lacks)
+    body: dict[str, Any] = next(one for one in answer[known.items] if one.get(kind.id_member) == observed.id)
     counted = desired.mode is Mode.PROVISION and observed.meaning.phase is Phase.FAILED
     observed = observed.showing({"status": "SYNCHRONIZING", **body})
     run.learn(desired.address, observed)
@@ -257,10 +252,10 @@ async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
     return observed
 
 
-def _lacks_target(kind: Kind, identity: str | None, answer: Mapping[str, Any]) -> tuple[str, ...]:
-    """Tell whether a synchronization's answer says nothing of the target that it was asked for."""
-    told = any(one.get(kind.id_member) == identity for one in answer.get("targets") or ())
-    return () if told else (f"targets[{kind.id_member}]",)
+def _lacks(kind: Kind, items: str, identity: str | None, answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Tell whether a synchronization's answer says nothing of the resource that it was asked for."""
+    told = any(one.get(kind.id_member) == identity for one in answer.get(items) or ())
+    return () if told else (f"{items}[{kind.id_member}]",)
 
 
 def _creatable(run: Run, desired: DesiredState, declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,7 +263,7 @@ def _creatable(run: Run, desired: DesiredState, declared: Mapping[str, Any]) -> 
     body = desired.kind.first(declared)
     body[desired.kind.name_member] = desired.name
     if desired.kind.parent is not None:
-        body["gatewayIdentifier"] = run.parent_id(desired.address)
+        body[str(desired.kind.parent_member)] = run.parent_id(desired.address)
     if desired.kind.tagged:
         body["tags"] = {**(declared.get("tags") or {}), OWNER_TAG: desired.stack}
     return body

@@ -74,12 +74,25 @@ async def _taken_over(run: Run, observed: ObservedState) -> bool:
 
 
 async def list_children(run: Run, parent: str) -> None:
-    """See what stands under a resource: by the watch that will also wait for it, where anything is declared there."""
-    if not any(node.parent == parent for node in run.nodes.values()):
-        if not run.nodes[parent].wanted:
-            await list_inside(run, parent)
-        return
-    take_children(run, parent, dict(await run.own_watch(parent).look()))
+    """See what stands in a resource: by the watches that will also wait for it, where anything is declared there."""
+    if any(node.parent == parent for node in run.nodes.values()):
+        await _list_kinds(run, parent)
+    elif not run.nodes[parent].wanted:
+        await list_inside(run, parent)
+
+
+async def _list_kinds(run: Run, parent: str) -> None:
+    """List every kind of children; those that nobody declared or recorded are not managed."""
+    unmanaged: list[str] = []
+    for kind in children(run.nodes[parent].kind):
+        node = next((one for one in run.nodes.values() if (one.parent, one.kind) == (parent, kind)), None)
+        observed = run.observed.get(parent)
+        if node is not None:
+            unmanaged += take_children(run, parent, kind, dict(await run.watch(node.address).look()))
+        elif observed is not None and observed.id:
+            unmanaged += await run.observer.children(kind, observed.id)
+    run.listed.add(parent)
+    run.unmanaged[parent] = tuple(sorted(unmanaged))
 
 
 async def list_inside(run: Run, address: str) -> None:
@@ -99,11 +112,8 @@ async def _list_inside(run: Run, address: str) -> None:
         run.unmanaged[address] = ()
     elif node.kind.endpoints:
         run.unmanaged[address] = await run.observer.endpoints(observed.id)
-    elif any(one.parent == address for one in run.nodes.values()):
-        await list_children(run, address)
     else:
-        for kind in children(node.kind):
-            run.unmanaged[address] = tuple(sorted(await run.observer.children(kind, observed.id)))
+        await _list_kinds(run, address)
 
 
 def holds_something(kind: Kind) -> bool:
@@ -111,15 +121,15 @@ def holds_something(kind: Kind) -> bool:
     return kind.endpoints or bool(children(kind))
 
 
-def take_children(run: Run, parent: str, found: dict[str, ObservedState]) -> None:
-    """Match what stands under a resource with what is declared or remembered there; the rest is not managed."""
+def take_children(run: Run, parent: str, kind: Kind, found: dict[str, ObservedState]) -> list[str]:
+    """Match children of a kind with those that are declared or recorded; return the names of the others."""
     by_id = {observed.id: observed for observed in found.values()}
-    mine = [node for node in run.nodes.values() if node.parent == parent and not node.released]
+    mine = [node for node in run.nodes.values() if (node.parent, node.kind) == (parent, kind) and not node.released]
     holder, above = run.nodes[parent], run.observed.get(parent)
     lost = not holder.wanted and not holder.options.existing and above is not None and not above.ours
     ours = not holder.options.existing and not lost
     known = set()
-    for node in [*mine, *_turned_up(run, parent, by_id)]:
+    for node in [*mine, *_turned_up(run, parent, kind, by_id)]:
         record = run.record(node.address)
         ids = {record.id, *record.deposed}
         observed = next((by_id[one] for one in (record.id, *record.deposed) if one in by_id), found.get(node.name))
@@ -127,17 +137,16 @@ def take_children(run: Run, parent: str, found: dict[str, ObservedState]) -> Non
             known.add(observed.id)
             observed = replace(observed, ours=ours or (observed.id in ids and not lost))
         run.learn(node.address, observed)
-    run.listed.add(parent)
-    run.unmanaged[parent] = tuple(sorted(name for name, observed in found.items() if observed.id not in known))
+    return [name for name, observed in found.items() if observed.id not in known]
 
 
-def _turned_up(run: Run, parent: str, by_id: Mapping[str | None, ObservedState]) -> list[Node]:
-    """Return what reads did not show for so long that it was taken for gone, and what is to go now that it shows."""
+def _turned_up(run: Run, parent: str, kind: Kind, by_id: Mapping[str | None, ObservedState]) -> list[Node]:
+    """Return children that reads did not show for so long that they were taken for gone, and that are to go now."""
     found = []
     for address, record in run.session.records.items():
-        if record.parent != parent or address in run.nodes or not set(record.deposed) & set(by_id):
+        known = record.parent == parent and record.kind == kind.section and address not in run.nodes
+        if not known or not set(record.deposed) & set(by_id):
             continue
-        kind = next(kind for kind in children(run.nodes[parent].kind) if kind.section == record.kind)
         options = Options(deletion=Deletion.RETAIN if record.on_removal.retain else Deletion.DELETE)
         run.nodes[address] = node = Node(address, kind, record.name, None, options, parent)
         if not run.nodes[parent].wanted:
