@@ -186,7 +186,7 @@ def test_an_answer_does_not_end_the_doubt_of_the_same_call_before():
 
 
 def test_an_update_that_another_followed_may_be_in_force():
-    """Should the later one fail, the service may show the members of the one before, until it is at rest as declared."""
+    """Should the later one fail, the service may show members of the one before, until it is at rest as declared."""
     past = Past()
     for event, declared in ((accepted, {}), (accepted, ONE), (accepted, OTHER)):
         event(past, declared, "one")
