@@ -1,7 +1,10 @@
 """Writes the tables in docs/ from the code: `make docs`. A test fails when they are not what the code says."""
 
+import ast
 import json
 import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -12,9 +15,11 @@ from workflows.document.naming import CATEGORIES
 from workflows.document.problems import WORDS
 from workflows.document.rules import MODELLED, PLANNED, RETIRED, RULES, UNCHECKED
 from workflows.kinds import KINDS, Kind
+from workflows.records.operation import TRANSITIONS, OpState
 from workflows.requests.authority import Grants
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 SCHEMA = DOCS.parent / "events" / "grants.schema.json"
 #: Stands between the two tables of the rules.
 _BESIDE = """## Words
@@ -85,11 +90,40 @@ def categories_table() -> str:
     return table(["category", "names"], [[f"`{name}`", what] for name, what in CATEGORIES.items()])
 
 
-TABLES = {
-    "methods.md": methods_table,
-    "rules.md": rules_table,
-    "kinds.md": kinds_table,
-    "authority.md": categories_table,
+def packages() -> str:
+    """Return the layers of the import contracts, with the purpose that each package states of itself."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    outer, inner = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rows = []
+    for layer in outer:
+        names = [f"workflows/{one}" for part in inner for one in part.split(" : ")] if layer == "workflows" else [layer]
+        rows += [[f"`{name}`", _purpose(name)] for name in names]
+    return table(["package or module, from the top down", "purpose"], rows)
+
+
+def _purpose(name: str) -> str:
+    """Return the first paragraph of a module's docstring."""
+    path = ROOT / name
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
+    return " ".join(docstring.partition("\n\n")[0].split())
+
+
+def operation_states() -> str:
+    """Return the transitions of an operation as a diagram."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {OpState.PENDING}: the intent is recorded"]
+    for state in OpState:
+        after = [one for one in OpState if one in TRANSITIONS[state] and one is not state]
+        lines += [f"    {state} --> {one}" for one in after] or [f"    {state} --> [*]"]
+    return "\n".join([*lines, "```"])
+
+
+TABLES: dict[str, tuple[Callable[[], str], ...]] = {
+    "methods.md": (methods_table,),
+    "rules.md": (rules_table,),
+    "kinds.md": (kinds_table,),
+    "authority.md": (categories_table,),
+    "architecture.md": (packages, operation_states),
 }
 
 
@@ -102,10 +136,13 @@ def grants_schema() -> str:
 
 
 def written(name: str, text: str) -> str:
-    """Return the text of a page with its table made anew."""
-    before, _, rest = text.partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    return f"{before}{_BEGIN}\n\n{TABLES[name]()}\n\n{_END}{after}"
+    """Return the text of a page with its tables made anew, in their order."""
+    made = ""
+    for make in TABLES[name]:
+        before, _, rest = text.partition(_BEGIN)
+        made += f"{before}{_BEGIN}\n\n{make()}\n\n{_END}"
+        text = rest.partition(_END)[2]
+    return made + text
 
 
 def main() -> None:
