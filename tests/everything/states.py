@@ -12,12 +12,18 @@ _VOLATILE = frozenset({
     "createdAt", "updatedAt", "lastUpdatedAt", "createdTime", "lastUpdatedTime", "lastSynchronizedAt",
     "harnessVersion", "agentRuntimeVersion", "callbackUrl", "privateEndpointManagedResources",
 })  # fmt: skip
-#: The sandbox's word for each kind.
+#: The sandbox's word for each kind whose operations do not say it.
 RECORDS = {
     "oauth2CredentialProviders": "provider", "apiKeyCredentialProviders": "apiKey", "gateways": "gateway",
     "targets": "target", "agentRuntimes": "runtime", "harnesses": "harness", "registries": "registry",
     "agentRegistries": "agentRegistry",
 }  # fmt: skip
+
+
+def recorded_as(kind: Kind) -> str:
+    """Return the sandbox's word for a kind: a new kind needs no row for worlds without resources of it."""
+    noun = kind.operations.create.removeprefix("Create")
+    return RECORDS.get(kind.section) or noun[0].lower() + noun[1:]
 
 
 def shown(world: SandboxWorld, kind: Kind, record: Record) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def state(world: SandboxWorld) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     names: dict[str, str] = {}
     for kind in KINDS:
-        for record in world.plane.world.records.live(RECORDS[kind.section]):
+        for record in world.plane.world.records.live(recorded_as(kind)):
             names[record.id] = f"<{record.name}>"
             body = {n: v for n, v in shown(world, kind, record).items() if n not in _VOLATILE}
             parent = next((r.name for r in world.plane.world.records.live("gateway") if r.id == record.parent), "")

@@ -8,7 +8,7 @@ import pytest
 
 from infra.sandbox.world import Failure
 from tests.documents import ROLE, SECRET
-from tests.everything.states import RECORDS, shown, state
+from tests.everything.states import recorded_as, shown, state
 from tests.generated import Maker, valid
 from tests.worlds import SandboxWorld, virtually
 from workflows.document.references import parts
@@ -121,7 +121,7 @@ def document(kind: Kind, declared: dict[str, Any] | None, **more: Any) -> dict[s
 
 
 def the(world: SandboxWorld, kind: Kind) -> Any:
-    return world.plane.world.records.named(RECORDS[kind.section], NAME)
+    return world.plane.world.records.named(recorded_as(kind), NAME)
 
 
 def result_of(outcome: Outcome, kind: Kind) -> Any:

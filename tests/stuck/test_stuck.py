@@ -12,7 +12,7 @@ from infra.sandbox.faults import Effect, Fault
 from infra.settings import Settings
 from tests.crash.test_single_faults import quick, remove, sample
 from tests.documents import small_stack
-from tests.everything.states import RECORDS
+from tests.everything.states import recorded_as
 from tests.goals import tried
 from tests.machine import run_through
 from tests.slices import sliced
@@ -40,7 +40,7 @@ async def frozen(kind, status) -> list[str]:
     document = {**sample("every-kind.yaml"), "consentTimeoutSeconds": int(LIMIT)}
     with impatient(quick()) as world:
         assert (await world.apply(document)).status is Status.READY
-        record = next(r for r in world.live.values() if r.kind == RECORDS[kind.section])
+        record = next(r for r in world.live.values() if r.kind == recorded_as(kind))
         record.go(status, now=world.plane.world.now)
         world.plane.world.stuck.add(record.name)
         turns = await run_through(world, provision(document, "one"))
