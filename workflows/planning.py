@@ -110,6 +110,7 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
     # An apply is a new request, so its tries are counted afresh.
     generation = (known.generation if known is not None else 0) + 1
     records = await records_of(context.ledger, partition)
+    is_known = known is not None or bool(records)
     session = UnwrittenRecords(context.ledger, partition, "plan", generation, records)
     quiet = replace(context, progress=_unseen)
     run = Run(quiet, calls, session, Mode.PROVISION, stack.name, account, "plan", allow)
@@ -119,8 +120,7 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
     await act(executor)
     warn_of_strangers(run, allow)
     planned = tuple(_planned(executor, node) for node in run.nodes.values())
-    warnings, knows = (*stack.warnings, *run.warnings), known is not None or bool(records)
-    return Plan(stack.name, knows, planned, warnings, dict(calls.count))
+    return Plan(stack.name, is_known, planned, (*stack.warnings, *run.warnings), dict(calls.count))
 
 
 def _planned(executor: DryExecutor, node: Node) -> Planned:

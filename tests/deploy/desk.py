@@ -1,8 +1,9 @@
 """Requests to a deployment, and what it announces of them."""
 
+import json
 from typing import Any
 
-from infra.ledger.packing import attribute, attributes_of
+from infra.ledger.packing import REST, attributes_of, rest_attribute, rest_of
 from tests.documents import gateway, mcp_target
 from tests.localcloud.resolve import ACCOUNT
 from tests.worlds import REGION
@@ -59,12 +60,13 @@ class Desk:
 
     def made_earlier(self, stack: str, address: str, seconds: float) -> None:
         """Have the ledger remember that a resource was made so much earlier than it was."""
-        self.cloud.client("dynamodb").update_item(
-            TableName=self.cloud.resource("LedgerTable"),
-            Key=attributes_of(resource_key(partition_of(ACCOUNT, REGION, stack), address)),
-            UpdateExpression="SET created_at = created_at - :seconds",
-            ExpressionAttributeValues={":seconds": attribute(seconds)},
-        )
+        client, table = self.cloud.client("dynamodb"), self.cloud.resource("LedgerTable")
+        key = attributes_of(resource_key(partition_of(ACCOUNT, REGION, stack), address))
+        item = client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+        rest = json.loads(rest_of(item))
+        for operation in rest["operations"]:
+            operation["accepted_at"] -= seconds
+        client.put_item(TableName=table, Item={**item, REST: rest_attribute(json.dumps(rest).encode("ascii"))})
 
     def named(self, kind: str, name: str) -> list[Any]:
         return [record for record in self.plane.world.records.live(kind) if record.name == name]
