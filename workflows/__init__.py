@@ -1,1 +1,1 @@
-"""The rooms: what a stack is and how it is reached."""
+"""Provisioning stacks: documents, requests, planning, reconciliation and records."""

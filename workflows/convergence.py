@@ -1,4 +1,4 @@
-"""Converging a stack under its lease: forward to what a request asks for, and back where that failed."""
+"""Converging a stack under the lease: forward to the requested state, and back to the last READY state on failure."""
 
 from dataclasses import replace
 
@@ -26,9 +26,9 @@ log = structlog.get_logger()
 async def converge(
     run: RequestRun, accepted: Accepted, stack: Stack | None, session: StackSession, patience: Patience
 ) -> Outcome:
-    """Do what a request asks for, as far as this run's time goes; where it has failed, go back if it says so.
+    """Converge the stack for a request, as far as the run's deadline allows; roll back a failure if the stack says so.
 
-    Raises LeaseLost, also where another delivery of the request has finished it.
+    Raises LeaseLost, also if another delivery of the request has finished the request.
     """
     request, record = run.request, accepted.record
     if not run.synchronizes and finished(record, request.request_id):
@@ -63,7 +63,7 @@ async def _back(
     patience: Patience,
     failed: Outcome | None,
 ) -> Outcome:
-    """Return to the last READY document, or go on with doing so; `failed` is the outcome for which it begins."""
+    """Roll back to the last READY document. `failed` is the outcome that begins the rollback; None: resume."""
     patience.goes_back = True
     under_way = accepted.record.rollback if failed is None else rollback.begun(failed)
     if under_way is None:
@@ -98,7 +98,7 @@ def _run(run: RequestRun, session: StackSession, mode: Mode, allow: frozenset[st
 
 
 async def _drive(run: Run) -> list[Result]:
-    """Observe what a run is about, and drive every resource of it."""
+    """Observe all resources of a run, and drive every resource to the desired state."""
     await note_options(run)
     await survey(run)
     return await act(LiveExecutor(run))

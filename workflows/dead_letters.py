@@ -1,4 +1,4 @@
-"""Messages that cannot be worked on: put into the dead-letter queue with their reason, and taken out again by it."""
+"""The dead-letter queue: messages that cannot be processed are sent there with a reason, listed, and redriven."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -14,19 +14,19 @@ from workflows.requests.context import Context
 
 log = structlog.get_logger()
 
-#: The attribute of a dead letter that says why it is one.
+#: The attribute of a dead letter that holds the reason.
 REASON = "reason"
-#: The attribute that says which message it was: its request's id, where it names none.
+#: The attribute that holds the id of the original message: the request id of a body without a request id.
 _MESSAGE_ID = "messageId"
-#: What no further delivery would cure.
+#: The prefix of reasons that no further delivery would resolve.
 _HOPELESS = "NotARequest"
 _SECONDS = 30.0
 
 
 async def bury(context: Context, record: Mapping[str, Any], reason: str) -> bool:
-    """Put a message into the dead-letter queue where it is to be delivered no more; False where it is.
+    """Send a message that must not be delivered again to the dead-letter queue. False: the message is delivered again.
 
-    The queue would move it there by itself, but without a reason; it still does when this fails.
+    The source queue would move the message by itself, but without a reason; the queue still does when this fails.
     """
     deliveries = _deliveries(record)
     hopeless = reason.startswith(_HOPELESS) or deliveries >= context.settings.deliveries
@@ -41,8 +41,8 @@ async def bury(context: Context, record: Mapping[str, Any], reason: str) -> bool
     }
     try:
         await context.aws.within(Deadline.within(_SECONDS))("SendMessage", message, service="sqs")
-    except Exception as failed:  # noqa: BLE001 - what cannot be buried comes again, and hinders no other message
-        # What our own layer says is safe to write; any other error may quote the message.
+    except Exception as failed:  # noqa: BLE001 - an unsent message is delivered again, and delays no other
+        # The texts of our own errors are safe to log; any other error may quote the message.
         error = str(failed) if isinstance(failed, CallFailed | OutOfTime) else type(failed).__name__
         log.error("dead letter not sent", message_id=record.get("messageId"), error=error)
         return False
@@ -51,7 +51,7 @@ async def bury(context: Context, record: Mapping[str, Any], reason: str) -> bool
 
 
 def _deliveries(record: Mapping[str, Any]) -> int:
-    """Return how often a message was delivered, as the queue says; once where it does not."""
+    """Return the number of deliveries of a message according to the queue; 1 if unknown."""
     attributes = record.get("attributes")
     said = str(attributes.get("ApproximateReceiveCount")) if isinstance(attributes, Mapping) else ""
     return int(said) if said.isdecimal() and len(said) < 10 else 1
@@ -59,7 +59,7 @@ def _deliveries(record: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One message of a dead-letter queue; `message_id` is that under which it was delivered before."""
+    """A message of a dead-letter queue; `message_id` is the id of the original message."""
 
     id: str
     receipt: str
@@ -69,7 +69,7 @@ class DeadLetter:
 
     @classmethod
     def read(cls, message: Mapping[str, Any]) -> "DeadLetter":
-        """Read a message that was received with its attributes. One that the queue moved itself has no reason."""
+        """Read a message received with attributes. A message that the queue itself moved has no reason."""
         attributes = message.get("MessageAttributes") or {}
         reason = attributes.get(REASON, {}).get("StringValue", "") or "deliveries exhausted"
         former = attributes.get(_MESSAGE_ID, {}).get("StringValue", "") or message["MessageId"]
@@ -77,7 +77,7 @@ class DeadLetter:
 
     @property
     def again(self) -> str:
-        """The body under which it is the same request when it is sent again, as another message."""
+        """The body to redrive: names the original request id, so that a new message is the same request."""
         try:
             body = json.loads(self.body)
         except ValueError:
@@ -88,7 +88,7 @@ class DeadLetter:
 
 
 async def letters(calls: Calls, queue: str) -> AsyncIterator[DeadLetter]:
-    """Yield the messages of a dead-letter queue; those that are not deleted show again after a minute."""
+    """Yield the messages of a dead-letter queue; messages that are not deleted are visible again after a minute."""
     seen: set[str] = set()
     wanted = {
         "QueueUrl": queue,
@@ -109,6 +109,6 @@ async def letters(calls: Calls, queue: str) -> AsyncIterator[DeadLetter]:
 
 
 async def send_again(calls: Calls, letter: DeadLetter, *, dead: str, queue: str) -> None:
-    """Put a dead letter into a queue again, then take it out of the dead-letter queue: rather twice than never."""
+    """Send a dead letter to a queue, then delete the letter from the dead-letter queue: at-least-once delivery."""
     await calls("SendMessage", {"QueueUrl": queue, "MessageBody": letter.again}, service="sqs")
     await calls("DeleteMessage", {"QueueUrl": dead, "ReceiptHandle": letter.receipt}, service="sqs")

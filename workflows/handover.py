@@ -1,6 +1,6 @@
-"""Handing over: what a door cannot settle in its time goes on in the state machine, once per request.
+"""Handing over: the state machine continues a request that an entry point cannot finish in time, once per request.
 
-The execution's name says which request it is for, so that a repeated delivery finds the one that is running.
+The name of the execution is derived from the request, so that a repeated delivery finds the running execution.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from workflows.requests.request import Request
 
 log = structlog.get_logger()
 
-#: What goes on: the rest is an answer.
+#: Statuses of a request that continues; every other status is an answer.
 GOES_ON = frozenset({Status.IN_PROGRESS, Status.AWAITING_CONSENT})
 _LONGEST_NAME = 80
 _MOST_ATTEMPTS = 1000
@@ -29,20 +29,20 @@ _SECONDS = 30.0
 
 
 def execution_name(stack: str, request_id: str, attempt: int) -> str:
-    """Return the name of an execution: `stack-requestId-attempt`, made fit where it is too long or not plain."""
+    """Return the name of an execution: `stack-requestId-attempt`, shortened or escaped if too long or not plain."""
     plain = _STRANGE.sub("_", f"{stack}-{request_id}")
     end = f"-{attempt}"
     if plain == f"{stack}-{request_id}" and len(plain + end) <= _LONGEST_NAME:
         return plain + end
-    # What was cut or replaced is told apart by the digest of what it was.
+    # The digest of the original names distinguishes names that are equal once shortened or escaped.
     mark = hashlib.sha256(f"{stack}\n{request_id}".encode()).hexdigest()[:16]
     return f"{plain[: _LONGEST_NAME - len(mark) - len(end) - 1]}-{mark}{end}"
 
 
 async def hand_over(context: Context, request: Request, outcome: Outcome) -> bool:
-    """See to it that an execution goes on with an accepted request; False where there is no state machine for it.
+    """Ensure that an execution continues an accepted request. False: no execution continues the request.
 
-    Raises CallFailed when that cannot be had: the message is to come again.
+    Raises CallFailed if no execution can be started; the message is then delivered again.
     """
     if not context.settings.state_machine or outcome.status not in GOES_ON or not outcome.generation:
         return False
@@ -53,7 +53,7 @@ async def hand_over(context: Context, request: Request, outcome: Outcome) -> boo
 
 
 async def start(context: Context, given: Mapping[str, Any]) -> bool:
-    """See to it that an execution runs for `{stack, generation, requestId}`. Raises CallFailed."""
+    """Ensure that an execution runs for `{stack, generation, requestId}`. Raises CallFailed."""
     machine = context.settings.state_machine
     calls = context.aws.within(Deadline.within(_SECONDS))
     for attempt in range(1, _MOST_ATTEMPTS):
@@ -67,7 +67,7 @@ async def start(context: Context, given: Mapping[str, Any]) -> bool:
             arn = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
             found = await calls("DescribeExecution", {"executionArn": arn}, service="stepfunctions")
             if found["status"] not in ("RUNNING", "PENDING_REDRIVE") or json.loads(found["input"]) != given:
-                continue  # it ended without settling the request, or is for another one whose name looks the same
+                continue  # ended without finishing the request, or belongs to another request of the same name
         log.info("handed over", execution=name)
         return True
     return False

@@ -1,7 +1,7 @@
-"""What is no request and still asks for work: a schedule's tick, and the service's word that a registry is going.
+"""Events that cause work without being requests: scheduled ticks, and events about deleted or failed registries.
 
-A synchronization is asked for on the bus, one request a stack; converging again goes straight to the state machine,
-by the name of what was accepted. Both take the way of every other request from there on.
+A synchronization is requested on the bus, with one request per stack. A new convergence starts an execution of the
+state machine for the accepted generation. From there on, both are handled like every other request.
 """
 
 import re
@@ -23,7 +23,7 @@ from workflows.requests.stacks import stack_record
 
 #: The detail type of a schedule's tick; its detail may say `{"converge": true}`.
 TICK = "Gateway Schedule"
-#: Where the registries' events come from, before and after they moved to a service of their own.
+#: The event sources of registries, before and after registries moved to a service of their own.
 _SERVICES = frozenset({"aws.agent-registry", "aws.bedrock-agentcore"})
 _REGISTRY = re.compile(r"arn:[a-z-]+:[a-z-]+:[a-z0-9-]+:\d{12}:registry/[A-Za-z0-9]+")
 _GOING = re.compile(r"delet|failed", re.IGNORECASE)
@@ -31,12 +31,12 @@ _SECONDS = 60.0
 
 
 def is_notice(event: Mapping[str, Any]) -> bool:
-    """Tell whether an event is a tick or the service's."""
+    """Return whether an event is a scheduled tick or an event of the service."""
     return event.get("detail-type") == TICK or event.get("source") in _SERVICES
 
 
 async def notice(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask for what an event makes needful; return the stacks for which that was done."""
+    """Request the work that an event requires; return the stacks for which work was requested."""
     asked: list[str] = []
     request_id = f"schedule-{event.get('id', '')}"
     detail = event.get("detail") or {}
@@ -61,7 +61,7 @@ async def notice(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _may(context: Context, event: Mapping[str, Any], partition: str, stack: str) -> bool:
-    """Tell whether whoever sent a tick may have a stack synchronized; nobody but the service sends its own events."""
+    """Return whether the sender of a tick may have a stack synchronized; only the service can send service events."""
     if context.grants is None or event.get("source") in _SERVICES:
         return True
     who = Submitter(account=str(event.get("account", "")), source=str(event.get("source", "")))
@@ -70,7 +70,7 @@ def _may(context: Context, event: Mapping[str, Any], partition: str, stack: str)
 
 
 async def _stacks(context: Context) -> AsyncIterator[tuple[str, StackRecord]]:
-    """Yield the stacks of this account and Region that are as declared: what is under way needs no push."""
+    """Yield the READY stacks of this account and Region; a stack under way converges anyway."""
     account = await context.aws.within(Deadline.within(_SECONDS)).account()
     for partition in await context.ledger.partitions(partition_of(account, context.aws.region, "")):
         record = await stack_record(context.ledger, partition)

@@ -1,4 +1,4 @@
-"""What operators do with a ledger: look at the history of runs, end a request under way, have a stack forgotten."""
+"""Operators' work on a ledger: show the history of runs, cancel a request under way, forget a stack."""
 
 from datetime import datetime
 from secrets import token_hex
@@ -15,15 +15,15 @@ from workflows.requests.answers import kept
 from workflows.requests.stacks import put_of, stack_record
 from workflows.status import partitions_of
 
-#: What `forget` says of a stack that is not known any more.
+#: The result of `forget` for a stack that was forgotten.
 FORGOTTEN = "forgotten"
 _DAY = 86_400.0
-#: Seconds for which a stack that is to be forgotten is waited for: until the lease of a run that died has expired.
+#: Seconds to wait for the lease of a stack to forget: long enough for the lease of a dead run to expire.
 _PATIENCE = EXPIRED_SECONDS + 5.0
 
 
 async def history(ledger: Ledger, name: str) -> dict[str, list[Item]]:
-    """Return the outcomes of the runs of the stacks of a name, the newest first, by `account/Region/name`."""
+    """Return the outcomes of runs of the stacks with a name, newest first, by `account/Region/name`."""
     found = {}
     for partition in await partitions_of(ledger, name):
         runs = await ledger.query(partition, "run#")
@@ -32,19 +32,19 @@ async def history(ledger: Ledger, name: str) -> dict[str, list[Item]]:
 
 
 async def cancel(ledger: Ledger, name: str, now: datetime, days: int) -> dict[str, str]:
-    """End the requests under way of the stacks of a name: FAILED, as far as they came. Returns what became of each.
+    """Cancel the requests under way of the stacks with a name: each ends FAILED. Returns a message for each stack.
 
-    It stands in their history, for so many days. A run that works on one loses its lease and stops within seconds; an
-    execution of the state machine that goes on with it finds it finished. What the service was already told to do, it
-    does.
+    The history keeps the cancellation for `days` days. A run that works on such a stack loses the lease and stops
+    within seconds; an execution of the state machine finds the request finished. Operations that the service has
+    already accepted are not stopped.
     """
     return {one: await _cancel(ledger, one, now, days) for one in await partitions_of(ledger, name)}
 
 
 async def forget(ledger: Ledger, name: str, now: datetime) -> dict[str, str]:
-    """Delete what the ledger knows of the stacks of a name; nothing is changed at AWS. Returns what became of each.
+    """Delete all ledger items of the stacks with a name; change nothing at AWS. Returns a message for each stack.
 
-    What bears the stack's tag is found again when its document is applied; the rest is nobody's.
+    Resources with the stack's owner tag are found again when the document is applied; no stack manages the rest.
     """
     return {one: await _forget(ledger, one, now.timestamp()) for one in await partitions_of(ledger, name)}
 

@@ -1,4 +1,4 @@
-"""Planning: what a run would do, decided as a run decides, without a lease, a mark or a change."""
+"""Planning: the decisions of a run, made without a lease, an intent or a change."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from workflows.requests.stacks import stack_record
 
 @dataclass(frozen=True)
 class Planned:
-    """What a run would do with one resource: its first action, and all the changing calls that follow from it."""
+    """The plan of one resource: the first action, and all changing calls that follow."""
 
     address: str
     action: str
@@ -37,11 +37,11 @@ class Planned:
 
     @property
     def pending(self) -> bool:
-        """Whether it would change something."""
+        """Whether a run would change the resource."""
         return self.action in CHANGES
 
     def shown(self) -> dict[str, Any]:
-        """Return it as JSON; paths are those of the document."""
+        """Return the plan of the resource as JSON, with the paths of the document."""
         return {
             "action": self.action,
             "reason": self.reason,
@@ -56,14 +56,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do."""
+    """The plan of a stack."""
 
     stack: str
     #: Whether the ledger knows the stack.
     known: bool
     resources: tuple[Planned, ...]
     warnings: tuple[Problem, ...]
-    #: The calls that planning itself took.
+    #: The calls that planning itself sent, by operation.
     calls: Mapping[str, int]
 
     @property
@@ -78,11 +78,11 @@ class Plan:
 
     @property
     def estimate(self) -> Counter[str]:
-        """How often each operation that changes something would be called."""
+        """The number of calls of each changing operation that a run would send."""
         return Counter(call for one in self.resources for call in one.calls)
 
     def shown(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the plan as JSON."""
         return {
             "version": 1,
             "stack": self.stack,
@@ -97,17 +97,17 @@ class Plan:
 
 
 async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline, allow: frozenset[str]) -> Plan:
-    """Return what an apply of this document would do. Raises Invalid, or CallFailed when AWS cannot be asked."""
+    """Return the plan for applying a document. Raises Invalid, OutOfTime, and CallFailed when AWS cannot be called."""
     return await plan_of(context, read_stack(document), deadline, allow)
 
 
 async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: frozenset[str]) -> Plan:
-    """Return what an apply of a stack would do. Raises CallFailed when AWS cannot be asked."""
+    """Return the plan for applying a stack. Raises OutOfTime, and CallFailed when AWS cannot be called."""
     calls = context.aws.within(deadline)
     account = await calls.account()
     partition = partition_of(account, context.aws.region, stack.name)
     known = await stack_record(context.ledger, partition)
-    # An apply is a new request, so its tries are counted afresh.
+    # An apply is a new request, with attempts of its own.
     generation = (known.generation if known is not None else 0) + 1
     records = await records_of(context.ledger, partition)
     is_known = known is not None or bool(records)
@@ -124,7 +124,7 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
 
 
 def _planned(executor: DryExecutor, node: Node) -> Planned:
-    """Return what a run would do with one resource, from the steps that were projected."""
+    """Return the plan of one resource, made from the projected steps."""
     waits_on, steps = tuple(sorted(node.after)), executor.steps.get(node.address)
     if steps is not None:
         first = steps.first

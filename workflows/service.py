@@ -1,7 +1,7 @@
-"""The one way in for every door: a request is accepted, its stack is held and converged, and its outcome published.
+"""Handling a request from any entry point: accept the request, lease and converge the stack, publish the outcome.
 
-A run assumes nothing about earlier runs: it observes, lets the planner decide, acts and records. Running again is
-always safe.
+A run assumes nothing about earlier runs: each run observes, lets the planner decide, acts and records. Running again
+is always safe.
 """
 
 from collections.abc import Mapping
@@ -47,18 +47,18 @@ from workflows.requests.request import Request
 from workflows.requests.request_run import RequestRun, authorized
 from workflows.requests.stacks import stack_record
 
-#: Seconds after which to look again whether a paused deployment goes on.
+#: Seconds after which a request to a paused deployment is tried again.
 _PAUSED_SECONDS = 300.0
 _PAUSED = "this deployment is paused"
 _DAY = 86_400.0
 
 
 async def handle(context: Context, request: Request, deadline: Deadline, *, admitted: bool = False) -> Outcome:
-    """Do what a request asks for, as far as this run's time goes, and publish its outcome.
+    """Handle a request as far as the deadline allows, and publish the outcome.
 
-    `admitted` says that its submitter was found to be allowed to ask for it, when it was accepted.
+    `admitted` says that the request was admitted before, so that only the grants of the submitter are checked again.
 
-    Raises CallFailed when AWS cannot be asked at all: nothing was decided then, and the request is to come again.
+    Raises CallFailed when AWS cannot be called at all: nothing was decided, and the request must be delivered again.
     """
     if context.settings.mode is Operation.PAUSED:
         return _postponed(request, _PAUSED, _PAUSED_SECONDS)
@@ -88,7 +88,7 @@ async def _accepted_and_converged(run: RequestRun, stack: Stack | None) -> Outco
         return run.refused(accepted)
     structlog.contextvars.bind_contextvars(generation=accepted.generation)
     if accepted.document is not None and accepted.document != run.request.document:
-        # The object at a URI may have been replaced since the request was accepted, and so may the grants.
+        # The object at the URI and the grants may have changed since the request was accepted.
         stack = _accepted_stack(run, accepted.document)
     if accepted.new:
         await run.tell_accepted(accepted)
@@ -101,19 +101,19 @@ async def _accepted_and_converged(run: RequestRun, stack: Stack | None) -> Outco
 
 
 async def _accept(run: RequestRun, stack: Stack | None) -> Accepted | Refused:
-    """Put a request in force, unless it is older than the one in force or finished. Raises Invalid."""
+    """Accept a request, unless the request is finished or older than the request in force. Raises Invalid."""
     request, ledger = run.request, run.context.ledger
     if run.synchronizes:
         return await _accept_synchronization(run)
     if request.mode is Mode.REMOVE and stack is None and await stack_record(ledger, run.partition) is None:
         raise Invalid([Problem("stack", "unknown-stack", f"no stack named {request.stack} is known here")])
-    # A removal is the same one whatever document came with it.
+    # All removals are equal, whichever document came with them.
     of = stack.digest if stack is not None and request.mode is Mode.PROVISION else digest(["remove"])
     return await accept(ledger, run.partition, request, of, run.started.timestamp(), run.context.new_id)
 
 
 async def _accept_synchronization(run: RequestRun) -> Accepted | Refused:
-    """Note a synchronization, which raises no generation."""
+    """Accept a synchronization, which raises no generation. Raises Invalid."""
     request, ledger = run.request, run.context.ledger
     found = synchronization_of(await stack_record(ledger, run.partition))
     if found is None:
@@ -128,7 +128,7 @@ async def _accept_synchronization(run: RequestRun) -> Accepted | Refused:
 
 
 def _accepted_stack(run: RequestRun, document: Mapping[str, Any]) -> Stack | None:
-    """Read a document that was accepted before. A removal can do without one that is not valid any more."""
+    """Read an accepted document; a removal needs no document that is still valid. Raises Invalid."""
     try:
         return run.authorized(document)
     except Invalid:
@@ -138,7 +138,7 @@ def _accepted_stack(run: RequestRun, document: Mapping[str, Any]) -> Stack | Non
 
 
 async def _under_lease(run: RequestRun, accepted: Accepted, stack: Stack | None) -> Outcome:
-    """Converge a stack while this run holds it, from taking its lease until the outcome is published.
+    """Converge a stack under the lease, which is held until the outcome is published.
 
     Raises LeaseHeld, LeaseLost and OutOfTime.
     """
@@ -160,11 +160,11 @@ async def _under_lease(run: RequestRun, accepted: Accepted, stack: Stack | None)
 
 
 async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, session: StackSession) -> Outcome:
-    """Converge, write the outcome, and announce it where it is news."""
+    """Converge, record the outcome, and publish an outcome that is new."""
     run.calls.before_change = session.require
     if _is_untold(run, accepted):
         await run.tell_accepted(accepted)
-    # Another delivery may have gone on with the request since it was accepted here.
+    # Another delivery may have continued the request since the request was accepted here.
     accepted = replace(accepted, record=session.stack)
     patience = Patience(run.request, session.stack, run.started.timestamp())
     outcome = await converge(run, accepted, stack, session, patience)
@@ -181,7 +181,7 @@ async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, s
 
 
 def _is_untold(run: RequestRun, accepted: Accepted) -> bool:
-    """Tell whether another delivery accepted a request, and may have ended before it told. A tick is not accepted."""
+    """Return whether another delivery accepted a request and may have died before announcing that; False for a tick."""
     state = accepted.record.requests.get(run.request.request_id)
     if state is None or state.generation is None or run.synchronizes:
         return False
@@ -189,15 +189,15 @@ def _is_untold(run: RequestRun, accepted: Accepted) -> bool:
 
 
 async def _overtaken(run: RequestRun, accepted: Accepted) -> Outcome:
-    """Return the outcome of a request whose stack is another run's now."""
+    """Return the outcome of a request after another run has acquired the stack."""
     record = await stack_record(run.context.ledger, run.partition) or StackRecord()
     if record.outcome is not None and finished(record, run.request.request_id):
-        # Another delivery of it did, or an operator ended it.
+        # Another delivery finished the request, or an operator canceled the request.
         return run.refused(answered(record.outcome))
     if record.generation > accepted.generation and not run.synchronizes:
         reason = "a newer generation took over"
         return run.outcome(accepted.record, accepted.generation, Status.SUPERSEDED, reason=reason)
-    # A synchronization is of no generation: it is still to be done, on what is in force then.
+    # A synchronization has no generation, so it is still pending, for the generation that is in force by then.
     return _unfinished(run, accepted, "this run does not hold the stack any more", 5.0)
 
 
@@ -206,7 +206,7 @@ def _unfinished(run: RequestRun, accepted: Accepted, reason: str, retry: float) 
 
 
 async def _planned(run: RequestRun, stack: Stack | None, deadline: Deadline) -> Outcome:
-    """Return a plan as an outcome: nothing is accepted, recorded or changed."""
+    """Return a plan as an outcome; nothing is accepted, recorded or changed."""
     request, context = run.request, run.context
     outcome = Outcome(
         stack=request.stack,
@@ -224,20 +224,20 @@ async def _planned(run: RequestRun, stack: Stack | None, deadline: Deadline) -> 
 
 
 def _postponed(request: Request, reason: str, seconds: float) -> Outcome:
-    """Return that nothing is done for now; it is no news, since nothing happened."""
+    """Return the outcome of a request that is postponed; not published, since nothing happened."""
     outcome = Outcome(request.known_as, Status.IN_PROGRESS, request.request_id, request.generation)
     return replace(outcome, reason=reason, retry_after=max(1.0, seconds), news=False)
 
 
 def _refused_here(request: Request, failed: CallFailed) -> Outcome:
-    """Return that AWS refuses the caller itself: nothing was begun, and the request comes again."""
+    """Return the outcome when AWS refuses the caller itself: nothing was begun, and the request is tried again."""
     warning = Problem(CREDENTIALS, CREDENTIALS, f"{failed}. {OF_VERDICTS[failed.verdict][1]}")
     return replace(_postponed(request, str(failed), _PAUSED_SECONDS), warnings=(warning,))
 
 
 @dataclass(frozen=True)
 class RequestRef:
-    """A request that was accepted before, as whoever goes on with it names it."""
+    """A reference to an accepted request, as used by the state machine to continue the request."""
 
     stack: str
     generation: int
@@ -247,11 +247,11 @@ class RequestRef:
 
     @property
     def synchronizes(self) -> bool:
-        """Whether it is of no generation."""
+        """Whether the request is a synchronization, which raises no generation."""
         return self.synchronize or self.stage == SYNCHRONIZATION
 
     def request(self, record: StackRecord | None = None) -> Request:
-        """Return the request, with what a stack's record has of it."""
+        """Return the request, completed from the stack's record."""
         held = record or StackRecord()
         state, current = held.requests.get(self.request_id), held.requests.get(held.request_id)
         sender = state.submitter if state is not None else None
@@ -266,20 +266,20 @@ class RequestRef:
             mode=held.mode,
             request_id=self.request_id,
             stack=self.stack,
-            # A removal does without: what was accepted long ago need not be valid any more.
+            # A removal uses no document: a document accepted long ago may be invalid by now.
             document=dict(held.document) if held.document is not None and held.mode is not Mode.REMOVE else None,
             generation=self.generation,
             allow=held.approvals_of(self.request_id),
-            # A schedule asks in the name of who sent what is in force.
+            # A scheduled request acts for the submitter of the request in force.
             submitter=Submitter.read(sender or (current.submitter if current is not None else None)),
             stage=self.stage,
         )
 
 
 async def resume(context: Context, named: RequestRef, deadline: Deadline) -> Outcome:
-    """Go on with a request that was accepted before; its document is read from the ledger, not from the caller.
+    """Continue an accepted request, with the document from the ledger and not from the caller.
 
-    A deployment that does not act leaves it for later.
+    A deployment that is paused or only observes postpones the request.
     """
     if context.settings.mode is not Operation.ACT:
         return _postponed(named.request(), _PAUSED, _PAUSED_SECONDS)
@@ -296,7 +296,7 @@ async def resume(context: Context, named: RequestRef, deadline: Deadline) -> Out
 
 
 def _known(context: Context, record: StackRecord, named: RequestRef) -> bool:
-    """Tell whether somebody who was allowed to asked for this; what is older than what is in force does nothing."""
+    """Return whether an authorized submitter made the request; a request older than the one in force does nothing."""
     current = record.generation
     if context.grants is None or named.generation > current:
         return named.generation <= current

@@ -1,4 +1,4 @@
-"""What the ledger knows of stacks, for people who ask: no call to AWS is made."""
+"""The status of stacks as recorded in the ledger; no resource is read at AWS."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ _STACK = re.compile(r"\d{12}/[^/]+/.+")
 
 
 async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
-    """Return the stacks of the ledger (or the one of that name) by `account/Region/name`."""
+    """Return the status of the ledger's stacks, or of the stacks with a name, by `account/Region/name`."""
     found = {}
     for partition in await partitions_of(ledger, name):
         record = await stack_record(ledger, partition)
@@ -35,7 +35,7 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
 
 
 async def require_known(context: Context, stack: str, deadline: Deadline) -> None:
-    """Raise Invalid unless the ledger knows a stack: what it does not know, it cannot say to be gone."""
+    """Raise Invalid unless the ledger has a stack; a missing record does not prove that the stack is gone."""
     account, region = await context.aws.within(deadline).account(), context.aws.region
     if await stack_record(context.ledger, partition_of(account, region, stack)) is None:
         where = f"in account {account}, Region {region}"
@@ -48,7 +48,7 @@ async def require_known(context: Context, stack: str, deadline: Deadline) -> Non
 
 
 async def partitions_of(ledger: Ledger, name: str = "") -> list[str]:
-    """Return the partitions of stacks, of those of a name where one is given."""
+    """Return the partitions of all stacks, or of the stacks with a name."""
     stacks_only = [partition for partition in await ledger.partitions() if _STACK.fullmatch(partition)]
     return [partition for partition in stacks_only if not name or partition.split("/", 2)[2] == name]
 

@@ -1,7 +1,7 @@
-"""Taking over what was made by hand: a stack document of what exists, for which there is nothing to do.
+"""Importing existing resources: write a stack document that matches them, so that an apply has nothing to do.
 
-Nothing is changed at AWS. What was found is written into the ledger as this stack's, so that the next run knows it by
-its id; a later run without that ledger takes it over again, as `adopt: true` in the document says.
+Nothing is changed at AWS. The resources are recorded in the ledger as this stack's, so that the next run identifies
+them by id. A run without that ledger imports the resources again, because the document declares `adopt: true`.
 """
 
 import re
@@ -37,20 +37,20 @@ _PROVIDERS = {
     "apikeycredentialprovider": API_KEY_CREDENTIAL_PROVIDER,
 }
 _PROVIDER = re.compile(r"token-vault/[^/]+/(\w+)/([\w-]+)")
-#: What stands where a secret belongs until somebody fills in where it is.
+#: The placeholder for a secret, until a person fills in the location of the secret.
 _PLACE_HOLDER = "{{resolve:secretsmanager:FILL-IN:SecretString:%s}}"
 
 
 @dataclass
 class TakenOver:
-    """A document, and what in it a person must fill in."""
+    """An imported document, and the paths that a person must fill in."""
 
     document: dict[str, Any]
     fill_in: list[str] = field(default_factory=list)
     _records: list[ResourceRecord] = field(default_factory=list)
 
     def add(self, seen: ObservedState, path: tuple[str, ...], parent_id: str | None = None) -> dict[str, Any]:
-        """Add a resource as it stands at its path, and return its declaration."""
+        """Add the declaration and the record of an observed resource at a path. Returns the declaration."""
         declared, secrets = declaration(seen.kind, seen)
         if seen.kind.tagged:
             declared = {RESERVED: {"adopt": True}, **declared}
@@ -65,16 +65,16 @@ class TakenOver:
         return declared
 
     def items(self, partition: str) -> Iterator[Put]:
-        """Yield what the ledger keeps of it."""
+        """Yield the ledger writes that record the imported resources."""
         for record in self._records:
             yield Put(resource_key(partition, record.address), item_of(record))
 
 
 async def take_over(context: Context, section: str, name: str, stack: str, deadline: Deadline) -> TakenOver:
-    """Return the document of an existing resource, what stands inside it, and the providers that these use.
+    """Import an existing resource, with children and the credential providers in use, as a new stack's document.
 
-    Raises Invalid for what does not exist, a stack that is known already, or what no valid document can say;
-    CallFailed when AWS refuses.
+    Raises Invalid for a missing or owned resource, a stack that the ledger knows already, or a resource that no valid
+    document can declare; CallFailed when AWS refuses a call.
     """
     kind = top_level(section)
     if kind is None:
@@ -96,14 +96,14 @@ async def take_over(context: Context, section: str, name: str, stack: str, deadl
             if whole is not None:
                 taken.add(whole, (section, name, child.section, inner), seen.id)
     await _add_providers(observer, taken, declared, owners)
-    # A document that would be refused is of no use to anybody, and what is noted for it would be in the way.
+    # An invalid document would be useless, and the records written for it would block the next import.
     read_stack(taken.document)
     await context.ledger.write(*taken.items(partition))
     return taken
 
 
 async def _owners(ledger: Ledger, prefix: str) -> dict[str, str]:
-    """Return the stacks of the ledger by the ARNs that they have: what was taken over in this ledger has no tag."""
+    """Return the owning stacks in the ledger by ARN: a resource imported in this ledger may have no owner tag yet."""
     found = {}
     for partition in await ledger.partitions(prefix):
         for record in (await records_of(ledger, partition)).values():
@@ -125,14 +125,14 @@ async def _read(observer: Observer, kind: Kind, name: str, owners: Mapping[str, 
 async def _add_providers(
     observer: Observer, taken: TakenOver, declared: dict[str, Any], owners: Mapping[str, str]
 ) -> None:
-    """Add every provider that is named by its ARN, and refer to it instead."""
+    """Add every provider that the declaration names by ARN, and replace the ARN by a reference."""
     arns: dict[str, str] = {}
     for arn, section, name in sorted(set(_provider_arns(declared))):
         kind = _PROVIDERS.get(section)
         try:
             seen = await _read(observer, kind, name, owners) if kind is not None else None
         except (Invalid, CallFailed):
-            seen = None  # it stays an ARN: of another account, or not ours to read
+            seen = None  # the ARN stays: of another account, or unreadable
         if kind is not None and seen is not None and seen.arn == arn:
             taken.add(seen, (kind.section, name))
             arns[arn] = f"${{{path_text((kind.section, name))}.{kind.arn_member}}}"
@@ -151,7 +151,7 @@ def _provider_arns(value: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _refer(value: Any, arns: Mapping[str, str]) -> None:
-    """Put references where ARNs stand."""
+    """Replace ARNs by references, in place."""
     for name, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
         if isinstance(item, str) and item in arns:
             value[name] = arns[item]
@@ -160,7 +160,7 @@ def _refer(value: Any, arns: Mapping[str, str]) -> None:
 
 
 def declaration(kind: Kind, seen: ObservedState) -> tuple[dict[str, Any], list[str]]:
-    """Return what a document says of a resource as it stands, and the paths of the secrets in it. Pure."""
+    """Return the declaration that matches an observed resource, and the paths of secrets to fill in. Pure."""
     declared: dict[str, Any] = {}
     for name, shape in kind.declarable.members.items():
         shown = at(seen.body, kind.shown_as.get(name, name))
@@ -177,7 +177,7 @@ def declaration(kind: Kind, seen: ObservedState) -> tuple[dict[str, Any], list[s
 
 
 def _fill_secrets(kind: Kind, declared: dict[str, Any], seen: ObservedState) -> list[str]:
-    """Put a place-holder where the service keeps a secret that it does not show, and a reference where it shows one."""
+    """Declare secrets: a placeholder for a secret that the service hides, a reference to an external secret."""
     if kind is API_KEY_CREDENTIAL_PROVIDER:
         return _secret(declared, "apiKey", "apiKeySecret", seen)
     if kind is OAUTH2_CREDENTIAL_PROVIDER:
@@ -191,7 +191,7 @@ def _fill_secrets(kind: Kind, declared: dict[str, Any], seen: ObservedState) -> 
 
 
 def _secret(config: dict[str, Any], given: str, prefix: str, seen: ObservedState) -> list[str]:
-    """Declare one secret; returns the members that a person must fill in."""
+    """Declare a secret. Returns the members that a person must fill in."""
     config.pop(f"{prefix}Source", None)
     if seen.body.get(f"{prefix}Source") == "EXTERNAL":
         place = {"secretId": at(seen.body, f"{prefix}Arn.secretArn"), "jsonKey": seen.body.get(f"{prefix}JsonKey")}
@@ -202,7 +202,7 @@ def _secret(config: dict[str, Any], given: str, prefix: str, seen: ObservedState
 
 
 def _writable(shape: Shape, shown: Any, opaque: frozenset[str] = frozenset()) -> Any:
-    """Return what a read showed in the form that a document takes: known members, nothing empty, nothing added."""
+    """Return an observed value in document form: no unknown members, empty values, or values that the service added."""
     if is_empty(shown) or says_none(shape, shown):
         return None
     if isinstance(shape, ListShape):

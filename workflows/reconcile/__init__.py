@@ -1,1 +1,1 @@
-"""Acting: what one run does while it holds a stack's lease. It observes, acts, waits and remembers."""
+"""Reconciliation: how a run that holds the lease of a stack observes, decides, changes, waits and records."""

@@ -1,4 +1,4 @@
-"""Acting: one task per resource, each waiting for exactly what it needs, so that a run takes its critical path."""
+"""Walking the dependency graph: a task per resource waits only for dependencies, so a run takes the critical path."""
 
 from dataclasses import replace
 from functools import partial
@@ -19,12 +19,12 @@ from workflows.reconcile.results import result_of
 from workflows.reconcile.run import Node, Run
 from workflows.reconcile.stages import inside, set_aside
 
-#: Statuses at which a run has done with a resource.
+#: Statuses after which a run does no more work on a resource.
 _ENDS = frozenset({ResourceStatus.READY, ResourceStatus.DELETED, ResourceStatus.RETAINED})
 
 
 async def act(executor: Executor) -> list[Result]:
-    """Bring every item to where it is wanted, then look once more that it stays there."""
+    """Drive every node to the desired state; drive changed resources again that a second read does not show READY."""
     run = executor.run
     todo = await set_aside(run)
     while todo:
@@ -37,9 +37,10 @@ async def act(executor: Executor) -> list[Result]:
 
 
 async def _let_go_of_released(run: Run) -> None:
-    """Forget what is left on purpose, once nothing else is to be done: until then it says what must stay with it.
+    """Delete the records of retained resources, but only when the run has converged.
 
-    What others need goes first, so that a run that is cut off here leaves nothing that is known without its users.
+    Until then these records keep the dependencies of retained resources from being deleted. The record of a dependency
+    is deleted before the records of its users, so that an interrupted run leaves no dependency without known users.
     """
     order = TopologicalSorter({address: node.after for address, node in run.nodes.items()}).static_order()
     for address in reversed(list(order)):
@@ -48,7 +49,7 @@ async def _let_go_of_released(run: Run) -> None:
 
 
 async def _task(executor: Executor, address: str) -> None:
-    """Work on one resource once all that comes first is done. Whatever happens, who waits for it is told."""
+    """Drive a resource after the dependencies are done; set `done` in any case, so that no dependent waits forever."""
     run, node = executor.run, executor.run.nodes[address]
     try:
         node.result = await _after_others(run, node)
@@ -64,7 +65,7 @@ async def _task(executor: Executor, address: str) -> None:
 
 
 async def _drive_with_room(executor: Executor, node: Node) -> Result:
-    """Drive a resource; where there is no room for it, once more when what leaves beside it has made some."""
+    """Drive a resource; after a quota refusal, wait for deletions of siblings, and try once more if any succeeded."""
     run, node.began = executor.run, node.began or anyio.current_time()
     try:
         async with node.lock:
@@ -86,7 +87,7 @@ async def _drive_with_room(executor: Executor, node: Node) -> Result:
 
 
 def _leaving_beside(run: Run, node: Node) -> list[Node]:
-    """Return what is to go of a kind in the same place, and waits, over however many others, not for this one."""
+    """Return siblings of the same kind that are to be deleted and do not (transitively) wait for this resource."""
 
     def waits(one: Node, observed: set[str]) -> bool:
         observed.add(one.address)
@@ -98,20 +99,20 @@ def _leaving_beside(run: Run, node: Node) -> list[Node]:
 
 
 async def _after_others(run: Run, node: Node) -> Result | None:
-    """Wait for what comes first; return the result of this resource when that cannot be had now."""
+    """Wait until all dependencies are done; return a result if they rule out work on this resource now."""
     for address in sorted(node.after):
         await run.nodes[address].done.wait()
     found = blocked(run, node)
     if found is not None and found.status is ResourceStatus.RETAINED:
         run.warn(node.address, "kept", found.reason)
         if any(run.nodes[address].released for address in node.after):
-            # It belongs to what was left on purpose, and is left with it.
+            # A resource that is retained on purpose still uses this resource: both are unmanaged from now on.
             node.released = True
     return found
 
 
 def blocked(run: Run, node: Node) -> Result | None:
-    """Return the result of a resource for which something that comes first is not as it needs it; None: go on."""
+    """Return the result of a resource that is blocked by a dependency; None: the work may begin."""
     for address in sorted(node.after):
         other = run.nodes[address]
         result = other.result
@@ -126,7 +127,7 @@ def blocked(run: Run, node: Node) -> Result | None:
             reason = f"waits for {address}, which is in progress"
             return result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=result.retry_after)
         found = result_of(run, node, ResourceStatus.BLOCKED, f"waits for {address}, which is {result.status}")
-        # Within a stage it comes by itself, or its own failure is told; outside nobody works on it now.
+        # The run drives a dependency in the stage, or reports the failure; outside the stage nobody works on it now.
         return found if inside(run, other) else replace(found, failure=failures.out_of_turn(node.address, address))
     return None
 
@@ -136,7 +137,7 @@ def _decision(run: Run, node: Node) -> Decision:
 
 
 def _serves(node: Node, other: Node, result: Result) -> bool:
-    """Tell whether another's result lets this one begin."""
+    """Return whether the result of a dependency lets the work on a resource begin."""
     if other.wanted:
         return result.status is ResourceStatus.READY
     untouched = result.status is ResourceStatus.RETAINED and other.options.existing and not node.wanted

@@ -1,6 +1,25 @@
-"""Driving one resource to its desired state: ask the planner for the next step, take it, and ask again.
+"""Driving one resource to the desired state: observe, decide, act, and decide again.
 
-The loop is the same for a run and for a plan: which executor takes the steps is all that tells them apart.
+The loop is level-triggered. Each iteration builds the state of the resource (desired state, observed state, record),
+asks the planner (`decide`, a pure function) for the next action, and has the executor carry out that action. The next
+iteration starts from the new observation and record. No plan is held that a change at the service could invalidate,
+and an interrupted run resumes from wherever the previous run ended.
+
+`_step` treats a decision in this order:
+
+1. A decision about an unrecognized value is made again after a second read (`_garbled`).
+2. A change waits while a call of a run that died may still be in flight for the resource (`_let_arrive`).
+3. LOOK reads the resource. Before a deletion or replacement, the children are listed, so that the planner knows the
+   children that this stack does not manage. Neither changes anything, and the planner decides again.
+4. WAIT waits for an operation that is under way.
+5. An action that changes nothing ends the loop (NONE, GONE, KEEP, CONSENT, FAIL): `_conclude` records how the work
+   ended, and `drive` returns the result.
+6. Every other action goes to `Executor.change`. A replacement deletes the children first (`_empty`); the tasks of
+   declared children create them again later.
+
+A resource that takes too many steps or updates never converges; the executor says which result that is. The loop is
+the same for a run and for a plan: `LiveExecutor` sends the calls, `DryExecutor` projects the effect of each call.
+CallFailed and OutOfTime leave the loop, and `act` turns them into a result.
 """
 
 from dataclasses import replace
@@ -24,16 +43,16 @@ from workflows.reconcile.survey import holds_something, list_children, list_insi
 from workflows.reconcile.waiting import look, look_by_id
 from workflows.records.request_state import Mode
 
-#: More steps than any resource takes; one that takes them all does not come to rest.
+#: More steps than any resource needs; a resource that takes all of them never converges.
 _MOST_STEPS = 60
 _MOST_UPDATES = 6
-#: Seconds before a read is repeated that nobody can make sense of.
+#: Seconds before a read that showed an unrecognized value is repeated.
 _ASK_AGAIN = 2.0
 _REMOVALS = frozenset({Action.DELETE, Action.REPLACE})
 
 
 async def drive(executor: Executor, node: Node) -> Result:
-    """Take step after step until there is none left. Raises CallFailed and OutOfTime."""
+    """Carry out decisions until the planner ends the work on a resource. Raises CallFailed and OutOfTime."""
     await _prepare(executor, node)
     decision = Decision(Action.NONE, "")
     for _ in range(_MOST_STEPS):
@@ -60,14 +79,14 @@ async def _prepare(executor: Executor, node: Node) -> None:
 
 
 async def _state(executor: Executor, node: Node) -> State:
-    """Return the state of a resource, with secrets blotted out of the service's reasons."""
+    """Return the state of a resource, after masking secrets in the service's reasons and recording a failed update."""
     await without_secrets(executor.run, node)
     await remembering.note_failure(executor.run, executor.run.desired(node.address))
     return executor.state(node)
 
 
 async def _step(executor: Executor, node: Node, state: State, decision: Decision) -> Result | None:
-    """Take one step. Returns the result when it was the last."""
+    """Carry out a decision. Returns the result of the resource if the decision ends the work, else None."""
     run = executor.run
     if _garbled(node, decision):
         await executor.pause(_ASK_AGAIN, f"another look at {node.address}")
@@ -95,7 +114,7 @@ async def _step(executor: Executor, node: Node, state: State, decision: Decision
 
 
 async def _conclude(executor: Executor, node: Node, state: State, decision: Decision) -> Result:
-    """Record the end of the work on a resource, and return its result."""
+    """Record how the work on a resource ended, and return the result."""
     run, desired = executor.run, state.desired
     match decision.action:
         case Action.NONE:
@@ -115,9 +134,9 @@ async def _conclude(executor: Executor, node: Node, state: State, decision: Deci
 
 
 async def _let_arrive(executor: Executor, node: Node, decision: Decision) -> bool:
-    """Where a run died after it recorded an intent: wait until its call must have arrived, and look again.
+    """Wait while a call of a run that died after recording an intent may be in flight, then read the resource again.
 
-    Returns whether it waited: the decision is out of date then.
+    Returns whether there was such a call: the decision is out of date then.
     """
     run = executor.run
     left = run.session.in_flight_for(run.record(node.address)) if decision.action in CHANGES else 0.0
@@ -134,7 +153,7 @@ async def _let_arrive(executor: Executor, node: Node, decision: Decision) -> boo
 
 
 def _garbled(node: Node, decision: Decision) -> bool:
-    """Tell whether a read that nobody can make sense of is to be asked for once more."""
+    """Return whether to repeat a read that showed an unrecognized value: once for each resource."""
     failed = decision.failure
     first = failed is not None and failed.code == failures.UNRECOGNIZED and not node.asked_again
     node.asked_again = node.asked_again or first
@@ -142,7 +161,7 @@ def _garbled(node: Node, decision: Decision) -> bool:
 
 
 async def _empty(executor: Executor, node: Node) -> None:
-    """Remove the children of a resource that is to be made anew; those that are declared are made again later."""
+    """Delete the children of a resource that is to be replaced; declared children are created again later."""
     run = executor.run
     mine = [one for one in run.nodes.values() if one.parent == node.address]
     hidden = [one for one in mine if run.observed.get(one.address) is None and run.record(one.address).id]
@@ -152,7 +171,7 @@ async def _empty(executor: Executor, node: Node) -> None:
 
 
 async def _remove(executor: Executor, node: Node, why: str) -> None:
-    """Take step after step until a resource is gone, whatever is declared of it."""
+    """Delete a resource even if declared, because the parent is to be replaced. Raises CallFailed and OutOfTime."""
     run, result = executor.run, None
     async with node.lock:
         if node.wanted:
@@ -170,7 +189,7 @@ async def _remove(executor: Executor, node: Node, why: str) -> None:
 
 
 async def _settle(executor: Executor, node: Node, state: State) -> None:
-    """Record that a resource is as declared; one that is only looked up is left to its owner."""
+    """Record that a resource has converged; stop managing a resource that is only looked up."""
     run, desired = executor.run, state.desired
     if node.options.existing:
         await _let_go(executor, desired)
@@ -182,7 +201,7 @@ async def _settle(executor: Executor, node: Node, state: State) -> None:
 
 
 async def _let_go(executor: Executor, desired: DesiredState) -> None:
-    """Leave to its owner what is only looked up from now on, also what was taken over before."""
+    """Stop managing a resource that is only looked up from now on, and remove the owner tag of an imported resource."""
     run = executor.run
     if run.record(desired.address).imported:
         await executor.disown(desired)
@@ -191,18 +210,18 @@ async def _let_go(executor: Executor, desired: DesiredState) -> None:
 
 
 async def _keep(executor: Executor, node: Node, state: State, decision: Decision) -> Result:
-    """Leave a resource as it is; one that is retained on purpose is ours no longer."""
+    """Retain a resource; stop managing the resource unless a missing approval or a rollback is the reason."""
     run, desired = executor.run, state.desired
     run.warn(node.address, "kept", decision.reason)
-    # It names what its owner has by hand from now on.
+    # Built before the record is deleted: the result names the ids that the owner needs from now on.
     result = result_of(run, node, ResourceStatus.RETAINED, decision.reason)
     record, observed = run.record(node.address), present(run, desired)
-    # What is ours, and nobody can tell since when, stays known: without a tag it would not be known again.
+    # Keep the record of an owned resource of unknown age: an untagged resource could never be identified again.
     others = desired.provenance is Provenance.FOREIGN and (record.imported or not observed.ours)
     before = desired.provenance in (Provenance.PRE_EXISTING, Provenance.FOREIGN) and not others
     lacks_leave = desired.needs_allow and not desired.allowed and run.mode is Mode.PROVISION and not others
     retained = desired.options.deletion is Deletion.RETAIN
-    # What a rollback leaves because it was ours before is ours yet.
+    # A resource that a rollback retains because this stack owned it before remains managed.
     if not lacks_leave and (retained or not before):
         if others:
             if record.imported:

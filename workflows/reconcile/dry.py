@@ -1,7 +1,20 @@
-"""The dry executor: it reads, and instead of sending a step it projects what the step would leave.
+"""The dry executor: a plan is made of the planner's own decisions, projected without a change at the service.
 
-A plan is the planner's own answers, one by one. Nothing is sent that changes anything, no lease is taken, no secret's
-value is read, and records change in memory alone.
+`workflows.planning` builds a run as an apply would, observes the stack, and drives every resource through the same
+loop as a run (`drive`), with this executor. Reads go to the service. A change is not sent: `project` returns the
+observed state and the record that the step would leave, both are stored in the run, and the planner decides again
+from there. The plan of a resource is the first decision about the resource, with the values that would change, and
+all changing calls that follow (`Steps`).
+
+Invariants:
+
+- No changing call is sent and no lease is taken; records change in memory alone (`UnwrittenRecords`).
+- Secrets are compared by version id. A value is read only to mask the value in the service's reason for a failure.
+- A plan never waits. `pause` returns at once, `wait` projects the end of the operation, and `read` moves the clock of
+  the resource ahead (`Node.ahead`), so that the planner does not wait for reads that lag.
+- One read by the recorded id shows a resource to be gone, where a run asks for two: a plan deletes nothing.
+- A reference to a resource that does not exist yet stays as written.
+- A refused call is a planned failure of the resource. Refused credentials or a lack of time end the whole plan.
 """
 
 from dataclasses import dataclass, field
@@ -20,16 +33,16 @@ from workflows.records.resource import ResourceRecord
 
 
 class UnwrittenRecords(StackSession):
-    """The records of a plan: they change in memory alone."""
+    """The records of a plan, which change in memory alone."""
 
     async def remember(self, record: ResourceRecord) -> None:
-        """Keep a record, and write nothing."""
+        """Store a record in memory, and write nothing."""
         self.records[record.address] = record
 
 
 @dataclass
 class Steps:
-    """The first decision about a resource, and all the changing calls that follow from it."""
+    """The first decision about a resource, and all changing calls that follow."""
 
     first: Decision
     changes: tuple[Change, ...] = ()
@@ -44,13 +57,13 @@ class DryExecutor(Executor):
         self.steps: dict[str, Steps] = {}
 
     def decided(self, node: Node, state: State, decision: Decision) -> None:
-        """Keep the first decision, with the values that it would change."""
+        """Store the first decision about a resource, with the values that would change."""
         if node.address not in self.steps:
             changed = changes(state.desired, state.observed, state.record, decision.paths)
             self.steps[node.address] = Steps(decision, changed)
 
     async def know_references(self, node: Node) -> None:
-        """Read whole what a list showed in part; a reference to what is not made yet stays as it is written."""
+        """Read resources that a list showed in part; a reference to a missing resource stays as written."""
         run = self.run
         for reference in node.resource.references if node.resource is not None else ():
             observed = run.observed.get(reference.address)
@@ -58,16 +71,16 @@ class DryExecutor(Executor):
                 await look(run, run.nodes[reference.address])
 
     async def pause(self, seconds: float, reason: str) -> None:
-        """Nothing: a plan does not wait."""
+        """Do nothing: a plan does not wait."""
 
     async def read(self, node: Node, decision: Decision) -> None:
-        """Read a resource whole, once."""
+        """Read a resource in full, once."""
         del decision
         run = self.run
         if await look(run, node) is None:
-            # A plan deletes nothing: one read by the id is enough to show what would be made again.
+            # A plan deletes nothing: a single read by the id is enough to plan the creation of a missing resource.
             node.gone_id = run.record(node.address).id
-        # Nor does it wait for reads that lag: it goes by what they show now.
+        # A plan does not wait for reads that lag either, but trusts the current reads.
         node.ahead += VISIBLE_WITHIN
 
     async def wait(self, node: Node, decision: Decision) -> None:
@@ -75,7 +88,7 @@ class DryExecutor(Executor):
         self._project(node, self.run.desired(node.address), decision.action)
 
     async def change(self, node: Node, state: State, decision: Decision) -> None:
-        """Project a step, and note its calls."""
+        """Project a step, and record the calls of the step."""
         steps, endpoints = self.steps[node.address], node.kind.endpoints
         if endpoints and decision.action in (Action.DELETE, Action.REPLACE):
             steps.calls += ["DeleteHarnessEndpoint" for _ in self.run.unmanaged.get(node.address, ())]
@@ -89,19 +102,19 @@ class DryExecutor(Executor):
         self.steps[address].calls += after.calls
 
     async def disown(self, desired: DesiredState) -> None:
-        """Nothing."""
+        """Do nothing: no tag is removed in a plan."""
 
     def restless(self, node: Node, decision: Decision) -> Result:
-        """Leave what cannot be projected to its end as READY: what is planned is known by then."""
+        """Return READY for a resource that projections do not converge: the planned steps are known by then."""
         return result_of(self.run, node, ResourceStatus.READY, decision.reason)
 
     async def failed(self, node: Node, error: CallFailed | OutOfTime) -> Result:
-        """Plan a failure; where nothing can be asked, or not in time, there is no plan."""
+        """Plan a failure. Raises the error itself when credentials are refused or time runs out: there is no plan."""
         if isinstance(error, OutOfTime) or error.verdict is Verdict.CREDENTIALS:
             raise error
         self.steps.setdefault(node.address, Steps(Decision(Action.FAIL, str(error))))
         return result_of(self.run, node, ResourceStatus.FAILED, str(error))
 
     async def unsteady(self) -> list[str]:
-        """Nothing was changed."""
+        """Return no address: a plan changes nothing."""
         return []

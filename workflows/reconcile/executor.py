@@ -1,4 +1,4 @@
-"""What takes the steps of a run: the live executor sends them to AWS, the dry one only shows what they would leave."""
+"""The executor interface: the live executor sends the steps of a run to AWS, the dry executor projects their effect."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from workflows.records.resource import ResourceRecord
 
 @dataclass(frozen=True)
 class State:
-    """One resource between two steps: what is desired and what is observed of it, and its record."""
+    """One resource between two steps: desired state, observed state and record."""
 
     desired: DesiredState
     observed: ObservedState | None
@@ -21,31 +21,31 @@ class State:
 
 
 class Executor(ABC):
-    """Takes the steps of one run. Everything else about a run is the same for every executor."""
+    """Carries out the steps of one run. The rest of a run is the same for every executor."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
 
     def state(self, node: Node) -> State:
-        """Return the state of a resource as it is now."""
+        """Return the current state of a resource."""
         address = node.address
         return State(self.run.desired(address), self.run.observed.get(address), self.run.record(address))
 
     @abstractmethod
     def decided(self, node: Node, state: State, decision: Decision) -> None:
-        """Take note of a decision before it is carried out."""
+        """Note a decision before the decision is carried out."""
 
     @abstractmethod
     async def know_references(self, node: Node) -> None:
-        """See that the references of a resource can be resolved. Raises CallFailed where they must be and cannot."""
+        """Read the resources that references need. Raises CallFailed for a required reference without a value."""
 
     @abstractmethod
     async def pause(self, seconds: float, reason: str) -> None:
-        """Let time pass before a resource is looked at again. Raises OutOfTime."""
+        """Sleep before a resource is read again. Raises OutOfTime."""
 
     @abstractmethod
     async def read(self, node: Node, decision: Decision) -> None:
-        """Read a resource whole."""
+        """Read a resource in full."""
 
     @abstractmethod
     async def wait(self, node: Node, decision: Decision) -> None:
@@ -53,20 +53,20 @@ class Executor(ABC):
 
     @abstractmethod
     async def change(self, node: Node, state: State, decision: Decision) -> None:
-        """Send what a decision says, and wait for its end."""
+        """Send the changing calls of a decision, and wait until the operation has ended."""
 
     @abstractmethod
     async def disown(self, desired: DesiredState) -> None:
-        """Take the owner tag off a resource that is not managed any more."""
+        """Remove the owner tag from a resource that is no longer managed."""
 
     @abstractmethod
     def restless(self, node: Node, decision: Decision) -> Result:
-        """Return the result of a resource that does not come to rest, whatever is sent."""
+        """Return the result of a resource that never converges."""
 
     @abstractmethod
     async def failed(self, node: Node, error: CallFailed | OutOfTime) -> Result:
-        """Return the result of a resource for which a call was refused, or for which time ran out."""
+        """Return the result of a resource after a refused call or a lack of time."""
 
     @abstractmethod
     async def unsteady(self) -> list[str]:
-        """Return the addresses of resources that were READY and are not when they are looked at once more."""
+        """Return the addresses of resources that were READY and are not in a second read."""

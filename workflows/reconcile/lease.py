@@ -1,13 +1,21 @@
-"""The lease of a stack: which run may change it.
+"""The lease of a stack: which run may change the stack.
 
-A lease is a small item beside the stack's own: its holder raises a counter every few seconds. No clock of one machine
-is compared with that of another: a run that waits takes the lease once the counter stood still for `EXPIRED_SECONDS`
-on its own clock, so that a holder that was killed hinders nobody for long. A holder that could not raise the counter
-for `SILENT_SECONDS` sends no more calls, since another run may hold the lease by now.
+The lease is a small ledger item beside the stack's record. The holder raises a counter in the item every
+`RENEW_SECONDS`. No clock of one machine is compared with that of another in order to acquire or keep the lease:
 
-A holder that died may have sent a call just before, which is still on its way. The taker of an expired lease only reads
-the resource of that call until `IN_FLIGHT_SECONDS` after the intent was recorded; both moments are told by the clock of
-the holder that died, and the time since then by that of the taker.
+- Acquisition: a run that finds a holder polls the counter. If the counter moves, the holder is alive, and LeaseHeld
+  says when to ask again. If the counter stays the same for `EXPIRED_SECONDS` on the waiting run's own clock, the lease
+  has expired, so that a killed holder does not block the stack for long. The acquiring write is conditional on the
+  counter: of several waiting runs, exactly one acquires the lease.
+- Renewal: a holder that could not raise the counter for `SILENT_SECONDS` sends no more calls (`Lease.require`), since
+  another run may hold the lease by now. After a renewal without an answer, the holder reads the counter first.
+- Release: the holder is removed from the item, so that the next run need not wait for the lease to expire.
+
+A holder that died may have sent a call just before, and the call may still be in flight. The run that acquires the
+expired lease only reads the resource of that call until `IN_FLIGHT_SECONDS` after the intent was recorded
+(`Lease.in_flight_for`). The time from the intent to the last renewal is measured by the clock of the holder that died,
+the time since then by the clock of the acquiring run. The item keeps the death of a holder for that long, for the
+runs that follow.
 """
 
 from collections.abc import Mapping
@@ -26,21 +34,21 @@ RENEW_SECONDS = 4.0
 EXPIRED_SECONDS = 12.0
 SILENT_SECONDS = 8.0
 IN_FLIGHT_SECONDS = 30.0
-#: Seconds that are lost in the arithmetic of clocks: no wait of so little would end.
+#: Seconds lost to rounding in the arithmetic of clocks: a shorter wait might never end.
 _ROUNDING = 0.001
-#: Seconds between two reads of one who waits for a counter to move.
+#: Seconds between two reads of the counter while a run waits for the lease.
 _POLL_SECONDS = 2.0
-#: Seconds after which it is worth asking again for a lease whose holder works on the same generation, or on an older
-#: one and stops soon.
+#: Seconds after which to ask again for the lease: its holder works on the same generation, or on an older generation
+#: and therefore stops soon.
 _SAME_GENERATION, _OLDER_GENERATION = 60.0, 10.0
 
 
-class LeaseLost(Exception):  # noqa: N818 - it says what happened
-    """Another run holds the stack now, or a newer generation was accepted: this run must stop."""
+class LeaseLost(Exception):  # noqa: N818 - named after the event
+    """Another run holds the lease now, or a newer generation was accepted: this run must stop."""
 
 
-class LeaseHeld(Exception):  # noqa: N818 - it says what is so
-    """Another run holds the stack; after `retry_after` seconds it is worth asking again."""
+class LeaseHeld(Exception):  # noqa: N818 - named after the state
+    """Another run holds the lease; ask again after `retry_after` seconds."""
 
     def __init__(self, retry_after: float, holder: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"another run works on this stack{_named(holder or {})}")
@@ -48,7 +56,7 @@ class LeaseHeld(Exception):  # noqa: N818 - it says what is so
 
 
 def _named(holder: Mapping[str, Any]) -> str:
-    """Say who holds a lease, as far as the lease says it."""
+    """Return a description of the holder of a lease, as far as the item has details."""
     since = datetime.fromtimestamp(float(holder["since"]), UTC) if holder.get("since") else None
     parts = (
         f"request {holder['request']}" if holder.get("request") else "",
@@ -66,7 +74,7 @@ def lease_key(partition: str) -> Key:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lease: a run, the request that it works on, and where it runs."""
+    """The holder of a lease: the run, the generation and request of the run, and the worker."""
 
     run_id: str
     generation: int
@@ -76,9 +84,9 @@ class Holder:
 
 @dataclass(frozen=True)
 class Free:
-    """A lease that may be taken: its item as it was read last, and for how many seconds its counter stood still.
+    """A lease that may be acquired: the item as last read, and the seconds for which the counter did not move.
 
-    `expired` is None where nobody held it.
+    `expired` is None if the lease had no holder.
     """
 
     item: Item | None
@@ -86,7 +94,7 @@ class Free:
 
 
 async def wait_until_free(ledger: Ledger, partition: str, generation: int, deadline: Deadline) -> Free:
-    """Return the lease once nobody holds it, or once its counter stood still for long enough. Raises LeaseHeld."""
+    """Return the lease when there is no holder, or when the lease has expired. Raises LeaseHeld."""
     first = await _read(ledger, partition)
     if first is None or not first.get("holder"):
         return Free(first)
@@ -95,14 +103,14 @@ async def wait_until_free(ledger: Ledger, partition: str, generation: int, deadl
         if deadline.remaining() < _POLL_SECONDS:
             raise LeaseHeld(1.0, first)
         stood = anyio.current_time() - began
-        # The last read may have taken longer than what was left.
+        # The last read may have taken longer than the time that was left.
         await anyio.sleep(max(0.0, min(_POLL_SECONDS, EXPIRED_SECONDS - stood + _ROUNDING)))
         stood = anyio.current_time() - began
         now = await _read(ledger, partition)
         if now is None or not now.get("holder"):
             return Free(now)
         if now["counter"] != first["counter"]:
-            # A run for an older generation notices the newer one and stops; one for this generation may take its time.
+            # A run for an older generation notices the newer generation and stops; a run for this generation may go on.
             raise LeaseHeld(_SAME_GENERATION if now.get("generation") == generation else _OLDER_GENERATION, now)
         if stood >= EXPIRED_SECONDS:
             return Free(first, stood)
@@ -115,7 +123,7 @@ async def _read(ledger: Ledger, partition: str) -> Item | None:
 
 @dataclass
 class Lease:
-    """The lease in the hands of its holder. `now` is in seconds since the epoch."""
+    """The lease as the holder uses it. `since`, and `now` in every method, are seconds since the epoch."""
 
     ledger: Ledger
     partition: str
@@ -123,7 +131,7 @@ class Lease:
     free: Free
     since: float
     counter: int = 0
-    #: When the last renewal that was taken began, on the loop's clock.
+    #: When the last successful renewal began, on the event loop's clock.
     renewed: float = field(default_factory=anyio.current_time)
     #: Whether the last renewal had no answer.
     _uncertain: bool = False
@@ -134,18 +142,18 @@ class Lease:
         self._death = _death(self.free, self.since)
 
     def taking(self) -> Put:
-        """Return the write that takes the lease: of those who try, one succeeds."""
+        """Return the write that acquires the lease: of several competing runs, exactly one succeeds."""
         before = self.free.item
         item = self._item(self.since, self.counter)
         return Put(lease_key(self.partition), item, when={"counter": (before or {}).get("counter")})
 
     def releasing(self, now: float) -> Put:
-        """Return the write that gives the lease back."""
+        """Return the write that releases the lease."""
         item = {**self._item(now, self.counter + 1), "holder": None}
         return Put(lease_key(self.partition), item, when={"holder": self.holder.run_id})
 
     async def renew(self, now: float) -> None:
-        """Raise the counter. Raises LeaseLost when another run holds the lease."""
+        """Renew the lease by raising the counter. Raises LeaseLost when another run holds the lease."""
         began = anyio.current_time()
         try:
             if self._uncertain:
@@ -155,7 +163,7 @@ class Lease:
         except ConditionFailed:
             raise LeaseLost from None
         except (OSError, CallFailed, OutOfTime):
-            # The ledger cannot be reached, and whether it took this is not known.
+            # The ledger cannot be reached; whether the write took effect is unknown.
             self._uncertain = True
             return
         self.counter, self.renewed, self._uncertain = self.counter + 1, began, False
@@ -167,7 +175,7 @@ class Lease:
         self.counter = int(item["counter"])
 
     def require(self) -> None:
-        """Raise LeaseLost where the counter could not be raised for so long that another run may hold the lease."""
+        """Raise LeaseLost if no renewal succeeded for `SILENT_SECONDS`: another run may hold the lease."""
         if anyio.current_time() - self.renewed > SILENT_SECONDS:
             raise LeaseLost
 
@@ -196,10 +204,10 @@ class Lease:
 
 
 def _death(free: Free, now: float) -> Mapping[str, Any] | None:
-    """Return the last death of a holder, as the lease keeps it for the runs that follow; None where none matters now.
+    """Return the last death of a holder, as stored in the lease for the runs that follow; None: too long ago to matter.
 
-    `at` is its last renewal, by its own clock; `stood` for how many seconds the counter had stood still when that was
-    `found`, by the clock of the run that found it.
+    `at` is the last renewal, by the dead holder's clock. `stood` is the seconds for which the counter had not moved
+    when the death was `found`, both by the clock of the run that found the death.
     """
     before = free.item or {}
     if free.expired is not None:

@@ -1,7 +1,23 @@
-"""The live executor: it sends what is decided to AWS, records each call before it is sent, and waits for its end.
+"""The live executor: sends the decided steps to AWS, and waits for the end of each operation.
 
-A call is recorded as an intent first (`steps`), so that a run that dies, or an answer that is lost, leaves a record of
-what may be in force. Nothing is sent that may not be answered before the run's deadline.
+A change passes through these functions:
+
+1. `change` takes a place among the operations in flight of the resource's kind under the parent (`Slots`). A TAG and a
+   resource without a parent need no place. A place whose operation outlasts the run stays taken, as at the service.
+2. `_carry_out` calls the step (`steps`), which records an intent before the call is sent. A run that dies, or a lost
+   answer, therefore leaves a record of the declarations that may be in force. A replacement deletes the resource,
+   waits until the resource is gone, and creates the new resource; a deletion without effect counts as an attempt.
+3. `settle_down` polls through a shared watch until the operation has ended. Then `drive` decides again.
+
+Errors:
+
+- A call without an answer (UNKNOWN_OUTCOME) is never repeated blindly. An existing resource is read and decided about
+  again, up to `_MOST_UNANSWERED` times. A creation is left to the next run, under the same client token.
+- A refusal for a passing reason (`REFUSED`) is recorded with the time of the first refusal, over runs, so that the
+  resource fails in the end (`results`).
+- No call is sent that may not be answered before the run's deadline. OutOfTime makes the resource IN_PROGRESS.
+
+READY can flicker: when all tasks are done, `unsteady` reads every changed resource a second time.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,9 +43,9 @@ from workflows.reconcile.waiting import look, look_by_id, settle_down, until_gon
 
 log = structlog.get_logger()
 
-#: Calls without an answer that one resource may meet in a run before it is left to the next.
+#: Calls without an answer that a resource may have in a run before the resource is left to the next run.
 _MOST_UNANSWERED = 5
-#: Seconds between the last READY and the look that confirms it, which may be answered from somewhere else.
+#: Seconds between the last READY and the read that confirms READY, which another replica may answer.
 _CONFIRM_SECONDS = 0.3
 
 Step = Callable[[Run, DesiredState], Awaitable[ObservedState | None]]
@@ -44,10 +60,10 @@ class LiveExecutor(Executor):
     """Sends the steps of a run to AWS."""
 
     def decided(self, node: Node, state: State, decision: Decision) -> None:
-        """Nothing: a step tells of itself when it is sent."""
+        """Do nothing: a step reports progress when the step is sent."""
 
     async def know_references(self, node: Node) -> None:
-        """See that every reference can be resolved, reading whole what a list showed in part."""
+        """Read resources that a list showed in part. Raises CallFailed for a reference without a value."""
         run = self.run
         for reference in node.resource.references if node.resource is not None else ():
             if run.value_of(reference) is not None:
@@ -61,11 +77,11 @@ class LiveExecutor(Executor):
                 raise CallFailed("reference", Verdict.INVALID, "UnresolvedReference", message)
 
     async def pause(self, seconds: float, reason: str) -> None:
-        """Sleep. Raises OutOfTime."""
+        """Sleep for a number of seconds. Raises OutOfTime."""
         await self.run.deadline.sleep(seconds, reason)
 
     async def read(self, node: Node, decision: Decision) -> None:
-        """Read a resource whole, after a pause where the decision names one."""
+        """Read a resource in full, after the pause of the decision."""
         run = self.run
         if decision.pause:
             await remembering.note_unforced(run, run.desired(node.address))
@@ -75,7 +91,7 @@ class LiveExecutor(Executor):
             await look(run, node)
             return
         if await look_by_id(run, node) is None:
-            # Written down, so that a run that ends before it can act on it has not to find it out again.
+            # Recorded, so that the next run need not repeat the reads if this run ends before the next step.
             await remembering.forget(run, run.desired(node.address), hidden=True)
 
     async def wait(self, node: Node, decision: Decision) -> None:
@@ -83,7 +99,7 @@ class LiveExecutor(Executor):
         await wait(self.run, node, decision.reason)
 
     async def change(self, node: Node, state: State, decision: Decision) -> None:
-        """Take a step that changes something, holding one of the gateway's places until it has ended."""
+        """Carry out a changing step, holding a place among the gateway's operations until the operation has ended."""
         run, desired = self.run, state.desired
         if node.parent is None or decision.action is Action.TAG:
             await _send(run, node, desired, decision)
@@ -106,16 +122,16 @@ class LiveExecutor(Executor):
             slots.free(node.name)
 
     async def disown(self, desired: DesiredState) -> None:
-        """Take the owner tag off a resource."""
+        """Remove the owner tag from a resource."""
         await steps.disown(self.run, desired)
 
     def restless(self, node: Node, decision: Decision) -> Result:
-        """Give a resource up."""
+        """Return FAILED for a resource that never converges."""
         failure = failures.restless(node.address, ", ".join(decision.paths))
         return replace(result_of(self.run, node, ResourceStatus.FAILED, failure.message), failure=failure)
 
     async def failed(self, node: Node, error: CallFailed | OutOfTime) -> Result:
-        """Return the result of a resource, to come again or for good; note since when a change is refused."""
+        """Return IN_PROGRESS or FAILED for a resource, and record since when a change is refused."""
         run = self.run
         if isinstance(error, CallFailed):
             await self._note_refusal(node, error)
@@ -131,14 +147,14 @@ class LiveExecutor(Executor):
             await remembering.note_refusal(self.run, node, failed)
 
     async def unsteady(self) -> list[str]:
-        """Look once more at the resources that were changed: READY can flicker."""
+        """Read the changed resources once more, since READY can flicker; return the addresses not READY any more."""
         run = self.run
         changed = [
             node
             for node in run.nodes.values()
             if node.first_action is not None and node.result is not None and node.result.status is ResourceStatus.READY
         ]
-        # Everything under one gateway is seen by one look, and the gateway itself by another.
+        # A single poll shows all targets of a gateway; the gateway has a poll of its own.
         looks = {id(watch): watch for watch in (run.watch(node.address) for node in changed)}
         try:
             if changed:
@@ -152,11 +168,11 @@ class LiveExecutor(Executor):
 
 
 async def _rests(run: Run, node: Node) -> bool:
-    """Tell whether the last look still shows a resource at rest; else make it ready to be worked on again."""
+    """Return whether the last poll still shows a resource READY; else reset the node, so that work starts again."""
     before = run.observed.get(node.address)
     shown = run.watch(node.address).last.get(node.name)
     if shown is None:
-        # A list may lag behind; only a read of the thing itself says that it is gone.
+        # A list may lag; only a read of the resource itself shows a deletion.
         shown = await look(run, node)
     if shown is not None and shown.meaning.phase is Phase.SETTLED:
         return True
@@ -166,7 +182,7 @@ async def _rests(run: Run, node: Node) -> bool:
 
 
 async def _send(run: Run, node: Node, desired: DesiredState, decision: Decision) -> None:
-    """Send what a decision says and wait for the end of it."""
+    """Carry out a decision, and read an existing resource again when a call had no answer."""
     run.tell(node.address, decision.action, ", ".join(decision.paths) or decision.reason)
     log.info("step", resource=node.address, action=decision.action, paths=list(decision.paths))
     try:
@@ -177,15 +193,15 @@ async def _send(run: Run, node: Node, desired: DesiredState, decision: Decision)
         node.unanswered += 1
         if node.unanswered > _MOST_UNANSWERED:
             raise
-        # It may have taken effect: look, and decide again.
+        # The call may have taken effect: read, and decide again.
         await run.deadline.sleep(1.0, f"an answer of {failed.operation}")
         await look(run, node)
 
 
 async def _carry_out(run: Run, node: Node, desired: DesiredState, decision: Decision) -> None:
-    """Do what a decision says."""
+    """Carry out a decision and wait until the operation has ended."""
     if decision.action is Action.REPLACE:
-        # A deletion of an earlier run may have come to nothing: that was a try too.
+        # A deletion of an earlier run may have had no effect: that counts as an attempt too.
         left = run.observed.get(node.address)
         if not run.record(node.address).deletion_begun:
             left = await _delete(run, node, desired)
@@ -211,7 +227,7 @@ async def _carry_out(run: Run, node: Node, desired: DesiredState, decision: Deci
 
 
 async def _delete(run: Run, node: Node, desired: DesiredState) -> ObservedState | None:
-    """Delete a resource and wait until it is gone; return it where it is not."""
+    """Delete a resource and wait until the resource is gone. Returns the resource if the deletion had no effect."""
     began = anyio.current_time()
     if node.kind.endpoints:
         await steps.delete_endpoints(run, desired)

@@ -1,4 +1,4 @@
-"""Observing: what of a stack exists at the service, with as few reads as will do.
+"""Observing: which resources of a stack exist at the service, with as few reads as possible.
 
 Providers are read by name, gateways by recorded id or by paged list, targets by one list per gateway.
 """
@@ -17,7 +17,7 @@ from workflows.records.resource import ResourceRecord
 
 
 class Observer:
-    """Reads resources of one stack for one run. Lists that several resources need are read once."""
+    """Reads the resources of one stack for one run. A list that several resources need is read once."""
 
     def __init__(self, calls: Calls, stack: str) -> None:
         self._calls = calls
@@ -25,10 +25,10 @@ class Observer:
         self._ids: dict[str, dict[str, str]] = {}
 
     async def resource(self, kind: Kind, name: str, record: ResourceRecord) -> ObservedState | None:
-        """Find a resource without parent: by the recorded id, else by its name. None: it does not exist."""
+        """Return a resource without parent, found by the recorded id, else by name. None: no such resource exists."""
         observed = await self.look(kind, record.id, None) if record.id else None
         if observed is not None:
-            # Where the name is the id, somebody else's may bear it by now.
+            # If the name is the id, a resource of somebody else may have this name by now.
             another = (record.object.created if record.object is not None else "") not in (
                 "",
                 time_text(observed.body.get(kind.created_member)),
@@ -37,13 +37,13 @@ class Observer:
         return await self.named(kind, name)
 
     async def named(self, kind: Kind, name: str) -> ObservedState | None:
-        """Find a resource without parent by its name alone."""
+        """Return a resource without parent, found by name alone. None: no such resource exists."""
         found = await self._id_of(kind, name)
         observed = await self.look(kind, found, None) if found is not None else None
         return await self._owned(observed) if observed is not None else None
 
     async def look(self, kind: Kind, identity: str, parent_id: str | None) -> ObservedState | None:
-        """Read one resource whole. None: it does not exist."""
+        """Read a resource in full. None: the resource does not exist."""
         try:
             body = await ask(self._calls, kind, kind.operations.get, address_of(kind, identity, parent_id))
         except CallFailed as failed:
@@ -53,7 +53,7 @@ class Observer:
         return ObservedState(kind, identity, body)
 
     async def children(self, kind: Kind, parent_id: str) -> dict[str, ObservedState]:
-        """Return summaries of everything of a kind under a parent, by name."""
+        """Return summaries of all resources of a kind under a parent, by name."""
         found = {}
         async for item in self._pages(kind, {str(kind.parent_member): parent_id}):
             hide_url(self._calls, item)
@@ -61,7 +61,7 @@ class Observer:
         return found
 
     async def endpoints(self, harness_id: str) -> tuple[str, ...]:
-        """Return the names of a harness's endpoints beside the one that comes with it."""
+        """Return the names of a harness's endpoints, without the default endpoint that every harness has."""
         pages, names = {"harnessId": harness_id, "maxResults": 100}, []
         while True:
             page = await self._calls("ListHarnessEndpoints", pages, lacks=lacking("endpoints"))
@@ -71,7 +71,7 @@ class Observer:
             pages = {**pages, "nextToken": page["nextToken"]}
 
     async def _id_of(self, kind: Kind, name: str) -> str | None:
-        """Return the id behind a name; a kind that is known by name needs no list."""
+        """Return the id of the resource with a name; a kind whose id is the name needs no list."""
         if kind.id_member == "name":
             return name
         if kind.section not in self._ids:
@@ -80,13 +80,13 @@ class Observer:
         return self._ids[kind.section].get(name)
 
     def forget_lists(self) -> None:
-        """Read lists afresh the next time: something was made meanwhile."""
+        """Discard cached lists, because resources may have been created meanwhile."""
         self._ids.clear()
 
     async def proven(self, observed: ObservedState, *, strictly: bool) -> ObservedState:
-        """Ask whose a resource is that is about to go: another stack may have taken it over since.
+        """Verify the ownership of a resource that is about to be deleted, which another stack may have imported since.
 
-        `strictly` says that one whose id is its name must bear our tag: somebody may have made it anew.
+        `strictly` demands our owner tag on a resource whose id is the name: somebody may have replaced the resource.
         """
         if not observed.ours or not observed.kind.tagged or observed.moving:
             return observed
@@ -94,15 +94,15 @@ class Observer:
             asked = await self._owned(observed)
         except CallFailed as failed:
             if failed.verdict is Verdict.GONE:
-                return observed  # it went meanwhile, or tags are not shown any more
+                return observed  # deleted meanwhile, or tags are no longer shown
             raise
         by_name = strictly and observed.kind.id_member == "name"
         return asked if by_name or (asked.tags or {}).get(OWNER_TAG) is not None else observed
 
     async def _owned(self, observed: ObservedState) -> ObservedState:
-        """Ask for the tags of a resource that the ledger does not know, to see whose it is.
+        """Read the tags of a resource that the ledger does not identify, and set the owner accordingly.
 
-        Without tags it is nobody's: only a creation of ours that is repeated can tell, or a person.
+        A resource without tags has no known owner: only a repeated creation of ours can tell, or a person.
         """
         if not observed.kind.tagged:
             return replace(observed, tags={}, ours=False)
@@ -123,14 +123,14 @@ class Observer:
 
 
 async def ask(calls: Calls, kind: Kind, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a call of a kind and return the resource in its answer."""
+    """Call an operation of a kind, and return the resource in the answer."""
     shown = kind.shown(await calls(operation, params, service=kind.service, lacks=partial(kind.lacks, operation)))
     hide_url(calls, shown)
     return shown
 
 
 def hide_url(calls: Calls, body: Mapping[str, Any]) -> None:
-    """Have the URL at which people consent blotted out of errors and logs: it acts as a bearer token."""
+    """Have the authorization URL masked in errors and logs, since the URL acts as a bearer token."""
     url = ((body.get("authorizationData") or {}).get("oauth2") or {}).get("authorizationUrl")
     if isinstance(url, str):
         calls.aws.redaction.add(url)

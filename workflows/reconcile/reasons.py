@@ -1,6 +1,7 @@
-"""What the service says of a failure may quote a secret: it is used once redaction knows the secrets of the stack.
+"""Masking secrets in the service's reasons for a failure, before a reason is used.
 
-The process that sent them may have been another one.
+A reason may quote a secret. Redaction masks only secrets that this process has read, and another process may have sent
+the secret; so the secrets are read here first.
 """
 
 from contextlib import suppress
@@ -14,7 +15,7 @@ from workflows.reconcile.run import Node, Run
 
 
 async def without_secrets(run: Run, node: Node) -> None:
-    """Blot out, in what is seen of a resource, the secrets that the service's reasons quote."""
+    """Mask, in the observed state of a resource, the secrets that the service's reasons quote."""
     observed = run.observed.get(node.address)
     if observed is None or not observed.reasons:
         return
@@ -26,9 +27,9 @@ async def without_secrets(run: Run, node: Node) -> None:
 
 
 async def _know_secrets(run: Run, node: Node) -> None:
-    """Resolve the secrets that a reason may quote, each once; those that cannot be had now cannot be known.
+    """Resolve the secrets that a reason may quote, each once; a secret that cannot be read now stays unknown.
 
-    Those are what the document names, and what was sent for the resource and for what it needs.
+    These are the secrets in the document, and those sent for the resource and for everything the resource depends on.
     """
     named = {one for other in run.nodes.values() for one in run.secrets_in(other.kind, other.declared).values()}
     texts = {text for address in _needs(run, node.address) for text in run.session.records[address].secrets}
@@ -40,7 +41,7 @@ async def _know_secrets(run: Run, node: Node) -> None:
 
 
 def _needs(run: Run, address: str) -> set[str]:
-    """Return what is remembered of a resource and of all that it was applied with a reference to, by address."""
+    """Return the addresses of a recorded resource and, transitively, of recorded dependencies and parents."""
     found: set[str] = set()
     todo = [address]
     while todo:

@@ -1,4 +1,4 @@
-"""What a run remembers of one resource: what is about to be sent, what came of it, and that it is gone."""
+"""Writing the record of one resource: intents before calls, outcomes after them, and deletions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +15,12 @@ from workflows.records.operation import Operation, Verb
 from workflows.records.request_state import Mode
 from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
 
-#: Refusals that pass as a rule, and do not always.
+#: Refusals that usually pass by themselves, but not always.
 REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE, Verdict.NOT_YET})
 
 
 async def note_options(run: Run) -> None:
-    """Remember what becomes of each known resource once it leaves the document, however far this run comes."""
+    """Record the removal policy of each recorded resource first of all, also for a run that is cut off early."""
     for node in run.nodes.values():
         record, options = run.session.records.get(node.address), node.options
         if run.mode is not Mode.PROVISION or record is None or not (record.exists and node.wanted):
@@ -30,13 +30,13 @@ async def note_options(run: Run) -> None:
 
 
 async def know(run: Run, desired: DesiredState) -> None:
-    """Remember which resource it is, where its creation had no answer."""
+    """Record the identity of an observed resource if the creation had no answer."""
     if run.record(desired.address).pending_creation is not None and present(run, desired).ours:
         await run.session.remember(identified_record(run, desired))
 
 
 async def settle(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> None:
-    """Remember that a resource is as declared, and where it shows that in accepted forms."""
+    """Record that a resource has converged, and the paths at which the service shows normalized values."""
     record, observed = identified_record(run, desired), present(run, desired)
     if record.last_applied is None and record.incarnation == 0:
         message = "taken over as it stands: its secrets and members that are not declared are taken as current"
@@ -54,20 +54,20 @@ async def settle(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> Non
 
 
 async def note_unforced(run: Run, desired: DesiredState) -> None:
-    """Note since when reads show otherwise what an accepted update was to set."""
+    """Record since when reads do not show the values that an accepted update was to set."""
     record = run.record(desired.address)
     await _remember(run, record, record.update_shown_otherwise(run.now()))
 
 
 async def note_failure(run: Run, desired: DesiredState) -> None:
-    """Note that the last update failed: that what was there before is there again says nothing then."""
+    """Record that the last update failed: earlier values in later reads then prove nothing about that update."""
     record, observed = run.record(desired.address), run.observed.get(desired.address)
     if observed is not None and observed.meaning.phase is Phase.FAILED:
         await _remember(run, record, record.update_failed())
 
 
 async def note_refusal(run: Run, node: Node, failed: CallFailed) -> None:
-    """Record since when a change is refused for a passing reason, so that it does not pass for ever."""
+    """Record since when a change is refused for a passing reason, so that the resource fails in the end."""
     if run.mode is Mode.SYNCHRONIZE:
         return
     record = run.record(node.address)
@@ -76,16 +76,17 @@ async def note_refusal(run: Run, node: Node, failed: CallFailed) -> None:
 
 
 async def let_go(run: Run, desired: DesiredState) -> None:
-    """Remember nothing of a resource that is only looked up from now on: it is nobody's to remove."""
+    """Delete the record of a resource that is only looked up from now on, and that no run may delete."""
     known = run.session.records.get(desired.address)
     if known is not None and known.exists:
         await run.session.remember(known.gone())
 
 
 async def forget(run: Run, desired: DesiredState, *, hidden: bool = False) -> None:
-    """Remember that a resource is gone: its lives are kept, so that the next one gets a token of its own.
+    """Record that a resource is gone. The incarnation is kept, so that the next creation gets a new client token.
 
-    `hidden` says that nobody saw it go: only time, by a clock that may be wrong, tells that it does not exist.
+    `hidden` says that no deletion was seen, and only time, by a clock that may be wrong, suggests that the resource
+    does not exist: the id is then kept as deposed.
     """
     known = run.session.records.get(desired.address)
     if known is not None and known.exists:
@@ -94,7 +95,7 @@ async def forget(run: Run, desired: DesiredState, *, hidden: bool = False) -> No
 
 
 async def mark(run: Run, desired: DesiredState, record: ResourceRecord, intent: Operation) -> ResourceRecord:
-    """Write down what is about to be sent. After this, a run that finds no answer knows what may be in force."""
+    """Record an intent (write-ahead), so that a run that finds no answer knows the declaration that may be in force."""
     run.deadline.require(CALL_SECONDS, intent.verb)
     begun = record.begin(intent, declaration_of(run, desired))
     await run.session.remember(begun)
@@ -108,7 +109,7 @@ def intent_of(run: Run, desired: DesiredState, verb: Verb, **more: Any) -> Opera
 
 
 def declaration_of(run: Run, desired: DesiredState) -> Declaration:
-    """Return what the document says of a resource, as it is recorded."""
+    """Return the declaration of a resource in recorded form."""
     resource = run.nodes[desired.address].resource
     return Declaration(
         members=fingerprint(declared_of(desired)),
@@ -123,23 +124,23 @@ def declaration_of(run: Run, desired: DesiredState) -> Declaration:
 
 
 def identified_record(run: Run, desired: DesiredState) -> ResourceRecord:
-    """Return what is remembered of a resource that is seen: also which it is, where its creation had no answer."""
+    """Return the record of an observed resource, with the identity that a creation without an answer did not record."""
     return run.record(desired.address).identified(present(run, desired), run.parent_id(desired.address))
 
 
 async def _remember(run: Run, before: ResourceRecord, after: ResourceRecord) -> None:
-    """Write a record where it changed."""
+    """Write a record if an event changed the record."""
     if after != before:
         await run.session.remember(after)
 
 
 def declared_of(desired: DesiredState) -> Mapping[str, Any]:
-    """Return what is declared; nothing where it is to go."""
+    """Return the declared members; none if the resource is to be deleted."""
     return desired.declared or {}
 
 
 def present(run: Run, desired: DesiredState) -> ObservedState:
-    """Return what is seen of a resource that was decided about as existing."""
+    """Return the observed state of a resource that a decision assumes to exist."""
     observed = run.observed.get(desired.address)
     if observed is None:
         raise AssertionError(f"{desired.address} was decided about as if it existed")

@@ -1,4 +1,4 @@
-"""What a run says of one resource when it is done with it."""
+"""Building the result of one resource when the work of a run on the resource has ended."""
 
 from dataclasses import replace
 
@@ -11,19 +11,19 @@ from workflows.planner.decision import Action
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile.run import Node, Run
 
-#: Seconds after which to come back when AWS refuses for a passing reason.
+#: Seconds after which to retry when AWS refuses a call for a passing reason.
 _LATER = 15.0
-#: Seconds after which to ask whether credentials were renewed, or a clock set.
+#: Seconds after which to retry when AWS refuses the credentials or the clock of the caller.
 _RENEWED = 60.0
-#: Seconds after which a refusal that looked passing is believed to be for good.
+#: Seconds after which a refusal for a passing reason counts as final.
 REFUSED_FOR = 600.0
 
 
 def result_of(run: Run, node: Node, status: ResourceStatus, reason: str, *, retry_after: float | None = None) -> Result:
-    """Return a result with what is seen and remembered of a resource now."""
+    """Return a result with the observed state and the recorded outputs of a resource."""
     observed = run.observed.get(node.address)
     if observed is not None and not observed.ours and not node.options.existing:
-        # Somebody else's id and URL are not ours to hand out.
+        # The id and URL of a resource that this stack does not own are not published.
         observed = None
     action, why = node.first_action or (Action.NONE, reason)
     seconds = anyio.current_time() - node.began if node.began else 0.0
@@ -42,9 +42,9 @@ def result_of(run: Run, node: Node, status: ResourceStatus, reason: str, *, retr
 
 
 def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool = False) -> Result:
-    """Return the result of a resource whose call was refused: to come again, or for good.
+    """Return the result of a resource after a refused call: IN_PROGRESS to retry later, or FAILED.
 
-    `cut_short` says that the run's time ended before that of the call's repetitions, which go on in the next one then.
+    `cut_short` says that the run's time ended before the retry budget of the call; the next run goes on with retries.
     """
     if failed.verdict is Verdict.CREDENTIALS:
         return _of_credentials(run, node, failed)
@@ -60,7 +60,7 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
 
 
 def _of_credentials(run: Run, node: Node, failed: CallFailed) -> Result:
-    """Return the result of a resource of which nothing could be learned: the caller itself was refused."""
+    """Return IN_PROGRESS for a resource that was not observed because AWS refused the caller itself."""
     advice = failures.OF_VERDICTS[failed.verdict][1]
     text = f"{failed.operation} was refused: {failed.code}: {failed.message}"
     run.warn(failures.CREDENTIALS, failures.CREDENTIALS, f"{text}. {advice}")
@@ -68,7 +68,7 @@ def _of_credentials(run: Run, node: Node, failed: CallFailed) -> Result:
 
 
 def awaiting_consent(run: Run, node: Node, reason: str) -> Result:
-    """Return the result of a resource that waits for a person, with where that person must go."""
+    """Return the result of a resource that waits for a person, with the URL at which that person must consent."""
     observed = run.observed.get(node.address)
     oauth = (observed.body.get("authorizationData") or {}).get("oauth2", {}) if observed is not None else {}
     consent = {
@@ -79,6 +79,6 @@ def awaiting_consent(run: Run, node: Node, reason: str) -> Result:
     }
     if node.wanted:
         return replace(result_of(run, node, ResourceStatus.AWAITING_CONSENT, reason), consent=consent)
-    # What is to go needs nobody's consent, only the end of the asking: sessions expire by themselves.
+    # A resource that is to be deleted needs no consent, only the end of the session, which expires by itself.
     reason = f"{reason}, or the session ends by itself, in ten minutes at most; then it is removed"
     return replace(result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=60.0), consent=consent)

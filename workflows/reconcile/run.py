@@ -1,4 +1,4 @@
-"""The state of one run: what is wanted, seen and remembered of each resource, and who waits for whom."""
+"""The state of one run: desired state, observed state and record of each resource, and the dependency graph."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,14 +28,14 @@ from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context, Progress
 
-#: Places for operations in flight of kinds that the service takes any number of at a time.
+#: The limit on operations in flight for kinds that the service does not limit.
 _ANY_NUMBER = 1_000_000
 _KIND_OF = {kind.section: kind for kind in KINDS}
 
 
 @dataclass
 class Node:
-    """One resource in a run: declared (or only remembered), with the event that says that its work is done."""
+    """One resource in a run, declared or only recorded; `done` is set when the work on the resource has ended."""
 
     address: str
     kind: Kind
@@ -43,7 +43,7 @@ class Node:
     resource: Resource | None
     options: Options
     parent: str | None
-    #: What must be done first: its needs when it is to exist, its users when it is to go.
+    #: Nodes that must be done first: dependencies of a resource to create or update, users of a resource to delete.
     after: frozenset[str] = frozenset()
     done: anyio.Event = field(default_factory=anyio.Event)
     result: Result | None = None
@@ -51,25 +51,25 @@ class Node:
     began: float = 0.0
     ended: float = 0.0
     updates: int = 0
-    #: Whether it was left as it is on purpose, and is not managed any more.
+    #: Whether the resource was retained on purpose, and is no longer managed.
     released: bool = False
     unanswered: int = 0
-    #: What it waits for to leave, where there is no room for it.
+    #: Siblings whose deletion the resource waits for after a quota refusal.
     room: frozenset[str] = frozenset()
-    #: Whether a read that nobody can make sense of was repeated.
+    #: Whether a read that showed an unrecognized value was repeated.
     asked_again: bool = False
-    #: The id of which reads have said that nothing bears it any more.
+    #: The recorded id that no resource has any more, as reads have confirmed.
     gone_id: str | None = None
-    #: Held while it is worked on: its own task does, and that of a parent that is made anew.
+    #: Held during work on the resource, by the resource's task or the task of a parent that is being replaced.
     lock: anyio.Lock = field(default_factory=anyio.Lock)
-    #: Seconds by which a plan decides as if it were later: it does not wait for reads that lag.
+    #: Seconds by which a plan moves the resource's clock ahead, in place of waiting for reads that lag.
     ahead: float = 0.0
-    #: What the document says, also where the resource is to go.
+    #: The declaration in the document, also of a resource that is to be deleted.
     declared: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def wanted(self) -> bool:
-        """Whether it shall exist after this run."""
+        """Whether the resource shall exist after this run."""
         return self.resource is not None
 
 
@@ -85,22 +85,22 @@ class Run:
     account: str
     request_id: str = ""
     allow: frozenset[str] = frozenset()
-    #: In a rollback: the generation that it goes back to.
+    #: In a rollback: the generation to restore.
     back_to: int | None = None
-    #: The section that is worked on; everything where it is empty.
+    #: The section to work on; empty: the whole document.
     stage: str = ""
     nodes: dict[str, Node] = field(default_factory=dict)
     observed: dict[str, ObservedState | None] = field(default_factory=dict)
     unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    #: Gateways whose targets are known: listed, or freshly made and so without any.
+    #: Gateways whose targets are known: listed, or absent because the gateway was just created.
     listed: set[str] = field(default_factory=set)
-    #: What keeps a resource from being seen, such as a permission that is missing.
+    #: Errors that keep a resource from being observed, such as a missing permission.
     obstacles: dict[str, CallFailed | OutOfTime] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     secret_versions: dict[SecretReference, str] = field(default_factory=dict)
-    #: The secrets that redaction knows, as far as they could be had.
+    #: The secrets registered for redaction; a secret that could not be read counts too, and is not tried again.
     known_secrets: set[SecretReference] = field(default_factory=set)
-    #: Held while they are read: nobody goes on with a reason that quotes one of them before.
+    #: Held while secrets are read, so that no task uses a reason before redaction knows the quoted secrets.
     secrets_lock: anyio.Lock = field(default_factory=anyio.Lock)
     _slots: dict[tuple[str, str], Slots] = field(default_factory=dict)
     _watches: dict[tuple[str, str], Watch[ObservedState]] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Run:
 
     @property
     def deadline(self) -> Deadline:
-        """When this run must end."""
+        """The deadline of this run."""
         return self.calls.deadline
 
     def now(self) -> float:
@@ -119,35 +119,35 @@ class Run:
 
     @property
     def target_generation(self) -> int:
-        """The generation to which a creation belongs: what a rollback makes again is of what it goes back to."""
+        """The generation to which a creation belongs: the restored generation in a rollback."""
         return self.session.generation if self.back_to is None else self.back_to
 
     @property
     def retry_scope(self) -> str:
-        """What tries and refusals are counted for: the request, with a word of its own for its rollback."""
+        """The scope in which attempts and refusals count: the request, or the rollback of the request."""
         return self.request_id if self.back_to is None else f"{self.request_id} rollback"
 
     def learn(self, address: str, observed: ObservedState | None) -> ObservedState | None:
-        """Keep what was observed of a resource, and return it; None: it does not exist."""
+        """Store and return the observed state of a resource; None: the resource does not exist."""
         self.observed[address] = observed
         return observed
 
     def tell(self, address: str, event: str, detail: str = "") -> None:
-        """Show progress."""
+        """Report progress."""
         self.context.progress(Progress(address, event, detail))
 
     def warn(self, address: str, rule: str, message: str) -> None:
-        """Note something that is worth knowing and stops nothing."""
+        """Add a warning to the outcome; a warning stops nothing."""
         self.warnings.append(Problem(address, rule, message))
 
     def warn_of_forms(self, address: str, paths: tuple[str, ...]) -> None:
-        """Say where the service shows what is declared in an accepted form of its own."""
+        """Warn of paths at which the service shows the declared value in a normalized form."""
         if paths:
             message = f"the service shows {', '.join(paths)} in a form of its own, which counts as what is declared"
             self.warn(address, "shown-otherwise", message)
 
     def record(self, address: str) -> ResourceRecord:
-        """Return what is remembered of a resource. One of a parent that is no more is forgotten."""
+        """Return the record of a resource; if the parent was replaced since, the record of a deleted resource."""
         node = self.nodes[address]
         record = self.session.of(address, node.kind.section, node.name, node.parent)
         parent = self.parent_id(address)
@@ -156,7 +156,7 @@ class Run:
         return record
 
     def parent_id(self, address: str) -> str | None:
-        """Return the id of the resource inside which this one stands."""
+        """Return the id of a resource's parent."""
         parent = self.nodes[address].parent
         if parent is None:
             return None
@@ -164,20 +164,20 @@ class Run:
         return observed.id if observed is not None else self.session.of(parent, "", "", None).id
 
     def going(self, address: str) -> DesiredState:
-        """Return the wish that a resource be gone, whatever is declared: its parent is made anew."""
+        """Return the desired state "absent", even for a declared resource: the parent is being replaced."""
         options = Options(deleteEndpoints=self.nodes[address].options.delete_endpoints)
         desired = replace(self.desired(address), declared=None, options=options, mode=Mode.REMOVE)
         return replace(desired, needs_allow=False, provenance=None)
 
     def _staying(self, address: str) -> tuple[str, ...]:
-        """Return the names of what stands inside a resource and would not go with it."""
+        """Return the names of existing children that a deletion of the resource must not delete."""
         if not children(self.nodes[address].kind):
             return ()
         inside = [node for node in self.nodes.values() if node.parent == address and self.observed.get(node.address)]
         return tuple(sorted(node.name for node in inside if self._stays(node)))
 
     def _stays(self, node: Node) -> bool:
-        """Tell whether something is only looked up, is to be retained, or is not for a rollback to remove."""
+        """Return whether a resource is only looked up, retained, or not deletable by a rollback."""
         if node.options.existing or node.wanted:
             return node.options.existing
         provenance = self._birth(node.address)
@@ -186,22 +186,22 @@ class Run:
         return node.options.deletion is Deletion.RETAIN and provenance is not Provenance.FAILED_GENERATION
 
     def _birth(self, address: str) -> Provenance | None:
-        """Return when a resource was made, in a rollback."""
+        """Return the provenance of a resource in a rollback; None outside a rollback."""
         if self.back_to is None:
             return None
         observed = self.observed.get(address)
         record, ours = self.record(address), observed is None or observed.ours
         born = record.created_generation(ours=ours)
         if not born:
-            # What was taken over before what is undone is the stack's own since then.
+            # A resource that was imported before the failed generation is the stack's own since then.
             return Provenance.PRE_EXISTING if ours and record.was_ready_by(self.back_to) else Provenance.FOREIGN
-        # A stack that never was READY may hold what never was of use to anybody, however long ago it was made.
+        # In a stack that was never READY, nobody can depend on a resource that was never READY, however old.
         if born <= self.back_to and (self.mode is Mode.PROVISION or record.was_ready_by(self.back_to)):
             return Provenance.PRE_EXISTING
         return Provenance.FAILED_GENERATION if born == self.session.generation else Provenance.LATER_GENERATION
 
     def desired(self, address: str) -> DesiredState:
-        """Return what is wanted of a resource, its references resolved from what is seen of the others."""
+        """Return the desired state of a resource, with references resolved from the observed states."""
         node = self.nodes[address]
         declared = self.resolved(node.resource) if node.resource is not None else None
         record = self.record(address)
@@ -228,7 +228,7 @@ class Run:
         )
 
     def resolved(self, resource: Resource) -> dict[str, Any]:
-        """Return a declaration with every reference that can be resolved now; the others stay as written."""
+        """Return a declaration in which references with a known value are resolved; the rest stay as written."""
         values = {reference.text: self.value_of(reference) for reference in resource.references}
 
         def look_up(expression: str) -> str:
@@ -238,7 +238,7 @@ class Run:
         return resource.kind.complete(references.resolve(resource.declared, resource.kind.opaque, look_up))
 
     def value_of(self, reference: Reference) -> Any:
-        """Return what a reference stands for now; None where that is not known."""
+        """Return the current value of a reference; None: not known."""
         if reference.address == references.AWS:
             aws = self.calls.aws
             here = {"accountId": self.account, "region": aws.region, "partition": aws.partition}
@@ -254,18 +254,18 @@ class Run:
         return self.secrets_in(resource.kind, resource.declared) if resource is not None else {}
 
     def secrets_in(self, kind: Kind, declared: Mapping[str, Any]) -> dict[str, SecretReference]:
-        """Return the secret references of a declaration of a kind by path, whether it is wanted or not."""
+        """Return the secret references of a kind's declaration by path, also of a resource that is to be deleted."""
         found = kind.secret_texts(declared) if kind.secrets else {}
         parsed = {path_text(path): SecretReference.parse(text) for path, text in found.items()}
         return {path: reference for path, reference in parsed.items() if reference is not None}
 
     def versions_of(self, resource: Resource | None) -> dict[str, str]:
-        """Return the current version ids of a declaration's secrets by path, as far as they were asked for."""
+        """Return the current version ids of a declaration's secrets by path, as far as they were read."""
         found = self.secrets_of(resource)
         return {path: self.secret_versions[ref] for path, ref in found.items() if ref in self.secret_versions}
 
     def watch(self, address: str) -> Watch[ObservedState]:
-        """Return the watch that shows a resource: its own, or that of its kind in its parent."""
+        """Return the watch that polls a resource; children of the same kind and parent share a watch."""
         node = self.nodes[address]
         place = (node.parent, node.kind.section) if node.parent is not None else (address, "")
         if place not in self._watches:
@@ -275,7 +275,7 @@ class Run:
         return self._watches[place]
 
     def slots(self, node: Node) -> Slots:
-        """Return the places for operations in flight of a resource's kind in its parent."""
+        """Return the limiter of operations in flight for the kind and parent of a resource."""
         place = (node.parent or "", node.kind.section)
         return self._slots.setdefault(place, Slots(node.kind.in_flight or _ANY_NUMBER))
 
@@ -296,7 +296,7 @@ class Run:
                 raise
             if self.now() - self.record(parent).created_at < VISIBLE_WITHIN:
                 return {}
-            # It was there a moment ago; the next run sees what became of it.
+            # The parent existed a moment ago; the next run observes the parent again.
             raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
 
     def _counting(self, node: Node) -> Any:
@@ -307,7 +307,7 @@ class Run:
 
 
 def _ending(node: Node, record: ResourceRecord) -> Mapping[str, Any]:
-    """Return what a deletion says beside the address: as the document has it, else as it was applied last."""
+    """Return the parameters of a deletion beside the address: as declared, else as last applied."""
     return {name: v for name, v in node.declared.items() if name in node.kind.ending} or record.on_removal.parameters
 
 
@@ -316,7 +316,7 @@ def _ignore(observed: Mapping[str, ObservedState]) -> None:
 
 
 def nodes_of(stack: Stack | None, records: Mapping[str, ResourceRecord], mode: Mode) -> dict[str, Node]:
-    """Return a run's items: what is declared, then what is only remembered. Pure."""
+    """Return the nodes of a run: declared resources, then resources that are only recorded. Pure."""
     nodes: dict[str, Node] = {}
     for address, resource in (stack.resources if stack else {}).items():
         if mode is Mode.SYNCHRONIZE and not _concerns_synchronization(resource):
@@ -328,7 +328,7 @@ def nodes_of(stack: Stack | None, records: Mapping[str, ResourceRecord], mode: M
     if mode is not Mode.SYNCHRONIZE:
         nodes |= _remembered(records, nodes)
     users, known = _users(stack, records, nodes), set(nodes)
-    # A stack that may have to go back removes nothing before everything else is as declared.
+    # A stack that may roll back deletes nothing before every declared resource is READY.
     last = {a for a, node in nodes.items() if node.wanted} if stack is not None and stack.goes_back else set()
     for node in nodes.values():
         needs = node.resource.waits_on if node.resource is not None else users.get(node.address, frozenset()) | last
@@ -338,7 +338,7 @@ def nodes_of(stack: Stack | None, records: Mapping[str, ResourceRecord], mode: M
 
 
 def _remembered(records: Mapping[str, ResourceRecord], declared: Mapping[str, Node]) -> dict[str, Node]:
-    """Return items for what is remembered and not declared any more, with the parents that it stands under."""
+    """Return nodes for recorded resources that are no longer declared, with the parents that are missing."""
     found: dict[str, Node] = {}
     for address, record in records.items():
         if address in declared or not record.exists or not record.was_declared or record.kind not in _KIND_OF:
@@ -350,14 +350,14 @@ def _remembered(records: Mapping[str, ResourceRecord], declared: Mapping[str, No
     for node in list(found.values()):
         parent = node.parent
         if parent is not None and parent not in declared and parent not in found and node.kind.parent is not None:
-            # Its parent was only looked up, and left the document with it.
+            # The parent was only looked up, and left the document together with the child.
             name = (references.parts(parent) or ("",))[-1]
             found[parent] = Node(parent, _KIND_OF[node.kind.parent], name, None, Options(existing=True), None)
     return found
 
 
 def _break_cycles(nodes: Mapping[str, Node]) -> None:
-    """Let go of waits that go round in a circle, as those of two generations together may."""
+    """Remove the edges of cycles, which the dependencies of two generations together may form."""
     while True:
         try:
             TopologicalSorter({address: node.after for address, node in nodes.items()}).prepare()
@@ -370,7 +370,7 @@ def _break_cycles(nodes: Mapping[str, Node]) -> None:
 
 
 def _concerns_synchronization(resource: Resource) -> bool:
-    """Tell whether a synchronization is about this resource: what synchronizes, and its parents."""
+    """Return whether a synchronization needs a resource: kinds that synchronize, and their parents."""
     kinds = [resource.kind, *(child for child in KINDS if child.parent == resource.kind.section)]
     return any(kind.synchronization is not None for kind in kinds)
 
@@ -378,7 +378,7 @@ def _concerns_synchronization(resource: Resource) -> bool:
 def _users(
     stack: Stack | None, records: Mapping[str, ResourceRecord], nodes: Mapping[str, Node]
 ) -> dict[str, frozenset[str]]:
-    """Return for each resource those that were applied with a reference to it, or stand under it."""
+    """Return by address the users of each resource: children, and resources applied with a reference to the address."""
     users: dict[str, set[str]] = {}
     for address, node in nodes.items():
         record = records.get(address)

@@ -1,6 +1,20 @@
-"""The ledger in the hands of one run: it holds the stack's lease, and every write stands under it.
+"""The session of one run with the ledger: the stack's lease, and the records that only the lease holder may write.
 
-AWS calls cannot be fenced; marks, tokens and names keep a run that lost its lease from making a second resource.
+- Opening: `open` waits until the lease is free. One transaction acquires the lease and writes the run's id
+  (`lease_id`) into the stack's record. Then all resource records are read.
+- Resource records: `remember` writes a record under the condition that the stack's record still has this run's id and
+  generation. A run that lost the lease or was superseded can therefore commit nothing, however late the run wakes up.
+  These writes go one after another, since concurrent transactions on the stack's item conflict.
+- The stack's record: `change` and `finish` read the record, apply an event (`StackEvent`) and write the result under
+  the condition that the version is unchanged. When another delivery of the request wrote in between, the event is
+  applied again to the newer record.
+- Guarding: `guard` runs beside the work. `_renew` renews the lease, and `_watch` reads the stack's record. Either
+  raises LeaseLost, which stops the run, when another run has the lease or a newer generation was accepted.
+- Ending: `finish` writes the outcome and the history and clears `lease_id`, after which the run commits nothing more.
+  The lease itself is held until `release`, so that the next run begins only after the outcome was published.
+
+AWS calls cannot be fenced. A run that lost the lease may still send a call whose intent was recorded; intents, client
+tokens and names ensure that such a call does not create a second resource. In a plan, `lease` is None.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,25 +36,25 @@ from workflows.records.resource_items import item_of, read_record
 from workflows.records.stack import StackRecord
 from workflows.requests.stacks import put_of, stack_record
 
-#: Seconds between two looks at whether this run is still the one to work.
+#: Seconds between two reads that check whether this run still holds the stack.
 _WATCH_SECONDS = 5.0
-#: Seconds by which clocks may differ, for leases that an earlier version ended by the time of day.
+#: Seconds by which clocks may differ, for leases of an earlier version, which end at a time of day.
 _MARGIN = 15.0
 
 
-#: What happens to the record of a stack.
+#: An event of a stack: returns the stack's record as changed by the event.
 StackEvent = Callable[[StackRecord], StackRecord]
 
 
 async def records_of(ledger: Ledger, partition: str) -> dict[str, ResourceRecord]:
-    """Return what is remembered of every resource of a stack, by address."""
+    """Return the records of all resources of a stack, by address."""
     found = [read_record(item) for item in (await ledger.query(partition, "resource#")).values()]
     return {record.address: record for record in found}
 
 
 @dataclass
 class StackSession:
-    """What one run remembers, with the right to write it."""
+    """The records of a stack, and the lease under which one run writes them."""
 
     ledger: Ledger
     partition: str
@@ -49,13 +63,13 @@ class StackSession:
     records: dict[str, ResourceRecord] = field(default_factory=dict)
     #: The stack's record as of the last write of this run.
     stack: StackRecord = field(default_factory=StackRecord)
-    #: None where nothing is written: in a plan.
+    #: None in a plan, which writes nothing.
     lease: Lease | None = None
     #: Seconds since the epoch.
     now: Callable[[], float] = field(default=lambda: 0.0)
-    #: Whether the lease was given back, so that to lose it is no news.
+    #: Whether the run has finished, so that losing the lease no longer matters.
     _ended: bool = False
-    #: Every write checks the stack's item, and two transactions on one item at once hinder each other.
+    #: Serializes writes: each checks the stack's item, and concurrent transactions on an item conflict.
     _one_by_one: anyio.Lock = field(default_factory=anyio.Lock)
 
     @classmethod
@@ -69,9 +83,9 @@ class StackSession:
         deadline: Deadline,
         announcing: str = "",
     ) -> "StackSession":
-        """Take the stack's lease, and read its records.
+        """Acquire the stack's lease, and read the records of the stack.
 
-        `announcing` is the request of which the run announces that it was accepted. Raises LeaseHeld or LeaseLost.
+        `announcing` is the request whose acceptance the run will announce. Raises LeaseHeld or LeaseLost.
         """
         _require_generation(await stack_record(ledger, partition), holder)
         free = await wait_until_free(ledger, partition, holder.generation, deadline)
@@ -88,7 +102,7 @@ class StackSession:
         return cls(ledger, partition, holder.run_id, holder.generation, records, taken.written(), lease, now)
 
     def of(self, address: str, kind: str, name: str, parent: str | None) -> ResourceRecord:
-        """Return what is remembered of a resource; a new memory where there is nothing."""
+        """Return the record of a resource, or a new record if there is none."""
         return self.records.get(address) or ResourceRecord(address, kind, name, parent)
 
     def in_flight_for(self, record: ResourceRecord) -> float:
@@ -98,25 +112,25 @@ class StackSession:
         return self.lease.in_flight_for(record.log.intent.at)
 
     async def remember(self, record: ResourceRecord) -> None:
-        """Write what is remembered of a resource. Raises LeaseLost."""
+        """Write the record of a resource. Raises LeaseLost."""
         await self._write(Put(resource_key(self.partition, record.address), item_of(record)))
         self.records[record.address] = record
 
     async def change(self, event: StackEvent) -> None:
-        """Write an event of the stack, keeping the lease. Raises LeaseLost."""
+        """Apply an event to the stack's record, and keep the lease. Raises LeaseLost."""
         if not await self._put(event):
             raise LeaseLost
 
     def require(self) -> None:
-        """Raise LeaseLost where another run may hold the stack by now."""
+        """Raise LeaseLost if another run may hold the lease by now."""
         if self.lease is not None:
             self.lease.require()
 
     async def finish(self, event: StackEvent, history: Item, at: str, *, expires: float) -> None:
-        """Write the stack's last event and the run's history, and nothing more. Raises LeaseLost.
+        """Write the run's last event and history, and nothing more. Raises LeaseLost.
 
-        The lease is held until `release`, so that the next run begins once the outcome is published. The history of
-        the run may be forgotten after `expires`, seconds since the epoch.
+        The lease is held until `release`, so that the next run begins after the outcome is published. The ledger may
+        delete the history of the run after `expires`, seconds since the epoch.
         """
         run = Put(Key(self.partition, f"run#{at}#{self.run_id}"), history, expires=expires)
         self._ended = True
@@ -124,17 +138,17 @@ class StackSession:
             raise LeaseLost
 
     async def release(self) -> None:
-        """Give the lease back, where it is still held. Where the ledger cannot be reached, the lease expires."""
+        """Release the lease if this run still holds the lease. If the ledger cannot be reached, the lease expires."""
         self._ended = True
         with suppress(OSError, CallFailed, OutOfTime):
             given = await self._put(StackRecord.released, any_generation=True, releases=True)
             if not given and self.lease is not None:
-                # The stack is not this run's any more; whoever waits for the lease need not wait for it to expire.
+                # The stack is no longer this run's; release the lease even so, so that no run waits for the expiry.
                 with suppress(ConditionFailed):
                     await self.ledger.write(self.lease.releasing(self.now()))
 
     async def still_mine(self) -> bool:
-        """Tell whether this run still holds the stack and no newer generation was accepted."""
+        """Return whether this run still holds the stack and no newer generation was accepted."""
         return self._is_mine(await stack_record(self.ledger, self.partition))
 
     def _is_mine(self, stack: StackRecord | None, *, any_generation: bool = False) -> bool:
@@ -142,9 +156,9 @@ class StackSession:
         return stack is not None and held and (any_generation or stack.generation == self.generation)
 
     async def guard(self) -> None:
-        """Renew the lease, for ever: raise LeaseLost when it was taken over or a newer generation was accepted.
+        """Renew the lease until canceled. Raises LeaseLost if another run or a newer generation has the stack.
 
-        The one is not put off by the other: each is a call of the ledger, which may take its time.
+        Renewal and check run side by side, so that a slow ledger call does not delay the next renewal or check.
         """
         if self.lease is not None:
             jobs: list[Callable[[], Awaitable[None]]] = [partial(self._renew, self.lease), self._watch]
@@ -162,7 +176,7 @@ class StackSession:
     async def _watch(self) -> None:
         while not self._ended:
             await anyio.sleep(_WATCH_SECONDS)
-            # A ledger that cannot be reached now says nothing.
+            # A ledger that cannot be reached proves nothing.
             with suppress(OSError, CallFailed, OutOfTime):
                 if not await self.still_mine() and not self._ended:
                     raise LeaseLost
@@ -170,7 +184,7 @@ class StackSession:
     async def _put(
         self, event: StackEvent, *more: Change, any_generation: bool = False, releases: bool = False
     ) -> bool:
-        """Write an event of the stack while it is ours; again when a repeated delivery wrote in between."""
+        """Apply an event while this run holds the stack; again if a repeated delivery wrote in between. False: lost."""
         while True:
             before = await stack_record(self.ledger, self.partition)
             if before is None or not self._is_mine(before, any_generation=any_generation):
@@ -203,7 +217,7 @@ def _require_generation(stack: StackRecord | None, holder: Holder) -> None:
 
 
 def _require_no_older_lease(stack: StackRecord | None, now: float) -> None:
-    """Raise LeaseHeld while a run of an earlier version holds the stack: its lease ends at a time of day."""
+    """Raise LeaseHeld while a run of an earlier version holds a lease, which ends at a time of day."""
     left = stack.older_lease_until + _MARGIN - now if stack is not None else 0.0
     if left > 0:
         raise LeaseHeld(min(60.0, max(1.0, left)))

@@ -1,8 +1,8 @@
-"""Stages: one section of a document at a time, for state machines that want to do other things in between.
+"""Stages: one section of a document per run, for state machines that do further work between sections.
 
-What is outside the stage is only looked at. The dependency graph still decides what is possible: what needs a
-resource that is not READY, or one that is to go after another that still stands, is BLOCKED by it, and the stage has
-failed by its name. A part of a request finishes none, and undoes none.
+Resources outside the stage are only observed. The dependency graph still applies: a resource is BLOCKED by a
+dependency that is not READY, or by a user that must be deleted first and still exists; a stage with a resource that
+is blocked from outside the stage has failed. A stage never finishes a request, and never rolls a request back.
 """
 
 from functools import partial
@@ -24,12 +24,12 @@ STAGES = frozenset({*(kind.section for kind in KINDS), SYNCHRONIZATION})
 
 
 def inside(run: Run, node: Node) -> bool:
-    """Tell whether a resource is to be worked on in this run's stage."""
+    """Return whether a resource belongs to this run's stage."""
     return not run.stage or node.kind.section == run.stage
 
 
 async def set_aside(run: Run) -> list[str]:
-    """Settle what is outside the stage as it is seen; return the addresses that are to be worked on."""
+    """Set the results of resources outside the stage as observed; return the addresses inside the stage."""
     mine = [node for node in run.nodes.values() if inside(run, node)]
     needed = {address for node in mine for address in node.after}
     others = [node for node in run.nodes.values() if not inside(run, node)]

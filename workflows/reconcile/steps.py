@@ -1,4 +1,26 @@
-"""Single steps: each marks in the ledger what it is about to do, does it, and remembers what came of it."""
+"""Single steps: the changing calls of one resource, each recorded in the ledger before the call is sent.
+
+A step has a fixed order:
+
+1. Build the request. Secret values are put in at the last moment, and the declared members are checked again.
+2. Record the intent (`mark`): the operation, the declaration and, for a creation, the client token. The intent is not
+   recorded unless enough time is left for a call.
+3. Send the call.
+4. Record that the service accepted the call, and store the answer as the observed state.
+
+When a run dies or an answer is lost between 2 and 4, the intent stays in the record. The declaration of the intent may
+be in force, and the next decision starts from a new read.
+
+A creation is repeated under the same client token until there is an answer. The token is recorded with the intent,
+and derived from the account, Region, stack, address, parent, incarnation and declaration. A refusal listed in
+`_NO_EFFECT` proves that nothing was created, unless an earlier try or intent has no answer yet. If the name is taken
+or the token was used with other parameters, the step looks up the resource with that name. The owner tag says whether
+the stack owns that resource. A kind without tags has no such evidence: pending creations are repeated, and the
+answers show whether one of them created the resource (`_made_it`).
+
+Steps raise CallFailed, OutOfTime and LeaseLost. `disown` and `delete_endpoints` record no intent, and `disown` only
+warns when a call fails.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,18 +47,18 @@ from workflows.records.operation import OpState, Verb
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 
-#: Refusals of a create that leave no doubt: nothing was made.
+#: Refusals of a creation which prove that nothing was created.
 _NO_EFFECT = frozenset({
     Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.CREDENTIALS, Verdict.QUOTA, Verdict.NOT_YET,
 })  # fmt: skip
-#: Seconds between two looks at endpoints that are being deleted.
+#: Seconds between two reads of endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
 
 
 async def create(run: Run, desired: DesiredState) -> ObservedState | None:
-    """Create a resource under a token that any later run derives again, until it has an answer.
+    """Create a resource under a client token that later runs use again until the creation has an answer.
 
-    Returns the resource; where its name is taken, the one that bears it.
+    Returns the created resource; if the name is taken, the resource with that name.
     """
     record = run.record(desired.address)
     declared = declared_of(desired)
@@ -56,17 +78,17 @@ async def create(run: Run, desired: DesiredState) -> ObservedState | None:
         answer = await _create(run, desired, body)
     except CallFailed as failed:
         if failed.verdict in _NO_EFFECT and doubts is None and not failed.unanswered:
-            # It was refused, so nothing of it can turn up later.
+            # The creation was refused, so no resource can appear later.
             await run.session.remember(run.record(desired.address).refused())
         raise
     if answer is None:
         return run.observed.get(desired.address)
     if "status" in desired.kind.response.required_members:
-        # Some answers hold an ARN and nothing else.
+        # Some answers contain an ARN and nothing else.
         answer.setdefault("status", "CREATING")
     observed = ObservedState(desired.kind, answer[desired.kind.id_member], answer, full=_whole(desired, answer))
     run.learn(desired.address, observed)
-    # What was made just now holds nothing yet; what a token repeated or a name adopted is listed before it is used.
+    # A new resource has no children yet; the children of a resource found by token or name are listed before use.
     run.listed.add(desired.address)
     declaration, parent = declaration_of(run, desired), run.parent_id(desired.address)
     await run.session.remember(record.creation_accepted(intent, declaration, observed, now=run.now(), parent_id=parent))
@@ -74,18 +96,18 @@ async def create(run: Run, desired: DesiredState) -> ObservedState | None:
 
 
 def _tokens(run: Run, desired: DesiredState, record: ResourceRecord) -> tuple[str, ...]:
-    """Return the client token of a new creation; none for kinds that take none."""
+    """Return the client token of a new creation; empty for kinds without client tokens."""
     if not desired.kind.token:
         return ()
-    # A fresh ledger repeats no token of an earlier life. Where another resource may bear the same name, a lost ledger
-    # must repeat it, or the stack would have two.
+    # The random id of the stack's record keeps a new ledger from repeating an earlier token. For kinds whose names are
+    # not unique, a new ledger must repeat the token after a loss, or the stack would create a second resource.
     life = [run.session.stack.id] if run.session.stack.id and desired.kind.unique_names else []
     place = [run.account, run.calls.aws.region, run.stack, *life, desired.address, run.parent_id(desired.address)]
     return (client_token(*place, record.incarnation, digest(declared_of(desired))),)
 
 
 async def _create(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Send the create. None: the name is taken or the token worn out, and what is there was looked up instead."""
+    """Send the creation. None: the name or the token was used before, and the existing resource was looked up."""
     try:
         return await ask(run.calls, desired.kind, desired.kind.operations.create, body)
     except CallFailed as failed:
@@ -97,15 +119,15 @@ async def _create(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> d
         if found is not None:
             return None
         if failed.verdict is Verdict.EXISTS:
-            # Taken, and not shown yet: the next look finds it.
+            # The name is taken and no read shows the resource yet: the next read finds the resource.
             raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
-        # Nothing bears the name, so the token belongs to an earlier life; the next one gets its own.
+        # No resource has the name, so the token belongs to an earlier incarnation; the next creation gets a new token.
         await run.session.remember(run.record(desired.address).refused())
         return None
 
 
 async def _learn_whose(run: Run, desired: DesiredState, body: Mapping[str, Any], found: ObservedState) -> None:
-    """Find out whether what bears the name is ours: known before, or made by a creation that had no answer."""
+    """Claim a resource with our name if the id is deposed or a creation of ours without an answer created it."""
     record = run.record(desired.address)
     if found.id in record.deposed or await _made_it(run, desired, body, record):
         run.learn(desired.address, replace(found, ours=True))
@@ -115,9 +137,10 @@ async def _learn_whose(run: Run, desired: DesiredState, body: Mapping[str, Any],
 
 
 async def _made_it(run: Run, desired: DesiredState, body: Mapping[str, Any], record: ResourceRecord) -> bool:
-    """Tell whether a creation of ours that had no answer took effect.
+    """Return whether a creation of ours that had no answer took effect.
 
-    A repeat under its token is answered with what it made, or refused because the token was used for other parameters.
+    The service answers a repetition under the same token with the created resource, or refuses the repetition because
+    the token was used with other parameters.
     """
     for token in sorted(record.pending_tokens - {body["clientToken"]}):
         try:
@@ -132,9 +155,9 @@ async def _made_it(run: Run, desired: DesiredState, body: Mapping[str, Any], rec
 
 
 async def update(run: Run, desired: DesiredState) -> ObservedState:
-    """Replace a resource's settings: what is declared, with what was never declared and stands there.
+    """Replace the settings of a resource by the declared members and the observed members that were never declared.
 
-    Returns the resource as the answer shows it.
+    Returns the resource as shown in the answer.
     """
     record, observed = identified_record(run, desired), present(run, desired)
     body = update_body(desired.kind, declared_of(desired), observed.body, record.ever_declared)
@@ -157,7 +180,7 @@ async def update(run: Run, desired: DesiredState) -> ObservedState:
 
 
 async def tag(run: Run, desired: DesiredState) -> ObservedState:
-    """Set our tag and the declared ones; tags that were declared before and are no more go."""
+    """Set the owner tag and the declared tags; remove tags that were declared before and are no longer."""
     record, observed = identified_record(run, desired), present(run, desired)
     imported = record.imported or not observed.ours
     wanted = {**(declared_of(desired).get("tags") or {}), OWNER_TAG: desired.stack}
@@ -176,7 +199,7 @@ async def tag(run: Run, desired: DesiredState) -> ObservedState:
 
 
 async def disown(run: Run, desired: DesiredState) -> None:
-    """Take our tag off what a rollback leaves as it is, so that no later document takes it for ours."""
+    """Remove the owner tag from a resource that is no longer managed, so that no later document claims ownership."""
     observed = present(run, desired)
     if not (desired.kind.tagged and observed.ours):
         return
@@ -188,7 +211,7 @@ async def disown(run: Run, desired: DesiredState) -> None:
 
 
 async def delete(run: Run, desired: DesiredState) -> ObservedState | None:
-    """Delete a resource, and return it as the answer shows it; None: it was gone already, which is no mistake."""
+    """Delete a resource, and return the resource as shown in the answer. None: already gone, which is no error."""
     record, observed = identified_record(run, desired), present(run, desired)
     intent = intent_of(run, desired, Verb.DELETE, error=observed.reasons)
     await mark(run, desired, record.to_be_deleted(observed), intent)
@@ -197,23 +220,23 @@ async def delete(run: Run, desired: DesiredState) -> ObservedState | None:
         answer = await ask(run.calls, desired.kind, desired.kind.operations.delete, params)
     except (CallFailed, OutOfTime) as failed:
         if isinstance(failed, CallFailed) and await _is_gone(run, desired, observed, failed):
-            # Where reads go on showing it, that was a try, too.
+            # If reads go on showing the resource, this call counts as an attempt too.
             await run.session.remember(run.record(desired.address).deletion_accepted(desired.retry_scope))
             return run.learn(desired.address, None)
         if isinstance(failed, OutOfTime) or failed.verdict is not Verdict.UNKNOWN_OUTCOME:
-            # It was refused, so it is no deletion that came to nothing.
+            # A refused deletion is not a deletion without effect.
             await run.session.remember(run.record(desired.address).deletion_refused())
         raise
     observed = observed.showing({**answer, "status": answer.get("status") or "DELETING"})
     run.learn(desired.address, observed)
     if desired.declared is None:
-        # A deletion that belongs to a new creation is counted there.
+        # A deletion that is part of a replacement is counted with the creation.
         await run.session.remember(run.record(desired.address).deletion_accepted(desired.retry_scope))
     return observed
 
 
 async def delete_endpoints(run: Run, desired: DesiredState) -> None:
-    """Delete the endpoints of a harness's owner, and wait until they are gone: they must go first (service 2.12)."""
+    """Delete the endpoints of a harness and wait until they are gone: endpoints must go first (service 2.12)."""
     observed = present(run, desired)
     if not desired.options.delete_endpoints:
         return
@@ -226,14 +249,14 @@ async def delete_endpoints(run: Run, desired: DesiredState) -> None:
 
 
 async def _is_gone(run: Run, desired: DesiredState, observed: ObservedState, failed: CallFailed) -> bool:
-    """Tell whether a refused deletion found nothing; a runtime that is gone may be refused as forbidden (1.1)."""
+    """Return whether a refused deletion found no resource; a deleted runtime may answer as forbidden (1.1)."""
     if failed.verdict is Verdict.DENIED and observed.id is not None:
         return await run.observer.look(desired.kind, observed.id, run.parent_id(desired.address)) is None
     return failed.verdict is Verdict.GONE
 
 
 async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
-    """Have a target's tools read again: one id a call. Returns the target as the answer shows it."""
+    """Synchronize a target's tools, one id per call. Returns the target as shown in the answer."""
     kind, known = desired.kind, desired.kind.synchronization
     if known is None:
         raise AssertionError(f"{desired.address} was decided about as if it could be synchronized")
@@ -247,19 +270,19 @@ async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
     counted = desired.mode is Mode.PROVISION and observed.meaning.phase is Phase.FAILED
     observed = observed.showing({"status": "SYNCHRONIZING", **body})
     run.learn(desired.address, observed)
-    # Whatever time the service shows for it, it was synchronized since our last change.
+    # Whatever time the service shows, the target was synchronized after our last change.
     await run.session.remember(record.synchronization_accepted(intent, desired.synchronizations + 1, attempt=counted))
     return observed
 
 
 def _lacks(kind: Kind, items: str, identity: str | None, answer: Mapping[str, Any]) -> tuple[str, ...]:
-    """Tell whether a synchronization's answer says nothing of the resource that it was asked for."""
+    """Return the missing path if a synchronization's answer does not contain the requested resource, else nothing."""
     told = any(one.get(kind.id_member) == identity for one in answer.get(items) or ())
     return () if told else (f"{items}[{kind.id_member}]",)
 
 
 def _creatable(run: Run, desired: DesiredState, declared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a create's members: what is declared, the name, the parent, our tag."""
+    """Return the members of a creation: the declared members, the name, the parent, the owner tag."""
     body = desired.kind.first(declared)
     body[desired.kind.name_member] = desired.name
     if desired.kind.parent is not None:
@@ -272,14 +295,14 @@ def _creatable(run: Run, desired: DesiredState, declared: Mapping[str, Any]) -> 
 async def _with_secrets(
     run: Run, desired: DesiredState, operation: str, body: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Put secrets in at the last moment and check the whole request once more. Returns it and their versions."""
+    """Put secret values in at the last moment, check the request again, and return it with the secret versions."""
     secrets: dict[str, Secret] = {}
     for path, reference in run.secrets_of(run.nodes[desired.address].resource).items():
         secrets[path] = await resolve(run.calls, reference)
-        # It may have been rotated since it was compared; what is sent now is what counts from here on.
+        # The secret may have been rotated since the comparison; from here on the version that is sent counts.
         run.secret_versions[reference] = secrets[path].version
     filled = _fill(body, {path: secret.value for path, secret in secrets.items()}, ())
-    # Ids are the service's own, in whatever form it gives them; only what is declared is checked.
+    # Only declared members are checked: ids come from the service, in any form.
     declared = desired.kind.declarable.members
     faults = service_model.input_type(operation, desired.kind.service).faults(filled)
     wrong = [fault for fault in faults if fault.path[0] in declared]
@@ -298,7 +321,7 @@ def _fill(value: Any, secrets: Mapping[str, str], path: tuple[str | int, ...]) -
 
 
 def _whole(desired: DesiredState, answer: Mapping[str, Any]) -> bool:
-    """Tell whether an answer shows all that a read would show of what is declared."""
+    """Return whether an answer contains all declared members that a read would contain."""
     shown = {desired.kind.shown_as.get(name, name) for name, value in declared_of(desired).items() if value}
     readable = set(getattr(desired.kind.response, "members", {}))
     return set(desired.kind.response.required_members) | (shown & readable) <= set(answer)

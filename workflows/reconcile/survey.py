@@ -1,4 +1,4 @@
-"""Observing everything that a run is about, side by side, before anything is decided."""
+"""Observing all resources of a run concurrently, before the first decision."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ from workflows.records.request_state import Mode
 
 
 async def survey(run: Run) -> None:
-    """Fill in what is seen of every item, and the current versions of the secrets of those that exist."""
+    """Observe the resource of every node, and read the current secret versions of existing resources."""
     top = [address for address, node in run.nodes.items() if node.parent is None]
     jobs: list[Callable[[], Any]] = [partial(_top, run, address) for address in top]
     await together(jobs)
@@ -26,7 +26,7 @@ async def survey(run: Run) -> None:
 
 
 async def _top(run: Run, address: str) -> None:
-    """Look a resource up, and what stands under it. What AWS refuses or is slow with stops this resource alone."""
+    """Observe a resource and the children; a refused or late call stops this resource alone."""
     node = run.nodes[address]
     try:
         run.learn(address, await find(run, node))
@@ -37,7 +37,7 @@ async def _top(run: Run, address: str) -> None:
 
 
 async def find(run: Run, node: Node) -> ObservedState | None:
-    """Look up a resource without parent, by its recorded id, else by its name; see whose it is before it goes."""
+    """Return a resource without parent, found by id, else by name; verify the ownership before a deletion."""
     record = run.record(node.address)
     observed = await run.observer.resource(node.kind, node.name, record)
     if observed is None or node.wanted:
@@ -54,7 +54,7 @@ async def find(run: Run, node: Node) -> ObservedState | None:
 
 
 async def look_by_name(run: Run, node: Node) -> ObservedState | None:
-    """Find out what bears a resource's name now, and return it."""
+    """Return the resource that has a node's name now."""
     if node.parent is not None:
         await list_children(run, node.parent)
         return run.observed.get(node.address)
@@ -63,7 +63,7 @@ async def look_by_name(run: Run, node: Node) -> ObservedState | None:
 
 
 async def _taken_over(run: Run, observed: ObservedState) -> bool:
-    """Tell whether another stack of this ledger has a resource by now: without tags nothing else would say so."""
+    """Return whether another stack of this ledger has a resource by now; without tags only the ledger shows that."""
     for partition in await run.session.ledger.partitions(partition_of(run.account, run.calls.aws.region, "")):
         if partition == run.session.partition:
             continue
@@ -74,7 +74,7 @@ async def _taken_over(run: Run, observed: ObservedState) -> bool:
 
 
 async def list_children(run: Run, parent: str) -> None:
-    """See what stands in a resource: by the watches that will also wait for it, where anything is declared there."""
+    """Observe the children of a resource, through the watches that will poll them if any child is declared."""
     if any(node.parent == parent for node in run.nodes.values()):
         await _list_kinds(run, parent)
     elif not run.nodes[parent].wanted:
@@ -82,7 +82,7 @@ async def list_children(run: Run, parent: str) -> None:
 
 
 async def _list_kinds(run: Run, parent: str) -> None:
-    """List every kind of children; those that nobody declared or recorded are not managed."""
+    """List every kind of children; children that are neither declared nor recorded are unmanaged."""
     unmanaged: list[str] = []
     for kind in children(run.nodes[parent].kind):
         node = next((one for one in run.nodes.values() if (one.parent, one.kind) == (parent, kind)), None)
@@ -96,13 +96,13 @@ async def _list_kinds(run: Run, parent: str) -> None:
 
 
 async def list_inside(run: Run, address: str) -> None:
-    """Find out what stands inside a resource that is to go: targets, or a harness's endpoints beside its own."""
+    """List the children of a resource that is to be deleted: targets, or a harness's endpoints beside the default."""
     try:
         await _list_inside(run, address)
     except CallFailed as failed:
         if failed.verdict is not Verdict.GONE:
             raise
-        # It was there a moment ago; the next look sees what became of it.
+        # The resource existed a moment ago; the next read shows the new state.
         raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
 
 
@@ -117,12 +117,12 @@ async def _list_inside(run: Run, address: str) -> None:
 
 
 def holds_something(kind: Kind) -> bool:
-    """Tell whether things may stand inside resources of a kind that nobody declared."""
+    """Return whether resources of a kind may have children that nobody declared."""
     return kind.endpoints or bool(children(kind))
 
 
 def take_children(run: Run, parent: str, kind: Kind, found: dict[str, ObservedState]) -> list[str]:
-    """Match children of a kind with those that are declared or recorded; return the names of the others."""
+    """Match listed children with declared and recorded resources; return the names of unmanaged children."""
     by_id = {observed.id: observed for observed in found.values()}
     mine = [node for node in run.nodes.values() if (node.parent, node.kind) == (parent, kind) and not node.released]
     holder, above = run.nodes[parent], run.observed.get(parent)
@@ -141,7 +141,7 @@ def take_children(run: Run, parent: str, kind: Kind, found: dict[str, ObservedSt
 
 
 def _turned_up(run: Run, parent: str, kind: Kind, by_id: Mapping[str | None, ObservedState]) -> list[Node]:
-    """Return children that reads did not show for so long that they were taken for gone, and that are to go now."""
+    """Return nodes for deposed children that a list shows again, and that are to be deleted now."""
     found = []
     for address, record in run.session.records.items():
         known = record.parent == parent and record.kind == kind.section and address not in run.nodes
@@ -156,7 +156,7 @@ def _turned_up(run: Run, parent: str, kind: Kind, by_id: Mapping[str | None, Obs
 
 
 def warn_of_strangers(run: Run, allow: Iterable[str]) -> None:
-    """Warn of targets that this stack does not manage, and of allowed addresses at which there is nothing."""
+    """Warn of targets that this stack does not manage, and of approvals for addresses without a resource."""
     for address in sorted(set(allow) - set(run.nodes)):
         run.warn(address, "allow", "allowed, but nothing of that address is declared or known")
     for address, names in run.unmanaged.items():
@@ -165,7 +165,7 @@ def warn_of_strangers(run: Run, allow: Iterable[str]) -> None:
 
 
 def _secrets_to_compare(run: Run) -> set[SecretReference]:
-    """Return the secrets of resources that exist, shown yet or not, and are ours to change."""
+    """Return the secrets of managed resources that exist, even if no read shows them yet."""
     if run.mode is not Mode.PROVISION:
         return set()
     mine = [node for node in run.nodes.values() if node.wanted and not node.options.existing]

@@ -1,4 +1,4 @@
-"""Waiting for the service: through shared watches, with what a poll shows kept as what is seen."""
+"""Waiting for the service through shared watches; the result of a poll becomes the observed state."""
 
 from dataclasses import replace
 
@@ -11,18 +11,18 @@ from workflows.reconcile.run import Node, Run
 from workflows.reconcile.survey import find, look_by_name
 from workflows.records.resource import ResourceRecord
 
-#: Seconds for which a read after a delete may still show what was there before (agentcore-service 1.1).
+#: Seconds for which a read after a deletion may still show the deleted resource (agentcore-service 1.1).
 _STALE = 10.0
-#: Seconds between two reads that must both say that something is gone.
+#: Seconds between the two reads that must both show a resource to be gone.
 _ASK_BY_ID = 5.0
-#: Seconds between two looks for something that may have been created and has no id yet.
+#: Seconds between two lookups by name of a resource that may have been created and has no recorded id.
 _ASK_BY_NAME = 5.0
 
 
 async def settle_down(
     run: Run, node: Node, observed: ObservedState | None, began: float, sort: str = ""
 ) -> ObservedState | None:
-    """Wait while an operation is under way, so that its place is held until then. Returns the resource at rest."""
+    """Wait until an operation has ended, so that the place is held until then. Returns the resource at rest."""
     if observed is None or not observed.moving:
         return observed
     run.tell(node.address, str(observed.status))
@@ -30,7 +30,7 @@ async def settle_down(
 
 
 async def wait(run: Run, node: Node, why: str) -> None:
-    """Wait for something that this run did not begin, or for reads to show what was made."""
+    """Wait for an operation that this run did not begin, or until reads show a created resource."""
     run.tell(node.address, "WAIT", why)
     observed = run.observed.get(node.address)
     record = run.record(node.address)
@@ -41,14 +41,14 @@ async def wait(run: Run, node: Node, why: str) -> None:
         await run.deadline.sleep(_ASK_BY_NAME, f"a creation of {node.address} to show")
         await look_by_name(run, node)
         return
-    # Somewhat longer, so that the time is over by every clock when it is asked for again.
+    # Slightly longer, so that the time has passed by every clock at the next decision.
     left = VISIBLE_WITHIN - (run.now() - record.created_at) + 0.01
     with anyio.move_on_after(max(0.0, left)):
         await _wait_for(run, node, "VISIBLE", anyio.current_time(), appears=True)
 
 
 def _since(run: Run, record: ResourceRecord) -> float:
-    """Return when an earlier run began what goes on, on the loop's clock, so that looks grow rarer over runs too."""
+    """Return when an earlier run began the operation, on the loop's clock, so that polls grow rarer over runs too."""
     changed = max(record.created_at, float(record.changed or 0))
     return anyio.current_time() - max(0.0, run.now() - changed) if changed else anyio.current_time()
 
@@ -56,16 +56,16 @@ def _since(run: Run, record: ResourceRecord) -> float:
 async def _wait_for(
     run: Run, node: Node, sort: str, began: float, *, appears: bool = False, since: float | None = None
 ) -> ObservedState | None:
-    """Wait until a poll shows the end of an operation, and return the resource as it shows it.
+    """Wait until a poll shows the end of an operation, and return the resource as polled.
 
-    `began` is when this run began to wait, `since` when the operation itself began.
+    `began` is when this run began to wait, `since` when the operation itself began, both on the loop's clock.
     """
     before = run.observed.get(node.address)
     leaving = before is not None and before.status == "DELETING"
 
     def done(observed: ObservedState | None) -> bool:
         if observed is None:
-            # Just created and not shown yet is not gone.
+            # A new resource that reads do not show yet is not gone.
             fresh = run.now() - run.record(node.address).created_at < VISIBLE_WITHIN
             return not appears and (leaving or not fresh)
         if appears:
@@ -82,19 +82,19 @@ async def _wait_for(
     if shown is None or before is None:
         return run.learn(node.address, shown)
     if leaving and _another(before, shown):
-        # Ours is gone; whose this one is, is asked when it is looked up by its name.
+        # Our resource is gone; a lookup by name will determine who owns the new resource.
         return run.learn(node.address, None)
     if shown.full:
         return run.learn(node.address, replace(before, body=shown.body, full=True))
     body = {name: value for name, value in before.body.items() if name not in node.kind.reason_members}
     body.pop("authorizationData", None)
-    # The answer to a create cannot hold what is made behind a private endpoint later, nor why something failed.
+    # A creation's answer lacks resources made later behind a private endpoint, and the reason of a failure.
     full = before.full and shown.meaning.phase is Phase.SETTLED and "privateEndpoint" not in before.body
     return run.learn(node.address, replace(before, body={**body, **shown.body}, full=full))
 
 
 def _another(before: ObservedState | None, observed: ObservedState) -> bool:
-    """Tell whether what bears a name that is an id was made after what bore it before."""
+    """Return whether a resource whose id is the name was created at another time than the resource read before."""
     member = observed.kind.created_member
     if (
         before is None
@@ -106,9 +106,9 @@ def _another(before: ObservedState | None, observed: ObservedState) -> bool:
 
 
 async def look_by_id(run: Run, node: Node, lag: float = 0.0) -> ObservedState | None:
-    """Return a resource that the last read did not show; None: it is gone, as two reads by its id say.
+    """Read a resource that the last read did not show. None: two reads by the id agree that the resource is gone.
 
-    Where the service says that it is gone, reads that still show it may lag: they are asked again for `lag` seconds.
+    After a deletion, reads that still show the resource may lag, and are repeated for `lag` seconds.
     """
     began, identity, missing = anyio.current_time(), run.record(node.address).id, 0
     while missing < 2:
@@ -123,9 +123,9 @@ async def look_by_id(run: Run, node: Node, lag: float = 0.0) -> ObservedState | 
 
 
 async def until_gone(run: Run, node: Node, began: float) -> ObservedState | None:
-    """After a deletion that was accepted: a list lacks the resource, so one read by its id must say that it is gone.
+    """Confirm an accepted deletion by one read by the id, since a list that lacks a resource proves nothing.
 
-    Reads may lag; a resource that such a read shows at rest for longer than that has not been deleted. It is returned.
+    Reads may lag. A resource still at rest after `_STALE` seconds was not deleted, and is returned. None: gone.
     """
     while True:
         observed = await look(run, node)
@@ -137,7 +137,7 @@ async def until_gone(run: Run, node: Node, began: float) -> ObservedState | None
 
 
 async def look(run: Run, node: Node) -> ObservedState | None:
-    """Read a resource whole, and return it."""
+    """Read a resource in full, and return the observed state."""
     observed = run.observed.get(node.address)
     identity = observed.id if observed is not None else run.record(node.address).id
     parent = run.parent_id(node.address)
