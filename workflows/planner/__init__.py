@@ -1,1 +1,1 @@
-"""Deciding: what is declared, observed and remembered in; actions with their reasons, and outcomes, out. Pure."""
+"""The planner: desired state, observed state and record in; actions with reasons, and outcomes, out. Pure."""

@@ -1,4 +1,4 @@
-"""What a resource shows, held against what is declared and was sent: where it differs, and which forms are accepted."""
+"""Comparison of an observed resource with its declaration and its record: drift, and accepted forms of values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from workflows.records.resource import ResourceRecord
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a resource is not as declared, and where it shows what is declared in a form of the service's own."""
+    """The paths at which a resource differs from its declaration, and the paths at which reads show defaults."""
 
     differs: frozenset[Path]
     #: Members that left the document, were left out of an update, and show a default of the service since then.
@@ -26,16 +26,17 @@ class Standing:
 
 
 def differences(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, record: ResourceRecord) -> set[Path]:
-    """Compare with every declaration that may be in force: what an unanswered call added must not linger."""
+    """Compare with every declaration that may be in force, so that members of an unanswered call are removed again."""
     before: list[Mapping[str, Any] | None] = [*record.possibly_in_force] or [None]
     return {path for one in before for path in differing(kind, declared, observed.body, one)}
 
 
 def standing(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, record: ResourceRecord) -> Standing:
-    """Return where a resource differs, and where it shows defaults.
+    """Return the paths at which a resource differs, and the paths at which reads show defaults.
 
-    After an update of this very declaration that the service accepted, what reads cannot show is taken as declared,
-    and what they show of members that were cleared is a default, unless a guarded one shows what it showed before.
+    Once the service has accepted an update with exactly this declaration, members that reads cannot show count as
+    declared. A value that reads still show of a cleared member is a default of the service, unless the member is
+    guarded and shows the same value as before the update.
     """
     if not accepted(declared, record):
         return Standing(frozenset(differences(kind, declared, observed, record)))
@@ -48,7 +49,7 @@ def standing(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, r
 
 
 def _kept(kind: Kind, observed: ObservedState, record: ResourceRecord, path: Path) -> bool:
-    """Tell whether a guarded member that was cleared shows what it showed before the update, and no default."""
+    """Return whether a cleared guarded member still shows its value from before the update, and no default."""
     value = shown_at(kind, observed.body, path)
     shape = service_model.shape_at(kind.response, [part for part in path if isinstance(part, str)])
     if not guarded(path, value) or value == DEFAULTS.get(str(path[-1])) or getattr(shape, "enum", None):
@@ -60,13 +61,13 @@ def _kept(kind: Kind, observed: ObservedState, record: ResourceRecord, path: Pat
 def standing_at(
     kind: Kind, declared: Mapping[str, Any], observed: ObservedState, record: ResourceRecord
 ) -> dict[str, str]:
-    """Return digests of what is shown where members are to change, by path."""
+    """Return digests of the shown values that an update is about to change, by path."""
     found = standing(kind, declared, observed, record)
     return {path_text(path): _digest(shown_at(kind, observed.body, path)) for path in found.differs | found.defaults}
 
 
 def forms(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, record: ResourceRecord) -> tuple[str, ...]:
-    """Return the paths at which the service shows what is declared in an accepted form of its own."""
+    """Return the paths at which the service shows a declared value in an accepted form (normalized)."""
     if as_last_seen(declared, observed, record) or not observed.full:
         return record.normalized
     found = in_other_forms(kind, declared, observed.body) | standing(kind, declared, observed, record).defaults
@@ -74,15 +75,15 @@ def forms(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, reco
 
 
 def accepted(declared: Mapping[str, Any], record: ResourceRecord) -> bool:
-    """Tell whether the last update that the service accepted was of this very declaration."""
+    """Return whether the last update that the service accepted carried exactly this declaration."""
     sent = record.last_accepted if not record.unacknowledged else None
     return sent is not None and canonical(fingerprint(declared)) == canonical(sent)
 
 
 def beyond(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, *, carried: bool) -> tuple[str, ...]:
-    """Return the members that are shown in a form of which this version cannot tell what it is.
+    """Return the paths of members that the service shows in a form that this version does not recognize.
 
-    Of what is declared; with `carried` of what an update would have to send back as it was shown.
+    Looks at the declared members, or, with `carried`, at the members that an update would have to send back unchanged.
     """
     names = (set(kind.updatable) - set(declared) if carried else set(declared)) - {"tags", *kind.ending}
     shown = {name: at(observed.body, kind.shown_as.get(name, name)) for name in names}
@@ -90,7 +91,7 @@ def beyond(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, *, 
 
 
 def _shown_before(record: ResourceRecord) -> Mapping[str, str]:
-    """Return digests of the values that were shown before the last update, by path."""
+    """Return digests of the values that reads showed before the last update, by path."""
     return record.log.last_update.shown_before if record.log.last_update is not None else {}
 
 
@@ -99,7 +100,7 @@ def _digest(value: Any) -> str:
 
 
 def as_last_seen(declared: Mapping[str, Any], observed: ObservedState, record: ResourceRecord) -> bool:
-    """Tell whether neither the declaration nor the resource changed since both were last found to agree."""
+    """Return whether declaration and resource are unchanged since the last comparison found them equal."""
     applied = record.last_applied if record.last_accepted is None and not record.unacknowledged else None
     same = applied is not None and canonical(fingerprint(declared)) == canonical(applied)
     compared = record.object.compared if record.object is not None else ""

@@ -1,7 +1,37 @@
-"""What to do next with one resource: a pure function of what is wanted, what is seen and what is remembered.
+"""Decides the next action for one resource: a pure function of desired state, observed state and record.
 
-It is asked again after every step, so a run holds no plan that the world could make untrue; the plan that people
-see is its first answer for each resource.
+Theory of operation. A run calls `decide` again after every action, and acts on the latest answer only; no plan is
+stored that a change at AWS could make wrong. The plan that people see is made of the same answers, each action being
+projected instead of sent (`projection`). The inputs:
+
+- `DesiredState`: the resolved declaration, and the mode, approvals and options of the request. `declared` is None for
+  a resource that shall not exist: removed from the document, part of a stack that is being removed, or a child of a
+  resource that is being replaced.
+- `ObservedState`: the last read; None where reads show no object. Where `full` is False, the body is a summary from a
+  list, and every branch that needs more members answers LOOK (read the whole resource) first.
+- `ResourceRecord`: the ledger's record: the id of the object, operations in flight, declarations that may be in
+  force, and the attempts of this request.
+
+The first rule that applies decides. For a declared resource:
+
+1. Not observed (`_absent`): LOOK by the recorded id, because lists may lag. With `existing`, or in mode SYNCHRONIZE,
+   FAIL. WAIT where a creation was accepted less than VISIBLE_WITHIN ago. FAIL after TRIES attempts. Otherwise CREATE.
+2. Not owned by this stack: FAIL, unless the document imports the resource (`adopt`) or only refers to it (`existing`).
+   Kinds without tags show no owner, so an unanswered creation is repeated under its client token to learn the owner.
+3. In transition: WAIT. No change is sent while the service works on the resource.
+4. Awaiting consent: CONSENT, once the authorization URL is known. Only a person can continue.
+5. `existing`: NONE. Such a resource is never changed.
+6. Mode SYNCHRONIZE: SYNCHRONIZE, NONE or FAIL, and never any other change.
+7. Failed status (`_mend`): the remedy of that status, TRIES times for a request. UPDATE and SYNCHRONIZE repair in
+   place; REPLACE deletes, and so needs an approval, a replaceable kind, or a failed creation that was never READY.
+8. At rest: compared with the declaration (`settled`).
+
+For a resource that shall not exist (`_leave`), absence is proven first (WAIT while a creation may still become
+visible, LOOK by id, then GONE). Every reason not to delete comes before DELETE: an unanswered creation that leaves the
+owner unknown, another owner, retention, a rollback that may not delete the object, a missing approval, an operation
+in flight at the service, a pending consent, children that this stack does not manage, TRIES attempts.
+
+Failures are decisions, too: FAIL carries a `Failure` with code, actor and advice (`failures`).
 """
 
 from workflows.document.compare import frozen
@@ -27,7 +57,7 @@ from workflows.records.resource import ResourceRecord
 
 
 def decide(desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Decision:
-    """Return the next step for a resource."""
+    """Return the next action for a resource, with its reason."""
     if desired.declared is None:
         return _leave(desired, observed, record)
     if observed is None:
@@ -52,7 +82,7 @@ def decide(desired: DesiredState, observed: ObservedState | None, record: Resour
 
 
 def _look_by_id(desired: DesiredState, record: ResourceRecord) -> Decision | None:
-    """What has a recorded id is gone only when reads by that id say so: a list may lack what is there."""
+    """Return a LOOK where an id is recorded: only reads by id prove a deletion, as a list may lack existing objects."""
     if record.id is None or desired.gone or desired.options.existing:
         return None
     return Decision(Action.LOOK, "by its id: the last read did not show it")
@@ -82,7 +112,7 @@ def _consent(observed: ObservedState) -> Decision:
 
 
 def _mend(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> Decision:
-    """Answer a failed status with its remedy, three times for a request."""
+    """Return the remedy of a failed status, at most three times for a request."""
     if not observed.full:
         return _look_for_reason()
     tries, remedy = record.attempts(desired.retry_scope), observed.meaning.remedy
@@ -104,7 +134,7 @@ def _mend(desired: DesiredState, observed: ObservedState, record: ResourceRecord
 
 
 def _given_up(desired: DesiredState, observed: ObservedState, tries: int) -> Decision:
-    """Try no more, with the service's reason."""
+    """Return the failure of a resource whose attempts are used up, with the service's reason."""
     if not observed.full:
         return _look_for_reason()
     failure = failures.of_status(desired.address, str(observed.status), observed.reasons, tries)
@@ -116,7 +146,7 @@ def _look_for_reason() -> Decision:
 
 
 def _go_on(desired: DesiredState, observed: ObservedState, record: ResourceRecord, reason: str) -> Decision:
-    """Repeat what failed, or do what the declaration needs by now: that may be what mends it."""
+    """Repeat the failed operation, or make the change that the declaration needs by now: that may be the repair."""
     declared = desired.declared or {}
     if unknown := [
         name for carried in (False, True) for name in beyond(desired.kind, declared, observed, carried=carried)
@@ -133,13 +163,13 @@ def _go_on(desired: DesiredState, observed: ObservedState, record: ResourceRecor
 
 
 def _just_made(observed: ObservedState, record: ResourceRecord) -> bool:
-    """Tell whether what failed is a creation of ours that never was READY, so that nobody can depend on it."""
+    """Return whether the failed resource was created by this stack and never became READY, so that nothing uses it."""
     mine = record.id == observed.id or record.pending_creation is not None
     return mine and record.incarnation > 0 and not record.ever_ready and observed.meaning.remedy is Remedy.CREATE_AGAIN
 
 
 def _synchronize(desired: DesiredState, observed: ObservedState) -> Decision:
-    """Only synchronize; what the service would refuse is skipped with its reason."""
+    """Decide in mode SYNCHRONIZE: a synchronization that the service would refuse is skipped with its reason."""
     failing = observed.meaning.phase is Phase.FAILED
     if failing and observed.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
         if not observed.full:
@@ -159,7 +189,7 @@ def _synchronize(desired: DesiredState, observed: ObservedState) -> Decision:
 
 
 def _leave(desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Decision:
-    """Decide about what is not, or no longer, declared."""
+    """Return the next action for a resource that is not, or no longer, declared."""
     if observed is None:
         pending = record.pending_creation
         since = record.created_at if record.id is not None else (pending.at if pending is not None else None)
@@ -186,7 +216,7 @@ def _leave(desired: DesiredState, observed: ObservedState | None, record: Resour
 
 
 def _stays(desired: DesiredState, observed: ObservedState) -> Decision | None:
-    """Say why something stays that is not declared; None where it is to go."""
+    """Return a KEEP with the reason why an undeclared resource is retained; None where deletion may go on."""
     if not observed.ours or desired.options.existing:
         return Decision(Action.KEEP, "not this stack's: left untouched")
     if desired.options.deletion is Deletion.RETAIN and desired.provenance is not Provenance.FAILED_GENERATION:

@@ -1,4 +1,4 @@
-"""What the planner is asked and what it answers: a wish for one resource, and a decision."""
+"""The input and the output of the planner: the desired state of one resource, and a decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from workflows.kinds import Kind
 from workflows.planner.failures import Failure
 from workflows.records.request_state import Mode
 
-#: Creates, updates and deletes of one resource for one request.
+#: Attempts (creates, updates and deletes) that a request makes on a resource.
 TRIES = 3
-#: After an answered create, reads may not show the resource for this many seconds (reliability R18).
+#: Seconds after an answered create during which reads may not show the resource (reliability R18).
 VISIBLE_WITHIN = 90.0
-#: A create without an answer may take effect for this many seconds, and be visible as long after it.
+#: Seconds during which a create without an answer may still take effect; VISIBLE_WITHIN starts only then.
 ARRIVES_WITHIN = 60.0
 
 
 class Action(StrEnum):
-    """What a decision does. The last five change nothing at the service."""
+    """The action of a decision. Only those in CHANGES change anything at the service."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
@@ -32,7 +32,7 @@ class Action(StrEnum):
     CONSENT = "CONSENT"
     FAIL = "FAIL"
     NONE = "NONE"
-    #: Only for what is to go: it is gone, or stays on purpose.
+    #: Only for resources that shall not exist: already deleted, or retained on purpose.
     GONE = "GONE"
     KEEP = "KEEP"
 
@@ -43,24 +43,24 @@ CHANGES = frozenset({
 
 
 class Provenance(StrEnum):
-    """When a resource was made, as a rollback sees it."""
+    """When a resource was created, relative to the generations of a rollback."""
 
-    #: Not by this stack, or nobody can tell.
+    #: Not created by this stack, or of unknown origin.
     FOREIGN = "FOREIGN"
-    #: No later than what is gone back to.
+    #: Created no later than the generation that the rollback restores.
     PRE_EXISTING = "PRE_EXISTING"
     LATER_GENERATION = "LATER_GENERATION"
-    #: In the very generation that is undone.
+    #: Created in the generation that is rolled back.
     FAILED_GENERATION = "FAILED_GENERATION"
 
 
-#: What a rollback may undo.
+#: The resources that a rollback may delete.
 ROLLBACK_DELETABLE = frozenset({Provenance.LATER_GENERATION, Provenance.FAILED_GENERATION})
 
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What is wanted of one resource. `declared` is resolved but for its secrets; None: it shall not exist."""
+    """The desired state of a resource. `declared` is resolved except for secrets; None: no resource shall exist."""
 
     address: str
     kind: Kind
@@ -68,34 +68,34 @@ class DesiredState:
     declared: Mapping[str, Any] | None
     options: Options
     mode: Mode
-    #: What tries are counted for: the request, with a word of its own for its rollback.
+    #: The scope for which attempts are counted: the request, or the rollback of the request.
     retry_scope: str
     stack: str = ""
-    #: Whether its removal, when it left the document, needs the request's leave, and whether it has it.
+    #: Whether deletion after removal from the document needs an approval, and whether the request gives the approval.
     needs_allow: bool = False
     allowed: bool = False
-    #: In a rollback: when the resource was made.
+    #: In a rollback: when the resource was created.
     provenance: Provenance | None = None
-    #: How often this resource was synchronized in this run already.
+    #: How often this resource was synchronized for this request already.
     synchronizations: int = 0
     secret_versions: Mapping[str, str] | None = None
     unmanaged: tuple[str, ...] = ()
-    #: What stands inside it, is known, and would not go with it.
+    #: The children of the resource that are known and would not be deleted with their parent.
     staying: tuple[str, ...] = ()
-    #: Whether reads by its recorded id say that it is gone: one after our deletion, otherwise two, some seconds apart.
+    #: Whether reads by the recorded id prove the deletion: one read after our deletion, otherwise two, seconds apart.
     gone: bool = False
-    #: Members of the delete request, as they are or were declared.
+    #: Members of the delete request, as declared now or last.
     ending: Mapping[str, Any] = field(default_factory=dict)
     now: float = 0.0
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, why, and for an update the paths that differ."""
+    """An action, the reason for it, and for an update the paths that differ."""
 
     action: Action
     reason: str
     paths: tuple[str, ...] = ()
     failure: Failure | None = None
-    #: Seconds to wait before a look.
+    #: Seconds to wait before a LOOK.
     pause: float = 0.0

@@ -1,4 +1,4 @@
-"""Differences as people see them: path by path, what stands there and what is declared, secrets masked. Pure."""
+"""Differences as people read them: observed and declared value of each path, with secrets masked. Pure."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,27 +13,27 @@ from workflows.kinds.observed import ObservedState
 from workflows.planner.decision import DesiredState
 from workflows.records.resource import ResourceRecord
 
-_SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
+_SECRET = "(secret)"  # noqa: S105 - a mask, no secret
 _MASKED = "(masked)"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One path that differs. `old` is None where nothing stands there, `new` where nothing is declared."""
+    """A path that differs. `old` is None where no value is observed, `new` where no value is declared."""
 
     path: str
     old: Any
     new: Any
 
     def shown(self, address: str) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the change as JSON."""
         return {"path": f"{address}.{self.path}", "old": self.old, "new": self.new}
 
 
 def changes(
     desired: DesiredState, observed: ObservedState | None, record: ResourceRecord, paths: Iterable[str]
 ) -> tuple[Change, ...]:
-    """Return what differs at the paths of a decision, maps and JSON payloads opened down to the leaves."""
+    """Return the changes at the paths of a decision, with maps and JSON payloads opened down to the leaves."""
     return tuple(leaf for path in paths for leaf in _leaves(_change(desired, observed, record, path)))
 
 
@@ -55,7 +55,7 @@ def _leaves(change: Change) -> Iterator[Change]:
 
 
 def _opened(value: Any) -> Any:
-    """Return the map or list that a payload holds as a text of JSON; any other value as it is."""
+    """Return the map or list that a text of JSON holds; any value that is no such text is returned unchanged."""
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return value
     try:
@@ -103,7 +103,7 @@ def _inside(value: Any, names: Iterable[str | int]) -> Any:
 
 
 def _masked(value: Any) -> Any:
-    """Return a copy in which credentials that may stand in a value are masked."""
+    """Return a copy of a value in which credentials are masked."""
     if isinstance(value, Mapping):
         return {name: _MASKED if name in MASKED else _masked(item) for name, item in value.items()}
     return [_masked(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What went wrong with a resource, who must act, and how: one table, read by runs, outcomes and docs."""
+"""Failures of resources, with the actor who must act and an advice: a single table for runs, outcomes and docs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from infra.errors import STUCK, CallFailed, Verdict
 
 
 class Actor(StrEnum):
-    """Who must act."""
+    """The party that must act."""
 
     APP_TEAM = "APP_TEAM"
     PLATFORM = "PLATFORM"
@@ -27,7 +27,7 @@ class Failure:
     advice: str
 
     def shown(self) -> dict[str, str]:
-        """Return it as JSON."""
+        """Return the failure as JSON."""
         return {
             "resource": self.resource,
             "code": self.code,
@@ -37,7 +37,7 @@ class Failure:
         }
 
 
-#: For what AWS refused: who must act, and how.
+#: Actor and advice for each class of call that AWS refused.
 OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
     Verdict.THROTTLED: (
         Actor.PLATFORM,
@@ -76,9 +76,9 @@ OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
 }
 
 
-#: Where, and by which word, an outcome warns that the caller's credentials or clock are refused.
+#: Path and rule of the warning that AWS refuses the caller's credentials or clock.
 CREDENTIALS = "credentials"
-#: The code of the failure of a resource of which the service shows what this version does not know.
+#: The code of the failure of a resource that the service shows in a form unknown to this version.
 UNRECOGNIZED = "Unrecognized"
 _TAGGING = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
 OF_TAGS = (
@@ -88,14 +88,14 @@ OF_TAGS = (
 
 
 def of_call(address: str, failed: CallFailed, instead: str = "") -> Failure:
-    """Return the failure that a refused call is for a resource; `instead` is what its kind advises besides."""
+    """Return the failure of a resource whose call was refused; `instead` is additional advice of the kind."""
     actor, advice = OF_TAGS if failed.operation in _TAGGING else OF_VERDICTS[failed.verdict]
     text = f"{failed.operation}: {failed.message}"
     return Failure(address, failed.code, text, actor, f"{advice} {instead}".strip())
 
 
 def not_in_force(address: str, noun: str, paths: Iterable[str], seconds: float) -> Failure:
-    """Return the failure of an update that the service accepted and that reads do not show."""
+    """Return the failure of an update that the service accepted and that reads do not show after `seconds`."""
     what = ", ".join(paths)
     message = f"{what} of this {noun}: the service accepted an update and {seconds:.0f} s later shows another value"
     advice = (
@@ -106,28 +106,28 @@ def not_in_force(address: str, noun: str, paths: Iterable[str], seconds: float) 
 
 
 def unrecognized(address: str, noun: str, paths: Iterable[str]) -> Failure:
-    """Return the failure of a resource of which the service shows what this version does not know."""
+    """Return the failure of a resource that the service shows in a form unknown to this version."""
     message = f"the service shows {', '.join(paths)} of this {noun} in a form that this version does not know"
     advice = "Nothing was changed. Install a newer Gatewright, whose botocore knows that form; then resend."
     return Failure(address, UNRECOGNIZED, message, Actor.PLATFORM, advice)
 
 
 def of_status(address: str, status: str, reasons: str, tries: int) -> Failure:
-    """Return the failure of a resource that the service reports as failed."""
+    """Return the failure of a resource with a failed status after `tries` attempts."""
     message = f"{status} after {tries} tries: {reasons or 'the service gives no reason'}"
     advice = "Correct what the service's reason names, then resend; a new request tries three times again."
     return Failure(address, status, message, Actor.APP_TEAM, advice)
 
 
 def name_taken(address: str, noun: str, name: str, identity: str) -> Failure:
-    """Return the failure of a resource whose name somebody else's resource bears."""
+    """Return the failure of a resource whose name belongs to a resource of another owner."""
     message = f"the name {name} is taken by another {noun} ({identity}), which is not this stack's"
     advice = "Choose another name, or declare `gatewright: {adopt: true}` on the resource to take it over."
     return Failure(address, "NameTaken", message, Actor.APP_TEAM, advice)
 
 
 def fixed(address: str, member: str, noun: str) -> Failure:
-    """Return the failure of a change that the service does not make to an existing resource."""
+    """Return the failure of a change to a create-only member of an existing resource."""
     message = f"{member} of an existing {noun} cannot be changed in place"
     advice = (
         f"Declare it as it was, or resend with its address in `allow` (at a terminal: --allow {address}): it is "
@@ -137,7 +137,7 @@ def fixed(address: str, member: str, noun: str) -> Failure:
 
 
 def unmanaged(address: str, names: tuple[str, ...], *, endpoints: bool) -> Failure:
-    """Return the failure of a removal because of targets, or a harness's endpoints, that are not ours."""
+    """Return the failure of a deletion because of targets, or endpoints of a harness, that are unmanaged."""
     what, more = ("endpoints", " or declare `gatewright: {deleteEndpoints: true}`,") if endpoints else ("targets", "")
     message = f"{what} that this stack does not manage stand under it: {', '.join(names)}"
     advice = f"Remove or move these {what},{more} then resend."
@@ -145,20 +145,20 @@ def unmanaged(address: str, names: tuple[str, ...], *, endpoints: bool) -> Failu
 
 
 def in_doubt(address: str, noun: str, name: str) -> Failure:
-    """Return the failure of a removal that cannot know whether what bears the name is ours."""
+    """Return the failure of a deletion where an unanswered creation leaves the owner of the named object unknown."""
     message = f"a creation had no answer, and whether the {noun} named {name} came of it is not known"
     advice = "Apply the stack once more, which finds out; then remove it."
     return Failure(address, "CreationInDoubt", message, Actor.APP_TEAM, advice)
 
 
 def out_of_turn(address: str, other: str) -> Failure:
-    """Return the failure of a resource that a stage came to before another stage did what comes first."""
+    """Return the failure of a resource whose dependency `other` belongs to a stage that has not run yet."""
     message = f"{other}, which comes first, is outside this stage and not done"
     return Failure(address, "OutOfTurn", message, Actor.APP_TEAM, f"Run the stage of {other} before this one.")
 
 
 def missing(address: str, noun: str, name: str) -> Failure:
-    """Return the failure of a resource that was only to be looked up."""
+    """Return the failure of a resource that is declared as `existing` and does not exist."""
     message = f"no {noun} named {name} exists"
     return Failure(address, "NotFound", message, Actor.APP_TEAM, "Create it, or drop `existing: true`.")
 
@@ -167,18 +167,18 @@ _APPLY_FIRST = "Apply the stack, which mends it; then synchronize again."
 
 
 def unapplied(address: str, noun: str, name: str) -> Failure:
-    """Return the failure of a synchronization of what is not there."""
+    """Return the failure of a synchronization of a resource that does not exist."""
     return Failure(address, "NotFound", f"no {noun} named {name} exists", Actor.APP_TEAM, _APPLY_FIRST)
 
 
 def unfit(address: str, noun: str, status: str, reasons: str) -> Failure:
-    """Return the failure of a synchronization of what is not at rest for another reason than a synchronization."""
+    """Return the failure of a synchronization of a resource whose failed status no synchronization can repair."""
     message = f"this {noun} is {status}: {reasons or 'the service gives no reason'}"
     return Failure(address, status, message, Actor.APP_TEAM, _APPLY_FIRST)
 
 
 def not_ours_to_delete(address: str, noun: str, status: str, reasons: str) -> Failure:
-    """Return the failure of a resource that others may depend on, so that it is not made anew without leave."""
+    """Return the failure of a failed resource that may be in use, and so is not replaced without an approval."""
     message = f"this {noun} is {status}: {reasons or 'the service gives no reason'}"
     advice = (
         f"Repair it with AWS, or resend with its address in `allow` (at a terminal: --allow {address}): it is deleted "
@@ -188,14 +188,14 @@ def not_ours_to_delete(address: str, noun: str, status: str, reasons: str) -> Fa
 
 
 def consent_overdue(address: str, timeout: float) -> Failure:
-    """Return the failure of a resource to which nobody consented in time."""
+    """Return the failure of a resource to which nobody consented within `timeout` seconds."""
     message = f"nobody consented within {timeout:.0f} s"
     advice = "Resend the request and open the new authorization URL in time, or raise consentTimeoutSeconds."
     return Failure(address, "ConsentTimeout", message, Actor.END_USER, advice)
 
 
 def stuck(address: str, reason: str, seconds: float) -> Failure:
-    """Return the failure of a resource that has not moved for so long that it is not waited for any more."""
+    """Return the failure of a resource that made no progress for `seconds`, after which waiting ends."""
     message = f"it has not moved for {seconds:.0f} s: {reason}"
     advice = (
         "Ask AWS about a resource that does not leave its status. A new request goes on from there, and waits as long "
@@ -205,6 +205,6 @@ def stuck(address: str, reason: str, seconds: float) -> Failure:
 
 
 def restless(address: str, paths: str) -> Failure:
-    """Return the failure of a resource that changes do not bring to rest."""
+    """Return the failure of a resource that differs again after every change and so never converges."""
     message = f"it differs again after every change, last at {paths or 'no path'}"
     return Failure(address, "Restless", message, Actor.AWS, "Look for others who change it; then resend.")

@@ -1,4 +1,4 @@
-"""The outcome of a run: one JSON document, printed, returned to Step Functions, announced and remembered."""
+"""The outcome of a run: a JSON document that is printed, returned to Step Functions, published and recorded."""
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,49 +12,49 @@ VERSION = 1
 
 
 class Status(StrEnum):
-    """How a run ended."""
+    """The status of a run."""
 
     READY = "READY"
     IN_PROGRESS = "IN_PROGRESS"
     AWAITING_CONSENT = "AWAITING_CONSENT"
     FAILED = "FAILED"
-    #: It failed, and the stack is as it was when it was READY last.
+    #: The request failed, and the stack was restored to its last READY document.
     ROLLED_BACK = "ROLLED_BACK"
     DELETED = "DELETED"
-    #: Only planned, as asked for.
+    #: Only a plan was requested.
     PLANNED = "PLANNED"
     REJECTED = "REJECTED"
     SUPERSEDED = "SUPERSEDED"
 
 
-#: A request with one of these is finished: delivered again, it is answered and not run.
+#: A request with such a status is finished: a repeated delivery is answered and not run.
 FINAL = frozenset({
     Status.READY, Status.FAILED, Status.ROLLED_BACK, Status.DELETED, Status.REJECTED, Status.SUPERSEDED,
 })  # fmt: skip
 
 
 class ResourceStatus(StrEnum):
-    """Where a run left one resource."""
+    """The status in which a run left a resource."""
 
     READY = "READY"
     IN_PROGRESS = "IN_PROGRESS"
     AWAITING_CONSENT = "AWAITING_CONSENT"
     FAILED = "FAILED"
-    #: It waits for another that failed or awaits consent.
+    #: A dependency failed or awaits consent.
     BLOCKED = "BLOCKED"
     DELETED = "DELETED"
-    #: It stays although nobody declares it any more: on purpose, or because the request did not allow its removal.
+    #: No longer declared, and kept: by choice of the document, or because the request did not approve the deletion.
     RETAINED = "RETAINED"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run did with one resource. `seconds` is from its first step to its last."""
+    """The result of a run for one resource. `seconds` is the time from the first action to the last."""
 
     address: str
     status: ResourceStatus
     action: str = "NONE"
-    #: The service's own word for where it stands; not shown, but what moves is told by it.
+    #: The status that the service shows; left out of the JSON, and used to detect progress.
     state: str | None = None
     reason: str = ""
     id: str | None = None
@@ -66,7 +66,7 @@ class Result:
     seconds: float = 0.0
 
     def shown(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the result as JSON."""
         return {
             "status": str(self.status),
             "id": self.id,
@@ -80,7 +80,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, with everything that people and programs need to go on."""
+    """The outcome of a run, with everything that people and programs need to continue."""
 
     stack: str
     status: Status
@@ -98,15 +98,15 @@ class Outcome:
     retry_after: float | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
-    #: The failures for which a stack was rolled back, as JSON.
+    #: The failures that caused a rollback, as JSON.
     undone: tuple[Mapping[str, Any], ...] = ()
-    #: The JSON of a plan, where only that was asked for.
+    #: The JSON of a plan, where only a plan was requested.
     plan: Mapping[str, Any] | None = None
-    #: The JSON of the run that finished this request before, when it was delivered again.
+    #: The JSON of the earlier run that finished this request, where the request was delivered again.
     earlier: Mapping[str, Any] | None = None
-    #: Whether it is to be announced: what was told before and did not change is not.
+    #: Whether the outcome is to be published: an unchanged outcome is published once.
     news: bool = True
-    #: Seconds since its request was accepted.
+    #: Seconds since the request was accepted.
     age: float = 0.0
 
     @property
@@ -116,11 +116,11 @@ class Outcome:
 
     @property
     def asking(self) -> dict[str, Mapping[str, Any]]:
-        """What people are asked to consent to, by address."""
+        """The consents that people are asked for, by address."""
         return {result.address: result.consent for result in self.results if result.consent is not None}
 
     def given_up(self, addresses: Container[str], why: Callable[[Result], Failure]) -> "Outcome":
-        """Return it as it is when some resources are waited for no longer: they have failed, each for a reason."""
+        """Return the outcome with some resources timed out: each has FAILED with the failure that `why` returns."""
 
         def ended(result: Result) -> Result:
             if result.address not in addresses:
@@ -132,7 +132,7 @@ class Outcome:
         return replace(self, status=Status.FAILED, results=tuple(map(ended, self.results)), retry_after=None)
 
     def shown(self) -> dict[str, Any]:
-        """Return the JSON document, as `events/outcome.schema.json` says."""
+        """Return the JSON document, as specified in `events/outcome.schema.json`."""
         if self.earlier is not None:
             return {**self.earlier, "reason": self.reason, "calls": dict(self.calls)}
         return {
@@ -160,7 +160,7 @@ class Outcome:
 
 
 def overall(results: Iterable[Result], *, removed: bool) -> Status:
-    """Return the status of a run from those of its resources. What is unfinished outweighs what failed."""
+    """Return the status of a run, computed from its resources: unfinished resources outweigh failed resources."""
     results = tuple(results)
     found = {result.status for result in results}
     if ResourceStatus.IN_PROGRESS in found:
@@ -173,6 +173,6 @@ def overall(results: Iterable[Result], *, removed: bool) -> Status:
 
 
 def retry_after(results: Iterable[Result]) -> float | None:
-    """Return the seconds until the next useful moment: the earliest that a resource named."""
+    """Return the seconds until a retry is useful: the earliest time that a resource asks for, at least 1 s."""
     named = [result.retry_after for result in results if result.retry_after is not None]
     return round(max(1.0, min(named)), 1) if named else None

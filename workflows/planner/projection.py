@@ -1,7 +1,7 @@
-"""What a step would make of a resource, without taking it: so that a plan is the planner's own answers, one by one.
+"""Projects the effect of an action without sending anything, so that a plan consists of the planner's own decisions.
 
-Pure. What only the service can tell (ids, ARNs, URLs of what is made) is left out, so that references to it stay
-as they are written.
+Pure. Values that only the service assigns (ids, ARNs and URLs of new objects) are left out, so that references to
+them stay as written.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from workflows.records.resource import Declaration, ResourceRecord
 
 @dataclass(frozen=True)
 class Projected:
-    """What would be seen and remembered after a step, and the changing calls that it takes."""
+    """The observed state and the record after an action, and the mutating calls that the action sends."""
 
     observed: ObservedState | None
     record: ResourceRecord
@@ -30,7 +30,7 @@ class Projected:
 
 
 def project(action: Action, desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Projected:
-    """Return what a step leaves behind, as far as that is known before it is taken."""
+    """Return the state after an action, as far as that state is known in advance."""
     match action:
         case Action.CREATE:
             return _created(desired, observed, record)
@@ -55,7 +55,7 @@ def project(action: Action, desired: DesiredState, observed: ObservedState | Non
 
 
 def _intent(desired: DesiredState, verb: Verb) -> Operation:
-    """Return an operation that is not sent, and so counts for no request."""
+    """Return an operation that is never sent, and so belongs to no request."""
     versions = desired.secret_versions or {}
     return Operation.intended(verb, desired.now, _declaration(desired).members, secret_versions=versions)
 
@@ -110,14 +110,14 @@ def _shown_after_update(desired: DesiredState, observed: ObservedState, record: 
 
 
 def _mended(observed: ObservedState) -> ObservedState:
-    """Return it READY, without the reasons of a failure that a step mends."""
+    """Return the resource as READY, without the reasons of a failure that the action repairs."""
     over = {*observed.kind.reason_members, "lastSynchronizedAt"}
     body = {name: value for name, value in observed.body.items() if name not in over}
     return replace(observed, body={**body, "status": "READY"} if observed.kind.statuses else body)
 
 
 def _unwrapped(kind: Kind, name: str, sent: Any, body: Mapping[str, Any]) -> Any:
-    """Return what stands there after a member was sent, wrappers taken off."""
+    """Return the value that reads show after a member was sent, with the wrappers of the request removed."""
     shape = kind.updatable[name]
     if service_model.wrapped(shape) is not None:
         return sent.get("optionalValue")
@@ -139,7 +139,7 @@ def _tagged(desired: DesiredState, observed: ObservedState, record: ResourceReco
 
 
 def _put(body: dict[str, Any], path: str, value: Any) -> None:
-    """Set a member at a dotted path, or take it away where there is no value."""
+    """Set the member at a dotted path; None removes the member."""
     *outer, last = path.split(".")
     for name in outer:
         inner = body.get(name)

@@ -1,4 +1,28 @@
-"""What to do with a resource at rest that is declared: nothing, update, tag, replace, synchronize, or say why not."""
+"""Decides for a declared resource at rest: NONE, UPDATE, TAG, REPLACE, SYNCHRONIZE, or FAIL with the reason.
+
+Theory of operation. `decide` calls `settled` once no operation is in flight at the service and the status is neither
+failed nor awaiting consent. The first rule that applies decides:
+
+1. Shortcut: declaration and the service's time of the last change are those of the last comparison, and no update is
+   accepted or unacknowledged since (`as_last_seen`): members need no comparison, so that an unchanged resource needs
+   no whole read. An import is always compared.
+2. LOOK: members are compared on whole reads only, and on no read that is older than the last accepted update (R18).
+3. FAIL where the service shows a declared member in a form that this version does not recognize: whether the member
+   differs is unknown, so nothing is changed.
+4. A create-only member differs: REPLACE with an approval, or without where kind and history allow replacement (`free`);
+   otherwise FAIL. A resource is never replaced while children that must be retained or are unmanaged exist.
+5. Import of a tagged kind: TAG first. The owner tag is set before anything else is changed.
+6. Other members differ: UPDATE. Where this request already had an update with the same declaration accepted, reads may
+   lag: LOOK for VISIBLE_WITHIN seconds, then FAIL for guarded members (who may call, what is called and as whom),
+   which are never sent twice, and UPDATE again, TRIES times in all, for the rest. An update that would have to send
+   back unrecognized members is not sent.
+7. The version of a secret differs from a version that may be applied: UPDATE, as reads do not show secrets.
+8. Tags differ: TAG. Updates send no tags.
+9. The service synchronized last before our last change: SYNCHRONIZE. Otherwise NONE, and the run records convergence.
+
+Until the service accepts an update with exactly this declaration, the comparison covers every declaration that may be
+in force, and not only the last: an unanswered update may have set members which the document no longer declares.
+"""
 
 from workflows.document.compare import frozen, value_at
 from workflows.document.fingerprint import canonical, fingerprint
@@ -14,7 +38,7 @@ from workflows.records.resource import ResourceRecord
 
 
 def settled(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> Decision:
-    """Compare a settled resource with its declaration."""
+    """Return the next action for a declared resource at rest."""
     declared = desired.declared or {}
     adopting = not observed.ours and desired.kind.tagged
     paths: list[str] = []
@@ -41,14 +65,14 @@ def settled(desired: DesiredState, observed: ObservedState, record: ResourceReco
 
 
 def _lags(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> bool:
-    """Tell whether a read shows what was before the last accepted update."""
+    """Return whether a read shows the state before the last accepted update."""
     update = record.log.last_update
     recent = update is not None and desired.now - update.accepted_at < VISIBLE_WITHIN
     return recent and earlier(observed.updated, record.changed)
 
 
 def _compared(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> list[str] | Decision:
-    """Return the paths at which an update is needed, or what is to be done because none would do."""
+    """Return the paths that an update must change, or another decision where no update can help."""
     declared = desired.declared or {}
     if unknown := beyond(desired.kind, declared, observed, carried=False):
         return cannot_tell(desired, unknown)
@@ -65,7 +89,7 @@ def _compared(desired: DesiredState, observed: ObservedState, record: ResourceRe
 def _update(
     desired: DesiredState, observed: ObservedState, record: ResourceRecord, paths: list[str], tags: tuple[str, ...]
 ) -> Decision:
-    """Update a resource, unless that was accepted before and had no effect, or would send back what is not known."""
+    """Return an UPDATE, unless the same update had no effect before, or would send back unrecognized members."""
     unforced = _not_in_force(desired, record, paths)
     if unforced is not None:
         return unforced
@@ -75,9 +99,9 @@ def _update(
 
 
 def _not_in_force(desired: DesiredState, record: ResourceRecord, paths: list[str]) -> Decision | None:
-    """What reads show otherwise after an accepted update of this request: wait, then fail or update again.
+    """Return how to continue where reads do not show an accepted update of this request: LOOK again, then FAIL.
 
-    None: an update is to be sent.
+    Returns None where an update is to be sent, for the first time or again.
     """
     declared, update = desired.declared or {}, record.log.last_update
     waits = update is not None and update.state is OpState.ACCEPTED and update.scope == desired.retry_scope
@@ -95,13 +119,13 @@ def _not_in_force(desired: DesiredState, record: ResourceRecord, paths: list[str
 
 
 def cannot_tell(desired: DesiredState, unknown: tuple[str, ...]) -> Decision:
-    """Change nothing where the service shows what this version does not know."""
+    """Return the failure of a resource with unrecognized members, of which nothing is changed."""
     failure = failures.unrecognized(desired.address, desired.kind.noun, unknown)
     return Decision(Action.FAIL, failure.message, unknown, failure)
 
 
 def replaced(desired: DesiredState, fixed: tuple[str, ...], record: ResourceRecord) -> Decision:
-    """Make a resource anew, where that is free or was allowed, and nothing inside it stays."""
+    """Return a REPLACE where replacement is approved or free and no child must be retained; otherwise a failure."""
     if free(desired, record):
         if desired.unmanaged or desired.staying:
             return holds_others(desired)
@@ -111,13 +135,13 @@ def replaced(desired: DesiredState, fixed: tuple[str, ...], record: ResourceReco
 
 
 def free(desired: DesiredState, record: ResourceRecord) -> bool:
-    """Tell whether a resource may be deleted to be made anew: asked for, or of a kind and a history that allow it."""
+    """Return whether a resource may be replaced: by approval, or as a replaceable kind that this stack worked on."""
     ours = record.incarnation > 0 or record.ever_ready
     return desired.allowed or (desired.kind.replaceable and ours)
 
 
 def holds_others(desired: DesiredState) -> Decision:
-    """Leave a resource alone that holds what this stack does not manage."""
+    """Return the failure of a resource that has unmanaged or retained children and so is not deleted."""
     names = tuple(sorted({*desired.unmanaged, *desired.staying}))
     failure = failures.unmanaged(desired.address, names, endpoints=desired.kind.endpoints)
     return Decision(Action.FAIL, failure.message, failure=failure)
@@ -128,7 +152,7 @@ def _look_for_update() -> Decision:
 
 
 def rotated_secrets(desired: DesiredState, record: ResourceRecord) -> tuple[str, ...]:
-    """Return the paths of secrets whose version is another than the one last applied."""
+    """Return the paths of secrets whose version differs from any version that may be applied."""
     known = [record.log.secret_versions, *(op.secret_versions for op in record.unacknowledged)]
     now = {path: version for path, version in (desired.secret_versions or {}).items() if version}
     return tuple(path for path, version in now.items() if any(one.get(path, version) != version for one in known))
@@ -143,8 +167,8 @@ def _tags_differ(desired: DesiredState, observed: ObservedState, record: Resourc
     if set(record.log.tags_in_doubt) - set(wanted):
         return True
     if observed.tags is None and not before:
-        # An update sends no tags, so that what a creation without an answer set, or did not, is as unknown after it.
-        # What was only taken note of is as it stands.
+        # An update sends no tags, so tags that a creation without an answer may have set stay unknown after the update.
+        # The tags of a resource that this stack did not create count as declared.
         return bool(wanted) and record.incarnation > 0
     if observed.tags is None:
         return any(canonical(fingerprint(wanted)) != canonical(one) for one in before)
@@ -154,7 +178,7 @@ def _tags_differ(desired: DesiredState, observed: ObservedState, record: Resourc
 
 
 def _synchronized(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> Decision:
-    """Create and update synchronize by themselves; a time that lags behind our last change says that they did not."""
+    """Return SYNCHRONIZE if the last synchronization is older than our last change, which includes one; else NONE."""
     if desired.synchronizations or desired.kind.refuses_synchronization(desired.declared or {}) is not None:
         return Decision(Action.NONE, "as declared")
     last = observed.body.get("lastSynchronizedAt")

@@ -1,1 +1,1 @@
-"""What the ledger keeps of resources and stacks: frozen records, which change by their events alone."""
+"""The records of resources and stacks in the ledger: frozen values that only their events change."""

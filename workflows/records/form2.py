@@ -1,6 +1,6 @@
-"""Records of the forms before: they become records of this form when they are read, and stay so at their next write.
+"""Upgrades items of earlier forms: reading converts an item to this form, and the next write stores the new form.
 
-Form 2 kept 40 members of a resource side by side; what each says of the past is written into the log here.
+Form 2 kept 40 members of a resource side by side; this module translates them into operations of the log.
 """
 
 from collections.abc import Mapping
@@ -60,9 +60,9 @@ def _object(item: Item) -> Item | None:
 
 
 def _operations(item: Item) -> list[Item]:
-    """Return the operations that the members tell of, oldest first."""
+    """Return the operations that the members describe, oldest first."""
     known = [*_unanswered(item), *_base(item), *_attempts(item), *_update(item)]
-    # An empty time of the last change says that a synchronization came after it.
+    # An empty time of the last change means that a synchronization followed that change.
     synchronized = _synchronization(item)
     known = [*synchronized, *known] if item.get("changed") else [*known, *synchronized]
     return [*known, *_refusal(item), *_pending(item)]
@@ -123,7 +123,7 @@ def _refusal(item: Item) -> list[Item]:
 
 
 def _pending(item: Item) -> list[Item]:
-    """Return the calls without an answer: the mark says which came last, its doubts what each declared."""
+    """Return the unanswered calls: the mark tells the last verb, and the doubts hold the declaration of each call."""
     mark = item.get("pending")
     if mark is None:
         return []
@@ -183,7 +183,7 @@ def _rollback(item: Item) -> Item | None:
 
 
 def _requests(item: Item) -> dict[str, Item]:
-    """Return the state of each request: form 2 kept the parts of it in nine members."""
+    """Return the state of each request: form 2 kept the parts of that state in nine members."""
     current, senders = item.get("requestId") or "", item.get("synchronizers") or {}
     found: dict[str, Item] = {
         one: {"mode": "PROVISION", "generation": generation} for one, generation in (item.get("recent") or {}).items()
@@ -201,14 +201,14 @@ def _requests(item: Item) -> dict[str, Item]:
 
 
 def _waiting(item: Item, request_id: str) -> Item:
-    """Return how a synchronization waits, where it does."""
+    """Return the stall timer and the consent wait of a synchronization; empty where the request does not wait."""
     waits = (item.get("synchronizations:consentWaits") or {}).get(request_id)
     still = (item.get("synchronizations:standing") or {}).get(request_id)
     return {"consent": _consent(waits), "stall": _stall(still)} if waits or still else {}
 
 
 def _current(item: Item) -> Item:
-    """Return the members of the request in force, which form 2 kept as those of the stack."""
+    """Return the members of the request in force, which form 2 kept as members of the stack."""
     waits, still = item.get("consentWaits"), item.get("standing")
     generation = str((waits or {}).get("generation", "")).removesuffix(" rollback")
     request_id = str((still or {}).get("requestId", "")).removesuffix(" rollback")
@@ -226,7 +226,7 @@ def _current(item: Item) -> Item:
 
 def _consent(waits: Item | None) -> Item | None:
     if not waits or not isinstance(waits.get("since"), Mapping):
-        return None  # an older form, of which nothing is known
+        return None  # an older form without times
     rollback = str(waits.get("generation", "")).endswith(" rollback")
     return {"since": dict(waits["since"]), "published": waits.get("told", {}), "rollback": rollback}
 

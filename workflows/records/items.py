@@ -1,18 +1,18 @@
-"""Where records are kept in the ledger, and in which form."""
+"""Keys and form of the items that store records in the ledger."""
 
 from infra.ledger import Item, Key
 
-#: The form of the items. A reader takes this and those before: 1 knew no submitter but a text, and no consent; 2 kept
-#: the members that are queries over the log of operations now.
+#: The form of the items. A reader accepts this form and both earlier forms: form 1 had the submitter as a text and no
+#: consent; form 2 stored members that are queries over the log of operations now.
 SCHEMA = 3
 
 
-class LedgerTooNew(OSError):  # noqa: N818 - it says what the ledger is
-    """The ledger was written by a newer version, whose words this one does not know."""
+class LedgerTooNew(OSError):  # noqa: N818 - the name describes the ledger
+    """The ledger was written by a newer version, in a form that this version cannot read."""
 
 
 def readable(item: Item) -> Item:
-    """Return an item that this version can read. Raises LedgerTooNew."""
+    """Return the item if this version can read its form. Raises LedgerTooNew."""
     if int(item.get("schema", 1)) > SCHEMA:
         message = f"the ledger has items of form {item['schema']}, and this version knows {SCHEMA}: upgrade it"
         raise LedgerTooNew(message)
@@ -30,5 +30,5 @@ def resource_key(partition: str, address: str) -> Key:
 
 
 def partition_of(account: str, region: str, stack: str) -> str:
-    """Return the partition of a stack: one account and Region, one name."""
+    """Return the partition of a stack, made of account, Region and name."""
     return f"{account}/{region}/{stack}"

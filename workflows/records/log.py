@@ -1,18 +1,37 @@
-"""The operations of one resource in the order in which they were begun, as far as they still matter.
+"""The operation log of a resource: the operations in the order in which they were begun, as far as they still matter.
 
-The log holds, oldest first and each at most once unless said otherwise:
+Theory of operation. The planner must know which declarations may be in force at AWS, although calls get lost, answers
+get lost, and accepted updates may fail. The log answers that from the recorded operations:
 
-- one UNANSWERED operation: the fold of every declaration that an earlier operation may have left in force, or that a
-  lost call may still set;
-- the CREATE that made the object: where its declaration was superseded, without it;
-- the `base`: the last declaration that is known to have been in force;
-- closed operations that count among the attempts of the last scope;
-- the `last_update` that the service accepted, or that failed, since the base;
-- PENDING operations (several): intents without an answer;
-- the last SYNCHRONIZE, the last REFUSED operation, and a DELETE under way.
+- `base`: the last declaration known to have been in force.
+- `last_update`: the update that the service accepted, or that failed, since the base. Not known to be in force.
+- `pending`: intents of CREATE, UPDATE and TAG without an answer (at most 5; older ones are folded together).
+- `unanswered`: a single operation into which every declaration is folded that was superseded before it was known to be
+  in force, and every lost call that may still arrive.
+- `possibly_in_force`: all four together.
+- `intent`: the operation that was begun last and has no known end, such as a DELETE that the service works on.
+- `creation`: the CREATE of the object, without the declaration once that is superseded. Tells generation and time.
+- `attempts`: accepted changes, and deletions without effect, of a scope. Closed operations of the last scope stay in
+  the log for that count only.
+- `synchronization`, `refusal`: the last of each.
 
-Every method returns a new log, and every one that adds operations compacts them: operations are folded and not dropped
-while they can matter.
+Life of an operation. `begin` adds a PENDING intent and closes open deletions and synchronizations. Then either `refuse`
+closes all open operations, because nothing had an effect, or an `accept_*` method records the answer. An answer proves
+nothing about earlier lost calls: an accepted update folds these calls into `unanswered`, together with the accepted
+update that is superseded; accepted tags fold lost creations and updates. An accepted creation drops all of them: a new
+object has no earlier declarations.
+
+`settle` is called with the declaration in force once the resource is at rest. The operation that carried this
+declaration becomes SUCCEEDED and is the new base (an IMPORT, if no operation of this stack carried the declaration).
+Lost calls are folded. The last synchronization stays, and the remaining operations are closed: reduced to attempts,
+errors, times and the id of the created object. Refusals are dropped, and so is the fold, once LATEST_ARRIVAL has passed
+since a lost call was last folded; until then such a call may still arrive, and the fold stays.
+
+`end` keeps attempts only. `vanish` in addition folds everything possibly in force, as the object may turn up again.
+
+Compaction keeps the operations that a query returns and the attempts of the last scope (at most 6 entries), and drops
+everything else, so the log is bounded. Excess operations are folded and never dropped while they can matter. Every
+transition returns a new log.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,11 +42,11 @@ from typing import Any
 from workflows.document.compare import either
 from workflows.records.operation import DECLARING, LATEST_ARRIVAL, Operation, OpState, Verb
 
-#: Intents without an answer that are kept one by one.
+#: How many unanswered intents are kept without folding.
 _MOST_PENDING = 5
-#: Attempts of one scope that are kept one by one.
+#: How many attempts of a scope are kept without folding.
 _MOST_ATTEMPTS = 6
-#: A deletion that an earlier form of the record does not have.
+#: A stand-in for a deletion that records of an earlier form do not have.
 _NO_DELETION = Operation(Verb.DELETE, OpState.PENDING)
 
 
@@ -46,7 +65,7 @@ class OperationLog:
 
     @property
     def creation(self) -> Operation | None:
-        """The creation that made the object."""
+        """The creation of the object."""
         return self._last(lambda op: op.verb is Verb.CREATE and op.object_id is not None)
 
     @property
@@ -56,18 +75,18 @@ class OperationLog:
 
     @property
     def last_update(self) -> Operation | None:
-        """The last update that the service accepted and that is not known to be in force; it may have failed."""
+        """The last accepted update that is not known to be in force; may have failed since."""
         taken = (OpState.ACCEPTED, OpState.FAILED)
         return self._last(lambda op: op.verb is Verb.UPDATE and op.state in taken and op.declared is not None)
 
     @property
     def pending(self) -> tuple[Operation, ...]:
-        """The operations whose declarations may be in force because no answer came."""
+        """The unanswered operations that carry a declaration, which may be in force."""
         return tuple(op for op in self.operations if op.state is OpState.PENDING and op.verb in DECLARING)
 
     @property
     def intent(self) -> Operation | None:
-        """The last operation of which the end is not known; None where nothing is under way."""
+        """The last operation with an unknown end; None where no operation is in flight."""
         return self._last(_is_open)
 
     @property
@@ -77,12 +96,12 @@ class OperationLog:
 
     @property
     def refusal(self) -> Operation | None:
-        """Since when, and why, the service refuses a change for a reason that passes as a rule."""
+        """The refusal of a change for a usually transient reason: since when, and why."""
         return self._last(lambda op: op.state is OpState.REFUSED)
 
     @property
     def secret_versions(self) -> Mapping[str, str]:
-        """The versions of the secrets that were applied last, by path."""
+        """The versions of the secrets that the last accepted operations sent, by path."""
         found: dict[str, str] = {}
         for op in (self.base, self.last_update):
             found |= op.secret_versions if op is not None else {}
@@ -90,7 +109,7 @@ class OperationLog:
 
     @property
     def updated(self) -> str:
-        """The service's time of the last change; empty where a synchronization came after that."""
+        """The service's time of the last change; empty after a later synchronization."""
         for op in reversed(self.operations):
             if op.verb is Verb.SYNCHRONIZE and op.state is OpState.SUCCEEDED:
                 return ""
@@ -100,26 +119,27 @@ class OperationLog:
 
     @property
     def error(self) -> str:
-        """The reason of the last failure that is recorded."""
+        """The reason of the last recorded failure."""
         found = self._last(lambda op: bool(op.error))
         return found.error if found is not None else ""
 
     @property
     def possibly_in_force(self) -> list[Mapping[str, Any]]:
-        """Every declaration that may be in force, the last certain one first."""
+        """Every declaration that may be in force: of the last update, the base, the fold, and unanswered operations."""
         known = [op.declared for op in (self.last_update, self.base, self.unanswered) if op is not None]
         return [one for one in (*known, *(op.declared for op in self.pending)) if one is not None]
 
     def attempts(self, scope: str) -> int:
-        """Return how many changes were begun for a request, or for its rollback."""
+        """Return how many attempts count for a scope: a request, or the rollback of a request."""
         return sum(op.attempts for op in self.operations if op.scope == scope)
 
     # --- transitions ------------------------------------------------------------------------------------------------
 
     def begin(self, intent: Operation) -> "OperationLog":
-        """Record an intent; one that declared nothing and has no answer is over.
+        """Record an intent, and close open operations that carry no declaration.
 
-        Of earlier intents that were the same one is kept, also when this one is answered: it may arrive later yet.
+        Of earlier unanswered intents of the same call only the last is kept, as that call may still arrive even after
+        this intent is answered.
         """
         same = [op for op in self.pending if _sends(op) == _sends(intent)]
 
@@ -130,11 +150,11 @@ class OperationLog:
         return _compact([*(op if goes_on(op) else _closed(op) for op in self.operations), intent])
 
     def refuse(self) -> "OperationLog":
-        """No operation without an answer had an effect."""
+        """Close every open operation: none had an effect."""
         return _compact(_closed(op) if _is_open(op) else op for op in self.operations)
 
     def refuse_deletion(self, *, attempt_of: str = "") -> "OperationLog":
-        """A deletion was refused, or came to nothing: the latter is an attempt of `attempt_of`."""
+        """Close a deletion that was refused, or that had no effect, which counts as an attempt of `attempt_of`."""
         deletion = self._last(lambda op: op.verb is Verb.DELETE and _is_open(op))
         others = [op for op in self.operations if op is not deletion]
         if not attempt_of:
@@ -142,14 +162,14 @@ class OperationLog:
         return _compact([*others, _counted(_closed(deletion or _NO_DELETION), attempt_of)])
 
     def accept_creation(self, intent: Operation, **shown: Any) -> "OperationLog":
-        """The service took a creation: what came before can have left nothing behind."""
+        """Record an accepted creation: no earlier declaration can be in force in a new object."""
         attempts = [replace(_closed(op), object_id=None) for op in self.operations if op.attempts]
         return _compact([*attempts, intent.become(OpState.ACCEPTED, attempts=1, **shown)])
 
     def accept_update(self, intent: Operation, now: float, *, again: bool, **shown: Any) -> "OperationLog":
-        """The service took an update: until it is in force, what was declared before may be.
+        """Record an accepted update: until the update is in force, earlier declarations may be.
 
-        `again` says that the last update was of this declaration, for this request.
+        `again` tells that the last update carried the same declaration for the same request.
         """
         before = self.last_update
         versions = {**self.secret_versions, **intent.secret_versions}
@@ -164,7 +184,7 @@ class OperationLog:
         return _compact([*others, update])
 
     def accept_tags(self, intent: Operation, now: float) -> "OperationLog":
-        """The tags are as declared."""
+        """Record that the tags are as declared."""
         doubts = [op for op in self.pending if op.verb is not Verb.TAG]
         operations, base = _with_tags_in_doubt(self._superseding(now, [], doubts), ()), self.base
         tags = (intent.declared or {}).get("tags") or {}
@@ -175,7 +195,7 @@ class OperationLog:
         return _compact([tagged(op) for op in operations if op.state is not OpState.PENDING])
 
     def accept_deletion(self, scope: str) -> "OperationLog":
-        """The service took a deletion, which counts as an attempt."""
+        """Record an accepted deletion, which counts as an attempt."""
 
         def accepted(op: Operation) -> Operation:
             return _counted(op.become(OpState.ACCEPTED), scope) if op.verb is Verb.DELETE and _is_open(op) else op
@@ -183,13 +203,13 @@ class OperationLog:
         return _compact(accepted(op) for op in self.operations if op.state is not OpState.REFUSED)
 
     def accept_synchronization(self, intent: Operation, repeats: int, *, attempt: bool) -> "OperationLog":
-        """The service took a synchronization, which says nothing of other operations."""
+        """Record an accepted synchronization, which proves nothing about earlier operations."""
         others = [op for op in self.operations if op.verb is not Verb.SYNCHRONIZE or op.attempts]
         done = intent.become(OpState.SUCCEEDED, repeats=repeats, attempts=int(attempt))
         return _compact([*others, done])
 
     def identify(self, object_id: str | None) -> "OperationLog":
-        """The object of a creation without an answer was found."""
+        """Record the object of an unanswered creation, which was found."""
         found = self.intent
         if found is None or found.verb is not Verb.CREATE:
             return self
@@ -199,7 +219,7 @@ class OperationLog:
     def settle(
         self, declared: Mapping[str, Any], now: float, *, versions: Mapping[str, str], normalized: tuple[str, ...]
     ) -> "OperationLog":
-        """The object is at rest, with this declaration in force: every operation before that is closed."""
+        """Record that the object is at rest with this declaration in force, which closes the earlier operations."""
         candidates = [op for op in (self.last_update, self.base, *reversed(self.pending)) if op is not None]
         done = next((op for op in candidates if op.declared == declared), None) or Operation(
             Verb.IMPORT, OpState.PENDING, now, declared=declared, updated=self.updated
@@ -214,24 +234,24 @@ class OperationLog:
         return _compact(succeeded if op is done else _at_rest(op) for op in kept)
 
     def vanish(self, now: float) -> "OperationLog":
-        """Reads do not show the object any more, and nobody saw it go: should it turn up, it is as it was left."""
+        """Record that reads no longer show the object, which nobody saw deleted: its declarations stay possible."""
         declared: Mapping[str, Any] | None = reduce(either, self.possibly_in_force, None)
         lingering = [Operation(Verb.UPDATE, OpState.UNANSWERED, now, declared=declared)] if declared is not None else []
         return OperationLog((*lingering, *self.end().operations))
 
     def end(self) -> "OperationLog":
-        """The object is gone: the attempts of the request under way are left."""
+        """Record that the object is deleted: only the attempts of the current request remain."""
         attempts = [replace(_closed(op), object_id=None, updated="") for op in self.operations if op.attempts]
         last = [replace(op, error=op.error or self.error) for op in attempts[-1:]]
         return _compact([*attempts[:-1], *last])
 
     def before_creation(self, now: float) -> "OperationLog":
-        """A creation is about to begin: no object is known, and what has no answer stays in doubt."""
+        """Record that a creation is about to begin: no object is known, and unanswered operations stay open."""
         stays = [op for op in self.operations if op.state in (OpState.PENDING, OpState.REFUSED)]
         return OperationLog((*self.vanish(now).operations, *stays))
 
     def refuse_for_now(self, refusal: Operation) -> "OperationLog":
-        """A change is refused for a reason that passes as a rule; the first refusal of its scope and class is kept."""
+        """Record a refusal for a usually transient reason; the first refusal of a scope and error class is kept."""
         before = self.refusal
         if before is not None and (before.scope, before.error_class) == (refusal.scope, refusal.error_class):
             return self
@@ -244,7 +264,7 @@ class OperationLog:
 
     @property
     def tags_in_doubt(self) -> tuple[str, ...]:
-        """Keys of tags that operations without an answer may have set, and that a later update left in doubt."""
+        """Keys of tags that unanswered operations may have set; updates leave this open, as updates send no tags."""
         return self.unanswered.tags_in_doubt if self.unanswered is not None else ()
 
     # --- parts ------------------------------------------------------------------------------------------------------
@@ -253,7 +273,7 @@ class OperationLog:
         return next((op for op in reversed(self.operations) if matches(op)), None)
 
     def _superseding(self, now: float, taken: list[Operation], lost: list[Operation]) -> "OperationLog":
-        """Fold operations into the unanswered one: those that the service took, and those that may arrive yet."""
+        """Fold accepted (`taken`) and lost operations, of which lost calls may still arrive, into the unanswered."""
         if not taken and not lost:
             return self
         before = self.unanswered or Operation(Verb.UPDATE, OpState.UNANSWERED)
@@ -264,7 +284,7 @@ class OperationLog:
 
 
 def _with_tags_in_doubt(log: OperationLog, keys: Iterable[str]) -> tuple[Operation, ...]:
-    """Return the operations with other tags in doubt."""
+    """Return the operations with these keys as tags in doubt."""
     tags, before = tuple(keys), log.unanswered
     if before is None and not tags:
         return log.operations
@@ -273,7 +293,7 @@ def _with_tags_in_doubt(log: OperationLog, keys: Iterable[str]) -> tuple[Operati
 
 
 def _is_certain(op: Operation) -> bool:
-    """Tell whether a declaration was in force once: that of a creation is, as soon as the service took it."""
+    """Return whether the declaration was ever in force; for a creation, acceptance proves that."""
     return op.state is OpState.SUCCEEDED or (op.verb is Verb.CREATE and op.state in (OpState.ACCEPTED, OpState.FAILED))
 
 
@@ -282,35 +302,35 @@ def _is_open(op: Operation) -> bool:
 
 
 def _sends(op: Operation) -> tuple[Any, ...]:
-    """Return what two intents that are the same one have in common."""
+    """Return the members in which two intents of the same call are equal."""
     return op.verb, op.declared, op.secret_versions, op.tokens
 
 
 def _closed(op: Operation) -> Operation:
-    """Return an operation of which nothing counts any more but that it was an attempt, and why it failed."""
+    """Return an operation reduced to attempts, error, times and object id; open and accepted states become FAILED."""
     state = OpState.FAILED if _is_open(op) or op.state is OpState.ACCEPTED else op.state
     return replace(op.closed(), state=state)
 
 
 def _at_rest(op: Operation) -> Operation:
-    """Return an operation that came before a success; what a lost call declared stays in doubt."""
+    """Return an operation closed by a later success; the fold of lost calls stays, as does a synchronization."""
     if op.state is OpState.UNANSWERED or (op.verb, op.state) == (Verb.SYNCHRONIZE, OpState.SUCCEEDED):
         return op
     return replace(_closed(op), state=OpState.SUCCEEDED) if op.state is OpState.ACCEPTED else _closed(op)
 
 
 def _is_over(op: Operation, now: float) -> bool:
-    """Tell whether a success ends an operation: a refusal, and a lost call that arrives no more."""
+    """Return whether a success drops an operation: a refusal, or a lost call that can no longer arrive."""
     return op.state is OpState.REFUSED or (op.state is OpState.UNANSWERED and now > op.at + LATEST_ARRIVAL)
 
 
 def _counted(op: Operation, scope: str) -> Operation:
-    """Count an operation as an attempt of a scope, once more where it is one already."""
+    """Count an operation as an attempt of a scope, in addition to earlier attempts of the same scope."""
     return replace(op, scope=scope, attempts=op.attempts + 1 if op.scope == scope else 1)
 
 
 def _compact(operations: Iterable[Operation]) -> OperationLog:
-    """Return a log without operations that cannot matter any more, and with those folded that are too many."""
+    """Return a log without operations that can no longer matter, and with excess operations folded."""
     log = OperationLog(tuple(operations))
     scope = next((op.scope for op in reversed(log.operations) if op.attempts), "")
     needed = (log.unanswered, log.creation, log.base, log.last_update, log.intent, log.synchronization, log.refusal)
@@ -331,7 +351,7 @@ def _folded(
     most: int,
     fold: Callable[[Operation, Operation], Operation],
 ) -> list[Operation]:
-    """Fold the two oldest of operations that are alike until there are not too many."""
+    """Fold the two oldest operations in `alike` until at most `most` are left."""
     while len(alike) > most:
         first, second, *others = alike
         both = fold(first, second)

@@ -1,4 +1,4 @@
-"""One mutating call, from the intent that is recorded before it is sent to the end of what it began."""
+"""An operation: a mutating call, from the intent recorded before sending to the end of the work at the service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -8,14 +8,14 @@ from typing import Any
 from infra.ledger import Item
 from workflows.document.compare import either
 
-#: Seconds after which a call without an answer arrives no more.
+#: Seconds after which an unanswered call can no longer take effect.
 LATEST_ARRIVAL = 3600.0
-#: Stands for a secret's version where two folded operations sent different ones: it equals no version.
+#: The version of a secret of which two folded operations sent different versions: equals no real version.
 _SEVERAL_VERSIONS = "(several)"
 
 
 class Verb(StrEnum):
-    """What an operation does. IMPORT is no call: the resource was found to be as declared."""
+    """The verb of an operation. IMPORT is no call: the resource was found to be as declared."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
@@ -26,11 +26,11 @@ class Verb(StrEnum):
 
 
 class OpState(StrEnum):
-    """How far an operation came.
+    """The state of an operation.
 
-    PENDING: its intent is recorded and no answer is. ACCEPTED: the service took it and works on it. SUCCEEDED, FAILED:
-    the resource is at rest again. REFUSED: the service did not take it. UNANSWERED: a later operation was answered
-    before this one; it may still take effect, until LATEST_ARRIVAL after it was given up.
+    PENDING: the intent is recorded, and no answer yet. ACCEPTED: the service accepted the call and works on the
+    resource. SUCCEEDED, FAILED: the resource is at rest again. REFUSED: the service refused the call. UNANSWERED: a
+    later operation was answered first; the call may still take effect, until LATEST_ARRIVAL after waiting ended.
     """
 
     PENDING = "PENDING"
@@ -58,56 +58,56 @@ _LISTS = ("tokens", "normalized", "tags_in_doubt")
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. Times are seconds since the epoch; a declaration is a fingerprint, without secrets."""
+    """An operation. Times are seconds since the epoch; a declaration is a fingerprint, without secrets."""
 
     verb: Verb
     state: OpState
     at: float = 0.0
-    #: The request, or its rollback, for which it was sent.
+    #: The request that sent the operation, or the rollback of that request.
     scope: str = ""
     generation: int = 0
-    #: None where it carries no declaration, or where that cannot be in force any more.
+    #: None where the verb carries no declaration, or where the declaration cannot be in force any more.
     declared: Mapping[str, Any] | None = None
-    #: The versions of the secrets that it sent, by path.
+    #: The versions of the secrets that were sent, by path.
     secret_versions: Mapping[str, str] = field(default_factory=dict)
-    #: Its client token; several where operations without an answer were folded.
+    #: The client token; several where unanswered operations were folded.
     tokens: tuple[str, ...] = ()
     #: Of a creation: a digest of the declaration and the parent. The same creation is repeated under the same token.
     digest: str = ""
-    #: Of a creation: the id of the object that it made.
+    #: Of a creation: the id of the created object.
     object_id: str | None = None
-    #: When the service took it.
+    #: When the service accepted the call.
     accepted_at: float = 0.0
-    #: The service's time of its last change, as the answer showed it.
+    #: The service's time of the last change of the resource, from the answer.
     updated: str = ""
-    #: Of an update: digests of the values that reads showed before, by path.
+    #: Of an update: digests of the values that reads showed before the update, by path.
     shown_before: Mapping[str, str] = field(default_factory=dict)
-    #: Of an update: since when reads of the resource at rest show other values; 0 where they do not.
+    #: Of an update: since when reads of the resource at rest do not show the declared values; 0 where they do.
     unapplied_since: float = 0.0
-    #: Of a success: paths at which the service shows the declared value in an accepted form of its own.
+    #: Of a success: paths at which the service shows the declared value in an accepted form.
     normalized: tuple[str, ...] = ()
-    #: How often it counts among the attempts of its scope; a call whose answer was lost is none.
+    #: How many attempts of the scope the operation counts for; a call whose answer was lost counts for none.
     attempts: int = 0
-    #: How often in succession the service took it.
+    #: How often in succession the service accepted the same call.
     repeats: int = 0
-    #: Keys of tags that operations without an answer may have set.
+    #: Keys of tags that unanswered operations may have set.
     tags_in_doubt: tuple[str, ...] = ()
     error: str = ""
     error_class: str = ""
 
     @classmethod
     def intended(cls, verb: Verb, at: float, declared: Mapping[str, Any], **more: Any) -> "Operation":
-        """Return the intent of a call that is about to be sent, with the declaration where the call carries it."""
+        """Return the intent of a call that is about to be sent, with the declaration if the verb carries one."""
         return cls(verb, OpState.PENDING, at, declared=declared if verb in DECLARING else None, **more)
 
     def become(self, state: OpState, **changes: Any) -> "Operation":
-        """Return the operation in its next state."""
+        """Return the operation in its next state. Raises AssertionError if TRANSITIONS lacks the transition."""
         if state not in TRANSITIONS[self.state]:
             raise AssertionError(f"{self.verb} is {self.state}, and cannot become {state}")
         return replace(self, state=state, **changes)
 
     def closed(self) -> "Operation":
-        """Return the operation without the members that matter only while its declaration may be in force."""
+        """Return the operation without the members that matter only while the declaration may be in force."""
         return Operation(
             self.verb, self.state, self.at, self.scope, self.generation,
             object_id=self.object_id, accepted_at=self.accepted_at, updated=self.updated,
@@ -115,7 +115,7 @@ class Operation:
         )  # fmt: skip
 
     def folded_with(self, later: "Operation") -> "Operation":
-        """Return one operation for two without an answer: every declaration, token and version may be in force."""
+        """Fold two unanswered operations: each of their declarations, tokens and versions may be in force."""
         both = set(self.secret_versions) & set(later.secret_versions)
         differing = {path for path in both if self.secret_versions[path] != later.secret_versions[path]}
         versions = {**self.secret_versions, **later.secret_versions, **dict.fromkeys(differing, _SEVERAL_VERSIONS)}
@@ -128,12 +128,12 @@ class Operation:
 
     @property
     def tags(self) -> Mapping[str, Any]:
-        """The tags that it declares."""
+        """The declared tags."""
         return (self.declared or {}).get("tags") or {}
 
     @classmethod
     def read(cls, item: Item, declarations: Mapping[str, Any]) -> "Operation":
-        """Read an item; `declarations` has every declaration of the record, by digest."""
+        """Read an operation from an item; `declarations` has every declaration of the record, by digest."""
         known = {one.name for one in fields(cls)}
         mine = {name: value for name, value in item.items() if name in known}
         mine |= {name: tuple(mine[name]) for name in _LISTS if name in mine}

@@ -1,4 +1,4 @@
-"""What the ledger keeps of one request of a stack: the same of a provision, a removal and a synchronization."""
+"""The record of a request in the ledger: the same members for a provision, a removal and a synchronization."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Mode(StrEnum):
-    """What a request asks for."""
+    """The type of a request."""
 
     PROVISION = "PROVISION"
     REMOVE = "REMOVE"
@@ -16,35 +16,35 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Stall:
-    """Since when nothing of a request has moved (seconds since the epoch), and in which state it all is since then."""
+    """Since when a request has made no progress (seconds since the epoch), and a digest of its state since then."""
 
     since: float
     state: str = ""
-    #: Whether it is its rollback that does not move: that has a time of its own.
+    #: Whether the timer belongs to the rollback of the request, which is timed separately.
     rollback: bool = False
 
     def at(self, state: str, now: float) -> "Stall":
-        """Return the timer as of a state: it starts again where that is another one."""
-        # A clock that ran ahead must not make this one wait for longer.
+        """Return the timer for the present state; a changed state starts the timer again."""
+        # A clock that ran ahead when the timer started must not prolong the wait.
         since = min(self.since, now)
         return replace(self, since=since) if state == self.state else replace(self, since=now, state=state)
 
     def overdue(self, limit: float, now: float) -> bool:
-        """Tell whether nothing moved for longer than a limit of seconds."""
+        """Return whether the state has been the same for more than `limit` seconds."""
         return now - self.since > limit
 
 
 @dataclass(frozen=True)
 class ConsentWait:
-    """Since when people are asked for consent (seconds since the epoch), by address, and what was published of it."""
+    """Since when people are asked for consent (seconds since the epoch), and which URLs were published, by address."""
 
     since: Mapping[str, float] = field(default_factory=dict)
-    #: Digests of what was published, by address: URLs themselves act as bearer tokens and are not kept.
+    #: Digests of published URLs, by address: the URLs themselves act as bearer tokens and are not stored.
     published: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rollback: bool = False
 
     def knowing(self, others: Iterable["ConsentWait"]) -> "ConsentWait":
-        """Return it with what other requests that wait for the same published: each URL is published once."""
+        """Return the wait with the URLs that concurrent requests have published, as each URL is published only once."""
         published = dict(self.published)
         for other in others:
             for address, said in other.published.items():
@@ -52,7 +52,7 @@ class ConsentWait:
         return replace(self, published=published)
 
     def asking(self, asked: Iterable[str], ready: Iterable[str], now: float) -> "ConsentWait":
-        """Return it as of now: who is asked first waits from now on, and nobody waits for a resource that is READY."""
+        """Return the wait as of now: addresses that are new start now, and resources that are READY are dropped."""
         done = set(ready)
         since = {address: at for address, at in self.since.items() if address not in done}
         since |= {address: now for address in asked if address not in since}
@@ -60,7 +60,7 @@ class ConsentWait:
         return replace(self, since=since, published=published)
 
     def publishing(self, said: Mapping[str, str]) -> "ConsentWait":
-        """Return it with what is published now, by address; the same where that is no news."""
+        """Return the wait with newly published digests, by address; equal where all of them were published before."""
         published = dict(self.published)
         for address, one in said.items():
             if one not in published.get(address, ()):
@@ -68,39 +68,39 @@ class ConsentWait:
         return replace(self, published=published)
 
     def waited(self, now: float) -> float:
-        """Return the seconds for which the first of them has waited."""
+        """Return the seconds since the oldest open question for consent."""
         return now - min(self.since.values(), default=now)
 
     def overdue(self, address: str, timeout: float, now: float) -> bool:
-        """Tell whether nobody consented in time."""
+        """Return whether an address has waited for consent for more than `timeout` seconds."""
         return now - self.since.get(address, now) > timeout
 
 
 @dataclass(frozen=True)
 class RequestState:
-    """One request that was accepted for a stack."""
+    """A request that was accepted for a stack."""
 
     id: str
     mode: Mode
-    #: The generation that it raised the stack to; None where it works on the document in force.
+    #: The generation to which the request raised the stack; None where the request works on the document in force.
     generation: int | None = None
-    #: Who sent it, as JSON; None where that is not known.
+    #: The submitter, as JSON; None where unknown.
     submitter: Mapping[str, Any] | None = None
-    #: Addresses that it allows to be deleted or replaced.
+    #: Addresses of which the request approves deletion and replacement.
     allow: tuple[str, ...] = ()
     accepted_at: float = 0.0
-    #: Whether a run that began to work on it announced that it was accepted.
+    #: Whether a run has published that the request was accepted.
     announced: bool = False
-    #: How it ended, once it did.
+    #: The final status; empty until the request ends.
     status: str = ""
-    #: Of the last synchronization: its last outcome, as JSON.
+    #: Of the last synchronization: the last outcome, as JSON.
     outcome: Mapping[str, Any] | None = None
     stall: Stall | None = None
     consent: ConsentWait | None = None
 
     @property
     def ended(self) -> "RequestState":
-        """The request without the members that matter only while it is worked on."""
+        """The request without the members that matter only while the request is in force."""
         return replace(self, allow=(), outcome=None, stall=None, consent=None)
 
     @classmethod

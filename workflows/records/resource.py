@@ -1,8 +1,32 @@
-"""The record of one resource: which object it is, and the log of the operations that were sent for it.
+"""The record of a resource in the ledger: the identity of the object at AWS, and the log of its operations.
 
-A record changes by its events alone, and only here: each returns a new record, which the run that holds the stack's
-lease writes. What else is known of the past is a query over the log: which declarations may be in force, how often a
-request tried, which generation created the object, in which form the service shows a member.
+Theory of operation. A record is frozen. Each event (second half of `ResourceRecord`) returns a new record, which the
+run that holds the lease of the stack writes; nothing else changes a record. The ledger stores few facts:
+
+- `object`: the id, ARN and outputs of the object that is this resource; None where no object is known.
+- `deposed`: ids of earlier objects that reads no longer show and nobody saw deleted. An object that turns up under
+  such an id still belongs to this stack.
+- `incarnation`: counts the objects of this name. Raised before every new creation, and part of the client token, so
+  that a repeated creation is idempotent and a new creation is not mistaken for an earlier creation.
+- `first_ready_generation`: since which generation the object may be in use. Rollbacks and replacement need this fact.
+- `log`: the operations, see `log`.
+
+Everything else is a query over the log: `last_applied` (the last declaration known to be in force), `last_accepted`
+(accepted by the service, not known to be in force), `unacknowledged` and `lingering` (may be in force because no
+answer came), `attempts` (for the limit of a request), `created_generation` (for rollbacks), `normalized` (accepted
+forms of declared values).
+
+The life of an operation: `begin` records the intent before the call is sent, so that a run that dies, or an answer
+that is lost, leaves a record of every declaration that may be in force. The answer follows as `creation_accepted`,
+`update_accepted`, `tags_accepted`, `deletion_accepted` or `synchronization_accepted`; `refused` where the call had no
+effect; no event at all where the answer was lost, and the intent remains. `settled` follows once reads show the object
+at rest and as declared. Then deposed ids are dropped, dependencies and removal options become those of the
+declaration, and the log closes earlier operations. Until then the dependencies of both declarations are kept: should
+the update fail, the earlier declaration is still in force.
+
+The end of an object: `gone` where the object is known to be deleted, or is no longer managed; `vanished` where reads
+no longer show the object and no deletion explains that: the id becomes deposed, and the declarations stay in the log as
+possibly in force. Both keep name, incarnation and attempts.
 """
 
 from collections.abc import Mapping
@@ -15,66 +39,66 @@ from workflows.kinds.observed import ObservedState, time_text
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation, OpState, Verb
 
-#: References of secrets that are kept of one resource.
+#: How many references of secrets a record keeps.
 _MOST_SECRETS = 10
 
 
 @dataclass(frozen=True)
 class OnRemoval:
-    """What becomes of a resource once no document declares it."""
+    """How to remove a resource once no document declares the resource."""
 
     retain: bool = False
     delete_endpoints: bool = False
-    #: Members of the delete request, beside the address.
+    #: Members of the delete request, in addition to the ids.
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a document says of one resource, as it is recorded."""
+    """The declaration of a resource in a document, in the form that is recorded."""
 
     #: A fingerprint, without secrets.
     members: Mapping[str, Any]
     depends_on: tuple[str, ...] = ()
-    #: The references of its secrets.
+    #: The references of the declared secrets.
     secrets: tuple[str, ...] = ()
     on_removal: OnRemoval = OnRemoval()
 
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """The object at the service that a resource is."""
+    """The object at AWS that a record identifies."""
 
     id: str
     arn: str | None = None
     parent_id: str | None = None
-    #: The service's time of its creation, for kinds whose id is their name: another time is another object.
+    #: The service's time of the creation, for kinds whose id is the name: a different time means a different object.
     created: str = ""
-    #: The service's time of its last change, when it was compared with its declaration last.
+    #: The service's time of the last change, as of the last comparison with the declaration.
     compared: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ResourceRecord:
-    """One resource. Times are seconds since the epoch."""
+    """The record of a resource. Times are seconds since the epoch."""
 
     address: str
     kind: str
     name: str
     parent: str | None = None
     object: RemoteObject | None = None
-    #: The ids of earlier objects that reads do not show any more and nobody saw deleted.
+    #: The ids of earlier objects that reads no longer show and nobody saw deleted.
     deposed: tuple[str, ...] = ()
-    #: Counts the objects of this name; raised before a creation, and part of its client token.
+    #: Counts the objects of this name; raised before a creation, and part of the client token.
     incarnation: int = 0
-    #: Whether the owner tag was set on an object that somebody else had made.
+    #: Whether the object was created by somebody else and imported by setting the owner tag.
     imported: bool = False
-    #: The generation in which the object was as declared first; 0 where that is not known, None where it never was.
+    #: The first generation in which the object was as declared; 0 where unknown, None where the object never was.
     first_ready_generation: int | None = None
     depends_on: tuple[str, ...] = ()
     on_removal: OnRemoval = OnRemoval()
-    #: The references of secrets that were sent: messages of the service may quote their values.
+    #: The references of secrets that were sent: messages of the service may quote the values.
     secrets: tuple[str, ...] = ()
     log: OperationLog = field(default_factory=OperationLog)
     #: Members of the stored item that this version does not know.
@@ -94,7 +118,7 @@ class ResourceRecord:
 
     @property
     def parent_id(self) -> str | None:
-        """The id of the object inside which this one is."""
+        """The id of the parent object."""
         return self.object.parent_id if self.object is not None else None
 
     @property
@@ -104,17 +128,17 @@ class ResourceRecord:
 
     @property
     def exists(self) -> bool:
-        """Whether an object of this name may exist that this stack made."""
+        """Whether an object may exist: an object is recorded, or the end of an operation is unknown."""
         return self.object is not None or self.log.intent is not None
 
     @property
     def ever_ready(self) -> bool:
-        """Whether the object was as declared once."""
+        """Whether the object was ever as declared."""
         return self.first_ready_generation is not None
 
     @property
     def was_declared(self) -> bool:
-        """Whether a run ever worked on it; an object that was only noted is nobody's to remove."""
+        """Whether a run ever worked on the resource; an object that was only noted must not be removed."""
         return self.ever_ready or self.incarnation > 0 or self.log.intent is not None or self.last_applied is not None
 
     @property
@@ -124,7 +148,7 @@ class ResourceRecord:
 
     @property
     def last_accepted(self) -> Mapping[str, Any] | None:
-        """The declaration of an update that the service accepted and that is not known to be in force."""
+        """The declaration of the last accepted update, which is not known to be in force."""
         return self.log.last_update.declared if self.log.last_update is not None else None
 
     @property
@@ -134,29 +158,29 @@ class ResourceRecord:
 
     @property
     def unacknowledged(self) -> tuple[Operation, ...]:
-        """The operations with a declaration that had no answer."""
+        """The unanswered operations that carry a declaration."""
         return self.log.pending
 
     @property
     def possibly_in_force(self) -> list[Mapping[str, Any]]:
-        """Every declaration that may be in force, the last certain one first."""
+        """Every declaration that may be in force: last accepted, last applied, folded, unanswered."""
         return self.log.possibly_in_force
 
     @property
     def ever_declared(self) -> Mapping[str, Any] | None:
-        """The members of every declaration that may be in force, or was and may have left some of them."""
+        """The union of all declarations that are, were or may be in force: every member that we may have set."""
         order = (self.last_applied, self.last_accepted, self.lingering, *(op.declared for op in self.unacknowledged))
         united: Mapping[str, Any] | None = reduce(either, order)
         return united
 
     @property
     def tags_in_doubt(self) -> set[str]:
-        """The keys of tags that operations without an answer may have set."""
+        """The keys of tags that unanswered operations may have set."""
         return {*self.log.tags_in_doubt, *(key for op in self.unacknowledged for key in op.tags)}
 
     @property
     def pending_tokens(self) -> set[str]:
-        """The client tokens of creations without an answer."""
+        """The client tokens of unanswered creations."""
         return {token for op in self.unacknowledged for token in op.tokens}
 
     @property
@@ -167,55 +191,55 @@ class ResourceRecord:
 
     @property
     def deletion_begun(self) -> bool:
-        """Whether a deletion was begun last: an object that is at rest since then was not deleted by it."""
+        """Whether a deletion was begun last: if the object is at rest since then, that deletion had no effect."""
         return self.log.intent is not None and self.log.intent.verb is Verb.DELETE
 
     @property
     def created_at(self) -> float:
-        """When the service accepted the creation of the object; 0 where that is not known."""
+        """When the service accepted the creation of the object; 0 where unknown."""
         made = self._creation
         return made.accepted_at if made is not None else 0.0
 
     @property
     def changed(self) -> str:
-        """The service's time of our last change; empty where a synchronization came after that."""
+        """The service's time of our last change; empty after a later synchronization."""
         return self.log.updated
 
     @property
     def normalized(self) -> tuple[str, ...]:
-        """Paths at which the service shows the declared value in an accepted form of its own."""
+        """Paths at which the service shows the declared value in an accepted form."""
         return self.log.base.normalized if self.log.base is not None else ()
 
     def attempts(self, scope: str) -> int:
-        """Return how many changes were begun for a request, or for its rollback."""
+        """Return how many attempts count for a scope: a request, or the rollback of a request."""
         return self.log.attempts(scope)
 
     def synchronizations(self, scope: str) -> int:
-        """Return how often it was synchronized for a request."""
+        """Return how often the service accepted a synchronization for a scope."""
         last = self.log.synchronization
         return last.repeats if last is not None and last.scope == scope else 0
 
     def refused_since(self, scope: str, error_class: str) -> float:
-        """Return since when the service refuses a change for this request and this reason; 0 where it does not."""
+        """Return since when the service refuses changes with this error class in this scope; 0 without a refusal."""
         refusal = self.log.refusal
         same = refusal is not None and (refusal.scope, refusal.error_class) == (scope, error_class)
         return refusal.at if refusal is not None and same else 0.0
 
     def repeats_creation(self, identity: str) -> bool:
-        """Tell whether a creation is the one that was begun last and has no answer."""
+        """Return whether a creation, given by its digest, repeats the unanswered creation that was begun last."""
         return self.pending_creation is not None and self.pending_creation.digest == identity
 
     def identifies(self, observed: ObservedState) -> bool:
-        """Tell whether an object is the recorded one: by its id and, where that is a name, its time of creation."""
+        """Return whether an object is the recorded object: by id and, where the id is a name, by time of creation."""
         if self.object is None or self.object.id != observed.id:
             return False
         created = time_text(observed.body.get(observed.kind.created_member))
         return observed.kind.id_member != "name" or (bool(self.object.created) and self.object.created == created)
 
     def created_generation(self, *, ours: bool) -> int:
-        """Return the generation in which this stack made the object; 0: it did not, or nobody can tell.
+        """Return the generation in which this stack created the object; 0 for a foreign object or an unknown origin.
 
-        A creation without an answer made an object of its name that is known to be ours.
+        An owned object of this name counts as created by the unanswered creation, if there is any.
         """
         pending, made = self.pending_creation, self._creation
         if not ours:
@@ -223,7 +247,7 @@ class ResourceRecord:
         return pending.generation if pending is not None else (made.generation if made is not None else 0)
 
     def was_ready_by(self, generation: int) -> bool:
-        """Tell whether it was as declared in a generation or before, so that somebody may use it."""
+        """Return whether the object was as declared in this generation or earlier, and so may be in use."""
         return self.first_ready_generation is not None and self.first_ready_generation <= generation
 
     @property
@@ -243,22 +267,22 @@ class ResourceRecord:
         return replace(self, log=self.log.begin(intent), secrets=self._secrets_with(declaration))
 
     def before_creation(self, now: float, *, again: bool) -> "ResourceRecord":
-        """A creation is about to begin: of another object, unless the same creation is repeated."""
+        """A creation is about to begin; unless the same creation is repeated (`again`), a new incarnation starts."""
         left = replace(self.vanished(now), log=self.log.before_creation(now))
         return replace(left, incarnation=self.incarnation + (not again))
 
     def refused(self) -> "ResourceRecord":
-        """No operation without an answer had an effect."""
+        """No unanswered operation had an effect."""
         return replace(self, log=self.log.refuse())
 
     def claimed(self, observed: ObservedState) -> "ResourceRecord":
-        """The object of this name is this stack's, as a repeated creation showed."""
+        """A repeated creation has proven that the object of this name belongs to this stack."""
         return replace(self, object=self._object(observed, self.parent_id))
 
     def creation_accepted(
         self, intent: Operation, declaration: Declaration, observed: ObservedState, *, now: float, parent_id: str | None
     ) -> "ResourceRecord":
-        """The service took a creation."""
+        """The service accepted a creation."""
         log = self.log.accept_creation(intent, **_answer(observed, now), object_id=observed.id)
         made = replace(self._accepted(declaration), log=log, deposed=())
         return replace(made, object=self._object(observed, parent_id))
@@ -273,7 +297,7 @@ class ResourceRecord:
         now: float,
         again: bool,
     ) -> "ResourceRecord":
-        """The service took an update. It is not known to be in force yet; should it fail, an earlier one may be."""
+        """The service accepted an update, not known to be in force yet; if it fails, an earlier declaration may be."""
         answer = {**_answer(observed, now), "shown_before": shown_before}
         log = self.log.accept_update(intent, now, again=again, **answer)
         compared = replace(self.object, compared="") if self.object is not None else None
@@ -282,7 +306,7 @@ class ResourceRecord:
     def tags_accepted(
         self, intent: Operation, observed: ObservedState, *, now: float, imported: bool
     ) -> "ResourceRecord":
-        """The tags are as declared."""
+        """The service accepted the declared tags."""
         known = self._object(observed, self.parent_id)
         return replace(self, log=self.log.accept_tags(intent, now), object=known, imported=imported)
 
@@ -291,19 +315,19 @@ class ResourceRecord:
         return replace(self, object=self._object(observed, self.parent_id))
 
     def deletion_accepted(self, scope: str) -> "ResourceRecord":
-        """The service took a deletion, or found nothing to delete."""
+        """The service accepted a deletion, or found nothing to delete."""
         return replace(self, log=self.log.accept_deletion(scope))
 
     def deletion_refused(self) -> "ResourceRecord":
-        """The service did not take a deletion."""
+        """The service refused a deletion."""
         return replace(self, log=self.log.refuse_deletion())
 
     def deletion_failed(self, scope: str) -> "ResourceRecord":
-        """A deletion came to nothing: that is an attempt."""
+        """A deletion had no effect, which counts as an attempt of `scope`."""
         return replace(self, log=self.log.refuse_deletion(attempt_of=scope))
 
     def synchronization_accepted(self, intent: Operation, repeats: int, *, attempt: bool) -> "ResourceRecord":
-        """The service took a synchronization."""
+        """The service accepted a synchronization."""
         return replace(self, log=self.log.accept_synchronization(intent, repeats, attempt=attempt))
 
     def settled(
@@ -317,7 +341,7 @@ class ResourceRecord:
         versions: Mapping[str, str],
         normalized: tuple[str, ...],
     ) -> "ResourceRecord":
-        """The object is at rest, as declared."""
+        """The object is at rest and as declared, with the declaration in force."""
         by_name = observed.kind.id_member == "name"
         known = self._object(observed, parent_id)
         known = replace(
@@ -336,14 +360,14 @@ class ResourceRecord:
         )  # fmt: skip
 
     def update_shown_otherwise(self, now: float) -> "ResourceRecord":
-        """Reads of the object at rest show other values than an accepted update was to set."""
+        """Reads of the object at rest do not show the values of the accepted update; the first such time is kept."""
         last = self.log.last_update
         if last is None or last.unapplied_since:
             return self
         return replace(self, log=self.log.change_update(lambda op: replace(op, unapplied_since=now)))
 
     def update_failed(self) -> "ResourceRecord":
-        """The last update failed: that reads show the earlier values again says nothing then."""
+        """The last update failed, so reads of the earlier values no longer prove that members were not cleared."""
         last = self.log.last_update
         if last is None or last.state is OpState.FAILED:
             return self
@@ -351,39 +375,39 @@ class ResourceRecord:
         return replace(self, log=failed)
 
     def refused_for_now(self, now: float, scope: str, *, error_class: str, error: str) -> "ResourceRecord":
-        """A change is refused for a reason that passes as a rule."""
+        """The service refused a change for a reason that is usually transient."""
         refusal = Operation(Verb.UPDATE, OpState.REFUSED, now, scope, error=error, error_class=error_class)
         return replace(self, log=self.log.refuse_for_now(refusal))
 
     def with_removal(self, *, retain: bool, delete_endpoints: bool) -> "ResourceRecord":
-        """The document says what becomes of it once it is not declared any more."""
+        """The document sets how to remove the resource once no document declares the resource."""
         return replace(self, on_removal=replace(self.on_removal, retain=retain, delete_endpoints=delete_endpoints))
 
     def vanished(self, now: float) -> "ResourceRecord":
-        """Reads do not show the object, and nobody saw it go: should it turn up, it is this stack's, as it was left."""
+        """Reads no longer show the object, and nobody saw a deletion: the deposed id still belongs to this stack."""
         deposed = {*self.deposed, *([self.id] if self.id is not None else [])}
         return replace(self.gone(), log=self.log.vanish(now), deposed=tuple(sorted(deposed)))
 
     def gone(self) -> "ResourceRecord":
-        """The object is no more: the name, the incarnation and the attempts of the request under way are left."""
+        """The object is deleted: name, incarnation and attempts of the current request remain."""
         left = ResourceRecord(self.address, self.kind, self.name, self.parent, unknown=self.unknown)
         return replace(left, incarnation=self.incarnation, log=self.log.end())
 
     def identified(self, observed: ObservedState, parent_id: str | None) -> "ResourceRecord":
-        """An observed object is this resource. One that is about to be imported is known by its name until then."""
+        """An observed owned object is this resource; an object of another owner is identified only when imported."""
         if not observed.ours:
             return self
         log = self.log.identify(observed.id) if self.pending_creation is not None else self.log
         return replace(self, log=log, object=self._object(observed, parent_id))
 
     def _object(self, observed: ObservedState, parent_id: str | None) -> RemoteObject:
-        """Return an observed object as it is recorded, with what is known of it."""
+        """Return the recorded form of an observed object, with the known facts of the same object kept."""
         before = self.object if self.object is not None and self.object.id == observed.id else None
         known = before or RemoteObject(str(observed.id))
         return replace(known, arn=observed.arn or known.arn, parent_id=parent_id)
 
     def _accepted(self, declaration: Declaration) -> "ResourceRecord":
-        """Return the record after a creation or an update: should it fail, its earlier dependencies matter yet."""
+        """Return the record after an accepted call, with the earlier dependencies kept in case the operation fails."""
         depends_on = tuple(sorted({*self.depends_on, *declaration.depends_on}))
         return replace(self, depends_on=depends_on, on_removal=declaration.on_removal)
 
@@ -392,5 +416,5 @@ class ResourceRecord:
 
 
 def _answer(observed: ObservedState, now: float) -> dict[str, Any]:
-    """Return what an accepted operation keeps of its answer."""
+    """Return the members of an accepted operation that come from the answer."""
     return {"accepted_at": now, "updated": time_text(observed.body.get(observed.kind.updated_member))}

@@ -1,4 +1,4 @@
-"""The record of a resource as an item of the ledger: read tolerantly, written whole."""
+"""The record of a resource as an item of the ledger: unknown members are kept, and writes store the whole record."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,7 +12,7 @@ from workflows.records.log import OperationLog
 from workflows.records.operation import Operation
 from workflows.records.resource import OnRemoval, RemoteObject, ResourceRecord
 
-#: Characters of a digest that name a declaration within a record.
+#: How many characters of its digest identify a declaration within a record.
 _DIGEST = 16
 _PLAIN = ("address", "kind", "name", "parent", "incarnation", "imported", "first_ready_generation")
 _LISTS = ("deposed", "depends_on", "secrets")
@@ -20,7 +20,7 @@ _NESTED = ("object", "on_removal", "operations", "declarations", "schema")
 
 
 def read_record(item: Item) -> ResourceRecord:
-    """Read an item of this form or an earlier one. Raises LedgerTooNew."""
+    """Read an item of this form or an earlier form. Raises LedgerTooNew."""
     held = readable(item)
     held = held if int(held.get("schema", 1)) == SCHEMA else upgraded(held)
     declarations = held.get("declarations", {})
@@ -43,7 +43,7 @@ def _known(record: Any, members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def item_of(record: ResourceRecord) -> Item:
-    """Return the item to store: each distinct declaration once, by its digest."""
+    """Return the item to store, with each distinct declaration stored once under its digest."""
     declarations: dict[str, Any] = {}
 
     def digest_of(declared: Mapping[str, Any]) -> str:

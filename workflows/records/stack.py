@@ -1,7 +1,26 @@
-"""The record of a stack: the request in force, the document to go back to, and the requests that were accepted.
+"""The record of a stack: the request in force, the document that a rollback restores, and the accepted requests.
 
-It changes by its events alone, and only here. Every write of it is conditional on its version, and every write of a
-run on the lease as well: `lease_id` is the fence of the run that holds the stack.
+Theory of operation. Only the events in this module change a record; each returns a new record. Every write is
+conditional on `version`, so that concurrent writers retry. Writes of a run are conditional on the lease, too:
+`lease_id` is the fencing token of the run that holds the stack, and a run that lost the lease can commit nothing.
+
+The life of a request:
+
+- `accepted`: a provision or a removal is in force from now on. `generation`, `request_id`, `mode`, `digest` and
+  `document` describe the request in force, and `outcome` is cleared unless the same request is delivered again.
+  `noted`: a request that raises no generation (a synchronization) is known; the request in force stays.
+- `leased`: a run took the lease, and publishes the acceptance once. `waiting` stores the stall timer and the wait for
+  consent between runs. `released`: the run returned the lease.
+- `ended` stores the outcome of a run of the request in force, `synchronized` that of a synchronization.
+- `ready_now`: the document in force is READY, and becomes `ready`, the target of later rollbacks. `rolling_back`: a
+  rollback is in progress, so that an interrupted rollback is continued and not the failed request. `rolled_back`:
+  that rollback has ended; the document in force is still the failed document.
+
+Queries: `is_outcome_of` compares request ids, because several requests may ask for the same generation;
+`generation_of` lets a late delivery keep the generation of the request; `approvals_of` is empty unless the request is
+in force; `rolls_back` tells a run to continue a rollback; `others_waiting` helps to publish a consent URL only once.
+
+At most MOST_REQUESTS requests of each sort are kept (with and without a generation), the last ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,16 +29,16 @@ from typing import Any
 
 from workflows.records.request_state import ConsentWait, Mode, RequestState, Stall
 
-#: Requests that are kept of a stack, so that one delivered late keeps the generation that it had; as many again of
-#: those that raise no generation, so that schedules do not push others out.
+#: How many requests of a stack are kept, so that a late delivery keeps the generation of the request. Requests that
+#: raise no generation are counted separately, so that schedules do not evict the rest.
 MOST_REQUESTS = 100
-#: Synchronizations of which is kept how they wait.
+#: How many waiting synchronizations keep stall timer and consent wait.
 _MOST_WAITING = 20
 
 
 @dataclass(frozen=True)
 class ReadyDocument:
-    """The last document that was READY: what a rollback goes back to."""
+    """The last document that was READY, which a rollback restores."""
 
     document: Mapping[str, Any]
     generation: int
@@ -27,31 +46,31 @@ class ReadyDocument:
 
 @dataclass(frozen=True)
 class Rollback:
-    """A rollback under way."""
+    """A rollback in progress."""
 
     generation: int
     request_id: str
-    #: The failures for which it was begun, as JSON.
+    #: The failures that caused the rollback, as JSON.
     failures: Sequence[Mapping[str, Any]] = ()
     #: The addresses of resources that the failed generation deleted.
     removed: Sequence[str] = ()
-    #: The addresses of resources that it created or replaced.
+    #: The addresses of resources that the rollback created or replaced.
     recreated: Sequence[str] = ()
 
     def also_recreated(self, addresses: Sequence[str]) -> "Rollback":
-        """Return it with resources that this or an earlier run of it created or replaced."""
+        """Return the rollback with more resources that a run created or replaced."""
         return replace(self, recreated=sorted({*self.recreated, *addresses}))
 
 
 @dataclass(frozen=True)
 class StackRecord:
-    """One stack of an account and a Region. Times are seconds since the epoch."""
+    """The record of a stack of an account and a Region. Times are seconds since the epoch."""
 
-    #: Random; part of client tokens, so that a fresh ledger repeats none of an earlier life. Empty in records that an
-    #: earlier version began.
+    #: Random; part of client tokens, so that a new ledger repeats no token of a lost ledger. Empty in records that an
+    #: earlier version created.
     id: str = ""
     version: int = 0
-    #: The run that holds the stack.
+    #: The run that holds the lease of the stack.
     lease_id: str | None = None
     generation: int = 0
     #: The request in force.
@@ -60,53 +79,53 @@ class StackRecord:
     #: The digest of the document in force, or of the removal.
     digest: str = ""
     document: Mapping[str, Any] | None = None
-    #: How the last run of a provision or a removal ended, as JSON; None since a new request is in force.
+    #: The outcome of the last run of a provision or a removal, as JSON; None when a new request is accepted.
     outcome: Mapping[str, Any] | None = None
     ready: ReadyDocument | None = None
     rollback: Rollback | None = None
     requests: Mapping[str, RequestState] = field(default_factory=dict)
-    #: Until when a run of an earlier version holds the stack.
+    #: Until when a run of an earlier version holds the lease.
     older_lease_until: float = 0.0
     #: Members of the stored item that this version does not know.
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def new(cls, record_id: str) -> "StackRecord":
-        """Return the record of a stack of which no request was accepted yet."""
+        """Return the record of a stack without accepted requests."""
         return cls(id=record_id)
 
     # --- queries ----------------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> str | None:
-        """How the last run of a provision or a removal ended."""
+        """The status of the last run of a provision or a removal."""
         return (self.outcome or {}).get("status")
 
     def knows(self, request_id: str) -> bool:
-        """Tell whether a request was accepted, whatever it asked for."""
+        """Return whether a request of any mode was accepted."""
         return request_id in self.requests
 
     def is_outcome_of(self, request_id: str) -> bool:
-        """Tell whether the last outcome is a request's: another one may ask for the same generation."""
+        """Return whether the last outcome belongs to this request: several requests may ask for the same generation."""
         return (self.outcome or {}).get("requestId") == request_id
 
     def generation_of(self, request_id: str) -> int | None:
-        """Return the generation that a request raised the stack to; None where it is not known, or raised none."""
+        """Return the generation to which a request raised the stack; None for an unknown request, or if none."""
         found = self.requests.get(request_id)
         return found.generation if found is not None else None
 
     def approvals_of(self, request_id: str) -> frozenset[str]:
-        """Return the addresses that a request allows to be deleted or replaced, while it is in force."""
+        """Return the addresses that a request approves for deletion or replacement, if the request is in force."""
         found = self.requests.get(request_id)
         return frozenset(found.allow) if found is not None and request_id == self.request_id else frozenset()
 
     def rolls_back(self, generation: int, request_id: str) -> bool:
-        """Tell whether this request's rollback was begun; another request for its generation goes forward again."""
+        """Return whether this request is being rolled back; any different request goes forward."""
         found = self.rollback
         return found is not None and (found.generation, found.request_id) == (generation, request_id)
 
     def others_waiting(self, request_id: str) -> list[ConsentWait]:
-        """Return how requests other than this one wait for people."""
+        """Return the consent waits of all requests except `request_id`."""
         waits = (one.consent for one in self.requests.values() if one.id != request_id)
         return [consent for consent in waits if consent is not None]
 
@@ -121,9 +140,9 @@ class StackRecord:
         document: Mapping[str, Any] | None,
         rolled_back: bool,
     ) -> "StackRecord":
-        """A provision or a removal is in force; `document` is None where the one in force stays.
+        """A provision or a removal is in force; `document` None keeps the present document.
 
-        `rolled_back` says that the last run went back from the document in force to another one.
+        `rolled_back` tells that the last run rolled back the document in force.
         """
         before, current = self.requests.get(request.id), self.requests.get(self.request_id)
         same = generation == self.generation
@@ -132,7 +151,7 @@ class StackRecord:
         known = before or request
         accepted = replace(request, generation=raises, accepted_at=known.accepted_at, announced=known.announced)
         if current is not None and same:
-            # Whoever asks for the same generation goes on with its wait for people.
+            # A request for the same generation continues the wait for consent of the present request.
             accepted = replace(accepted, consent=current.consent, stall=current.stall if again else None)
         requests = {one.id: one for one in self.requests.values() if one.id != request.id}
         if current is not None and current.id in requests:
@@ -143,12 +162,12 @@ class StackRecord:
             self,
             generation=generation, request_id=request.id, mode=request.mode, digest=digest,
             document=document if document is not None else stays, outcome=self.outcome if again else None,
-            # A stack that is removed on purpose has nothing to go back to.
+            # A removed stack has no document to restore.
             ready=None if removed else self.ready, requests=_bounded({**requests, request.id: accepted}),
         )  # fmt: skip
 
     def written(self) -> "StackRecord":
-        """Return the record as its next write stores it."""
+        """Return the record with the version that the next write stores."""
         return replace(self, version=self.version + 1)
 
     def noted(self, request: RequestState) -> "StackRecord":
@@ -156,17 +175,17 @@ class StackRecord:
         return replace(self, requests=_bounded({**self.requests, request.id: request}))
 
     def leased(self, run_id: str, *, announcing: str = "") -> "StackRecord":
-        """A run took the stack, and announces that a request was accepted."""
+        """A run took the lease, and publishes the acceptance of the request `announcing`, if any."""
         found = self.requests.get(announcing)
         requests = {**self.requests, announcing: replace(found, announced=True)} if found is not None else self.requests
         return replace(self, lease_id=run_id, older_lease_until=0.0, requests=requests)
 
     def released(self) -> "StackRecord":
-        """The run gave the stack back."""
+        """The run released the lease."""
         return replace(self, lease_id=None)
 
     def waiting(self, request_id: str, stall: Stall | None, consent: ConsentWait | None) -> "StackRecord":
-        """A request waits, for the service or for people; None: it does not."""
+        """A request waits for the service (`stall`) or for people (`consent`); None: no such wait."""
         found = self.requests.get(request_id)
         if found is None:
             return self
@@ -174,7 +193,7 @@ class StackRecord:
         return replace(self, requests=_bounded({**self.requests, request_id: changed}))
 
     def synchronized(self, request_id: str, outcome: Mapping[str, Any], *, final: bool) -> "StackRecord":
-        """A run of a synchronization ended; the outcome of the last one is kept, and how each ended."""
+        """A run of a synchronization ended; only the last keeps the outcome, each keeps the final status."""
         requests = {one.id: replace(one, outcome=None) for one in self.requests.values()}
         before = requests.pop(request_id, None) or RequestState(request_id, Mode.SYNCHRONIZE)
         status = str(outcome["status"]) if final else before.status
@@ -195,12 +214,12 @@ class StackRecord:
         return replace(self, rollback=None)
 
     def rolling_back(self, rollback: Rollback) -> "StackRecord":
-        """A rollback is under way."""
+        """A rollback has begun, or goes on with more recreated resources."""
         return replace(self, rollback=rollback)
 
 
 def _bounded(requests: Mapping[str, RequestState]) -> dict[str, RequestState]:
-    """Keep the last requests: as many that raised a generation as others, and how the last of those wait."""
+    """Keep the last requests, counted apart by whether they raised a generation, and the waits of the last few."""
     raising = [one for one in requests.values() if one.generation is not None][-MOST_REQUESTS:]
     others = [one for one in requests.values() if one.generation is None][-MOST_REQUESTS:]
     waiting = [one.id for one in others if one.stall is not None or one.consent is not None][-_MOST_WAITING:]

@@ -1,4 +1,4 @@
-"""The record of a stack as an item of the ledger: read tolerantly, written whole."""
+"""The record of a stack as an item of the ledger: unknown members are kept, and writes store the whole record."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -11,13 +11,13 @@ from workflows.records.request_state import Mode, RequestState
 from workflows.records.stack import ReadyDocument, Rollback, StackRecord
 
 _PLAIN = ("id", "version", "generation", "request_id", "digest", "document", "outcome", "older_lease_until")
-#: The names of members on which other writes are conditional, also those of earlier versions.
+#: Names in the item of members that conditions of writes refer to, in earlier versions too.
 _NAMED = {"lease_id": "leaseId"}
 _NESTED = ("mode", "ready", "rollback", "requests", "schema")
 
 
 def read_stack_record(item: Item) -> StackRecord:
-    """Read an item of this form or an earlier one. Raises LedgerTooNew."""
+    """Read an item of this form or an earlier form. Raises LedgerTooNew."""
     held = readable(item)
     held = held if int(held.get("schema", 1)) == SCHEMA else upgraded_stack(held)
     mine: dict[str, Any] = {name: held[name] for name in _PLAIN if name in held}

@@ -1,1 +1,1 @@
-"""Requests: who may ask for what, which generation is in force, how long one waits, and how it is answered."""
+"""Requests: authorization by grants, acceptance into a generation, timeouts, and outcomes as answers."""

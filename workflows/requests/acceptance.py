@@ -1,6 +1,6 @@
-"""Accepting a request: one conditional write decides which document is in force; how it ended is kept beside it.
+"""Acceptance of requests: a single conditional write decides which document is in force, and holds the outcome, too.
 
-Newer generations win; a missing one is the last plus one; a request that was seen before keeps its generation.
+Newer generations win; a missing generation becomes the last plus 1; a request that is known keeps its generation.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,18 +19,18 @@ from workflows.requests.stacks import change, put_of, stack_record
 
 @dataclass(frozen=True)
 class Accepted:
-    """The request is in force; `record` is the stack's as it is now."""
+    """The request is in force; `record` is the record of the stack after the acceptance."""
 
     generation: int
     document: Mapping[str, Any] | None
     record: StackRecord
-    #: Whether this delivery is the first that was accepted of this request.
+    #: Whether this delivery of the request is the first that was accepted.
     new: bool = False
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The request is not run: it is older than what is in force, contradicts it, or was finished before."""
+    """The request is not run: older than the request in force, in conflict with that request, or finished before."""
 
     status: Status
     reason: str
@@ -39,14 +39,14 @@ class Refused:
 
 
 def judge(old: StackRecord, request: Request, digest: str, now: float = 0.0) -> StackRecord | Refused:
-    """Return the stack's record with the request accepted, or why it is not. Pure."""
+    """Return the record of the stack with the request accepted, or the reason for a refusal. Pure."""
     current = old.generation
     generation = request.generation or old.generation_of(request.request_id) or current + 1
     if generation < current:
         return Refused(Status.SUPERSEDED, f"generation {current} is in force", generation)
-    # The document of an accepted request is in the ledger; a message delivered again need not repeat it.
+    # The document of an accepted request is in the ledger; a message delivered again need not repeat the document.
     again = generation == current and old.request_id == request.request_id
-    fixed = again and bool(request.uri)  # what stands at a URI may be replaced between two deliveries
+    fixed = again and bool(request.uri)  # the object at a URI may change between two deliveries
     changed = (old.digest != digest and not fixed) or old.mode != request.mode
     if generation == current and changed:
         return Refused(Status.REJECTED, f"generation {generation} was accepted with another document", generation)
@@ -65,13 +65,13 @@ def judge(old: StackRecord, request: Request, digest: str, now: float = 0.0) -> 
         generation,
         digest=old.digest if fixed else digest,
         document=request.document if not fixed else None,
-        # What was rolled back is not in force, nor what it says of how things go.
+        # A document that was rolled back is not in force, and its options do not apply to a removal.
         rolled_back=old.status == Status.ROLLED_BACK,
     )
 
 
 def answered(outcome: Mapping[str, Any], generation: int | None = None) -> Refused:
-    """Return the answer to a request that was finished before: how it ended, and why if that was said."""
+    """Return the answer to a request that was finished before: the recorded outcome, with the reason if recorded."""
     why = outcome.get("reason") or "this request was finished before"
     return Refused(Status(outcome["status"]), why, generation, outcome)
 
@@ -84,9 +84,9 @@ async def accept(
     now: float = 0.0,
     new_id: Callable[[], str] = lambda: "",
 ) -> Accepted | Refused:
-    """Write the acceptance, again from the start when another writer came first. `now` is seconds since the epoch.
+    """Write the acceptance, and start over after a concurrent write. `now` is in seconds since the epoch.
 
-    `new_id` makes the random id of a stack's record.
+    `new_id` returns the random id of a new stack record. Raises LedgerTooNew.
     """
     while True:
         record = await stack_record(ledger, partition)
@@ -102,12 +102,12 @@ async def accept(
 
 
 def finished(record: StackRecord, request_id: str) -> bool:
-    """Tell whether the last outcome is this request's, and final: another one may ask for the same generation."""
+    """Return whether the last outcome is final and of this request, as several may ask for the same generation."""
     return record.is_outcome_of(request_id) and record.status in FINAL
 
 
 def with_outcome(record: StackRecord, outcome: Outcome, request: Request) -> StackRecord:
-    """Return the stack's record after a run: with its outcome, and the document that a rollback goes back to."""
+    """Return the record of the stack after a run: with the outcome, and with the document that a rollback restores."""
     if request.mode is Mode.SYNCHRONIZE:
         if outcome.status is Status.IN_PROGRESS:
             return record
@@ -129,7 +129,7 @@ async def note_request(
     submitter: Submitter | None = None,
     mode: Mode = Mode.SYNCHRONIZE,
 ) -> None:
-    """Note a request that raises no generation, and who sent it, so that it can be gone on with by its name."""
+    """Record a request that raises no generation, and the submitter, so that a later run can resume it by id."""
     sender = submitter.shown() if submitter is not None else None
 
     def noted(record: StackRecord) -> StackRecord | None:
@@ -140,7 +140,7 @@ async def note_request(
 
 
 def synchronization_of(record: StackRecord | None) -> Accepted | None:
-    """Return what a synchronization works on: the document in force. It raises no generation. None: no stack."""
+    """Return the document in force, on which a synchronization works without a new generation; None without a stack."""
     if record is None or record.mode is Mode.REMOVE:
         return None
     document = record.document

@@ -1,4 +1,4 @@
-"""Answering: an outcome is announced, measured, logged once, and kept for whoever waits for it."""
+"""Answers to requests: an outcome is published, measured, logged once, and stored for the waiting submitter."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,26 +16,26 @@ from workflows.requests.request import Request
 
 log = structlog.get_logger()
 
-#: What is an answer to who waits for one; of these, only a wait for consent is followed by another.
+#: Statuses that answer a request. Only AWAITING_CONSENT is followed by a further answer.
 _ANSWERS = {*FINAL, Status.PLANNED, Status.AWAITING_CONSENT}
-#: Seconds for which an answer is kept for whoever waits for it.
+#: Seconds for which an answer is stored.
 _KEPT_FOR = 14 * 86_400.0
 
 
 def rejected(request: Request, problems: list[Problem]) -> Outcome:
-    """Return the outcome of a request whose document cannot be used."""
+    """Return the outcome of a request with an invalid document."""
     return Outcome(request.known_as, Status.REJECTED, request.request_id, request.generation, problems=tuple(problems))
 
 
 def rejected_unread(request_id: str, problems: list[Problem]) -> Outcome:
-    """Return the outcome of a request that could not even be read as one."""
+    """Return the outcome of a request that could not be parsed."""
     return Outcome("", Status.REJECTED, request_id, problems=tuple(problems))
 
 
 async def announced(
     context: Context, outcome: Outcome, seconds: float = 0.0, submitter: Submitter | None = None
 ) -> Outcome:
-    """Announce an outcome where it is news, and write the run's one outcome line and its metrics."""
+    """Publish an outcome unless unchanged, and write the outcome line of the run and the metrics. Raises CallFailed."""
     shown = outcome.shown()
     context.measure({**shown, "sinceAccepted": outcome.age}, seconds)
     if outcome.news:
@@ -55,25 +55,25 @@ async def announced(
 
 
 async def tell(context: Context, outcome: Outcome) -> Outcome:
-    """Put an outcome on the bus; it is no news any more then. Raises CallFailed."""
+    """Publish an outcome on the bus, and return the outcome marked as published. Raises CallFailed."""
     words = str(outcome.status).replace("_", " ").title()
     await context.announce(f"Gateway Stack {words}", fitting(outcome.shown()))
     return replace(outcome, news=False)
 
 
 def kept(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as the ledger keeps it: without consent URLs, which act as bearer tokens."""
+    """Return an outcome as stored in the ledger: without consent URLs, which act as bearer tokens."""
     shown = outcome.shown()
     return {**shown, "consents": [{**consent, "authorizationUrl": ""} for consent in shown["consents"]]}
 
 
 def answer_key(stack: str, request_id: str, *, refused: bool = False) -> Key:
-    """Return where the answer to a request is kept, or that its submitter was refused."""
+    """Return the key of the answer to a request, or of the refusal of a submitter."""
     return Key(f"request#{request_id}", f"{stack or '-'}{'#refused' if refused else ''}")
 
 
 async def answer_to(ledger: Ledger, stack: str, request_id: str, submitter: Submitter) -> Any:
-    """Return the outcome with which a request was answered; None where it was not yet."""
+    """Return the outcome with which a request was answered; None where no answer is stored yet."""
     answer = await ledger.get(answer_key(stack, request_id))
     refusal = None if answer else await ledger.get(answer_key(stack, request_id, refused=True))
     if refusal is not None and refusal["submitter"] == submitter.shown():
@@ -82,8 +82,8 @@ async def answer_to(ledger: Ledger, stack: str, request_id: str, submitter: Subm
 
 
 async def _keep(context: Context, outcome: Outcome, submitter: Submitter | None) -> None:
-    """Keep an answer. What somebody else asked under the same id is left alone: ids are anybody's to choose."""
-    # Whoever may not ask about a stack leaves nothing among its answers.
+    """Store an answer, but never over the answer to a different submitter: anybody may choose any request id."""
+    # A submitter without a grant for the stack must not write among the answers of the stack.
     refused = any((one.path, one.rule) == ("stack", "authority") for one in outcome.problems)
     key = answer_key(outcome.stack, outcome.request_id, refused=refused)
     by = submitter.shown() if submitter is not None else {}

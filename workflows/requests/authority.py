@@ -1,7 +1,8 @@
-"""Who may ask for what: grants that the deployer owns, and one pure function that checks a request against them.
+"""Authorization: grants that the deployer owns, and a pure function that checks a request against the grants.
 
-The submitter comes from the transport, never from a body. What no grant allows is refused, and so is what cannot be
-classified. IAM mirrors this with what the worker's roles may pass and read; it cannot tell one team from another.
+The submitter comes from the transport, never from a body. Anything without a grant is denied, and so is anything that
+cannot be classified. IAM policies restrict the roles that the worker may pass and the data that the worker may read in
+the same way, but IAM cannot distinguish teams.
 """
 
 import re
@@ -17,14 +18,14 @@ from workflows.document.problems import Problem
 from workflows.document.stack import Stack
 
 Requested = Literal["provision", "plan", "remove", "synchronize"]
-#: A whole segment of a stack's name, or `*` for any.
+#: A stack name of which each segment is literal, or `*` for any.
 _Stacks = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9_-]+)(\.(\*|[A-Za-z0-9_-]+))*$")]
 _RULE = "authority"
 
 
 @dataclass(frozen=True)
 class Submitter:
-    """Who sent a request, as the transport says: over the bus, by a queue, or by invoking the worker."""
+    """The submitter of a request, identified by the transport: the bus, a queue, or an invocation of the worker."""
 
     account: str = ""
     source: str = ""
@@ -33,16 +34,16 @@ class Submitter:
     invocation: str = ""
 
     def __str__(self) -> str:
-        """Return it as people read it."""
+        """Return the submitter as text for people."""
         return ", ".join(f"{name} {value}" for name, value in asdict(self).items() if value) or "an unknown submitter"
 
     def shown(self) -> dict[str, str]:
-        """Return it as JSON, to be remembered."""
+        """Return the submitter as JSON for the ledger."""
         return {name: value for name, value in asdict(self).items() if value}
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """Read what `shown` wrote; nobody where it is something else."""
+        """Read the JSON that `shown` returned; any other value gives an unknown submitter."""
         held = value if isinstance(value, Mapping) else {}
         return cls(**{name: str(held[name]) for name in cls.__dataclass_fields__ if name in held})
 
@@ -73,7 +74,7 @@ class SubmitterPattern(_Part):
         return self
 
     def fits(self, who: Submitter, place: Place) -> bool:
-        """Tell whether a submitter is meant."""
+        """Return whether a submitter matches the pattern."""
         if self.invocation is not None:
             return who.invocation == self.invocation
         if self.queue is not None:
@@ -110,14 +111,14 @@ class Grants(_Part):
     grants: list[Grant]
 
     def of(self, who: Submitter, requested: str, place: Place) -> "Allowed":
-        """Return what a submitter may do with requests of one type."""
+        """Return the grants of a submitter for a type of request."""
         fitting = [g for g in self.grants if requested in g.requests and any(s.fits(who, place) for s in g.submitters)]
         return Allowed(who, requested, place, tuple(fitting))
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """The grants that fit a submitter and a type of request."""
+    """The grants that match a submitter and a type of request."""
 
     who: Submitter
     requested: str
@@ -125,24 +126,24 @@ class Allowed:
     grants: tuple[Grant, ...]
 
     def of_stack(self, name: str) -> "Allowed":
-        """Return the part of it that is for a stack."""
+        """Return the grants that cover a stack."""
         fitting = tuple(grant for grant in self.grants if any(covers(one, name) for one in grant.stacks))
         return Allowed(self.who, self.requested, self.place, fitting)
 
     def problems(self, stack: str) -> list[Problem]:
-        """Say that nothing allows this request of a stack; nothing where something does."""
+        """Return a problem if no grant allows this request for a stack; otherwise an empty list."""
         if self.of_stack(stack).grants:
             return []
         return [Problem("stack", _RULE, f"no grant lets {self.who} {self.requested} this stack")]
 
     def unnamed(self, stack: Stack) -> Iterator[Problem]:
-        """Yield a problem for everything that a document names without a grant for its stack."""
+        """Yield a problem for every reference of a document that no grant of the stack allows."""
         allowed = self.of_stack(stack.name)
         for named in named_by(stack, self.place):
             yield from allowed.unless(named)
 
     def unless(self, named: Named) -> Iterator[Problem]:
-        """Yield a problem unless a grant allows to name this."""
+        """Yield a problem unless a grant allows this reference."""
         if named.category is None:
             yield Problem(named.path, _RULE, f"what this names cannot be told, and so not be granted: {named.why}")
             return
@@ -156,7 +157,7 @@ class Allowed:
 
 
 def covers(pattern: str, name: str) -> bool:
-    """Tell whether a pattern covers a stack's name: segment by segment, a last `*` all the rest of at least one."""
+    """Return whether a pattern covers a stack name: segment by segment; a final `*` covers 1 or more segments."""
     wanted, given = pattern.split("."), name.split(".")
     if not all(given):
         return False
@@ -166,14 +167,14 @@ def covers(pattern: str, name: str) -> bool:
 
 
 def matches(pattern: str, text: str, place: Place) -> bool:
-    """Tell whether a text is what a pattern of a grant says; a star stands for any text."""
+    """Return whether a text matches a pattern of a grant, in which `*` is any text; an empty text never matches."""
     return bool(text) and _compiled(place.filled(pattern)).fullmatch(text) is not None
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Each part is looked for once, from where the one before it ended, and never again further on: what stands between
-    # two stars is found where it comes first, and only the last must reach the end.
+    # Linear time: each part between two stars is matched at the first occurrence after the preceding part, in an atomic
+    # group that is never reopened by backtracking; only the last part must match at the end of the text.
     first, *others = map(re.escape, pattern.split("*"))
     if not others:
         return re.compile(first, re.DOTALL)
@@ -182,7 +183,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def check(allowed: Allowed, stack: Stack) -> list[Problem]:
-    """Return everything that a submitter may not do with a document: all of it at once."""
+    """Return all problems of a submitter with a document: the stack and every reference without a grant."""
     return [*allowed.problems(stack.name), *_sorted(allowed.unnamed(stack))]
 
 

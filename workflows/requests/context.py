@@ -1,4 +1,4 @@
-"""What every workflow is handed: the calls, the ledger, the time, and where to announce and to show progress."""
+"""The dependencies of every workflow: AWS, ledger, clock, ids, publication of events, metrics and progress."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from workflows.requests.authority import Grants
 
 @dataclass(frozen=True)
 class Progress:
-    """One line of progress: what begins, or how it ended, for one resource."""
+    """A line of progress: the begin or the end of an event, for one resource."""
 
     address: str
     event: str
@@ -34,20 +34,20 @@ async def _unheard(detail_type: str, detail: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """The one explicit context, made by the composition root."""
+    """The explicit context, built by the composition root."""
 
     aws: Aws
     ledger: Ledger
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     settings: Settings = field(default_factory=Settings)
-    #: The function, or the host, on which this runs: for people who ask who holds a stack.
+    #: The function or host of this process, shown to people who ask for the holder of a lease.
     worker: str = ""
-    #: Who may ask for what; None at a terminal, whose user acts with their own rights.
+    #: The grants to check; None at a terminal, where users act with their own IAM permissions.
     grants: Grants | None = None
     announce: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _unheard
-    #: Asks for something as an event on the bus, as a schedule would.
+    #: Submits a request as an event on the bus, as a schedule would.
     ask: Callable[[str, Mapping[str, Any]], Awaitable[None]] = _unheard
-    #: Told of every run that returned: its outcome and its seconds.
+    #: Receives the outcome and the duration in seconds of every run that returned.
     measure: Callable[[Mapping[str, Any], float], None] = _unmeasured
     progress: Callable[[Progress], None] = field(default=_unseen)

@@ -1,4 +1,4 @@
-"""What a request passes before it is accepted: its submitter must be allowed to ask, and its document is fetched."""
+"""Checks before a request is accepted: the submitter must have a grant, and the document is fetched."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from workflows.requests.authority import Allowed, Submitter, check
 from workflows.requests.context import Context
 from workflows.requests.request import Request
 
-#: Larger objects are no documents.
+#: The maximum size of a document, in bytes.
 _LARGEST = 8 * 1024 * 1024
 _TYPES = {Mode.PROVISION: "provision", Mode.REMOVE: "remove", Mode.SYNCHRONIZE: "synchronize"}
 
 
 async def admit(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
-    """Return a request with its document, and what its submitter may do. Raises Invalid.
+    """Return a request with its document, and the grants of the submitter. Raises Invalid and CallFailed.
 
-    At a terminal everybody acts with their own rights, and nothing needs to be allowed.
+    At a terminal, users act with their own IAM permissions and need no grant.
     """
     allowed = await _allowed(context, calls, request)
     if request.uri:
@@ -36,16 +36,16 @@ async def admit(context: Context, calls: Calls, request: Request) -> tuple[Reque
     if allowed is not None:
         _raise(allowed.problems(request.stack))
         if request.uri:
-            # Now that its stack is known: a grant of another stack lets this one come from nowhere.
+            # Checked again now that the stack is known: a grant of a different stack must not allow this location.
             named = Named("stackUri", "documents", Location.of(request.uri).named)
             _raise([*allowed.of_stack(request.stack).unless(named)])
     return request, allowed
 
 
 async def readmit(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
-    """Return a request that was accepted before, and what its submitter may do by now: grants may be taken away.
+    """Return a request that was accepted before, and the present grants of the submitter: grants may be revoked.
 
-    Whatever it asks for, a removal and a synchronization too. Raises Invalid.
+    Applies to requests of every mode, also to removals and synchronizations. Raises Invalid.
     """
     allowed = await _allowed(context, calls, request)
     if allowed is not None:
@@ -54,7 +54,7 @@ async def readmit(context: Context, calls: Calls, request: Request) -> tuple[Req
 
 
 def authorize(allowed: Allowed | None, stack: Stack) -> None:
-    """Check everything that a document names. Raises Invalid with all that is not granted."""
+    """Check every reference of a document. Raises Invalid with all references that are not granted."""
     if allowed is not None:
         _raise(check(allowed, stack))
 
@@ -69,7 +69,7 @@ async def _allowed(context: Context, calls: Calls, request: Request) -> Allowed 
 
 @dataclass(frozen=True)
 class Location:
-    """An object in S3: what is checked against the grants, and what is fetched."""
+    """The location of an object in S3, to check against the grants and to fetch."""
 
     bucket: str
     key: str
@@ -77,19 +77,19 @@ class Location:
 
     @classmethod
     def of(cls, uri: str) -> Self:
-        """Read `s3://bucket/key`, with `?versionId=` where one version is meant."""
+        """Parse `s3://bucket/key`, with an optional `?versionId=`."""
         parts = urlsplit(uri)
         version = parse_qs(parts.query).get("versionId", [""])[0]
         return cls(parts.netloc, unquote(parts.path).removeprefix("/"), version)
 
     @property
     def named(self) -> str:
-        """The object as grants name it."""
+        """The URI without version, as grants refer to the object."""
         return f"s3://{self.bucket}/{self.key}"
 
 
 async def _fetch(calls: Calls, where: Location) -> Mapping[str, Any]:
-    """Read a document from S3."""
+    """Read a document from S3. Raises Invalid, and CallFailed where the answer was lost."""
     from infra.documents import Unreadable, parse  # noqa: PLC0415 - YAML is off the cold path
 
     wanted = {"Bucket": where.bucket, "Key": where.key}

@@ -1,7 +1,6 @@
-"""Patience: when a request that does not move, and a consent that nobody gives, is given up. Nothing waits for ever.
+"""Timeouts of requests: a request without progress, or without consent, fails in the end. Nothing waits forever.
 
-It also publishes where people must consent, once for each URL. What it knows between runs is in the state of the
-request.
+Also publishes the consent URLs, each URL once. The state between runs is stored in the `RequestState`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,32 +15,32 @@ from workflows.requests.answers import tell
 from workflows.requests.context import Context
 from workflows.requests.request import Request
 
-#: Seconds between two looks at whether a person has consented: a tenth of the wait so far, within these.
+#: Minimum and maximum of the seconds between two polls for consent, which are a tenth of the wait so far.
 _SOONEST, _LATEST = 30.0, 300.0
 
 
 @dataclass
 class Patience:
-    """How a request waits, as of a run that began at `now` (seconds since the epoch) and found the stack's `record`."""
+    """The timers of a request, in a run that began at `now` (seconds since the epoch) with the stack's `record`."""
 
     request: Request
     record: StackRecord
     now: float
-    #: Whether a rollback is under way; it has a time of its own.
+    #: Whether a rollback is in progress, which has separate timers.
     goes_back: bool = False
     _stall: Stall | None = field(default=None, init=False)
 
     def judge(self, outcome: Outcome, stack: Stack | None, limit: float) -> Outcome:
-        """Return an outcome with what waited for too long given up.
+        """Return an outcome in which resources that waited for too long have failed.
 
-        `limit` is in seconds without movement; for consent the document says how long.
+        `limit` is in seconds without progress; the timeout for consent is in the document.
         """
         return self._unless_overdue(self._unless_stuck(outcome, limit), stack)
 
     async def told(self, context: Context, outcome: Outcome) -> tuple[Outcome, ConsentWait | None]:
-        """Announce where people must consent, once for each URL; return with it how people are waited for.
+        """Publish new consent URLs; return the outcome and the consent wait to record. Raises CallFailed.
 
-        It is told before it is remembered as told, so that a crash in between tells it twice and not never.
+        The outcome is published before the record says so: a crash in between publishes twice, and not never.
         """
         goes_on = outcome.status is Status.IN_PROGRESS
         moved = goes_on and _moved(outcome, self.record)
@@ -57,15 +56,15 @@ class Patience:
 
     @property
     def stall(self) -> Stall | None:
-        """Since when nothing moves; None where the request does not wait for the service."""
+        """The stall timer; None where the request does not wait for the service."""
         return self._stall
 
     def _unless_stuck(self, outcome: Outcome, limit: float) -> Outcome:
-        """Give up what has not moved for too long; note since when it stands still."""
+        """Fail resources in progress after `limit` seconds without any change; otherwise keep the stall timer."""
         if outcome.status is not Status.IN_PROGRESS:
             return outcome
         if any(warning.rule == CREDENTIALS for warning in outcome.warnings):
-            return outcome  # nothing can be learned, so nothing can be judged
+            return outcome  # without valid credentials no state was read, so a stall cannot be detected
         before = self._state.stall
         if before is None or before.rollback != self.goes_back:
             before = Stall(self.now, rollback=self.goes_back)
@@ -77,7 +76,7 @@ class Patience:
         return outcome.given_up(still, lambda one: stuck(one.address, one.reason, limit))
 
     def _unless_overdue(self, outcome: Outcome, stack: Stack | None) -> Outcome:
-        """Give up what nobody consented to in time; else say when to look again."""
+        """Fail resources that nobody consented to in time; otherwise set the time of the next poll."""
         if outcome.status is not Status.AWAITING_CONSENT or stack is None:
             return outcome
         waiting, timeout = self._waiting(outcome), float(stack.consent_timeout)
@@ -88,7 +87,7 @@ class Patience:
         return replace(outcome, retry_after=look_again)
 
     def _waiting(self, outcome: Outcome) -> ConsentWait:
-        """Return how people are waited for as of an outcome."""
+        """Return the consent wait as of an outcome."""
         before = self._state.consent
         if before is None or before.rollback != self.goes_back:
             before = ConsentWait(rollback=self.goes_back)
@@ -104,7 +103,7 @@ class Patience:
 
 
 def _said(outcome: Outcome) -> dict[str, str]:
-    """Return digests of what an outcome publishes about consent, by address."""
+    """Return digests of the status and consent URL that an outcome publishes, by address."""
     return {
         address: digest([str(outcome.status), str(asked.get("authorizationUrl", ""))])
         for address, asked in outcome.asking.items()
@@ -112,7 +111,7 @@ def _said(outcome: Outcome) -> dict[str, str]:
 
 
 def _moved(outcome: Outcome, record: StackRecord) -> bool:
-    """Tell whether anything went on since the stack's last outcome: standing still is no news."""
+    """Return whether the status of any resource changed since the last outcome; without a change none is published."""
     before = (record.outcome or {}).get("resources") or {}
     return {result.address: str(result.status) for result in outcome.results} != {
         address: one["status"] for address, one in before.items()

@@ -1,4 +1,4 @@
-"""Requests: what asks for something, in the form in which every door hands it over."""
+"""Requests: the common form into which every transport parses a request."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from workflows.document.urls import is_url
 from workflows.records.request_state import Mode
 from workflows.requests.authority import Submitter
 
-#: The detail types that ask for something, and what they ask for.
+#: The mode that each detail type of an event requests.
 DETAIL_TYPES: Mapping[str, Mode] = {
     "Gateway Stack Requested": Mode.PROVISION,
     "Gateway Stack Removal Requested": Mode.REMOVE,
@@ -21,29 +21,29 @@ DETAIL_TYPES: Mapping[str, Mode] = {
 }
 
 
-#: Characters of a request's id.
+#: The maximum length of the id of a request, in characters.
 LONGEST_ID = 128
-#: The greatest generation: what every JSON reader reads as it was written.
+#: The greatest generation: the largest integer that every JSON parser reads without loss.
 GREATEST = 2**53
 _NAME = re.compile(NAME)
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a text can be the id of a request: it is written to logs, ledgers and names."""
+    """Return whether a text can be the id of a request, which appears in logs, ledgers and names."""
     return 0 < len(text) <= LONGEST_ID and text.isprintable() and all(not "\ud800" <= one <= "\udfff" for one in text)
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a text can be a stack's name."""
+    """Return whether a text can be the name of a stack."""
     return len(text) <= LONGEST_ID and _NAME.fullmatch(text) is not None
 
 
-class NotARequest(Exception):  # noqa: N818 - it says what arrived
-    """What arrived is no request at all: the message itself failed, not a document in it."""
+class NotARequest(Exception):  # noqa: N818 - the name describes the message
+    """The message is no request at all: the message itself is wrong, and not a document in the message."""
 
 
 class Request(BaseModel):
-    """One request. `document` is the declared stack, where it came with one; `stack` is its name."""
+    """A request. `document` is the declared stack, if the request carries a document; `stack` is the name."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -53,19 +53,19 @@ class Request(BaseModel):
     document: dict[str, Any] | None = None
     generation: int | None = None
     allow: frozenset[str] = frozenset()
-    #: Who sent it, as the transport says; None at a terminal.
+    #: The submitter, identified by the transport; None at a terminal.
     submitter: Submitter | None = None
-    #: Where its document is, which is read when it is admitted, and what its parameters stand for then.
+    #: The location of the document, which is fetched before acceptance, and the parameters to fill in then.
     uri: str = ""
     parameters: dict[str, Any] = {}
-    #: The section that is worked on; everything where it is empty.
+    #: The section to reconcile; empty for all sections.
     stage: str = ""
-    #: Only plan, and announce the plan.
+    #: Only plan, and publish the plan.
     dry_run: bool = False
 
     @property
     def known_as(self) -> str:
-        """The stack's name where it can be one; nothing where it is some other text."""
+        """The name of the stack; empty where the text is no valid name."""
         return self.stack if is_name(self.stack) else ""
 
 
@@ -84,7 +84,7 @@ class _Detail(BaseModel):
 def read_request(
     detail_type: object, detail: object, *, default_id: str, submitter: Submitter | None = None
 ) -> Request:
-    """Return the request of an event. Raises NotARequest for an unknown type, Invalid for a detail that is wrong."""
+    """Return the request of an event. Raises NotARequest for an unknown type, and Invalid for a wrong detail."""
     mode = DETAIL_TYPES.get(detail_type) if isinstance(detail_type, str) else None
     if mode is None:
         known = ", ".join(DETAIL_TYPES)
@@ -116,7 +116,7 @@ def read_request(
 
 
 def _misnamed(mode: Mode, read: _Detail) -> Problem | None:
-    """Say what is wrong with how a request says which stack it is about."""
+    """Return the problem with the members that name or hold the stack; None where there is no problem."""
     if mode is not Mode.PROVISION:
         fits = isinstance(read.stack, str) and is_id(read.stack) and not read.stack_uri
         return None if fits else Problem("stack", "type", "in this request, stack names the stack")

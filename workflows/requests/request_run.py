@@ -1,4 +1,4 @@
-"""One request on its way through one run: who does what in which account, and the outcomes that it can have."""
+"""A run of a request: its context, calls, grants and account, and the outcomes that the run can have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from workflows.requests.request import Request
 
 @dataclass(frozen=True)
 class RequestRun:
-    """One run for one request; `allowed` is what its submitter may do, where that is to be checked."""
+    """A run for a request; `allowed` are the grants of the submitter, or None where nothing is checked."""
 
     context: Context
     calls: Calls
@@ -81,7 +81,7 @@ class RequestRun:
         return replace(outcome, earlier=refused.outcome)
 
     async def tell_accepted(self, accepted: Accepted) -> None:
-        """Announce that the request was accepted. Raises CallFailed."""
+        """Publish that the request was accepted. Raises CallFailed."""
         detail = {
             "version": VERSION,
             "stack": self.request.stack,
@@ -94,16 +94,16 @@ class RequestRun:
         await self.context.announce("Gateway Stack Accepted", detail)
 
     def _age(self, record: StackRecord) -> float:
-        """Return the seconds since the request in force was accepted; 0 where that is not known."""
+        """Return the seconds since the request in force was accepted; 0 where unknown."""
         current = record.requests.get(record.request_id)
         now = self.started.timestamp()
         return now - current.accepted_at if current is not None and current.accepted_at else 0.0
 
 
 def authorized(request: Request, allowed: Allowed | None, document: Mapping[str, Any]) -> Stack:
-    """Read a document, and check every object that it names where the request would use them.
+    """Read a document, and check every reference against the grants if the request is a provision.
 
-    Raises Invalid with all that is wrong, or is not granted.
+    Raises Invalid with all problems of the document, or with all references that are not granted.
     """
     stack = read_stack(document)
     if request.mode is Mode.PROVISION:

@@ -1,4 +1,4 @@
-"""The record of a stack in the ledger: read whole, written under the condition that nobody wrote in between."""
+"""Stack records in the ledger: whole reads, and optimistic writes that are conditional on the version."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from workflows.records.stack_items import read_stack_record, stack_item_of
 
 
 async def stack_record(ledger: Ledger, partition: str) -> StackRecord | None:
-    """Return the record of a stack; None where the ledger does not know it. Raises LedgerTooNew."""
+    """Return the record of a stack; None where the ledger has no record. Raises LedgerTooNew."""
     item = await ledger.get(stack_key(partition))
     return read_stack_record(item) if item is not None else None
 
 
 def put_of(partition: str, before: StackRecord | None, after: StackRecord) -> Put:
-    """Return the write that makes one record of a stack another."""
+    """Return the conditional write that replaces the record `before` by `after`."""
     version = before.version if before is not None and before.version else None
     return Put(stack_key(partition), stack_item_of(after.written()), when={"version": version})
 
@@ -23,9 +23,10 @@ def put_of(partition: str, before: StackRecord | None, after: StackRecord) -> Pu
 async def change(
     ledger: Ledger, partition: str, event: Callable[[StackRecord], StackRecord | None]
 ) -> StackRecord | None:
-    """Write an event of a stack, again from the start when another writer came first.
+    """Apply an event to a stack record and write the result; start over after a concurrent write.
 
-    Returns the record with it; None where there is no such stack, or where the event changes nothing.
+    Returns the written record; None where the stack has no record, or where the event changes nothing.
+    Raises LedgerTooNew.
     """
     while True:
         before = await stack_record(ledger, partition)
