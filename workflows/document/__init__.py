@@ -1,1 +1,1 @@
-"""The document: how a stack is written down, read, checked by rules, and compared with another. Pure."""
+"""The stack document: reading, parameters, references, rules, and comparison with observed resources. Pure."""

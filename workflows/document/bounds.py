@@ -1,4 +1,4 @@
-"""How much of a document is looked at."""
+"""Limits on the size and nesting of a document, checked before any other check reads the document."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -7,16 +7,16 @@ from typing import Any
 from infra.service_model import MAX_DEPTH, Path
 from workflows.document.problems import Problem, path_text
 
-#: So many problems are enough: what comes after them is not looked at.
+#: The number of problems after which a document is not checked further.
 ENOUGH = 1000
-#: Whoever writes a longer number or name does not mean it.
+#: The longest number (in digits) and name (in characters): nobody writes longer ones on purpose.
 _DIGITS, _LONGEST_NAME = 38, 1_000
-#: Characters of the paths to all values of a document, together.
+#: The limit on the total length of the paths to all values of a document, in characters.
 _PATHS = 20_000_000
 
 
 def too_deep(value: Any) -> bool:
-    """Tell whether a value is nested deeper than any walk of it should go."""
+    """Return whether a value is nested deeper than MAX_DEPTH levels, which bounds the recursion of every walk."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [inner for one in level if isinstance(one, Mapping | list) for inner in _inside(one)]
@@ -26,14 +26,14 @@ def too_deep(value: Any) -> bool:
 
 
 def unfit(value: Any) -> Problem | None:
-    """Return why a document cannot be worked on at all, whatever it means; None where it can."""
+    """Return the problem that keeps a document from being checked at all (depth, size, non-JSON values), or None."""
     if too_deep(value):
         return Problem("", "depth", f"nested deeper than {MAX_DEPTH} levels")
     waiting: list[tuple[Path, int, Any]] = [((), 0, value)]
     written = 0
     while waiting:
         path, length, one = waiting.pop()
-        # Whatever is wrong with a value is told of with the whole path to it.
+        # Each problem quotes the whole path to its value, so the length of all paths together is bounded.
         written += length
         if written > _PATHS:
             return Problem("", "size", "its names are too long for so many values: the paths to them add up")
@@ -74,7 +74,7 @@ def _inside(one: Any) -> Iterable[Any]:
 
 
 def _is_text(text: str) -> bool:
-    """Tell whether a text can be written down: halves of characters cannot."""
+    """Return whether a string can be encoded as UTF-8: lone surrogates cannot."""
     if text.isascii():
         return True
     try:

@@ -1,7 +1,25 @@
-"""Comparing what is declared with what stands there, and composing the body of an update. Pure.
+"""Compares a declaration with a Get response, and composes the body of an update. Pure.
 
-The service adds members, fills defaults, reorders sets and leaves some members out when read. So only what is
-declared is compared; what was declared once and then removed is seen through what was last applied.
+Plain equality would report drift in nearly every response: the service adds members, fills in defaults, reorders
+sets, and omits write-only members. A comparison therefore has three inputs: `declared` (the resolved declaration, in
+which secrets are still references), `seen` (the Get response), and `applied` (the fingerprint of the last-applied
+declaration, in which long strings are digests; None without a record).
+
+`differing` walks the declaration along the shape of the response and yields the path of each difference:
+
+- A declared member must be shown with an equal value. A declared empty or false value equals an absent one.
+- An undeclared member is ignored, unless `applied` has the member: then the document stopped declaring the member,
+  and an update must clear it.
+- A member that the response cannot show (a secret, an omitted write-only member, a member outside the response shape)
+  is compared with `applied` alone, and counts as equal without a record.
+- The lists in SETS are compared as sets, other lists element by element, maps whole, unions first by their arm.
+- A value in another accepted form (workflows/kinds/forms.py) is equal while the declared value is the last-applied
+  value. A changed value is always sent: a masked credential or the key behind an alias would not show the change.
+
+`frozen` returns the create-only members among the differences; such a change needs a replacement. `update_body`
+merges the three inputs. A PUT replaces the whole resource, so its body repeats observed members that were never
+declared (manual changes survive) and omits removed members. A PATCH keeps each member that its body omits, so its
+body names declared and removed members only, and clears the removed members explicitly.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +37,7 @@ from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, UNKNOWN_ARM, Kin
 
 
 class _Before(Enum):
-    """What is known of a member's last applied value, beside the value itself."""
+    """Why a member has no last-applied value: there is no record, or the member was not declared."""
 
     UNKNOWN = "nothing is remembered"
     ABSENT = "it was not declared"
@@ -28,17 +46,16 @@ class _Before(Enum):
 def differing(
     kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
 ) -> Iterator[Path]:
-    """Yield the paths at which a resource is not as declared.
+    """Yield the paths at which a resource differs from its declaration, tags and delete parameters excepted.
 
-    `declared` is resolved but for its secrets, which stand as references; `seen` is what Get answered; `applied` is
-    the fingerprint of the declaration that was last sent (None when nothing is remembered). Tags are compared
-    elsewhere.
+    References in `declared` are resolved, except those to secrets; `seen` is the body of a Get response; `applied` is
+    the fingerprint of the last-applied declaration (None without a record).
     """
     return _compared(_Comparison(kind), declared, seen, applied)
 
 
 def in_other_forms(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any]) -> set[Path]:
-    """Return the paths at which what is declared is shown in another form that is listed for it."""
+    """Return the paths at which the response shows a declared value in another accepted form (kinds/forms.py)."""
     comparison = _Comparison(kind)
     for _ in _compared(comparison, declared, seen, fingerprint(declared)):
         pass
@@ -46,7 +63,7 @@ def in_other_forms(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, A
 
 
 def unrecognized(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield the paths at which a read shows an arm of a union that this version of botocore does not know."""
+    """Yield the paths at which a response shows an arm of a union that the installed botocore does not know."""
     if isinstance(value, Mapping):
         if UNKNOWN_ARM in value:
             yield path
@@ -75,7 +92,7 @@ def _compared(
 
 
 def value_at(value: Any, path: Path) -> Any:
-    """Return the value at a path; None where anything on the way is missing."""
+    """Return the value at a path; None if any part of the path is missing."""
     for part in path:
         if isinstance(value, Mapping):
             value = value.get(part)
@@ -87,21 +104,22 @@ def value_at(value: Any, path: Path) -> Any:
 
 
 def shown_at(kind: Kind, seen: Mapping[str, Any], path: Path) -> Any:
-    """Return what a read showed at the path of a declaration; None where it showed nothing."""
+    """Return the value that a response shows at a path of the declaration; None if the response shows no value."""
     return value_at(at(seen, kind.shown_as.get(str(path[0]), str(path[0]))), path[1:])
 
 
 def frozen(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]) -> list[str]:
-    """Return the members among those that differ which only a new resource can have.
+    """Return the create-only members among the differences: a change of such a member needs a replacement.
 
-    They are what the kind's table fixes, what no update takes, and what a PATCH cannot clear.
+    These are the members in `Kind.fixed` that changed, members that no update takes, and members that a PATCH cannot
+    clear.
     """
     named = {member for member, changed in kind.fixed.items() if changed(declared, seen)}
     return sorted(named | {path_text(path) for path in paths if not _within_reach(kind, declared, path)})
 
 
 def _within_reach(kind: Kind, declared: Any, path: Path) -> bool:
-    """Tell whether an update can make a member what is declared."""
+    """Return whether an update can set a member to its declared value, or clear the member."""
     shape: Shape | None = kind.updatable.get(str(path[0]))
     clears, value = not kind.patch, declared.get(path[0])
     for name in path[1:]:
@@ -116,7 +134,7 @@ def _within_reach(kind: Kind, declared: Any, path: Path) -> bool:
 
 
 def _patches(shape: Shape | None) -> bool:
-    """Tell whether a member of a PATCH is itself a set of things that are kept unless named."""
+    """Return whether a structure in a PATCH is merged member by member: an omitted member keeps its value."""
     return any(service_model.wrapped(member) is not None for member in getattr(shape, "members", {}).values())
 
 
@@ -130,30 +148,30 @@ def _inside(shape: Shape | None, name: str | int) -> Shape | None:
 
 
 def either(one: Any, other: Any) -> Any:
-    """Return a fingerprint that has every member that one or the other has."""
+    """Return the recursive union of two fingerprints; where both have a value, the first fingerprint wins."""
     if not isinstance(one, Mapping) or not isinstance(other, Mapping):
         return other if one is None else one
     return {name: either(one.get(name), other.get(name)) for name in {**one, **other}}
 
 
 def is_empty(value: Any) -> bool:
-    """Tell whether a value says as little as an absent one."""
+    """Return whether a value is equivalent to an absent member: None, an empty list or an empty map."""
     return value is None or (isinstance(value, list | Mapping) and not value)
 
 
 def says_none(shape: Shape, seen: Any) -> bool:
-    """Tell whether a text is shown that no request may hold: that is how some services show that there is none."""
+    """Return whether a response shows "" for a member whose minimum length forbids it: some services mean "absent"."""
     return seen == "" and (shape.metadata.get("min") or 0) > 0
 
 
 class _Comparison:
-    """Compares member by member along the shape of the response."""
+    """Compares a declaration with a response, member by member along the shape of the response."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        #: Where what is declared is shown in another form that is listed for it.
+        #: The paths at which the response shows a declared value in another accepted form.
         self.forms: set[Path] = set()
-        #: Where maps stand, whose keys are no members.
+        #: The paths of maps: the parts that follow them are map keys, not member names.
         self._maps: set[Path] = set()
 
     def members(
@@ -164,13 +182,13 @@ class _Comparison:
         seen: Mapping[str, Any],
         before: Any,
     ) -> Iterator[Path]:
-        """Yield where declared members are not as they stand there, and where undeclared ones linger."""
+        """Yield the paths of declared members that differ, and of removed members that may still be in force."""
         known = before if isinstance(before, Mapping) else {}
         otherwise = _Before.UNKNOWN if before is _Before.UNKNOWN else _Before.ABSENT
         for name, item in value.items():
             yield from self._member((*path, name), item, shapes.get(name), seen.get(name), known.get(name, otherwise))
         for name in set(known) - set(value) - self.kind.secrets:
-            # A member that reads do not show, or are known to leave out, may still stand there.
+            # A removed member that the response cannot show, or may leave out, may still be in force.
             if shapes.get(name) is None or name in self.kind.left_out or not is_empty(seen.get(name)):
                 yield (*path, name)
 
@@ -203,9 +221,10 @@ class _Comparison:
             yield from self._unless_a_form(path, value, seen, before)
 
     def _unless_a_form(self, path: Path, value: Any, seen: Any, before: Any) -> Iterator[Path]:
-        """Yield a path unless what is shown there is a listed form of what is declared.
+        """Yield a path unless the response shows the declared value there in another accepted form.
 
-        What is declared otherwise than before is sent first: a mask, or the key of an alias, shows no change of it.
+        A value that changed since the last-applied declaration is sent first: a mask, or the key behind an alias,
+        does not show the change.
         """
         unchanged = before is _Before.UNKNOWN or canonical(fingerprint(value)) == canonical(before)
         if unchanged and accepts(self._member_of(path), value, seen):
@@ -214,7 +233,7 @@ class _Comparison:
             yield path
 
     def _member_of(self, path: Path) -> str:
-        """Return the member in which a path ends, or inside whose map or list it does."""
+        """Return the member at the end of a path, or the member whose map or list contains the end of the path."""
         while isinstance(path[-1], int) or path[:-1] in self._maps:
             path = path[:-1]
         return str(path[-1])
@@ -222,7 +241,7 @@ class _Comparison:
     def _map(
         self, path: Path, value: Mapping[str, Any], shape: MapShape, seen: Mapping[str, Any], before: Any
     ) -> Iterator[Path]:
-        """A map is declared whole: other keys are as much of a difference as other values."""
+        """Yield the path of a map if any key or value differs: a map is declared whole, so extra keys are drift."""
         self._maps.add(path)
         if set(value) != set(seen):
             yield path
@@ -250,7 +269,7 @@ class _Comparison:
 
 
 def _another_arm(shape: Shape, value: Any, seen: Any) -> bool:
-    """Tell whether another arm of a union stands there; an arm says something also when it holds nothing."""
+    """Return whether the response shows another arm of a union; an arm is a choice even if its value is empty."""
     both = isinstance(value, Mapping) and isinstance(seen, Mapping) and bool(value) and bool(seen)
     return both and service_model.is_union(shape) and not set(value) & set(seen)
 
@@ -262,7 +281,7 @@ def _as_set(items: Any) -> set[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in which whole numbers are written as such: 1.0 is no other number than 1."""
+    """Return a value with whole floats as integers, so that 1.0 equals 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
@@ -273,10 +292,10 @@ def _plain(value: Any) -> Any:
 def update_body(
     kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the members of an update: what is declared, with what was never declared and stands there.
+    """Return the body of an update: the declared members, merged with observed members that were never declared.
 
-    What was declared before and then removed is cleared: a full replacement leaves it out, a PATCH says so. Nobody's
-    hand-made setting is wiped: a full replacement repeats it, a PATCH does not name it.
+    A member that was declared before and then removed is cleared: a PUT omits the member, a PATCH clears it
+    explicitly. A setting made by hand survives: a PUT repeats the observed value, a PATCH omits the member.
     """
     body: dict[str, Any] = {}
     merge = _patch if kind.patch else _merge
@@ -290,7 +309,7 @@ def update_body(
 
 
 def _patch(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
-    """Return what a PATCH sends for one member; None to leave it out, which keeps it."""
+    """Return the value that a PATCH sends for a member; None to omit the member, which keeps its value."""
     inner = service_model.wrapped(shape)
     if declared is None and applied is None:
         return None
@@ -306,7 +325,7 @@ def _patch(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
 
 
 def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
-    """Return what an update sends for one member; None to leave it out."""
+    """Return the value that a PUT sends for a member; None to omit the member."""
     if declared is None:
         return None if applied is not None else _carried(shape, seen)
     whole = service_model.is_document(shape) or not isinstance(shape, StructureShape)
@@ -325,7 +344,7 @@ def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
 
 
 def _carried(shape: Shape, seen: Any) -> Any:
-    """Return what a read showed in the form that a write takes: known members only, nothing empty (peers B4)."""
+    """Return an observed value as a request takes it: without unknown members and empty values (peers B4)."""
     if isinstance(seen, list):
         seen = [item for item in seen if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
     if is_empty(seen) or says_none(shape, seen):

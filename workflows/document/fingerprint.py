@@ -1,16 +1,16 @@
-"""Digests and fingerprints: how declarations are compared and remembered without keeping what must not be kept."""
+"""Digests and fingerprints, by which records compare declarations without copying long texts and payloads."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-#: Longer strings are remembered by digest, so that a ledger item stays small and payloads are not copied about.
+#: Strings longer than this are recorded by digest, so ledger items stay small and do not copy payloads.
 _LONG = 64
 
 
 def canonical(value: Any) -> str:
-    """Return JSON in which equal values are equal texts."""
+    """Return canonical JSON: equal values give equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
 
 
@@ -31,5 +31,5 @@ def fingerprint(value: Any) -> Any:
 
 
 def client_token(*parts: Any) -> str:
-    """Return a client token derived from what makes a creation the same one: 64 hex characters."""
+    """Return the client token (64 hex characters) of the create request that the parts identify."""
     return digest(list(parts))

@@ -1,7 +1,21 @@
-"""What a document names outside itself: roles, secrets, keys, functions, buckets, networks, other teams' resources.
+"""Finds the external resources that a document refers to, so that grants can allow or deny each of them.
 
-One table says of every member of AWS's requests that holds text whether it names something, and what. What stands
-in neither table is named by nobody and refused by whoever must decide about it.
+The worker's role may use the roles, secrets, keys, functions, buckets and networks of every team. A document must not
+borrow that permission, so each external reference needs a grant for the submitter and the stack (docs/authority.md).
+`named_by` yields the references; `Allowed` in workflows/requests/authority.py denies those without a grant.
+
+- Each text member of AWS's requests is classified by name: in NAMING the text is a reference, in SOMETIMES the text may
+  contain references, in HARMLESS the text contains none; secret members hold secret references. A test fails unless
+  every text member of the service model is in exactly one of these tables.
+- A reference has a category (a key of `mayName` in a grant) and a name. The service and resource type of an ARN decide
+  the category (`_ARNS`). AgentCore URLs become the ARN of their runtime or gateway.
+- Anything that cannot be classified has the category None and is denied: an unclassified member, an unknown type of
+  ARN, an unusual URL. A wrong guess here would give one team the resources of another.
+- A `${...}` reference to an output of a resource in the same stack needs no grant: the service assigned that value. A
+  reference to any other member is denied, because the owner of that resource chose its value.
+- Free-form JSON has no member names, so there a text is a reference if it looks like an ARN or an S3 URI.
+
+Values are read after parameters are substituted and before secrets are resolved. No calls are made. Pure.
 """
 
 import re
@@ -20,7 +34,7 @@ from workflows.document.problems import path_text
 from workflows.document.stack import Resource, Stack
 from workflows.document.urls import host_of, path_of
 
-#: What can be granted, and what it is of.
+#: The categories of external references that grants can allow, each with the resources that it covers.
 CATEGORIES: Mapping[str, str] = {
     "roles": "IAM roles that the service is to assume",
     "secrets": "Secrets Manager secrets, by ARN or by name",
@@ -42,7 +56,7 @@ CATEGORIES: Mapping[str, str] = {
     "documents": "stack documents, as s3://bucket/key",
 }
 
-#: Members whose text names something, and how it is written there; None: it is an ARN, whose service says what of.
+#: Members whose text is a reference, each with its category. None: the text is an ARN, whose type decides the category.
 NAMING: Mapping[str, str | None] = {
     **dict.fromkeys(("accessPointArn", "apiKeyArn", "arn", "browserArn", "capacityProviderArn", "codeInterpreterArn",
                      "credentialArn", "encryptionKeyArn", "executionRoleArn", "gatewayArn", "kmsKeyArn", "lambdaArn",
@@ -55,8 +69,8 @@ NAMING: Mapping[str, str | None] = {
     "containerUri": "images",
 }  # fmt: skip
 
-#: Members whose text names nothing that anybody's permission stands behind: words, settings, URLs that only the
-#: service calls, what the owner's own code reads with its own role.
+#: Members whose text refers to no resource that needs permission: words, settings, URLs that only the service calls,
+#: and values that the code of a runtime reads under the role of that runtime.
 HARMLESS = frozenset({
     "actorId", "actorTokenScopes", "additionalHeaderClaims", "additionalPayloadClaims", "advertisedScopeMapping",
     "allowedAudience", "allowedClients", "allowedQueryParameters", "allowedRequestHeaders", "allowedResponseHeaders",
@@ -71,7 +85,7 @@ HARMLESS = frozenset({
     "text", "tokenEndpoint", "tokenEndpointAuthMethods", "url", "username", "version", "versionId", "volumeName",
     "workloadIdentities",
 })  # fmt: skip
-#: Members in whose text a name may stand among other things, and the method that reads each.
+#: Members whose text may contain references among other text, each with the method of `_Reader` that finds them.
 SOMETIMES: Mapping[str, str] = {
     "endpoint": "endpoint",
     "headers": "header",
@@ -79,7 +93,7 @@ SOMETIMES: Mapping[str, str] = {
     "parameters": "connector",
 }
 
-#: By service and resource type of an ARN: what it names. The first row that fits decides.
+#: The category of an ARN by its service and resource type. The first matching row decides.
 _ARNS: tuple[tuple[str, str, str], ...] = (
     ("iam", r"role/.+", "roles"),
     ("secretsmanager", r"secret:.+", "secrets"),
@@ -99,26 +113,26 @@ _AGENTCORE = "bedrock-agentcore"
 _HOST = re.compile(
     r"((?P<gateway>[a-z0-9-]+)\.gateway\.)?bedrock-agentcore\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?"
 )
-#: A provider in a header, as the service puts its key in.
+#: A literal `${arn:...}` in a header, for which the service substitutes the key of the credential provider.
 _VAULT = re.compile(r"\$\$\{(arn:[^${}]+)\}")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run works: what short names are of, and what `${aws.*}` stands for."""
+    """The account, Region and partition of a run: short names belong to them, and `${aws.*}` stands for them."""
 
     account: str
     region: str
     partition: str = "aws"
 
     def filled(self, text: str) -> str:
-        """Return a text with `${aws.accountId}`, `${aws.region}` and `${aws.partition}` put in."""
+        """Return a text with `${aws.accountId}`, `${aws.region}` and `${aws.partition}` substituted."""
         here = {"accountId": self.account, "region": self.region, "partition": self.partition}
         known = {f"aws.{name}": value for name, value in here.items()}
         return references.TOKEN.sub(lambda match: known.get(match[1] or "", match[0]), text)
 
     def secret(self, text: str) -> str:
-        """Return the ARN, or the beginning of it, of a secret that is named by ARN or by name."""
+        """Return the ARN of a secret given by ARN or by name; for a name, without the suffix that AWS adds."""
         if text.startswith("arn:"):
             return text
         return f"arn:{self.partition}:secretsmanager:{self.region}:{self.account}:secret:{text}"
@@ -126,17 +140,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Named:
-    """One thing that a document names. `category` is None where nobody can tell what it is."""
+    """A reference of a document to an external resource. `category` is None if the reference is unclassified."""
 
     path: str
     category: str | None
     name: str
-    #: Why nobody can tell.
+    #: Why the reference is unclassified.
     why: str = ""
 
 
 def named_by(stack: Stack, place: Place) -> Iterator[Named]:
-    """Yield everything that a document names outside itself. Pure."""
+    """Yield every external reference of a document, and every resource that is imported or only looked up. Pure."""
     for resource in stack.resources.values():
         options, name = resource.options, f"{resource.kind.section}/{resource.name}"
         if options.existing or options.adopt:
@@ -149,7 +163,7 @@ def named_by(stack: Stack, place: Place) -> Iterator[Named]:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads the values of one resource."""
+    """Finds the external references in the declaration of one resource."""
 
     stack: Stack
     resource: Resource
@@ -160,7 +174,7 @@ class _Reader:
         return Named(f"{address}.{path_text(path)}" if path else address, category, name, why)
 
     def part(self, shape: Shape, value: Any, path: Path, member: str) -> Iterator[Named]:
-        """Yield what a value names. `member` is the structure's member that it stands in: a map's names are free."""
+        """Yield the references in a value. `member` is the nearest structure member: keys of maps classify nothing."""
         if is_document(shape):
             yield from self.free(value, path)
         elif isinstance(shape, StructureShape) and isinstance(value, Mapping):
@@ -177,7 +191,7 @@ class _Reader:
             yield from self.text(path, member, value)
 
     def free(self, value: Any, path: Path) -> Iterator[Named]:
-        """Yield the ARNs and S3 URIs in free-form JSON. In payloads, references are text like any other."""
+        """Yield the ARNs and S3 URIs in free-form JSON. In payload members, `${...}` is plain text."""
         for where, text in references.strings(value, frozenset(), path):
             payload = not self.resource.kind.opaque.isdisjoint(where)
             if "parameterValues" in path:
@@ -186,7 +200,7 @@ class _Reader:
                 yield from self.naming(where, "arn", text)
 
     def text(self, path: Path, member: str, text: str) -> Iterator[Named]:
-        """Yield what a text names, by the member that it stands in."""
+        """Yield the references in a text, by the table that classifies its member."""
         if member in self.resource.kind.secrets:
             secret = SecretReference.parse(text)
             yield self.at(path, "secrets" if secret else None, self.place.secret(secret.secret_id if secret else ""))
@@ -198,20 +212,20 @@ class _Reader:
             yield self.at(path, None, text, "this member is not known here")
 
     def model(self, path: Path, text: str) -> Iterator[Named]:
-        """Yield the ARN of a model, which may stand behind a vendor's name; plain names are AWS's, for everybody."""
+        """Yield the ARN of a model, with or without a vendor prefix; plain names are AWS's models and need no grant."""
         start = text.find("arn:")
         if start >= 0 or references.TOKEN.search(self.place.filled(text)):
             yield from self.naming(path, "arn", text[max(start, 0) :])
 
     def connector(self, path: Path, text: str) -> Iterator[Named]:
-        """Yield what a connector is given: an ARN, or an id whose meaning only the connector knows."""
+        """Yield the value of a connector parameter: an ARN, or `parameter=value` (only the connector knows the id)."""
         if _looks_like_a_name(text) or references.TOKEN.search(self.place.filled(text)):
             yield from self.naming(path, "arn", text)
         else:
             yield self.at(path, "connectors", f"{path[-1]}={text}")
 
     def header(self, path: Path, text: str) -> Iterator[Named]:
-        """Yield the providers whose keys the service puts into a header, for `${arn:...}` (written `$${arn:...}`)."""
+        """Yield the providers whose keys the service substitutes in a header: `${arn:...}`, written `$${arn:...}`."""
         filled = self.place.filled(text)
         for match in references.TOKEN.finditer(filled):
             if match[1] is not None:
@@ -222,7 +236,7 @@ class _Reader:
                 yield self.at(path, None, text, "a literal ${ in a header names a provider by ARN")
 
     def endpoint(self, path: Path, text: str) -> Iterator[Named]:
-        """Yield the runtime or gateway that an endpoint is: as an ARN, or in a URL of AgentCore."""
+        """Yield the runtime or gateway behind an endpoint: an ARN or an AgentCore URL. Other https URLs are skipped."""
         filled = self.place.filled(text)
         if not filled.startswith("https://"):
             yield from self.naming(path, "arn", text)
@@ -232,7 +246,7 @@ class _Reader:
             yield from self.behind_url(path, filled)
 
     def behind_url(self, path: Path, url: str) -> Iterator[Named]:
-        """Yield the one thing that a URL of AgentCore is of. What is spelled in any other way nobody can tell."""
+        """Yield the gateway or runtime of an AgentCore URL. Any unusual spelling of such a URL is unclassified."""
         host = _HOST.fullmatch(host_of(url))
         segments = path_of(url).strip("/").split("/")
         name = unquote(segments[1]) if len(segments) > 1 else ""
@@ -248,7 +262,7 @@ class _Reader:
             yield self.at(path, None, url, "this is no name of a runtime")
 
     def naming(self, path: Path, member: str, text: str) -> Iterator[Named]:
-        """Yield what a member that names something names."""
+        """Yield the reference in a member of NAMING (or in a text that is read as an `arn` member)."""
         filled = self.place.filled(text)
         if references.TOKEN.search(filled):
             yield from self.reference(path, filled)
@@ -266,7 +280,7 @@ class _Reader:
             yield self.at(path, NAMING[member], filled)
 
     def arn(self, path: Path, text: str) -> Iterator[Named]:
-        """Yield what an ARN or an S3 URI names."""
+        """Yield the reference that an ARN or an S3 URI makes; AWS's own resources need no grant and are skipped."""
         filled = self.place.filled(text)
         found = arn_of(filled)
         if filled.startswith("s3://"):
@@ -274,7 +288,7 @@ class _Reader:
         elif found is None:
             yield self.at(path, None, filled, "it is no ARN")
         elif found.account == "aws" and found.service in ("bedrock", "bedrock-agentcore"):
-            return  # AWS's own, there for everybody
+            return  # AWS's own resources are open to everybody
         else:
             rows = (row for row in _ARNS if row[0] == found.service and re.fullmatch(row[1], found.resource))
             category = next((row[2] for row in rows), None)
@@ -282,9 +296,10 @@ class _Reader:
             yield self.at(path, category, name, "" if category else "this kind of ARN is not known here")
 
     def reference(self, path: Path, text: str) -> Iterator[Named]:
-        """Yield nothing where a reference is to what the service gave to a resource of this stack.
+        """Yield an unclassified reference unless `${...}` refers to an output of a resource in this stack.
 
-        Any other member of a response may hold what its owner wrote there, so that it says nothing of permission.
+        The service assigns outputs. The owner of a resource may choose the value of any other response member, so a
+        reference to that member proves no permission.
         """
         whole = references.TOKEN.fullmatch(text)
         names = references.parts(whole[1]) if whole and whole[1] else None
@@ -294,7 +309,7 @@ class _Reader:
             yield self.at(path, None, text, "a reference here must be to an output, such as an ARN, and stand alone")
 
     def beside(self, path: Path, member: str) -> str:
-        """Return a text member that stands beside another."""
+        """Return the text of a sibling member; empty if there is none."""
         value: Any = self.resource.declared
         for part in path[:-1]:
             value = value[part]

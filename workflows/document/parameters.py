@@ -1,7 +1,7 @@
-"""Parameters: `${parameters.x}` in a document stands for a value that came with the request.
+"""Parameters: `${parameters.x}` in a document stands for a value that the request supplies.
 
-Values are put in before anything else is looked at, so that a document with parameters is checked, remembered and
-compared as the document that it becomes. What has no value stays, and is named with every other mistake.
+Values are substituted before any other step, so the resulting document is checked, recorded and compared. A reference
+to a parameter without a value stays in the document and is reported with all other problems.
 """
 
 import re
@@ -14,22 +14,22 @@ from workflows.document.references import TOKEN, literal
 from workflows.kinds import Kind, children, top_level
 
 _ONE = re.compile(r"parameters\.([A-Za-z0-9_-]+)")
-#: What can stand inside a longer text.
+#: The types of values that can be substituted inside a longer text.
 _PLAIN = (str, int, float)
-#: Characters that all parameters together may put into a document, however often they are named: a value is as dear
-#: as some.
+#: The limit on the characters that all substitutions together add to a document, and the characters that each value
+#: counts for beside its text, so that many small values are bounded too.
 _MOST, _VALUE = 4_000_000, 40
-#: Bits of the longest number that is put in.
+#: The bits of the longest number that can be substituted.
 _LONGEST_NUMBER = 1024
 
 
 def fill(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document with its parameters' values. One that is a whole value may be any JSON value.
+    """Return a document with the values of its parameters. A reference that is a whole value takes any JSON value.
 
-    Raises Invalid where the values are nested too deep, or would make the document too large.
+    Raises Invalid if the values are nested too deep, or make the document too large.
     """
     if not parameters or too_deep(document):
-        return dict(document)  # one that is too deep is refused when it is read
+        return dict(document)  # read_stack refuses a document that is too deep
     if too_deep(parameters):
         raise Invalid([Problem("parameters", "depth", "the values of parameters are nested too deep")])
     filling = _Filling(parameters)
@@ -37,13 +37,13 @@ def fill(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str
 
 
 def name_of(expression: str) -> str | None:
-    """Return the parameter that an expression names; None where it is none."""
+    """Return the name of the parameter that an expression refers to; None if the expression is no parameter."""
     found = _ONE.fullmatch(expression)
     return found[1] if found else None
 
 
 class _Filling:
-    """Puts parameters into one document."""
+    """Substitutes parameters in one document, and counts the characters that they add."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters
@@ -51,7 +51,7 @@ class _Filling:
         self._left = _MOST
 
     def section(self, kind: Kind | None, section: Any) -> Any:
-        """Fill the resources of a section, each with what its kind keeps as payload; their names are names."""
+        """Substitute in the resources of a section, but not in their names or in payload members of their kind."""
         if kind is None:
             return self._fill(section, frozenset())
         if not isinstance(section, Mapping):
@@ -91,7 +91,7 @@ class _Filling:
         return str(literal(str(self._take(name))))
 
     def _take(self, name: str) -> Any:
-        """Return the value of a parameter, which makes the document larger. Raises Invalid when it grows too large."""
+        """Return the value of a parameter and count its size. Raises Invalid if the document becomes too large."""
         self._left -= self._sizes[name]
         if self._left < 0:
             raise Invalid([Problem("parameters", "size", f"they make the document longer than {_MOST} characters")])
@@ -99,7 +99,7 @@ class _Filling:
 
 
 def _size(value: Any) -> int:
-    """Return the characters and values in a value; one number that nobody means counts as too many."""
+    """Return the size of a value: all characters, and 40 per contained value; a huge number exceeds the limit."""
     size, waiting = 0, [value]
     while waiting:
         one = waiting.pop()

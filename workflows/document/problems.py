@@ -1,4 +1,4 @@
-"""What is wrong with a document, and where: all of it at once, never with a value that could be a secret."""
+"""Problems of a document: all of them are reported at once, each with its path, and never with a possible secret."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from infra.service_model import Path
 
-#: Problems that are told of; the last one says how many more there are.
+#: The most problems in a report; if there are more, the last entry says how many.
 MOST_PROBLEMS = 100
-#: Whoever writes a longer path or text where a problem is told of does not mean it.
+#: The limits on the path and the message of a reported problem, in characters.
 _LONGEST_PATH, _LONGEST_MESSAGE = 512, 1024
-#: What is broken where no numbered rule is. Any other word is pydantic's: it has not the form of AWS's model.
+#: The rule names of problems that no numbered rule covers. Any other name is pydantic's: AWS's model forbids the value.
 WORDS: Mapping[str, str] = {
     "adopted": "warns: what somebody else had made was taken over",
     "allow": "warns: a removal was allowed at an address where there is nothing",
@@ -48,23 +48,23 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake. `rule` names what was broken: R-numbers are AWS's documented rules, words are ours."""
+    """A problem of a document. `rule` is the number of an AWS rule, a name in WORDS, or pydantic's error type."""
 
     path: str
     rule: str
     message: str
 
     def shown(self) -> dict[str, str]:
-        """Return it as JSON."""
+        """Return the problem as JSON."""
         return {"path": self.path, "rule": self.rule, "message": self.message}
 
     def cut(self) -> "Problem":
-        """Return it short enough for any answer."""
+        """Return the problem with path and message truncated to the length of a report."""
         return Problem(_cut(self.path, _LONGEST_PATH), self.rule, _cut(self.message, _LONGEST_MESSAGE))
 
 
-class Invalid(Exception):  # noqa: N818 - it says what the document is
-    """A document cannot be used; it says everything that is wrong with it, as far as that fits into an answer."""
+class Invalid(Exception):  # noqa: N818 - the name describes the document
+    """Raised for a document that cannot be used, with all of its problems, as far as they fit into a report."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = told(problems)
@@ -72,7 +72,7 @@ class Invalid(Exception):  # noqa: N818 - it says what the document is
 
 
 def told(problems: Iterable[Problem]) -> list[Problem]:
-    """Return what people are told of problems or warnings: each once and short, and no more than they would read."""
+    """Return problems or warnings as reported: sorted, truncated, without duplicates, at most MOST_PROBLEMS."""
     found = sorted({problem.cut() for problem in problems})
     more = len(found) - (MOST_PROBLEMS - 1)
     if more > 1:
@@ -85,12 +85,12 @@ _PARTS = re.compile(r'\[(\d+)\]|\["([^"]*)"\]|\.?([A-Za-z0-9_-]+)')
 
 
 def parse_path(text: str) -> Path:
-    """Read what `path_text` wrote."""
+    """Parse a path in the notation of `path_text`."""
     return tuple(int(m[1]) if m[1] else m[2] if m[2] is not None else m[3] for m in _PARTS.finditer(text))
 
 
 def path_text(path: Path) -> str:
-    """Write a path as people read it: `gateways.payments.targets[0]`, names with dots in quotes."""
+    """Format a path for people: `gateways.payments.targets[0]`; names with dots stand in brackets and quotes."""
     text = ""
     for part in path:
         if isinstance(part, int):

@@ -1,4 +1,21 @@
-"""Reads a stack document: shape, types, references, secrets and rules, every mistake at once."""
+"""Reads a stack document into a Stack, and reports all problems of the document at once.
+
+`read_stack` takes a parsed document whose parameters are already substituted (parameters.py) and works in this order:
+
+1. `unfit` (bounds.py) refuses a document that is too large, too deep or not JSON: every later step walks all of it.
+2. `_head` checks the members beside the sections, such as `stack` and `onFailure`, and reports unknown sections.
+3. `_resources` turns each entry of each section into a Resource with its address, options and references.
+4. `_of` checks each resource: types against AWS's service model, secrets, references, dependencies and URLs.
+5. `_cycles` checks the dependency graph, and `rules.check` the rules that the service model cannot express.
+
+No step stops at the first problem, so that authors can correct a document in one pass; only step 1 reports a single
+problem. Collection ends at ENOUGH problems, of which at most MOST_PROBLEMS are reported. If there is any problem,
+Invalid is raised. Broken rules that only warn become `Stack.warnings`.
+
+The value of a member with a `${...}` reference is not known yet, so problems of its form are ignored here; the whole
+request is checked again before it is sent. Messages never quote a value that could be a secret. Reading needs no
+network and no credentials.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -30,29 +47,29 @@ from workflows.document.stack import (
 from workflows.document.urls import is_url
 from workflows.kinds import KINDS, top_level
 
-#: Mistakes that a reference explains: what stands there is not known yet, so its form is checked once it is.
+#: Problems that are ignored for a text with a reference: the value is unknown until the reference is resolved.
 _UNTIL_RESOLVED = frozenset({"string_pattern_mismatch", "string_too_short", "string_too_long", "literal_error"})
-#: Members that hold a URL end so.
+#: The endings of the names of members that hold a URL, in lower case.
 _URLS = ("url", "endpoint", "uri", "issuer")
-#: Characters of a document that is kept for when it comes again.
+#: The size of the largest document that is cached, in characters.
 _KEPT = 256_000
 _SECTIONS = frozenset(kind.section for kind in KINDS if kind.parent is None)
 
 
 class Head(BaseModel):
-    """The members of a document beside its sections."""
+    """The members of a document other than its sections."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     version: int = Field(default=1, ge=1, le=1)
     stack: str = Field(pattern=f"^{NAME}$", max_length=128)
     on_failure: str = Field(default="HALT", alias="onFailure", pattern="^(HALT|ROLLBACK)$")
-    #: Seconds for which a stack waits for people to consent, a week at most.
+    #: The seconds for which a stack waits for people to consent: a minute to a week.
     consent_timeout: int = Field(default=CONSENT_TIMEOUT, alias="consentTimeoutSeconds", ge=60, le=604_800)
 
 
 def read_stack(document: Any) -> Stack:
-    """Return the stack of a document (parsed YAML or JSON). Raises Invalid with every problem in it."""
+    """Return the stack of a document (parsed YAML or JSON). Raises Invalid with every problem found."""
     if not isinstance(document, Mapping):
         raise Invalid([Problem("", "type", "a stack document is a mapping with the members stack and sections")])
     if problem := unfit(document):
@@ -63,7 +80,7 @@ def read_stack(document: Any) -> Stack:
 
 @lru_cache(maxsize=8)
 def _read_before(text: str) -> Stack:
-    """Read a document once: it comes again with every turn of a request. Nobody changes what is returned."""
+    """Read a document once: every turn of a request reads the same document. Callers must not change the Stack."""
     return _read(json.loads(text))
 
 
@@ -85,7 +102,7 @@ def _read(document: Mapping[str, Any]) -> Stack:
 
 
 def _of(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Problem]:
-    """Yield what is wrong with one resource, the rules aside."""
+    """Yield the problems of one resource, except broken rules."""
     yield from _types(resource)
     yield from _secrets(resource)
     yield from _dependencies(resource, resources)
@@ -117,7 +134,7 @@ def _resources(document: Mapping[str, Any], problems: list[Problem]) -> Iterator
 
 
 def _types(resource: Resource) -> Iterator[Problem]:
-    """Check a declaration against AWS's type, and the name as the member that it becomes."""
+    """Yield where a declaration or a name does not have the type of AWS's service model, and a declared owner tag."""
     kind = resource.kind
     where, secret = _path(resource), kind.secret_texts(resource.declared)
     declarable = kind.lookup if resource.options.existing else kind.declarable
@@ -137,7 +154,7 @@ def _types(resource: Resource) -> Iterator[Problem]:
 
 
 def _secrets(resource: Resource) -> Iterator[Problem]:
-    """A secret member holds a reference and nothing else; a reference to a secret stands nowhere else."""
+    """Yield literal values in secret members, and secret references outside secret members."""
     kind, where = resource.kind, _path(resource)
     secret = kind.secret_texts(resource.declared)
     for path, text in references.strings(resource.declared, kind.opaque):
@@ -158,7 +175,7 @@ def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iter
     secret = {(*_path(resource), *path) for path in resource.kind.secret_texts(resource.declared)}
     for reference in resource.references:
         if reference.path in secret:
-            continue  # it is a literal where none may stand, and quoted nowhere
+            continue  # a secret member: its text may be a literal secret, and a message would quote it
         message = _wrong(reference, resources)
         if message:
             yield Problem(path_text(reference.path), "reference", message)
@@ -200,7 +217,7 @@ def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:
 
 
 def _cycles(resources: Mapping[str, Resource]) -> Iterator[Problem]:
-    """Name the cycles, as many as are told of, setting those aside that are named already."""
+    """Yield the dependency cycles, at most MOST_PROBLEMS; each cycle is removed from the graph once it is reported."""
     known = set(resources)
     graph = {address: resource.waits_on & known for address, resource in resources.items()}
     for _ in range(MOST_PROBLEMS):
@@ -208,7 +225,7 @@ def _cycles(resources: Mapping[str, Resource]) -> Iterator[Problem]:
             TopologicalSorter(graph).prepare()
         except CycleError as error:
             cycle: list[str] = error.args[1]
-            # The sorter names the cycle from what is needed to what needs it; people read it the other way.
+            # The sorter lists a cycle from dependency to dependent; people read it the other way.
             yield Problem(min(cycle), "cycle", "these wait for each other: " + " -> ".join(reversed(cycle)))
             graph = {address: needs - set(cycle) for address, needs in graph.items() if address not in cycle}
         else:

@@ -1,7 +1,8 @@
-"""References: `${section.name.member}` names a member of another resource's response.
+"""References: `${section.name.member}` stands for a member in the response of another resource of the stack.
 
 Names with dots stand in brackets: `${registries["a.b"].registryArn}`. `$${` is a literal `${`. `${aws.accountId}`,
-`${aws.region}` and `${aws.partition}` name where a run works. In the path or query of a URL, a value is encoded.
+`${aws.region}` and `${aws.partition}` stand for the account, Region and partition of the run. In the path or query of
+a URL, a value is percent-encoded.
 """
 
 import re
@@ -14,21 +15,21 @@ from infra.service_model import Path
 from workflows.document.problems import path_text
 from workflows.kinds import KINDS, children
 
-#: No brace stands inside a reference: one that is never closed is not looked for behind the next.
+#: A reference contains no brace, so an unclosed reference does not extend to the closing brace of the next.
 TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
-#: A URL; references from its path on are part of it, and not its beginning.
+#: A URL; the group is the part after the host, in which the values of references are percent-encoded.
 _URL = re.compile(r"https?://[^\s/?#]+[/?#](\S*)")
 _PART = re.compile(r'\.?([A-Za-z0-9_-]+)|\["([^"\]]+)"\]')
 
 
-#: The section that names no resource, and its members.
+#: The pseudo-section for facts of the run, and its members.
 AWS = "aws"
 AWS_MEMBERS = ("accountId", "region", "partition")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One reference: where it stands, the address that it names, and the member of that resource's response."""
+    """A reference: its path in the document, the address of the target, and the member of the target's response."""
 
     path: Path
     text: str
@@ -37,7 +38,7 @@ class Reference:
 
 
 def parts(expression: str) -> tuple[str, ...] | None:
-    """Split an expression into its names; None where it cannot be read."""
+    """Split an expression into its names; None if the expression is malformed."""
     found, at = [], 0
     while at < len(expression):
         match = _PART.match(expression, at)
@@ -49,7 +50,10 @@ def parts(expression: str) -> tuple[str, ...] | None:
 
 
 def split(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Divide names into an address and a member path: a fourth name on is a child's where the third is its section."""
+    """Split names into an address and a member path.
+
+    An address has two names, or four if the third name is a child section and a member path follows.
+    """
     if names[0] == AWS:
         return AWS, names[1:]
     inside = {child.section for kind in KINDS if kind.section == names[0] for child in children(kind)}
@@ -58,18 +62,18 @@ def split(names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 
 
 def is_unclosed(text: str) -> bool:
-    """Tell whether a `${` stands in a text that is neither a reference nor a literal."""
+    """Return whether a text contains a `${` that begins neither a reference nor a literal."""
     return "${" in TOKEN.sub("", text)
 
 
 def find(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield the path and expression of every reference in a value, payload members passed over."""
+    """Yield the path and expression of every reference in a value, except in payload members."""
     for where, text in strings(value, opaque, path):
         yield from ((where, match[1]) for match in TOKEN.finditer(text) if match[1] is not None)
 
 
 def strings(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield the path of every string in a value, payload members passed over."""
+    """Yield every string in a value with its path, except in payload members."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
@@ -82,7 +86,7 @@ def strings(value: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tup
 
 
 def resolve(value: Any, opaque: frozenset[str], look_up: Callable[[str], str]) -> Any:
-    """Return a copy of a value with every reference replaced by what `look_up` says of its expression."""
+    """Return a copy of a value with every reference replaced by the value that `look_up` returns for its expression."""
     if isinstance(value, str):
         url = _URL.match(value)
         within = range(url.start(1), url.end(1) + 1) if url else range(0)
@@ -95,7 +99,7 @@ def resolve(value: Any, opaque: frozenset[str], look_up: Callable[[str], str]) -
 
 
 def literal(value: Any) -> Any:
-    """Return a value in which nothing looks like a reference, for what is text and no document."""
+    """Return a value with each `${` escaped, for values that must not be read as references."""
     if isinstance(value, str):
         return value.replace("${", "$${")
     if isinstance(value, Mapping):
@@ -104,7 +108,7 @@ def literal(value: Any) -> Any:
 
 
 def _put(url: range, match: re.Match[str], look_up: Callable[[str], str]) -> str:
-    """Return the value of a reference where it stands: encoded inside a URL, as an ARN there must be."""
+    """Return the value of a reference, percent-encoded inside a URL, where an ARN must be encoded."""
     value = look_up(match[1])
     if value.startswith("${") or match.start() not in url:
         return value

@@ -1,6 +1,6 @@
-"""The JSON Schema of stack documents, for editors: AWS's types as the installed SDK has them, with ours around.
+"""The JSON Schema of stack documents, for editors: AWS's types from the installed SDK, and Gatewright's members.
 
-It says what types, required members, forms and secrets are; rules and references are checked by validation alone.
+The schema covers types, required members, formats and secrets. Rules and references are checked by validation only.
 """
 
 import re
@@ -18,9 +18,9 @@ from workflows.kinds import KINDS, Kind, children
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
 _PARAMETER = {"type": "string", "pattern": r"^\$\{parameters\.[A-Za-z0-9_-]+\}$"}
 _SECRET = {"type": "string", "pattern": PATTERN}
-#: A reference to a secret stands nowhere but where a secret belongs.
+#: Only a secret member may hold a reference to a secret.
 _NO_SECRET = {"not": {"type": "string", "pattern": r"\{\{resolve:"}}
-#: Words of a description that an editor shows.
+#: The most words in a description.
 _MOST_WORDS = 60
 
 
@@ -41,7 +41,7 @@ def document_schema() -> dict[str, Any]:
 
 
 def _section(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a map of names to resources."""
+    """Return the schema of a section, which maps names to resources."""
     types = _Types(kind, definitions)
     options = Options.model_json_schema(ref_template="#/$defs/{model}")
     definitions.update(options.pop("$defs", {}))
@@ -58,14 +58,14 @@ def _section(kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Types:
-    """The types of one kind's members, a definition for each structure."""
+    """Builds the schemas of the members of one kind, with a definition for each structure."""
 
     def __init__(self, kind: Kind, definitions: dict[str, Any]) -> None:
         self._kind = kind
         self._definitions = definitions
 
     def member(self, name: str, shape: Shape, *, scanned: bool = True) -> dict[str, Any]:
-        """Return the schema of a member, with what AWS says of it."""
+        """Return the schema of a member, with AWS's description."""
         scanned = scanned and name not in self._kind.opaque
         made = dict(_SECRET) if name in self._kind.secrets else self._of(shape, scanned=scanned)
         words = _words(shape.documentation)
@@ -100,7 +100,7 @@ class _Types:
 
 
 def _string(shape: Shape, *, scanned: bool) -> dict[str, Any]:
-    """A reference may stand wherever a form is checked: it is checked once it is resolved."""
+    """Return the schema of a string. A reference is accepted in any format: the resolved value is checked later."""
     form = _form(shape)
     made = form if len(form) == 1 else {"anyOf": [form, _REFERENCE]}
     return {**made, **_NO_SECRET} if scanned else made
@@ -128,6 +128,6 @@ def _limits(shape: Shape, least: str, most: str) -> dict[str, Any]:
 
 
 def _words(documentation: str) -> str:
-    """Return the beginning of what AWS says of a member, as plain text."""
+    """Return the beginning of AWS's documentation of a member as plain text."""
     words = unescape(re.sub(r"<[^>]+>", " ", documentation or "")).split()
     return " ".join(words[:_MOST_WORDS]) + ("…" if len(words) > _MOST_WORDS else "")

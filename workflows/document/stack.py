@@ -1,7 +1,7 @@
-"""The stack document: what a team declares, read into resources with all of its mistakes found at once.
+"""The stack and its resources, as declared in a stack document.
 
-Each section maps a name to AWS's own request, in AWS's own member names, without what Gatewright fills in.
-Reading needs no network and no credentials.
+Each section maps names to resources. A resource is declared as AWS's request, with AWS's member names, but without the
+members that Gatewright fills in. Reading needs no network and no credentials.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,18 +19,18 @@ from workflows.document.problems import Problem, path_text
 from workflows.document.references import Reference
 from workflows.kinds import Kind, children
 
-#: The one member of a resource that is ours and is never sent.
+#: The member of a resource that holds Gatewright's options and is never sent to AWS.
 RESERVED = "gatewright"
-#: What a stack's name is: segments with dots between them, 128 characters at most.
+#: The pattern of a stack's name: segments separated by dots (128 characters at most, which `Head` checks).
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)*"
-#: Seconds for which a stack waits for people to consent, unless it says otherwise.
+#: The default of `consentTimeoutSeconds`: the seconds for which a stack waits for people to consent.
 CONSENT_TIMEOUT = 3600
-#: The tag by which a resource is known as ours; it cannot be declared.
+#: The owner tag: its value is the stack that owns the resource. A document cannot declare it.
 OWNER_TAG = "gatewright:stack"
 
 
 class Deletion(StrEnum):
-    """What becomes of a resource that leaves the document or whose stack is removed."""
+    """Whether a resource is deleted or retained once the document no longer declares it, or its stack is removed."""
 
     DELETE = "DELETE"
     RETAIN = "RETAIN"
@@ -43,20 +43,20 @@ class Options(BaseModel):
         extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, populate_by_name=True
     )
 
-    #: Take over an existing resource of that name on purpose.
+    #: Import an existing resource of that name.
     adopt: bool = False
-    #: Only look the resource up and refer to it; never change it.
+    #: Only look up the resource, so that references resolve; never change it.
     existing: bool = False
     deletion: Deletion = Field(default=Deletion.DELETE, strict=False)
-    #: Whether a harness's own endpoints may be deleted with it.
+    #: Whether the endpoints of a harness may be deleted together with the harness.
     delete_endpoints: bool = Field(default=False, alias="deleteEndpoints")
-    #: Addresses that must be reached first, beyond those referred to.
+    #: Addresses of dependencies, in addition to those that references imply.
     depends_on: tuple[str, ...] = Field(default=(), alias="dependsOn", strict=False)
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One declared thing. `declared` is AWS's request as written; `waits_on` are the addresses that come first."""
+    """A declared resource. `declared` is AWS's request as written in the document, references included."""
 
     address: str
     kind: Kind
@@ -68,7 +68,7 @@ class Resource:
 
     @cached_property
     def waits_on(self) -> frozenset[str]:
-        """The addresses whose outputs or existence this resource needs."""
+        """The addresses of the dependencies: targets of references, `dependsOn`, and the parent."""
         named = {one.address for one in self.references if one.address != references.AWS}
         named |= set(self.options.depends_on)
         return frozenset(named | ({self.parent} if self.parent else set()))
@@ -76,7 +76,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Stack:
-    """A valid document."""
+    """A valid document, read into resources by address."""
 
     name: str
     resources: Mapping[str, Resource]
@@ -87,17 +87,17 @@ class Stack:
 
     @property
     def goes_back(self) -> bool:
-        """Whether a failure returns it to its last READY document."""
+        """Whether a failed run rolls the stack back to its last READY document."""
         return self.on_failure == "ROLLBACK"
 
     @cached_property
     def digest(self) -> str:
-        """What tells two documents apart: order of members does not."""
+        """The digest of the document; the order of members does not change it."""
         return digest(self.document)
 
 
 def resources_in(section: Any, kind: Kind, path: Path, problems: list[Problem]) -> Iterator[Resource]:
-    """Yield the resources of a section and of the sections inside them; what cannot be read becomes a problem."""
+    """Yield the resources of a section and of its nested sections; append a problem for each malformed part."""
     if not isinstance(section, Mapping):
         problems.append(Problem(path_text(path), "type", "a section maps names to resources"))
         return
@@ -132,7 +132,7 @@ def _options(value: Any, path: Path, problems: list[Problem]) -> Options:
 
 
 def from_pydantic(error: ValidationError, path: Path) -> Iterable[Problem]:
-    """Turn pydantic's findings into problems under a path."""
+    """Return pydantic's errors as problems, with their paths below a path."""
     for one in error.errors(include_url=False, include_input=False, include_context=False):
         known = {"extra_forbidden": "unknown member", "missing": "this member is required and missing"}
         message = known.get(one["type"], one["msg"].removeprefix("Input "))

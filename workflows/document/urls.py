@@ -1,27 +1,27 @@
-"""Taking URLs apart that anybody may have written. Pure."""
+"""Parses URLs from documents, which may be malformed. Pure."""
 
 from urllib.parse import SplitResult, urlsplit
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a URL can be taken apart."""
+    """Return whether a URL can be parsed."""
     return _split(text) is not None
 
 
 def is_https(url: str) -> bool:
-    """Tell whether a URL is https; one that cannot be read is wrong in another way, and told of there."""
+    """Return whether a URL is https; True also for a malformed URL, which is reported as a separate problem."""
     found = _split(url)
     return found is None or found.scheme == "https"
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL in small letters; nothing where there is none."""
+    """Return the host of a URL in lower case; empty if the URL has none or is malformed."""
     found = _split(url)
     return (found.hostname if found is not None else None) or ""
 
 
 def path_of(url: str) -> str:
-    """Return the path of a URL as it is written; nothing where it cannot be read."""
+    """Return the path of a URL as written; empty if the URL is malformed."""
     found = _split(url)
     return found.path if found is not None else ""
 

@@ -1,4 +1,4 @@
-"""The kinds of resources, in the order in which sections of a stack are read."""
+"""The kinds of resources, in the order in which the sections of a stack document are read."""
 
 from workflows.kinds.agent_runtime import AGENT_RUNTIME
 from workflows.kinds.api_key_credential_provider import API_KEY_CREDENTIAL_PROVIDER
@@ -23,12 +23,12 @@ KINDS: tuple[Kind, ...] = (
 
 
 def top_level(section: str) -> Kind | None:
-    """Return the kind of a section at the top of a stack document."""
+    """Return the kind of a top-level section of a stack document; None for any other name."""
     return next((kind for kind in KINDS if kind.section == section and kind.parent is None), None)
 
 
 def children(kind: Kind) -> tuple[Kind, ...]:
-    """Return the kinds whose resources are declared inside this kind's."""
+    """Return the child kinds, whose resources are declared inside resources of this kind."""
     return tuple(child for child in KINDS if child.parent == kind.section)
 
 

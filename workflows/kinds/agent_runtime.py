@@ -1,4 +1,4 @@
-"""Agent runtimes: known by id, created with a token, updated whole, each update a new version."""
+"""Agent runtimes: identified by id, created with a client token, updated by PUT; each update makes a new version."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from workflows.kinds.kind import SEVEN, UNKNOWN_ARM, Kind, Operations
 
 
 def _another_artifact(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    """Say whether a container becomes code or code a container (peer lessons, feature table)."""
+    """Return whether the artifact changes between container and code (peer lessons, feature table)."""
     wanted, there = declared.get("agentRuntimeArtifact") or {}, seen.get("agentRuntimeArtifact") or {}
     return bool(there) and UNKNOWN_ARM not in there and set(wanted) != set(there)
 

@@ -1,4 +1,4 @@
-"""API key credential providers: known by name, made and changed at once, their key kept by Secrets Manager."""
+"""API key credential providers: identified by name, changed synchronously, with the key stored by Secrets Manager."""
 
 from workflows.kinds.kind import Kind, Operations
 
@@ -15,7 +15,7 @@ API_KEY_CREDENTIAL_PROVIDER = Kind(
     address_members={"name": "name"},
     id_member="name",
     arn_member="credentialProviderArn",
-    # Its operations end before they answer, so that there is no status.
+    # The operations complete before they respond, so responses have no status.
     statuses={},
     reason_members=(),
     outputs=("credentialProviderArn",),

@@ -1,6 +1,7 @@
-"""Forms in which the service may show a declared value, member by member: accepted as that value, and reported.
+"""The accepted forms: other spellings in which the service may show the declared value of a member.
 
-A value that reads show in any other form than these is another value. Data, and one pure function that reads it.
+A value in an accepted form is not drift, but is reported in a warning. Any other difference is drift. The tables are
+data; the functions that read them are pure.
 """
 
 from collections.abc import Mapping
@@ -13,21 +14,21 @@ from workflows.kinds.kind import ADDED_BY_SERVICE, MASKED
 
 
 class Form(StrEnum):
-    """How a shown value may be written otherwise than the declared one."""
+    """A way in which a shown value may differ from the declared value."""
 
-    #: In upper or lower case: names of HTTP headers (RFC 9110, 5.1).
+    #: Different case: names of HTTP headers (RFC 9110, 5.1).
     CASE = "CASE"
-    #: Scheme and host of a URL, or a domain, in upper or lower case (RFC 3986, 6.2.2.1).
+    #: Different case of the scheme and host of a URL, or of a domain (RFC 3986, 6.2.2.1).
     HOST = "HOST"
-    #: Elements of a list in another order.
+    #: A different order of the elements of a list.
     ORDER = "ORDER"
-    #: The ARN of a KMS key in place of the ARN of its alias.
+    #: The ARN of a KMS key in place of the ARN of an alias of the key.
     ALIAS = "ALIAS"
     #: Asterisks in place of a credential.
     MASK = "MASK"
 
 
-#: The forms that are accepted, by member name at any depth and in every kind.
+#: The accepted forms by member name, at any depth and in every kind.
 FORMS: Mapping[str, frozenset[Form]] = {
     **dict.fromkeys(("allowedRequestHeaders", "allowedResponseHeaders", "requestHeaderAllowlist"),
                     frozenset({Form.CASE})),
@@ -37,14 +38,14 @@ FORMS: Mapping[str, frozenset[Form]] = {
     **dict.fromkeys(("kmsKeyArn", "encryptionKeyArn"), frozenset({Form.ALIAS})),
     **dict.fromkeys(sorted(MASKED), frozenset({Form.MASK})),
 }  # fmt: skip
-#: What the service fills in where a guarded member is left out; for members that are not guarded, and for one of a few
-#: words, any value is.
+#: The defaults that the service fills in for omitted guarded members. For members that are not guarded, and for enums,
+#: any value that appears after the member was cleared is taken as a default.
 DEFAULTS: Mapping[str, Any] = {
     "credentialProviderConfigurations": [{"credentialProviderType": "GATEWAY_IAM_ROLE"}],
     "authorizerType": "AWS_IAM",
 }
-#: Members, at any depth, that decide who may call, what is called and as whom: authorizers, roles, endpoints,
-#: credentials and keys. Where one is not in force after an update, a further update is not tried.
+#: The guarded members, at any depth: authorizers, roles, endpoints, credentials and keys. They decide who may call,
+#: which system is called, and with whose identity. If one is not in force after an update, no further update is tried.
 GUARDED = frozenset({
     "authorizerType", "authorizerConfiguration", "roleArn", "executionRoleArn", "endpoint", "discoveryUrl",
     "authorizationEndpoint", "tokenEndpoint", "issuer", "domain", "privateEndpoint", "privateEndpointOverrides",
@@ -55,7 +56,7 @@ GUARDED = frozenset({
 
 
 def accepts(member: str, declared: Any, shown: Any) -> bool:
-    """Tell whether a shown text or list is a form of what is declared that is listed for a member.
+    """Return whether a shown text or list is the declared value in a form that is accepted for the member.
 
     For the values of a map and the elements of a list, the member is the map or the list.
     """
@@ -63,7 +64,7 @@ def accepts(member: str, declared: Any, shown: Any) -> bool:
 
 
 def guarded(path: tuple[str | int, ...], declared: Any) -> bool:
-    """Tell whether a path leads to, or what is declared there holds, a guarded member."""
+    """Return whether a path, or the declared value at the path, contains a guarded member."""
     return any(part in GUARDED for part in path) or _holds_guarded(declared)
 
 

@@ -1,4 +1,4 @@
-"""Gateways: known by id, created with a token, updated whole; nothing may be under way when they are touched."""
+"""Gateways: identified by id, created with a client token, updated by PUT, never while an operation is in progress."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ _SEARCH = "protocolConfiguration.mcp.searchType"
 
 
 def _versions_grow(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    """Protocol versions can be taken away from a gateway and not be added (peer lessons B4, aws-cli 10346)."""
+    """Return whether protocol versions are added: a gateway can only lose versions (peer lessons B4, aws-cli 10346)."""
     wanted, there = at(declared, _VERSIONS), at(seen, _VERSIONS)
     return bool(there) and bool(set(wanted or ()) - set(there))
 

@@ -1,4 +1,4 @@
-"""Gateway targets: five operations at a time per gateway, consent that parks them, tools that synchronize."""
+"""Gateway targets: at most five concurrent operations per gateway, consent by people, synchronization of tools."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _RUNTIME = re.compile(r"\d{12}:runtime/\S+")
 
 
 def configuration_kind(body: Mapping[str, Any]) -> str:
-    """Return what a target is, such as "mcp.lambda"; empty where its configuration is not there."""
+    """Return the kind of a target, such as "mcp.lambda"; empty if there is no targetConfiguration."""
     configuration = body.get("targetConfiguration")
     for family, part in configuration.items() if isinstance(configuration, Mapping) else ():
         for arm in part if isinstance(part, Mapping) else ():
@@ -33,13 +33,13 @@ def configuration_kind(body: Mapping[str, Any]) -> str:
 
 
 def _another_kind(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    """Tell whether another kind of target is shown; one that is shown as nobody knows it is not another one."""
+    """Return whether the response shows another kind of target; a kind unknown to botocore does not count."""
     wanted, there = configuration_kind(declared), configuration_kind(seen)
     return bool(wanted and there) and UNKNOWN_ARM not in there and wanted != there
 
 
 def _refuses_synchronization(body: Mapping[str, Any]) -> str | None:
-    """Return why the service would refuse to synchronize a target; None where it would not (service 2.9)."""
+    """Return why the service would refuse to synchronize a target, or None (service 2.9)."""
     server = body.get("targetConfiguration", {}).get("mcp", {}).get("mcpServer")
     if server is None:
         return f"only MCP server targets synchronize; this one is {configuration_kind(body) or 'of another kind'}"
@@ -51,7 +51,7 @@ def _refuses_synchronization(body: Mapping[str, Any]) -> str | None:
 
 
 def _asks_consent(declared: Mapping[str, Any]) -> bool:
-    """Tell whether a person must consent: the AUTHORIZATION_CODE grant, without a static schema (service 2.11)."""
+    """Return whether a person must consent: AUTHORIZATION_CODE grant without a static schema (service 2.11)."""
     configs = declared.get("credentialProviderConfigurations") or []
     grants = [at(config, "credentialProvider.oauthCredentialProvider.grantType") for config in configs]
     static = at(declared, "targetConfiguration.mcp.mcpServer.mcpToolSchema") is not None
@@ -59,7 +59,7 @@ def _asks_consent(declared: Mapping[str, Any]) -> bool:
 
 
 def _with_invocation_url(declared: dict[str, Any]) -> dict[str, Any]:
-    """Let the ARN of an agent runtime stand for the URL at which it serves MCP (service rule R21)."""
+    """Replace an endpoint that is the ARN of an agent runtime by the MCP URL of that runtime (service rule R21)."""
     endpoint = at(declared, "targetConfiguration.mcp.mcpServer.endpoint")
     arn = arn_of(endpoint)
     if arn is None or arn.service != "bedrock-agentcore" or not _RUNTIME.fullmatch(f"{arn.account}:{arn.resource}"):
@@ -82,7 +82,7 @@ GATEWAY_TARGET = Kind(
         delete="DeleteGatewayTarget",
         list="ListGatewayTargets",
     ),
-    # Documented: create, update and delete together, per gateway (agentcore-service 2.5).
+    # The documented limit on concurrent creates, updates and deletes per gateway (agentcore-service 2.5).
     in_flight=5,
     synchronization=Synchronization(
         "SynchronizeGatewayTargets", ids="targetIdList", items="targets", refuses=_refuses_synchronization

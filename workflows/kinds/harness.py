@@ -1,4 +1,4 @@
-"""Harnesses: known by id, answering inside a wrapper, updated member by member, backed by a runtime and a memory."""
+"""Harnesses: identified by id, returned inside a wrapper, updated by PATCH, backed by a runtime and a memory."""
 
 from workflows.kinds.kind import SEVEN, Kind, Operations, declared_otherwise
 
@@ -29,7 +29,7 @@ HARNESS = Kind(
     tagged=True,
     patch=True,
     ending=frozenset({"deleteManagedMemory"}),
-    # An empty list allows no tool; what is allowed by default the service does not say (it may be all).
+    # An empty list allows no tool; the service does not document the default (it may allow all tools).
     empty_is_none=frozenset({"allowedTools"}),
     endpoints=True,
     more_actions=frozenset({"ListHarnessEndpoints", "DeleteHarnessEndpoint"}),

@@ -1,4 +1,23 @@
-"""What a kind of resource is: data that planner, runs, sandbox tests and docs read alike."""
+"""A kind: the facts about one resource type that AWS's service model lacks, as data.
+
+A `Kind` plays the part of a resource schema in CloudFormation. Each module of this folder defines a kind or two, and
+`KINDS` lists all of them. Document checks, the planner, the reconciler, the JSON Schema, the tests and the docs read
+kinds. The planner and the reconciler have no code for a particular kind, so a new kind changes neither.
+
+Types, required members, enums, patterns and descriptions come from the service model in botocore (`declarable`,
+`creatable`, `updatable`, `response`) and are never repeated in a kind. These fields state the rest:
+
+- Identity: `id_member` is the primary identifier; `address_members` are the request members that address a resource.
+- Mutability: `fixed` lists conditional create-only members, in addition to members that no update takes. `replaceable`
+  allows a replacement without approval. `patch` tells whether an update merges (PATCH) or replaces (PUT).
+- Visibility: `secrets` are write-only members, responses may omit members in `left_out`, `shown_as` lists members with
+  different names in responses, and `outputs` are the read-only members that may be published.
+- Lifecycle: `statuses` maps each status to a phase, which tells whether the planner may act, and to the remedy of a
+  failure. A status that is not in the table counts as in progress, so the planner waits and never acts on a guess.
+
+The few functions among the fields (`fixed`, `complete`, `asks_consent`, `Synchronization.refuses`) are pure: they read
+a declaration and, for `fixed`, an observed body. Tables at the end of this module hold for every kind.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +32,7 @@ from infra.service_model import CONTROL_PLANE, Path, RequestType
 
 
 class Phase(StrEnum):
-    """Where a status of the service leaves a resource."""
+    """The phase of a resource's lifecycle that a status stands for."""
 
     SETTLED = "SETTLED"
     IN_PROGRESS = "IN_PROGRESS"
@@ -22,7 +41,7 @@ class Phase(StrEnum):
 
 
 class Remedy(StrEnum):
-    """What mends a failed status."""
+    """The operation that repairs a resource in a failed status."""
 
     NONE = "NONE"
     CREATE_AGAIN = "CREATE_AGAIN"
@@ -32,7 +51,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """The meaning of one status of the service."""
+    """The phase of a status that the service shows, and the remedy if the phase is FAILED."""
 
     phase: Phase
     remedy: Remedy = Remedy.NONE
@@ -44,11 +63,11 @@ AWAITING_CONSENT = Status(Phase.AWAITING_CONSENT)
 
 
 def failed(remedy: Remedy) -> Status:
-    """Return the meaning of a failed status with its remedy."""
+    """Return a Status of phase FAILED with a remedy."""
     return Status(Phase.FAILED, remedy)
 
 
-#: The seven statuses that providers, runtimes, harnesses and registries share.
+#: The seven statuses that OAuth2 providers, runtimes, harnesses and registries have in common.
 SEVEN: Mapping[str, Status] = {
     "CREATING": IN_PROGRESS,
     "CREATE_FAILED": failed(Remedy.CREATE_AGAIN),
@@ -67,19 +86,19 @@ def _nothing(declared: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True)
 class Synchronization:
-    """How the service is asked to read a resource again, by the ids of several in one parent."""
+    """The operation that makes the service read the source of resources again, given the ids of several siblings."""
 
     operation: str
     #: The request member that takes the ids, and the response member that shows the resources.
     ids: str
     items: str
-    #: Returns why the service would refuse it for a declaration; None where it would not.
+    #: Returns why the service would refuse to synchronize a declaration, or None.
     refuses: Callable[[Mapping[str, Any]], str | None] = _nothing
 
 
 @dataclass(frozen=True)
 class Operations:
-    """The operations of a kind, by AWS's names, and botocore's name of the service that has them."""
+    """The names of the operations of a kind, and botocore's name of their service."""
 
     create: str
     get: str
@@ -89,7 +108,7 @@ class Operations:
     service: str = CONTROL_PLANE
 
     def model(self, operation: str) -> OperationModel:
-        """Return the model of one of them."""
+        """Return botocore's model of an operation. Raises OperationNotFoundError for an unknown name."""
         return service_model.operation(operation, self.service)
 
 
@@ -102,21 +121,21 @@ def _as_it_is(declared: dict[str, Any]) -> dict[str, Any]:
     return declared
 
 
-#: Tells whether a declaration (first) wants something that what stands there (second) cannot become.
+#: Returns whether a declaration (first) has a value that no update can give to the observed resource (second).
 Changed = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 
 
 def at(body: Any, path: str) -> Any:
-    """Return the value at a dotted path; None where anything on the way is missing."""
+    """Return the value at a dotted path; None if any part of the path is missing."""
     for name in path.split("."):
         body = body.get(name) if isinstance(body, Mapping) else None
     return body
 
 
 def declared_otherwise(path: str) -> Changed:
-    """Return the test of a member that can never change: it is declared, and shown with another value.
+    """Return a test of a create-only member: whether the declared value and the shown value differ.
 
-    What is not shown is not another value: an update may set it.
+    A member that the response does not show does not differ: an update may set the value.
     """
 
     def changed(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
@@ -128,10 +147,10 @@ def declared_otherwise(path: str) -> Changed:
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """One type of resource.
+    """A resource type.
 
-    `section` is its place in a stack document; `address_members` are the request members by which Get, Update and
-    Delete find it, each mapped to what it holds: "id", "name" or "parent".
+    `section` is the name of the section in a stack document. `address_members` are the request members by which Get,
+    Update and Delete address a resource, each mapped to the source of the value: "id", "name" or "parent".
     """
 
     section: str
@@ -140,64 +159,64 @@ class Kind:
     address_members: Mapping[str, str]
     id_member: str
     statuses: Mapping[str, Status]
-    #: Response members that say why an operation failed: a string or a list of strings.
+    #: Response members with the reasons of a failed operation: a string or a list of strings.
     reason_members: tuple[str, ...]
-    #: Response members that an outcome shows: ids, ARNs and URLs only.
+    #: Response members that an outcome publishes: ids, ARNs and URLs only.
     outputs: tuple[str, ...]
     list_items: str
     updated_member: str
     created_member: str
-    #: The section of the kind inside whose resources these are.
+    #: The section of the parent kind; None for a top-level kind.
     parent: str | None = None
-    #: Creates, updates and deletions of this kind that the service takes at a time in one parent; None: any number.
+    #: The most creates, updates and deletes of this kind in progress at a time per parent; None: no limit.
     in_flight: int | None = None
-    #: How it is synchronized, where it can be.
+    #: The synchronize operation, if the kind has one.
     synchronization: Synchronization | None = None
     arn_member: str | None = None
-    #: The request and response member that holds the name.
+    #: The request and response member that contains the name.
     name_member: str = "name"
-    #: The response member inside which Get, Create, Update and Delete answer.
+    #: The member that wraps the resource in the responses of Get, Create, Update and Delete; empty if none does.
     wrapper: str = ""
-    #: Whether a name is taken once in its place, so that a second creation under it is refused.
+    #: Whether names are unique among siblings, so that the service refuses a second create with the same name.
     unique_names: bool = True
-    #: Whether create takes a clientToken, and tags.
+    #: Whether create takes a clientToken, and whether the resource is taggable.
     token: bool = False
     tagged: bool = False
-    #: Whether an update leaves alone what it does not name; else it replaces the whole.
+    #: Whether an update merges (PATCH: omitted members keep their values) instead of replacing the whole (PUT).
     patch: bool = False
-    #: Members of the delete request that a document declares.
+    #: Delete parameters: members of the delete request that a document may declare.
     ending: frozenset[str] = frozenset()
-    #: Lists of a PATCH that mean something else when empty than when never given, so that they cannot be cleared.
+    #: Lists of a PATCH for which empty and absent differ in meaning, so that a PATCH cannot clear these lists.
     empty_is_none: frozenset[str] = frozenset()
-    #: Whether deletion must be preceded by that of endpoints, which nobody declares.
+    #: Whether a resource may have endpoints, which no document declares and which must be deleted first.
     endpoints: bool = False
-    #: Members, at any depth, that hold a secret and take a reference to one only.
+    #: Secret members, at any depth: a document may only give them references to secrets.
     secrets: frozenset[str] = frozenset()
-    #: Members, at any depth, whose text is payload: never scanned for references.
+    #: Payload members, at any depth: their text is never scanned for references.
     opaque: frozenset[str] = frozenset()
-    #: Request members that responses show under another name (a dotted path).
+    #: Request members whose name differs in responses, with their dotted path there.
     shown_as: Mapping[str, str] = field(default_factory=dict)
-    #: Members, at any depth, that reads may leave out.
+    #: Members, at any depth, that responses may omit even if set.
     left_out: frozenset[str] = frozenset()
-    #: Members, at any depth, that the model has in create and the service takes in updates only.
+    #: Members, at any depth, that the service accepts in updates only, although the model of create has them.
     never_created: frozenset[str] = frozenset()
-    #: Members that the service derives from others where they are not declared: never carried over.
+    #: Members that the service derives from other members unless declared: an update never repeats observed values.
     derived: frozenset[str] = frozenset()
-    #: Members that the service ignores when they are sent (dotted paths).
+    #: Members that the service ignores in requests (dotted paths), so that they never count as drift.
     ignored: frozenset[str] = frozenset()
-    #: What cannot change in the life of a resource, beyond what no update takes: a name for it, and how to tell.
+    #: Create-only members in addition to those that no update takes, each with the test that detects a change.
     fixed: Mapping[str, Changed] = field(default_factory=dict)
-    #: Whether a fixed member may be changed by deleting and creating again without being asked for by `allow`.
+    #: Whether a create-only member may be changed by a replacement without approval (`allow`).
     replaceable: bool = False
-    #: Outputs that follow from the name, so that a resource made anew has the same.
+    #: Response members that follow from the name, so that a replacement has the same values.
     stable: frozenset[str] = frozenset({"name"})
-    #: What becomes of a declaration once its references are known.
+    #: Completes a declaration after its references are resolved.
     complete: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
-    #: Whether creating or updating it as declared ends with a person who must consent.
+    #: Returns whether a create or update with a declaration waits for the consent of a person.
     asks_consent: Callable[[Mapping[str, Any]], bool] = _never
-    #: Operations that a run calls beside the others.
+    #: Operations that a run calls in addition to those that `actions` derives from the other fields.
     more_actions: frozenset[str] = frozenset()
-    #: What to do instead where the service refuses this kind altogether.
+    #: Advice for a stack's author if the service refuses all operations of this kind.
     instead: str = ""
 
     @property
@@ -207,11 +226,11 @@ class Kind:
 
     @property
     def parent_member(self) -> str | None:
-        """The request member that holds the id of the parent."""
+        """The request member that contains the id of the parent; None for a top-level kind."""
         return next((member for member, source in self.address_members.items() if source == "parent"), None)
 
     def refuses_synchronization(self, declared: Mapping[str, Any]) -> str | None:
-        """Return why a resource is not synchronized; None where it is."""
+        """Return why a resource cannot be synchronized, or None."""
         known = self.synchronization
         return "nothing to synchronize" if known is None else known.refuses(declared)
 
@@ -220,7 +239,7 @@ class Kind:
         """The operations that a run calls for resources of this kind."""
         known = self.operations
         names = {known.create, known.get, known.update, known.delete}
-        # Kinds whose id is their name are read by it.
+        # A resource whose id is its name is read by name, so no list is needed to find the id.
         names |= {known.list} if self.id_member != "name" else set()
         names |= {self.synchronization.operation} if self.synchronization is not None else set()
         names |= {"TagResource", "UntagResource", "ListTagsForResource"} if self.tagged else set()
@@ -228,12 +247,12 @@ class Kind:
 
     @property
     def filled_in(self) -> frozenset[str]:
-        """Request members that Gatewright fills in; they cannot be declared."""
+        """The request members that Gatewright fills in and a document cannot declare."""
         return frozenset({self.name_member, "name", "clientToken", *self.address_members})
 
     @cached_property
     def declarable(self) -> RequestType:
-        """The type of what a document declares: the create, update and delete members, without those filled in."""
+        """The type of a declaration: the members of create, update and delete, without those that are filled in."""
         create, update = self._input(self.operations.create), self._input(self.operations.update)
         ending = {n: s for n, s in self._input(self.operations.delete).members.items() if n in self.ending}
         known = {**ending, **update.members, **create.members}
@@ -242,7 +261,7 @@ class Kind:
 
     @cached_property
     def lookup(self) -> RequestType:
-        """The type of a declaration that is only looked up: nothing is required."""
+        """The type of the declaration of a resource that is only looked up: no member is required."""
         return RequestType(self.declarable.members, ())
 
     @cached_property
@@ -259,18 +278,18 @@ class Kind:
 
     @cached_property
     def response(self) -> Shape:
-        """The shape of the resource as Get answers with it."""
+        """The shape of the resource in the response of Get."""
         whole = self.operations.model(self.operations.get).output_shape
         return whole.members[self.wrapper] if self.wrapper else whole
 
     @cached_property
     def page(self) -> int:
-        """The most that one list may ask for."""
+        """The largest page size (maxResults) of list; 100 if the model gives no limit."""
         most = self._input(self.operations.list).members["maxResults"].metadata.get("max")
         return int(most or 100)
 
     def shown(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the resource in an answer: out of its wrapper, with its id also where only the ARN is given."""
+        """Return the resource in a response, without the wrapper; a missing id is taken from the ARN."""
         body = answer.get(self.wrapper) or {} if self.wrapper else answer
         shown = {name: value for name, value in body.items() if name != "ResponseMetadata"}
         arn = shown.get(self.arn_member) if self.arn_member else None
@@ -279,9 +298,9 @@ class Kind:
         return shown
 
     def lacks(self, operation: str, answer: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the members that the service model requires of an operation's answer, and that this one has not.
+        """Return the members that the service model requires in the response of an operation and that are missing.
 
-        Of the items of a list only what a run goes by is asked for: id, name and status.
+        In the items of a list, only the members that a run relies on are checked: id, name and status.
         """
         whole = self.operations.model(operation).output_shape
         if whole is None:
@@ -304,19 +323,19 @@ class Kind:
         return tuple(f"{self.list_items}.{n}" for n in sorted(needed) if any(item.get(n) is None for item in items))
 
     def first(self, declared: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what of a declaration a create takes; the rest is for the update after it."""
+        """Return the members of a declaration that create takes; an update after the create sends the rest."""
         return {n: _without(v, self.never_created) for n, v in declared.items() if n in self.creatable}
 
     def secret_texts(self, declared: Mapping[str, Any]) -> dict[Path, str]:
-        """Return the text of every secret member by path. Keys of maps are names, whatever they are called."""
+        """Return the text of every secret member by path. A map key with the name of a secret member is no member."""
         parts = list(self.declarable.walk(declared))
         maps = {path for path, shape, _ in parts if isinstance(shape, MapShape)}
         return {p: v for p, _, v in parts if isinstance(v, str) and p[-1] in self.secrets and p[:-1] not in maps}
 
     def meaning(self, status: str | None) -> Status:
-        """Return the meaning of a status. A missing one is settled: older responses carry none.
+        """Return the phase and remedy of a status. A missing status is settled: older responses have no status.
 
-        A status that the table does not know is taken as in progress: it is looked at again, and never acted on.
+        A status that is not in the table is in progress: the resource is read again, and never acted on.
         """
         return SETTLED if status is None else self.statuses.get(status, IN_PROGRESS)
 
@@ -330,9 +349,9 @@ def _without(value: Any, names: frozenset[str]) -> Any:
     return value
 
 
-#: The member that botocore puts in place of an arm of a union that its model does not have.
+#: The member that botocore puts in place of an unknown arm of a union.
 UNKNOWN_ARM = "SDK_UNKNOWN_MEMBER"
-#: The request members, at any depth and in every kind, whose lists are sets: their order means nothing.
+#: The request members, at any depth and in every kind, whose lists are sets (CloudFormation: insertionOrder false).
 SETS = frozenset({
     "subnetIds", "securityGroupIds", "subnets", "securityGroups", "scopes", "actorTokenScopes", "allowedAudience",
     "allowedClients", "allowedScopes", "allowedRequestHeaders", "allowedResponseHeaders", "allowedQueryParameters",
@@ -340,7 +359,7 @@ SETS = frozenset({
     "tokenEndpointAuthMethods", "matchValueStringList", "workloadIdentities", "enabled", "hostingEnvironments",
     "allowedTools", "strategies",
 })  # fmt: skip
-#: Members that belong to a sibling's value: where that changes, they are not carried over from what stands there.
+#: Members that depend on the value of a sibling: if that value changes, an update does not repeat the observed member.
 BOUND: Mapping[str, str] = {
     "config": "strategy",
     "networkModeConfig": "networkMode",
@@ -348,9 +367,9 @@ BOUND: Mapping[str, str] = {
     "clientSecretConfig": "clientSecretSource",
     "apiKeySecretConfig": "apiKeySecretSource",
 }
-#: What the service adds to such lists by itself (peer lessons B4), compared in lower case.
+#: Elements that the service adds to such lists (peer lessons B4), in lower case; they are compared in lower case.
 ADDED_BY_SERVICE = frozenset({"x-amzn-bedrock-agentcore-policy-session-id"})
-#: Members, at any depth, whose values are masked when shown: credentials often stand there (design 4.1).
+#: Members, at any depth, whose values are masked in output: they often contain credentials (design 4.1).
 MASKED = frozenset({
     "environmentVariables", "headers", "customParameters", "staticQueryParameters", "additionalHeaderClaims",
     "additionalPayloadClaims",

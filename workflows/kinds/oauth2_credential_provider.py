@@ -1,4 +1,4 @@
-"""OAuth2 credential providers: known by name, created without a token, updated whole with their secret."""
+"""OAuth2 credential providers: identified by name, created without a client token, updated by PUT with the secret."""
 
 from workflows.kinds.kind import SEVEN, Kind, Operations, declared_otherwise
 

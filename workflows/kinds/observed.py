@@ -1,4 +1,4 @@
-"""What was seen of a resource at the service. Plain values; made by observation, read by the planner."""
+"""The observed state of a resource: plain values that the observer makes and the planner reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,66 +11,66 @@ from workflows.kinds.kind import Phase, Status
 
 @dataclass(frozen=True)
 class ObservedState:
-    """A resource as the service showed it. `body` is whole when `full`, else a summary from a list."""
+    """The observed state of a resource. `body` is a whole Get response if `full`, else a summary from a list."""
 
     kind: Kind
     id: str | None
     body: Mapping[str, Any]
     full: bool = True
-    #: The owner tag and the others, where they were asked for.
+    #: All tags including the owner tag; None if the tags were not read.
     tags: Mapping[str, str] | None = None
-    #: Whether it is ours: by the id that we recorded, by our tag, or by standing under our gateway.
+    #: Whether this stack owns the resource: by the recorded id, by the owner tag, or as a child of an owned gateway.
     ours: bool = True
 
     @property
     def status(self) -> str | None:
-        """The service's word for where it stands."""
+        """The status that the service shows; None if the response has no status."""
         return self.body.get("status")
 
     @property
     def meaning(self) -> Status:
-        """What that word means."""
+        """The phase of the status, and the remedy for a failure."""
         return self.kind.meaning(self.status)
 
     @property
     def moving(self) -> bool:
-        """Whether an operation is under way."""
+        """Whether an operation on the resource is in progress."""
         return self.meaning.phase is Phase.IN_PROGRESS
 
     @property
     def arn(self) -> str | None:
-        """Its ARN, for kinds that have one."""
+        """The ARN of the resource; None if the response or the kind has no ARN."""
         return self.body.get(self.kind.arn_member) if self.kind.arn_member else None
 
     @property
     def updated(self) -> str:
-        """When the service last changed it, as text."""
+        """The time of the last change, as text that sorts (see `time_text`)."""
         return time_text(self.body.get(self.kind.updated_member))
 
     @property
     def reasons(self) -> str:
-        """What the service says of a failure."""
+        """The reasons that the service gives for a failure."""
         found = [self.body.get(member) for member in self.kind.reason_members]
         texts = [text for one in found if one for text in ([one] if isinstance(one, str) else one)]
         return "; ".join(texts)
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """Its ids, ARNs and URLs."""
+        """The outputs of the resource: ids, ARNs and URLs."""
         return {name: self.body[name] for name in self.kind.outputs if self.body.get(name) is not None}
 
     def showing(self, body: Mapping[str, Any]) -> "ObservedState":
-        """Return it with newer members over the older ones, a whole body staying whole."""
+        """Return the observed state with the members of a newer response merged into the body; `full` is kept."""
         return replace(self, body={**self.body, **body})
 
 
 def earlier(time: str, other: str) -> bool:
-    """Compare times of the service by whole seconds: lists may show them coarser than answers do."""
+    """Return whether a time is before another by whole seconds: lists may show times with less precision than Get."""
     return bool(time) and time.partition(".")[0] < other.partition(".")[0]
 
 
 def time_text(value: Any) -> str:
-    """Return a time of the service as text that sorts; empty where there is none."""
+    """Return a time of the service as text that sorts; empty for None."""
     if isinstance(value, datetime):
         return f"{value.timestamp():017.6f}"
     return "" if value is None else str(value)

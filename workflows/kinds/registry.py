@@ -1,4 +1,4 @@
-"""Registries, in the namespace that they began in and in the one that they moved to (agentcore-service 0.1)."""
+"""Registries, in their original namespace and in the namespace to which AWS moved them (agentcore-service 0.1)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Rules that AWS documents but the service model cannot say, and the numbers of those that it can."""
+"""The rules that AWS documents but the service model cannot express, and the numbers of the rules that it can."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ _ROOMS = (gateways, headers, harnesses, inbound, outbound, private, providers, r
 
 @dataclass(frozen=True)
 class Found:
-    """A broken rule."""
+    """A problem from a broken rule; `refuses` tells whether the document is invalid or the problem is a warning."""
 
     problem: Problem
     refuses: bool
 
 
 def check(resources: Mapping[str, Resource]) -> Iterator[Found]:
-    """Yield every broken rule of a document."""
+    """Yield every broken rule of a document; resources that are only looked up (`existing`) are not checked."""
     for resource in resources.values():
         for rule in RULES:
             if resource.kind.section in rule.sections and not resource.options.existing:

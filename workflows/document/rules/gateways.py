@@ -1,4 +1,4 @@
-"""Rules about gateways themselves."""
+"""Rules about gateways, except their authorizers and targets."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def _points(resource: Resource) -> Iterator[tuple[int, Mapping[str, Any], list[A
 
 @warning("R10", "gateways", "developer guide, creating gateways; service authorization reference")
 def semantic_search_needs_synchronization(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Creating a SEMANTIC gateway takes the permission to synchronize targets."""
+    """Creating a gateway with searchType SEMANTIC requires the permission to synchronize targets."""
     if text(_mcp(resource), "searchType") == "SEMANTIC":
         message = "creating it takes bedrock-agentcore:SynchronizeGatewayTargets"
         yield "protocolConfiguration.mcp.searchType", message
@@ -28,7 +28,7 @@ def semantic_search_needs_synchronization(resource: Resource, _: Mapping[str, Re
 
 @warning("R12", "gateways", "assumed")
 def interception_points_are_used_once(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Each interception point is used by one interceptor at most."""
+    """Each interception point should be used by at most one interceptor of a gateway."""
     used: set[str] = set()
     for index, _one, points in _points(resource):
         again = used & {point for point in points if isinstance(point, str)}
@@ -39,7 +39,7 @@ def interception_points_are_used_once(resource: Resource, _: Mapping[str, Resour
 
 @warning("R13", "gateways", "assumed")
 def response_filter_needs_response_point(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Leaving out the response body makes sense at the RESPONSE point only."""
+    """A payloadFilter, which omits the response body, is only useful at the RESPONSE interception point."""
     for index, one, points in _points(resource):
         if part(one, "inputConfiguration", "payloadFilter") and "RESPONSE" not in points:
             path = f"interceptorConfigurations[{index}].inputConfiguration.payloadFilter"
@@ -48,7 +48,7 @@ def response_filter_needs_response_point(resource: Resource, _: Mapping[str, Res
 
 @warning("R14", "gateways", "developer guide, gateway features")
 def sessions_go_with_streaming(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Elicitation and sampling need sessions and streaming together."""
+    """Elicitation and sampling need both sessionConfiguration and response streaming."""
     mcp = _mcp(resource)
     streams = part(mcp, "streamingConfiguration").get("enableResponseStreaming") is True
     if "sessionConfiguration" in mcp and not streams:
@@ -58,7 +58,7 @@ def sessions_go_with_streaming(resource: Resource, _: Mapping[str, Resource]) ->
 
 @warning("R15", "gateways", "developer guide, MCP servers (targets); gateways assumed")
 def versions_are_known(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The protocol versions that the service speaks are documented."""
+    """The supportedVersions should be protocol versions that AWS documents."""
     for index, version in enumerate(items(_mcp(resource), "supportedVersions")):
         if isinstance(version, str) and "${" not in version and version not in _MCP_VERSIONS:
             path = f"protocolConfiguration.mcp.supportedVersions[{index}]"
@@ -67,14 +67,14 @@ def versions_are_known(resource: Resource, _: Mapping[str, Resource]) -> Iterato
 
 @warning("R16", "gateways", "assumed")
 def protocol_configuration_is_for_mcp(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A protocolConfiguration means something with protocolType MCP only."""
+    """A protocolConfiguration only has an effect with protocolType MCP."""
     if "protocolConfiguration" in resource.declared and "protocolType" not in resource.declared:
         yield "protocolConfiguration", "without protocolType MCP it may mean nothing"
 
 
 @warning("R17", "gateways", "developer guide, inbound authorization")
 def open_gateways_are_guarded(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A gateway that anybody may call has a policy engine, an interceptor, or targets that authorize."""
+    """A gateway with authorizerType NONE needs a policy engine, an interceptor, or targets that authorize callers."""
     guards = ("policyEngineConfiguration", "interceptorConfigurations")
     if resource.declared.get("authorizerType") == "NONE" and not any(name in resource.declared for name in guards):
         yield "authorizerType", "anybody may call this gateway; its targets must authorize by themselves"
@@ -83,7 +83,7 @@ def open_gateways_are_guarded(resource: Resource, _: Mapping[str, Resource]) -> 
 @rule("R92", "gateways oauth2CredentialProviders apiKeyCredentialProviders agentRuntimes harnesses agentRegistries",
       "tagging in every AWS service")  # fmt: skip
 def tags_of_aws_are_reserved(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Tag keys that begin with aws: are AWS's own."""
+    """Tag keys that begin with aws: are reserved for AWS."""
     for key in part(resource.declared, "tags"):
         if key.lower().startswith("aws:"):
             yield f'tags["{key}"]', "tag keys that begin with aws: are reserved"

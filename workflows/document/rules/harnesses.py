@@ -1,4 +1,4 @@
-"""Rules about harnesses: their tools, their hooks."""
+"""Rules about the tools, hooks and memory of harnesses."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,7 +18,7 @@ _NEEDED = frozenset({"remote_mcp", "agentcore_gateway", "inline_function"})
 
 @rule("R87", "harnesses", "service model: names of types and members")
 def tools_have_their_configuration(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A tool's config is that of its type; functions, gateways and MCP servers need one."""
+    """The config of a tool must match the tool's type; inline functions, gateways and MCP servers require a config."""
     for index, tool in enumerate(items(resource.declared, "tools")):
         kind, config = text(tool, "type"), part(tool, "config")
         wanted = _CONFIG.get(kind)
@@ -30,7 +30,7 @@ def tools_have_their_configuration(resource: Resource, _: Mapping[str, Resource]
 
 @rule("R88", "harnesses", "API reference")
 def gateway_tools_need_no_person(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A harness calls a gateway with SigV4, or with OAuth without a person's consent."""
+    """A gateway tool must use SigV4 or an OAuth grant that needs no person's consent, so not AUTHORIZATION_CODE."""
     for index, tool in enumerate(items(resource.declared, "tools")):
         oauth = part(tool, "config", "agentCoreGateway", "outboundAuth", "oauth")
         if oauth.get("grantType") == "AUTHORIZATION_CODE":
@@ -40,7 +40,7 @@ def gateway_tools_need_no_person(resource: Resource, _: Mapping[str, Resource]) 
 
 @rule("R89", "harnesses", "API reference")
 def hooks_are_single(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An entry of hooks holds exactly one hook."""
+    """Each entry of hooks must contain exactly one hook."""
     for index, entry in enumerate(items(resource.declared, "hooks")):
         if isinstance(entry, Mapping) and len(entry) != 1:
             yield f"hooks[{index}]", f"takes exactly one hook; {len(entry)} are given"
@@ -48,14 +48,14 @@ def hooks_are_single(resource: Resource, _: Mapping[str, Resource]) -> Iterator[
 
 @warning("R90", "harnesses", "API reference")
 def managed_memory_has_its_own_arn(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The ARN of a managed memory is given by the service."""
+    """The ARN of a managed memory is read-only: the service assigns the ARN and ignores a declared value."""
     if "arn" in part(resource.declared, "memory", "managedMemoryConfiguration"):
         yield "memory.managedMemoryConfiguration.arn", "it is read-only; the service ignores it here"
 
 
 @warning("R89", "harnesses", "assumed")
 def hook_names_are_unique(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Hooks have names of their own."""
+    """The names of the hooks of a harness should be unique."""
     seen: set[str] = set()
     for index, entry in enumerate(items(resource.declared, "hooks")):
         for point, hook in part(entry).items():

@@ -1,4 +1,4 @@
-"""Rules about headers: which names callers of a target or of a runtime may pass on."""
+"""Rules about headers: the names that callers of a target or of a runtime may pass on."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -45,7 +45,7 @@ def _is_restricted(name: str) -> bool:
 
 @rule("R55", "targets", "developer guide, headers")
 def header_names_are_plain(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A header's name consists of letters, digits, - and _."""
+    """The name of a header may contain only letters, digits, - and _."""
     for path, name in _named(resource):
         if not _NAME.fullmatch(name) and not _is_restricted(name.lower()):
             yield path, "a header's name consists of letters, digits, - and _"
@@ -53,7 +53,7 @@ def header_names_are_plain(resource: Resource, _: Mapping[str, Resource]) -> Ite
 
 @rule("R56", "targets", "developer guide, headers")
 def restricted_headers_stay(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Some ninety headers of HTTP itself are never passed on."""
+    """About ninety standard HTTP headers, such as Cookie and Host, are never passed on."""
     for path, name in _named(resource):
         if _is_restricted(name.lower()):
             yield path, f"{name} is never passed on"
@@ -61,7 +61,7 @@ def restricted_headers_stay(resource: Resource, _: Mapping[str, Resource]) -> It
 
 @rule("R57", "targets", "developer guide, headers")
 def amazon_headers_stay(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Headers that begin with X-Amzn- are Amazon's, save one family."""
+    """Of the headers that begin with X-Amzn-, only X-Amzn-Bedrock-AgentCore-Runtime-Custom-* are passed on."""
     for path, name in _named(resource):
         ours = name.lower() == "x-amzn-bedrock-agentcore-policy-session-id"
         if name.lower().startswith("x-amzn-") and not name.lower().startswith(_CUSTOM) and not ours:
@@ -70,7 +70,7 @@ def amazon_headers_stay(resource: Resource, _: Mapping[str, Resource]) -> Iterat
 
 @rule("R80", "agentRuntimes", "developer guide, runtime headers")
 def runtime_headers_are_free(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A runtime's allowed headers are unique, not AWS's, not HTTP's own; Authorization needs a JWT authorizer."""
+    """Allowed headers must be unique and not reserved by AWS or HTTP; Authorization requires a customJWTAuthorizer."""
     seen: set[str] = set()
     path = "requestHeaderConfiguration.requestHeaderAllowlist"
     for index, name in enumerate(items(resource.declared, *path.split("."))):

@@ -1,4 +1,4 @@
-"""Rules about who may call in: JWT authorizers of gateways, runtimes, harnesses and registries."""
+"""Rules about inbound authorization: the JWT authorizers of gateways, runtimes, harnesses and registries."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ _PLACES = ("authorizerConfiguration", "discoveryConfiguration.authorizerConfigur
 
 
 def authorizer_of(resource: Resource) -> tuple[str, Mapping[str, Any]]:
-    """Return the path of a resource's JWT authorizer and the authorizer; empty where it has none."""
+    """Return the path and the declaration of a resource's JWT authorizer; both are empty if there is none."""
     for place in _PLACES:
         found = part(resource.declared, *place.split("."), "customJWTAuthorizer")
         if found:
@@ -21,7 +21,7 @@ def authorizer_of(resource: Resource) -> tuple[str, Mapping[str, Any]]:
 
 
 def _front(resource: Resource) -> tuple[str, Mapping[str, Any]]:
-    """Return where a resource says who may call in."""
+    """Return the path prefix and the structure in which a resource declares its inbound authorization."""
     if resource.kind.section == "agentRegistries":
         return "discoveryConfiguration.", part(resource.declared, "discoveryConfiguration")
     return "", resource.declared
@@ -29,7 +29,7 @@ def _front(resource: Resource) -> tuple[str, Mapping[str, Any]]:
 
 @rule("R1", "gateways", "API reference; service answer, TF#44825")
 def custom_jwt_needs_its_authorizer(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A CUSTOM_JWT gateway needs authorizerConfiguration."""
+    """A gateway with authorizerType CUSTOM_JWT must declare authorizerConfiguration."""
     if resource.declared.get("authorizerType") == "CUSTOM_JWT" and "authorizerConfiguration" not in resource.declared:
         message = "authorizerType CUSTOM_JWT needs authorizerConfiguration.customJWTAuthorizer"
         yield "authorizerConfiguration", message
@@ -37,7 +37,7 @@ def custom_jwt_needs_its_authorizer(resource: Resource, _: Mapping[str, Resource
 
 @rule("R91", "registries agentRegistries", "API reference; TF docs")
 def registry_needs_its_authorizer(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A CUSTOM_JWT registry needs authorizerConfiguration."""
+    """A registry with authorizerType CUSTOM_JWT must declare authorizerConfiguration."""
     place, front = _front(resource)
     if front.get("authorizerType") == "CUSTOM_JWT" and "authorizerConfiguration" not in front:
         message = "authorizerType CUSTOM_JWT needs authorizerConfiguration.customJWTAuthorizer"
@@ -46,7 +46,7 @@ def registry_needs_its_authorizer(resource: Resource, _: Mapping[str, Resource])
 
 @warning("R2", "gateways registries agentRegistries", "assumed")
 def authorizer_goes_with_its_type(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An authorizerConfiguration belongs to authorizerType CUSTOM_JWT."""
+    """An authorizerConfiguration is only used with authorizerType CUSTOM_JWT."""
     place, front = _front(resource)
     other = text(front, "authorizerType")
     if "authorizerConfiguration" in front and (other != "CUSTOM_JWT" and "${" not in str(front.get("authorizerType"))):
@@ -55,7 +55,7 @@ def authorizer_goes_with_its_type(resource: Resource, _: Mapping[str, Resource])
 
 @rule("R3", JWT, "schema of AWS's own command line")
 def authorizer_must_allow_somebody(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A JWT authorizer names an audience, a client, a scope or a claim."""
+    """A JWT authorizer must allow at least one audience, client, scope or claim."""
     place, authorizer = authorizer_of(resource)
     allowing = ("allowedAudience", "allowedClients", "allowedScopes", "customClaims")
     if authorizer and not any(name in authorizer for name in allowing):
@@ -64,7 +64,7 @@ def authorizer_must_allow_somebody(resource: Resource, _: Mapping[str, Resource]
 
 @rule("R4", JWT, "developer guide, private identity providers")
 def discovery_is_over_https(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A JWT authorizer's discoveryUrl is https."""
+    """The discoveryUrl of a JWT authorizer must use https."""
     place, authorizer = authorizer_of(resource)
     url = text(authorizer, "discoveryUrl")
     if url and not is_https(url):
@@ -73,7 +73,7 @@ def discovery_is_over_https(resource: Resource, _: Mapping[str, Resource]) -> It
 
 @rule("R5", JWT, "API reference")
 def advertised_scopes_are_allowed(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The keys of advertisedScopeMapping are members of allowedScopes."""
+    """Each key of advertisedScopeMapping must be in allowedScopes."""
     place, authorizer = authorizer_of(resource)
     allowed = items(authorizer, "allowedScopes")
     plain = [one for one in allowed if isinstance(one, str) and "${" not in one]
@@ -89,7 +89,7 @@ _MATCHES = {"STRING": {"EQUALS": "matchValueString"},
 
 @rule("R6", JWT, "API reference (value types); pairing as peers have it")
 def claims_are_matched_by_type(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A STRING claim is matched with EQUALS, a STRING_ARRAY one with CONTAINS or CONTAINS_ANY."""
+    """A STRING claim must be matched with EQUALS, a STRING_ARRAY claim with CONTAINS or CONTAINS_ANY."""
     place, authorizer = authorizer_of(resource)
     for index, claim in enumerate(items(authorizer, "customClaims")):
         kind, match = text(claim, "inboundTokenClaimValueType"), part(claim, "authorizingClaimMatchValue")
@@ -103,7 +103,7 @@ def claims_are_matched_by_type(resource: Resource, _: Mapping[str, Resource]) ->
 
 @rule("R7", JWT, "AWS's own command line: refused at deployment")
 def client_id_is_no_custom_claim(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The claim client_id is reserved."""
+    """The claim client_id is reserved and cannot be a custom claim; declare allowedClients instead."""
     place, authorizer = authorizer_of(resource)
     for index, claim in enumerate(items(authorizer, "customClaims")):
         if text(claim, "inboundTokenClaimName") == "client_id":
@@ -113,7 +113,7 @@ def client_id_is_no_custom_claim(resource: Resource, _: Mapping[str, Resource]) 
 
 @rule("R8", "gateways harnesses registries agentRegistries", "API reference: at launch, runtimes only")
 def workloads_are_for_runtimes(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The allowedWorkloadConfiguration is taken by the authorizers of agent runtimes only."""
+    """Only the authorizers of agent runtimes accept allowedWorkloadConfiguration."""
     place, authorizer = authorizer_of(resource)
     if "allowedWorkloadConfiguration" in authorizer:
         yield f"{place}.allowedWorkloadConfiguration", "only agent runtimes take it"
@@ -121,7 +121,7 @@ def workloads_are_for_runtimes(resource: Resource, _: Mapping[str, Resource]) ->
 
 @warning("R8", "agentRuntimes", "assumed")
 def workloads_are_named(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An allowedWorkloadConfiguration names a hosting environment or a workload identity, and gateways only."""
+    """An allowedWorkloadConfiguration should not be empty, and its hosting environments should be gateways."""
     place, authorizer = authorizer_of(resource)
     allowed = authorizer.get("allowedWorkloadConfiguration")
     where = f"{place}.allowedWorkloadConfiguration"

@@ -1,6 +1,6 @@
-"""Rules of the catalogue that need no function: the service model says them, the planner keeps them, or nobody can.
+"""Rules of the catalog without a check function: the service model or the planner enforces them, or nothing can.
 
-A mistake that the model finds bears the number of its rule, where the catalogue has one.
+A problem that the service model finds carries the number of the matching rule, if the catalog has such a rule.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Modelled:
-    """A rule that the model enforces: the sections and paths below a resource at which it does."""
+    """A rule that the service model enforces, with its sections and a pattern of its paths below a resource."""
 
     number: str
     sections: frozenset[str]
@@ -28,7 +28,7 @@ _TAGGED = "oauth2CredentialProviders apiKeyCredentialProviders gateways agentRun
 _SCHEMA = r"(openApiSchema|smithyModel|toolSchema|mcpToolSchema|source)"
 _PROVIDER = r"credentialProviderConfigurations\[\d+\]\.credentialProvider\."
 
-#: The first row that fits names the rule.
+#: The first row that matches the section and path of a problem gives the number of the rule.
 MODELLED: tuple[Modelled, ...] = (
     _row("R4", _JWT, r"discoveryUrl$", "discoveryUrl ends with /.well-known/openid-configuration"),
     _row("R11", "gateways", r"^$", "a gateway's name has at most 48 letters and digits with single hyphens between"),
@@ -64,25 +64,25 @@ MODELLED: tuple[Modelled, ...] = (
     _row("R92", _TAGGED, r"^tags", "fifty tags, keys 128, values 256"),
 )
 
-#: Rules that are kept by what a run does, not by a check of the document.
+#: Rules that the planner enforces, rather than a check of the document.
 PLANNED: Mapping[str, str] = {
     "R9": "a change of searchType is planned as a replacement",
     "R19": "names are map keys, so a target's name cannot stand twice",
     "R27": "a target with mcpToolSchema is never synchronized",
     "R31": "another kind of target is planned as a replacement",
 }
-#: Rules that nothing in a document tells.
+#: Rules that cannot be checked, because the document does not contain the necessary facts.
 UNCHECKED: Mapping[str, str] = {
     "R69": "whose account a private resource belongs to is not declared",
 }
-#: Rules that newer documentation or models made wrong.
+#: Rules that newer documentation or service models contradict.
 RETIRED: Mapping[str, str] = {
     "R93": "a static MCP tool schema is supported for all credential providers (service model of botocore 1.43.117)",
 }
 
 
 def number_of(section: str, path: str) -> str | None:
-    """Return the number of the rule that a mistake at a path (below its resource) breaks; None where it is none."""
+    """Return the number of the rule that a problem at a path below a resource breaks; None if no rule matches."""
     for row in MODELLED:
         if section in row.sections and row.path.search(path):
             return row.number

@@ -1,4 +1,4 @@
-"""Rules about how a target is called: which credentials go with which kind of target and of gateway."""
+"""Rules about outbound authorization: the credentials that each kind of target and gateway accepts."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,8 @@ from workflows.document.stack import Resource
 from workflows.document.urls import host_of
 from workflows.kinds.gateway_target import configuration_kind
 
-#: What each kind of target takes, as documented; a kind or a credential that is not named is not known (rule R37).
-#: The documentation changed it three times within a year, so it is data.
+#: The credentials that each kind of target accepts, as documented; an absent kind or credential is unknown (rule R37).
+#: This is data because the documentation changed three times within a year.
 CREDENTIALS: Mapping[str, Mapping[str, bool]] = {
     kind: dict(zip(
         ("NONE", "GATEWAY_IAM_ROLE", "CALLER_IAM_CREDENTIALS", "CLIENT_CREDENTIALS", "AUTHORIZATION_CODE",
@@ -29,9 +29,9 @@ CREDENTIALS: Mapping[str, Mapping[str, bool]] = {
 }  # fmt: skip
 _CONFIGS = "credentialProviderConfigurations"
 _PROVIDER_OF = {"OAUTH": "oauthCredentialProvider", "API_KEY": "apiKeyCredentialProvider"}
-#: Credential types that sign with SigV4, and may name a service and a Region for it.
+#: Credential types that sign with SigV4, and may name the service and the Region to sign for.
 _SIGNING = frozenset({"GATEWAY_IAM_ROLE", "CALLER_IAM_CREDENTIALS"})
-#: Kinds that are called with SigV4 for a service that must be named, and those for which it is known.
+#: Kinds of targets for which the service to sign for must be named, and kinds that imply the service.
 _NAMES_SERVICE = frozenset({"mcp.mcpServer", "mcp.openApiSchema"})
 _KNOWS_SERVICE = frozenset({"mcp.lambda", "mcp.apiGateway", "mcp.smithyModel", "mcp.connector"})
 
@@ -45,7 +45,7 @@ def _configs(resource: Resource) -> Iterator[tuple[str, str, Mapping[str, Any]]]
 
 
 def _used(resource: Resource) -> tuple[str, str]:
-    """Return the path and the name of a target's credential as the table has it."""
+    """Return the path and the name of a target's credential, as a column of CREDENTIALS."""
     for path, kind, provider in _configs(resource):
         grant = text(provider, "oauthCredentialProvider", "grantType") or "CLIENT_CREDENTIALS"
         return f"{path}.credentialProviderType", grant if kind == "OAUTH" else kind
@@ -54,7 +54,7 @@ def _used(resource: Resource) -> tuple[str, str]:
 
 @rule("R37", "targets", "developer guide, outbound authorization")
 def credentials_fit_the_target(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Each kind of target takes some credentials and not others."""
+    """The credential of a target must be of a type that the kind of target accepts."""
     taken = CREDENTIALS.get(configuration_kind(resource.declared), {})
     path, used = _used(resource)
     if not items(resource.declared, _CONFIGS) and resource.declared.get(_CONFIGS) is not None:
@@ -67,7 +67,7 @@ def credentials_fit_the_target(resource: Resource, _: Mapping[str, Resource]) ->
 
 @rule("R38", "targets", "developer guide, target authorization; Terraform's test of caller IAM credentials")
 def credentials_have_their_provider(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """OAUTH and API_KEY name their provider; the other types name none but that of IAM."""
+    """OAUTH and API_KEY credentials must name their provider; IAM types may name iamCredentialProvider only."""
     for path, kind, provider in _configs(resource):
         wanted = _PROVIDER_OF.get(kind)
         allowed = {wanted} if wanted else {"iamCredentialProvider"} if kind in _SIGNING else set()
@@ -80,7 +80,7 @@ def credentials_have_their_provider(resource: Resource, _: Mapping[str, Resource
 
 @rule("R39", "targets", "developer guide, target authorization; TF#48177")
 def signed_calls_name_their_service(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """GATEWAY_IAM_ROLE names the service to sign for, where that is not known from the target."""
+    """GATEWAY_IAM_ROLE must name the service to sign for, unless the kind of target implies the service."""
     for path, kind, provider in _configs(resource):
         signs = kind == "GATEWAY_IAM_ROLE" and configuration_kind(resource.declared) in _NAMES_SERVICE
         if signs and not provider.get("iamCredentialProvider"):
@@ -90,7 +90,7 @@ def signed_calls_name_their_service(resource: Resource, _: Mapping[str, Resource
 
 @warning("R40", "targets", "developer guide, target authorization; strictness assumed")
 def known_services_are_not_named(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """GATEWAY_IAM_ROLE names no service where it is known from the target."""
+    """GATEWAY_IAM_ROLE should not name the service to sign for if the kind of target implies the service."""
     for path, kind, provider in _configs(resource):
         knows = kind == "GATEWAY_IAM_ROLE" and configuration_kind(resource.declared) in _KNOWS_SERVICE
         if knows and "iamCredentialProvider" in provider:
@@ -99,7 +99,7 @@ def known_services_are_not_named(resource: Resource, _: Mapping[str, Resource]) 
 
 @warning("R42", "targets", "developer guide, MCP servers")
 def signed_hosts_verify(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """SigV4 is verified by AWS's own endpoints, not by load balancers and machines."""
+    """A target that is called with SigV4 should be an AWS endpoint: load balancers and hosts do not verify SigV4."""
     endpoint = text(resource.declared, "targetConfiguration", "mcp", "mcpServer", "endpoint")
     signed = any(kind == "GATEWAY_IAM_ROLE" for _, kind, _ in _configs(resource))
     if signed and re.search(r"\.(elb|compute(-1)?)\.", host_of(endpoint)):
@@ -108,7 +108,7 @@ def signed_hosts_verify(resource: Resource, _: Mapping[str, Resource]) -> Iterat
 
 @rule("R43", "targets", "developer guide, target authorization")
 def authorization_code_needs_return_url(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The AUTHORIZATION_CODE grant needs defaultReturnUrl."""
+    """The AUTHORIZATION_CODE grant requires defaultReturnUrl."""
     for path, provider in oauth_of(resource):
         if provider.get("grantType") == "AUTHORIZATION_CODE" and "defaultReturnUrl" not in provider:
             yield f"{path}.defaultReturnUrl", "grantType AUTHORIZATION_CODE needs a defaultReturnUrl"
@@ -116,7 +116,7 @@ def authorization_code_needs_return_url(resource: Resource, _: Mapping[str, Reso
 
 @warning("R44", "targets", "assumed")
 def return_url_is_for_authorization_code(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A defaultReturnUrl is used with the AUTHORIZATION_CODE grant only."""
+    """A defaultReturnUrl is only used with the AUTHORIZATION_CODE grant."""
     for path, provider in oauth_of(resource):
         if "defaultReturnUrl" in provider and provider.get("grantType") != "AUTHORIZATION_CODE":
             yield f"{path}.defaultReturnUrl", "only grantType AUTHORIZATION_CODE uses it"
@@ -124,7 +124,7 @@ def return_url_is_for_authorization_code(resource: Resource, _: Mapping[str, Res
 
 @warning("R45", "targets", "developer guide, MCP servers")
 def consent_will_be_asked(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """With the AUTHORIZATION_CODE grant a person must consent, at an identity provider that knows the callback URL."""
+    """The AUTHORIZATION_CODE grant needs a person's consent, and a callbackUrl registered at the identity provider."""
     server = part(resource.declared, "targetConfiguration", "mcp", "mcpServer")
     for path, provider in oauth_of(resource):
         if provider.get("grantType") == "AUTHORIZATION_CODE" and "mcpToolSchema" not in server:
@@ -134,7 +134,7 @@ def consent_will_be_asked(resource: Resource, _: Mapping[str, Resource]) -> Iter
 
 @warning("R46", "targets", "developer guide, sense; AUTHORIZATION_CODE assumed")
 def user_grants_need_users(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """AUTHORIZATION_CODE and TOKEN_EXCHANGE act for a user, whom a CUSTOM_JWT gateway knows."""
+    """The AUTHORIZATION_CODE and TOKEN_EXCHANGE grants act for a user, whom only a CUSTOM_JWT gateway identifies."""
     inbound = text(parent_of(resource, resources), "authorizerType")
     for path, provider in oauth_of(resource):
         if provider.get("grantType") in ("AUTHORIZATION_CODE", "TOKEN_EXCHANGE") and inbound not in ("", "CUSTOM_JWT"):
@@ -143,7 +143,7 @@ def user_grants_need_users(resource: Resource, resources: Mapping[str, Resource]
 
 @rule("R47", "targets", "developer guide, target authorization")
 def exchange_is_configured(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """TOKEN_EXCHANGE needs a custom provider with onBehalfOfTokenExchangeConfig."""
+    """The TOKEN_EXCHANGE grant requires a custom provider with onBehalfOfTokenExchangeConfig."""
     for path, provider in oauth_of(resource):
         found = TOKEN.fullmatch(str(provider.get("providerArn")))
         names = parts(found[1]) if found and found[1] else None
@@ -157,7 +157,7 @@ def exchange_is_configured(resource: Resource, resources: Mapping[str, Resource]
 
 @rule("R48", "targets", "developer guide, target authorization")
 def caller_credentials_need_a_caller(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """CALLER_IAM_CREDENTIALS needs a gateway that knows its caller: AWS_IAM or AUTHENTICATE_ONLY."""
+    """CALLER_IAM_CREDENTIALS requires a gateway that identifies callers: AWS_IAM or AUTHENTICATE_ONLY."""
     inbound = text(parent_of(resource, resources), "authorizerType")
     for path, kind, _ in _configs(resource):
         if kind == "CALLER_IAM_CREDENTIALS" and inbound not in ("", "AWS_IAM", "AUTHENTICATE_ONLY"):
@@ -166,7 +166,7 @@ def caller_credentials_need_a_caller(resource: Resource, resources: Mapping[str,
 
 @rule("R49", "targets", "developer guide, target authorization")
 def passthrough_is_for_http(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """JWT_PASSTHROUGH is for HTTP targets only."""
+    """Only HTTP targets accept JWT_PASSTHROUGH."""
     for path, kind, _provider in _configs(resource):
         target = configuration_kind(resource.declared)
         if kind == "JWT_PASSTHROUGH" and target.startswith(("mcp.connector", "inference.")):
@@ -175,7 +175,7 @@ def passthrough_is_for_http(resource: Resource, _: Mapping[str, Resource]) -> It
 
 @warning("R49", "targets", "developer guide contradicts itself")
 def passthrough_authenticates_only(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """JWT_PASSTHROUGH may need a gateway with AUTHENTICATE_ONLY."""
+    """JWT_PASSTHROUGH may require a gateway with authorizerType AUTHENTICATE_ONLY."""
     inbound = text(parent_of(resource, resources), "authorizerType")
     for path, kind, _ in _configs(resource):
         if kind == "JWT_PASSTHROUGH" and inbound not in ("", "AUTHENTICATE_ONLY"):
@@ -184,7 +184,7 @@ def passthrough_authenticates_only(resource: Resource, resources: Mapping[str, R
 
 @warning("R51", "targets", "developer guide, MCP servers; Terraform's tests: taken at creation")
 def providers_are_of_this_account(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A target's provider belongs to the account of its gateway."""
+    """The credential provider of a target should belong to the account of the gateway."""
     role = arn_of(text(parent_of(resource, resources), "roleArn"))
     for path, _kind, provider in _configs(resource):
         for name, one in provider.items():
@@ -196,7 +196,7 @@ def providers_are_of_this_account(resource: Resource, resources: Mapping[str, Re
 
 @warning("R52", "targets", "developer guide, target authorization; assumed")
 def prefix_is_for_headers(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A credentialPrefix means something in a header only."""
+    """A credentialPrefix only applies to an API key in a header."""
     for path, _kind, provider in _configs(resource):
         key = part(provider, "apiKeyCredentialProvider")
         if key.get("credentialLocation") == "QUERY_PARAMETER" and "credentialPrefix" in key:
@@ -205,7 +205,7 @@ def prefix_is_for_headers(resource: Resource, _: Mapping[str, Resource]) -> Iter
 
 @rule("R53", "targets", "developer guide, headers")
 def key_header_is_not_passed_on(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The header that carries the API key is not among the headers that callers may set."""
+    """The header that carries the API key must not be in allowedRequestHeaders, which callers may set."""
     keys = [part(provider, "apiKeyCredentialProvider") for _, _, provider in _configs(resource)]
     carrying = {
         text(key, "credentialParameterName").lower() for key in keys if key.get("credentialLocation") == "HEADER"

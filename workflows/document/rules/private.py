@@ -1,4 +1,4 @@
-"""Rules about private endpoints: of authorizers, of custom providers and of targets."""
+"""Rules about the private endpoints of authorizers, custom providers and targets."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,14 +12,15 @@ from workflows.kinds.gateway_target import configuration_kind
 PROVIDER = "oauth2CredentialProviders"
 _EVERYWHERE = f"{JWT} {PROVIDER} targets"
 _CUSTOM = "oauth2ProviderConfigInput.customOauth2ProviderConfig"
-#: Target kinds that take one (agentcore-service 3.9), that are documented not to, and the rest, which is assumed.
+#: Kinds of targets that accept a private endpoint (agentcore-service 3.9), and kinds documented not to accept one. The
+#: remaining kinds are assumed not to. The third table lists the kinds that accept a private CA.
 _TAKES = frozenset({"mcp.mcpServer", "mcp.openApiSchema", "http.passthrough", "inference.provider"})
 _REFUSES = frozenset({"mcp.lambda", "mcp.smithyModel", "mcp.apiGateway"})
 _CERTIFIED = frozenset({"mcp.mcpServer", "mcp.openApiSchema", "http.passthrough"})
 
 
 def _owner(resource: Resource) -> tuple[str, Mapping[str, Any]]:
-    """Return the path and the structure that holds a private endpoint."""
+    """Return the path and the declaration of the structure that may contain a private endpoint."""
     if resource.kind.section == "targets":
         return "", resource.declared
     if resource.kind.section == PROVIDER:
@@ -28,7 +29,7 @@ def _owner(resource: Resource) -> tuple[str, Mapping[str, Any]]:
 
 
 def _endpoints(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield every private endpoint of a resource, the overrides included, with its path."""
+    """Yield the path and the declaration of every private endpoint of a resource, including overrides."""
     place, owner = _owner(resource)
     dot = f"{place}." if place else ""
     if part(owner, "privateEndpoint"):
@@ -40,13 +41,13 @@ def _endpoints(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 @rule("R59", PROVIDER, "schema of AWS's own command line; Terraform's issues")
 def overrides_need_a_base(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The privateEndpointOverrides of a provider need a privateEndpoint."""
+    """The privateEndpointOverrides of a credential provider require a privateEndpoint."""
     yield from _without_base(resource)
 
 
 @warning("R59", JWT, "schema of AWS's own command line; Terraform's tests: created without")
 def authorizer_overrides_may_need_a_base(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The privateEndpointOverrides of an authorizer may need a privateEndpoint."""
+    """The privateEndpointOverrides of an authorizer may require a privateEndpoint."""
     yield from _without_base(resource)
 
 
@@ -58,7 +59,7 @@ def _without_base(resource: Resource) -> Iterator[Finding]:
 
 @rule("R60", f"{JWT} {PROVIDER}", "schema of AWS's own command line")
 def overrides_are_of_one_form(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """All overrides take the same form as the privateEndpoint itself."""
+    """All privateEndpointOverrides must have the same form (managed or self-managed) as the privateEndpoint."""
     place, owner = _owner(resource)
     base = set(part(owner, "privateEndpoint"))
     for index, override in enumerate(items(owner, "privateEndpointOverrides")):
@@ -70,7 +71,7 @@ def overrides_are_of_one_form(resource: Resource, _: Mapping[str, Resource]) -> 
 
 @warning("R60", f"{JWT} {PROVIDER}", "developer guide, inbound authorization: today")
 def overrides_are_self_managed(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Overrides are supported with self-managed Lattice resources only, today."""
+    """At present, privateEndpointOverrides are only supported with selfManagedLatticeResource."""
     place, owner = _owner(resource)
     managed = "managedVpcResource" in part(owner, "privateEndpoint")
     if managed and items(owner, "privateEndpointOverrides"):
@@ -79,7 +80,7 @@ def overrides_are_self_managed(resource: Resource, _: Mapping[str, Resource]) ->
 
 @rule("R61", f"{JWT} {PROVIDER}", "schema of AWS's own command line")
 def override_domains_are_unique(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The domains of privateEndpointOverrides are unique."""
+    """The domains of privateEndpointOverrides must be unique."""
     place, owner = _owner(resource)
     seen = set()
     for index, override in enumerate(items(owner, "privateEndpointOverrides")):
@@ -91,7 +92,7 @@ def override_domains_are_unique(resource: Resource, _: Mapping[str, Resource]) -
 
 @warning("R61", f"{JWT} {PROVIDER}", "assumed")
 def override_domains_are_hosts(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An override's domain is a host name, and another than that of the discoveryUrl."""
+    """The domain of an override should be a host name that differs from the host of the discoveryUrl."""
     place, owner = _owner(resource)
     url = text(owner, "discoveryUrl") or text(owner, "oauthDiscovery", "discoveryUrl")
     for index, override in enumerate(items(owner, "privateEndpointOverrides")):
@@ -104,7 +105,7 @@ def override_domains_are_hosts(resource: Resource, _: Mapping[str, Resource]) ->
 
 @rule("R62", _EVERYWHERE, "schema of AWS's own command line")
 def managed_endpoints_need_a_subnet(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A managedVpcResource names at least one subnet."""
+    """A managedVpcResource must name at least one subnet."""
     for path, endpoint in _endpoints(resource):
         managed = part(endpoint, "managedVpcResource")
         if managed and managed.get("subnetIds") == []:
@@ -113,7 +114,7 @@ def managed_endpoints_need_a_subnet(resource: Resource, _: Mapping[str, Resource
 
 @rule("R63", _EVERYWHERE, "developer guide, private endpoints")
 def managed_tag_is_the_services(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The tag BedrockAgentCoreGatewayManaged is the service's own."""
+    """The tag BedrockAgentCoreGatewayManaged is reserved: the service sets this tag."""
     for path, endpoint in _endpoints(resource):
         if "BedrockAgentCoreGatewayManaged" in part(endpoint, "managedVpcResource", "tags"):
             where = f"{path}.managedVpcResource.tags.BedrockAgentCoreGatewayManaged"
@@ -122,7 +123,7 @@ def managed_tag_is_the_services(resource: Resource, _: Mapping[str, Resource]) -
 
 @rule("R65", "targets", "developer guide, private endpoints, VPC egress")
 def some_targets_take_no_endpoint(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Lambda, Smithy and API Gateway targets take no privateEndpoint."""
+    """Lambda, Smithy and API Gateway targets do not accept a privateEndpoint."""
     kind = configuration_kind(resource.declared)
     if "privateEndpoint" in resource.declared and kind in _REFUSES:
         yield "privateEndpoint", f"a {kind} target takes none; export an API as OpenAPI and use routingDomain instead"
@@ -130,7 +131,7 @@ def some_targets_take_no_endpoint(resource: Resource, _: Mapping[str, Resource])
 
 @warning("R65", "targets", "assumed")
 def other_targets_take_no_endpoint(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Connectors and AgentCore runtimes need no privateEndpoint."""
+    """Connector and AgentCore runtime targets probably do not accept a privateEndpoint."""
     kind = configuration_kind(resource.declared)
     if "privateEndpoint" in resource.declared and kind and kind not in _TAKES | _REFUSES:
         yield "privateEndpoint", f"a {kind} target probably takes none"
@@ -138,7 +139,7 @@ def other_targets_take_no_endpoint(resource: Resource, _: Mapping[str, Resource]
 
 @rule("R66", "targets", "developer guide, VPC egress")
 def open_gateways_reach_nothing_private(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """On a gateway with authorizer NONE, a privateEndpoint needs an interceptor."""
+    """A target with a privateEndpoint requires an interceptor if the gateway has authorizerType NONE."""
     gateway = parent_of(resource, resources)
     if (
         "privateEndpoint" in resource.declared
@@ -150,7 +151,7 @@ def open_gateways_reach_nothing_private(resource: Resource, resources: Mapping[s
 
 @rule("R67", "targets", "developer guide, VPC egress")
 def private_apis_have_one_host(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An OpenAPI schema behind a privateEndpoint names the servers of one host."""
+    """The servers of an OpenAPI schema behind a privateEndpoint must have the same host."""
     schema = text(resource.declared, "targetConfiguration", "mcp", "openApiSchema", "inlinePayload")
     hosts = _hosts(schema) if "privateEndpoint" in resource.declared else set()
     if len(hosts) > 1:
@@ -170,7 +171,7 @@ def _hosts(schema: str) -> set[str]:
 
 @rule("R68", "targets", "developer guide, VPC egress")
 def certificates_go_with_endpoints(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A private CA goes with a privateEndpoint, for some target kinds, with exactly one source."""
+    """A private CA requires a privateEndpoint, a kind of target that supports private CAs, and exactly one source."""
     certificates = items(resource.declared, "certificateConfigurations")
     kind = configuration_kind(resource.declared)
     if certificates and "privateEndpoint" not in resource.declared:

@@ -1,4 +1,4 @@
-"""Rules about credential providers: vendors, secrets, client authentication."""
+"""Rules about the vendors, secrets and client authentication of credential providers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,9 +20,9 @@ _OWN_MEMBER = {
     "AtlassianOauth2": "atlassianOauth2ProviderConfig",
     "LinkedinOauth2": "linkedinOauth2ProviderConfig",
 }
-#: Client authentication without a secret.
+#: The methods of client authentication that use no secret.
 SECRETLESS = frozenset({"PRIVATE_KEY_JWT", "AWS_IAM_ID_TOKEN_JWT"})
-#: Claims and header members that the service writes itself.
+#: The claims and header members that the service sets.
 _RESERVED = {
     "additionalHeaderClaims": frozenset({"alg", "typ"}),
     "additionalPayloadClaims": frozenset({"iss", "sub", "aud", "jti", "exp", "iat", "nbf"}),
@@ -30,7 +30,7 @@ _RESERVED = {
 
 
 def _config(resource: Resource) -> tuple[str, Mapping[str, Any]]:
-    """Return the path and the vendor's part of a provider's configuration."""
+    """Return the path and the declaration of the configuration for a provider's vendor."""
     for member, config in part(resource.declared, "oauth2ProviderConfigInput").items():
         return f"oauth2ProviderConfigInput.{member}", part(config)
     return "oauth2ProviderConfigInput", {}
@@ -42,7 +42,7 @@ def _custom(resource: Resource) -> Mapping[str, Any]:
 
 @rule("R71", OAUTH2, "developer guide, outbound authorization")
 def vendor_fits_configuration(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The vendor decides which member of the configuration union is meant."""
+    """The member of oauth2ProviderConfigInput must match credentialProviderVendor."""
     vendor, config = (
         text(resource.declared, "credentialProviderVendor"),
         part(resource.declared, "oauth2ProviderConfigInput"),
@@ -54,7 +54,7 @@ def vendor_fits_configuration(resource: Resource, _: Mapping[str, Resource]) -> 
 
 @rule("R73", OAUTH2, "API reference")
 def client_secret_has_its_source(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An EXTERNAL secret is named by clientSecretConfig, a MANAGED one given as clientSecret."""
+    """The clientSecretSource EXTERNAL requires clientSecretConfig; MANAGED requires clientSecret."""
     place, config = _config(resource)
     names = ("clientSecretSource", "clientSecretConfig", "clientSecret")
     yield from ((f"{place}.{missing}", why) for missing, why in _source(config, *names))
@@ -62,12 +62,12 @@ def client_secret_has_its_source(resource: Resource, _: Mapping[str, Resource]) 
 
 @rule("R73", API_KEYS, "API reference")
 def api_key_has_its_source(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An EXTERNAL key is named by apiKeySecretConfig, a MANAGED one given as apiKey."""
+    """The apiKeySecretSource EXTERNAL requires apiKeySecretConfig; MANAGED requires apiKey."""
     yield from _source(resource.declared, "apiKeySecretSource", "apiKeySecretConfig", "apiKey")
 
 
 def _source(config: Mapping[str, Any], source: str, referred: str, given: str) -> Iterator[Finding]:
-    """Yield the member that a declared source needs and that is not there."""
+    """Yield the member that the declared source requires, if the member is missing."""
     kind = text(config, source)
     wanted = {"EXTERNAL": referred, "MANAGED": given}.get(kind)
     if wanted is not None and wanted not in config:
@@ -76,7 +76,7 @@ def _source(config: Mapping[str, Any], source: str, referred: str, given: str) -
 
 @warning("R73", f"{OAUTH2} {API_KEYS}", "assumed")
 def secrets_have_one_source(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A secret is given or referred to, not both."""
+    """A secret should be declared either directly (clientSecret, apiKey) or by its Config member, not by both."""
     place, config = _config(resource) if resource.kind.section == OAUTH2 else ("", resource.declared)
     for given, referred in (("clientSecret", "clientSecretConfig"), ("apiKey", "apiKeySecretConfig")):
         if given in config and referred in config:
@@ -85,7 +85,7 @@ def secrets_have_one_source(resource: Resource, _: Mapping[str, Resource]) -> It
 
 @rule("R74", OAUTH2, "developer guide, private key JWT; service model")
 def client_authentication_is_complete(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A custom provider's client authentication has what its method needs, and no secret where it uses none."""
+    """A custom provider must declare the members that its clientAuthenticationMethod requires, and no unused secret."""
     config, method = _custom(resource), text(_custom(resource), "clientAuthenticationMethod")
     if not config or (config.get("clientAuthenticationMethod") and not method):
         return
@@ -102,7 +102,7 @@ def client_authentication_is_complete(resource: Resource, _: Mapping[str, Resour
 
 @rule("R75", OAUTH2, "API reference")
 def reserved_claims_stay(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Additional claims do not name what the service writes itself."""
+    """Additional claims must not include claims that the service sets, such as alg, iss and exp."""
     config = part(_custom(resource), "privateKeyJwtConfig")
     for member, reserved in _RESERVED.items():
         for claim in part(config, member):
@@ -112,7 +112,7 @@ def reserved_claims_stay(resource: Resource, _: Mapping[str, Resource]) -> Itera
 
 @warning("R75", OAUTH2, "assumed")
 def private_keys_have_their_method(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A privateKeyJwtConfig goes with the method PRIVATE_KEY_JWT."""
+    """A privateKeyJwtConfig is only used with clientAuthenticationMethod PRIVATE_KEY_JWT."""
     config = _custom(resource)
     if "privateKeyJwtConfig" in config and config.get("clientAuthenticationMethod") != "PRIVATE_KEY_JWT":
         yield f"{_CUSTOM}.privateKeyJwtConfig", "only clientAuthenticationMethod PRIVATE_KEY_JWT uses it"
@@ -120,7 +120,7 @@ def private_keys_have_their_method(resource: Resource, _: Mapping[str, Resource]
 
 @warning("R76", OAUTH2, "assumed; documented for the discovery of private identity providers")
 def identity_providers_speak_https(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An identity provider's URLs are https."""
+    """The URLs of an identity provider should use https."""
     place, config = _config(resource)
     for path, owner in (("", config), ("oauthDiscovery.", part(config, "oauthDiscovery")),
                         ("oauthDiscovery.authorizationServerMetadata.",

@@ -1,4 +1,4 @@
-"""Rules about agent runtimes, and about the environment of harnesses, which is one."""
+"""Rules about agent runtimes, and about the environments of harnesses, which are agent runtimes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ _ENVIRONMENT = "environment.agentCoreRuntimeEnvironment"
 
 
 def _environment(resource: Resource) -> tuple[str, Mapping[str, Any]]:
-    """Return where network, lifecycle and file systems are declared."""
+    """Return the path prefix and the structure in which network, lifecycle and file systems are declared."""
     if resource.kind.section == "harnesses":
         return f"{_ENVIRONMENT}.", part(resource.declared, *_ENVIRONMENT.split("."))
     return "", resource.declared
@@ -25,7 +25,7 @@ def _mounts(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 @rule("R78", BOTH, "service answer, ST#220")
 def vpc_mode_names_its_network(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The networkMode VPC needs networkModeConfig."""
+    """The networkMode VPC requires networkModeConfig."""
     place, environment = _environment(resource)
     network = part(environment, "networkConfiguration")
     if network.get("networkMode") == "VPC" and "networkModeConfig" not in network:
@@ -34,7 +34,7 @@ def vpc_mode_names_its_network(resource: Resource, _: Mapping[str, Resource]) ->
 
 @warning("R78", BOTH, "assumed")
 def public_mode_has_no_network(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The networkMode PUBLIC takes no networkModeConfig."""
+    """The networkMode PUBLIC should have no networkModeConfig."""
     place, environment = _environment(resource)
     network = part(environment, "networkConfiguration")
     if network.get("networkMode") == "PUBLIC" and "networkModeConfig" in network:
@@ -43,7 +43,7 @@ def public_mode_has_no_network(resource: Resource, _: Mapping[str, Resource]) ->
 
 @warning("R79", BOTH, "API reference")
 def s3_endpoint_is_of_old_runtimes(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Only agent runtimes made before the rollout of May 2026 take requireServiceS3Endpoint, in updates."""
+    """Only agent runtimes created before the rollout of May 2026 accept requireServiceS3Endpoint, in updates only."""
     place, environment = _environment(resource)
     if "requireServiceS3Endpoint" in part(environment, "networkConfiguration", "networkModeConfig"):
         path = f"{place}networkConfiguration.networkModeConfig.requireServiceS3Endpoint"
@@ -52,7 +52,7 @@ def s3_endpoint_is_of_old_runtimes(resource: Resource, _: Mapping[str, Resource]
 
 @rule("R81", BOTH, "API reference; TF")
 def mounts_are_single_and_apart(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A file system configuration has exactly one member, and a mountPath of its own."""
+    """A file system configuration must have exactly one member, and a unique mountPath."""
     seen: set[str] = set()
     for path, one in _mounts(resource):
         if len(one) != 1:
@@ -66,7 +66,7 @@ def mounts_are_single_and_apart(resource: Resource, _: Mapping[str, Resource]) -
 
 @warning("R82", BOTH, "API reference; assumed in part")
 def volumes_need_a_capacity_provider(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A capacityProviderVolume needs capacityProviderConfiguration, which defines the volume."""
+    """A capacityProviderVolume requires capacityProviderConfiguration, which defines the volume."""
     for path, one in _mounts(resource):
         if "capacityProviderVolume" in one and "capacityProviderConfiguration" not in resource.declared:
             yield f"{path}.capacityProviderVolume", "it needs capacityProviderConfiguration"
@@ -74,7 +74,7 @@ def volumes_need_a_capacity_provider(resource: Resource, _: Mapping[str, Resourc
 
 @warning("R83", BOTH, "assumed")
 def network_mounts_need_a_vpc(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """S3 Files and EFS are mounted in networkMode VPC."""
+    """S3 Files and EFS access points should only be mounted in networkMode VPC."""
     mode = text(_environment(resource)[1], "networkConfiguration", "networkMode")
     for path, one in _mounts(resource):
         for name in ("s3FilesAccessPoint", "efsAccessPoint"):
@@ -84,7 +84,7 @@ def network_mounts_need_a_vpc(resource: Resource, _: Mapping[str, Resource]) -> 
 
 @warning("R84", BOTH, "assumed")
 def sessions_end_before_lives(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A session may idle no longer than it may live."""
+    """The idleRuntimeSessionTimeout should not exceed maxLifetime."""
     place, environment = _environment(resource)
     cycle = part(environment, "lifecycleConfiguration")
     idle, life = cycle.get("idleRuntimeSessionTimeout"), cycle.get("maxLifetime")

@@ -1,4 +1,4 @@
-"""Rules about what a target is: its endpoint, its schemas, its listing."""
+"""Rules about the endpoints, schemas and listing modes of targets."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from workflows.document.stack import Resource
 from workflows.kinds.gateway_target import configuration_kind
 
 _SERVER = "targetConfiguration.mcp.mcpServer"
-#: Documented limits; the larger ones are quotas that AWS raises on request.
+#: Documented limits in bytes, characters and counts; the limits of tools and targets are quotas that AWS can raise.
 _INLINE_BYTES = 1024 * 1024
 _TOOL_NAME = 256
 _TOOLS = 1000
@@ -38,12 +38,12 @@ def _tools(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def grants_of(resource: Resource) -> list[str]:
-    """Return the OAuth grant types that a target asks for."""
+    """Return the OAuth grant types that a target declares."""
     return [text(provider, "grantType") for _, provider in oauth_of(resource)]
 
 
 def oauth_of(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the OAuth providers of a target with their paths."""
+    """Yield the path and the declaration of each OAuth provider of a target."""
     for index, config in enumerate(items(resource.declared, "credentialProviderConfigurations")):
         provider = part(config, "credentialProvider", "oauthCredentialProvider")
         if provider:
@@ -53,13 +53,13 @@ def oauth_of(resource: Resource) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 @rule("R20", "targets", "AWS's own command line, CLI#2028")
 def http_targets_need_an_open_protocol(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """HTTP targets need a gateway without protocolType MCP."""
+    """HTTP targets require a gateway without protocolType MCP."""
     yield from _beside_mcp(resource, resources, "http")
 
 
 @warning("R20", "targets", "AWS's own command line, CLI#2028; taken beside MCP targets in live runs")
 def inference_targets_may_need_one(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Inference targets may need a gateway without protocolType MCP."""
+    """Inference targets may require a gateway without protocolType MCP."""
     yield from _beside_mcp(resource, resources, "inference")
 
 
@@ -71,7 +71,7 @@ def _beside_mcp(resource: Resource, resources: Mapping[str, Resource], wanted: s
 
 @rule("R21", "targets", "developer guide, MCP servers")
 def endpoints_are_used_verbatim(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An MCP endpoint is encoded already and holds no template characters."""
+    """An MCP endpoint must be percent-encoded, because the gateway uses the endpoint verbatim, without templates."""
     endpoint = text(_server(resource), "endpoint")
     if re.search(r"[{}<>\s]", endpoint):
         yield f"{_SERVER}.endpoint", "the gateway uses it as it stands; it can hold no template and no blank"
@@ -81,7 +81,7 @@ def endpoints_are_used_verbatim(resource: Resource, _: Mapping[str, Resource]) -
 
 @rule("R23", "targets", "developer guide, limits")
 def schemas_are_small(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """An inline schema has at most 1 MB, a tool's name at most 256 characters."""
+    """An inline schema may have at most 1 MB, and the name of a tool at most 256 characters."""
     for place in _SCHEMAS:
         payload = part(resource.declared, *place.split(".")).get("inlinePayload")
         size = len((payload if isinstance(payload, str) else json.dumps(payload, default=str)).encode())
@@ -94,21 +94,21 @@ def schemas_are_small(resource: Resource, _: Mapping[str, Resource]) -> Iterator
 
 @warning("R23", "targets", "developer guide, limits (adjustable)")
 def tools_are_not_too_many(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A target has at most 1,000 tools, unless AWS allowed more."""
+    """A target may have at most 1,000 tools, unless AWS raised the quota."""
     if sum(1 for _tool in _tools(resource)) > _TOOLS:
         yield "targetConfiguration.mcp.lambda.toolSchema.inlinePayload", f"more than {_TOOLS} tools need a higher quota"
 
 
 @warning("R23", "gateways", "developer guide, limits (adjustable)")
 def targets_are_not_too_many(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A gateway has at most 100 targets, unless AWS allowed more."""
+    """A gateway may have at most 100 targets, unless AWS raised the quota."""
     if sum(1 for other in resources.values() if other.parent == resource.address) > _TARGETS:
         yield "targets", f"more than {_TARGETS} targets need a higher quota"
 
 
 @rule("R24", "targets", "service model: a schema is in S3 or inline")
 def schemas_in_s3_have_a_uri(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A schema in S3 names its URI."""
+    """A schema in S3 must declare the URI of the object."""
     for place in _SCHEMAS:
         source = part(resource.declared, *place.split("."))
         if isinstance(source.get("s3"), Mapping) and "uri" not in source["s3"]:
@@ -117,7 +117,7 @@ def schemas_in_s3_have_a_uri(resource: Resource, _: Mapping[str, Resource]) -> I
 
 @warning("R25", "targets", "JSON Schema's meaning; assumed of the service")
 def tool_schemas_make_sense(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A tool's input is an object; properties belong to objects, items to arrays."""
+    """The input schema of a tool should be an object; only objects have properties, and only arrays have items."""
     for path, tool in _tools(resource):
         if text(tool, "inputSchema", "type") not in ("", "object"):
             yield f"{path}.inputSchema.type", "a tool's input is an object"
@@ -142,7 +142,7 @@ def _sense(path: str, schema: Mapping[str, Any], depth: int = 0) -> Iterator[Fin
 
 @warning("R26", "targets", "developer guide, MCP servers (dynamic schemas); static ones assumed")
 def tool_schemas_do_not_refer(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Tool schemas use no $ref, $defs, $anchor, $dynamicRef and $dynamicAnchor."""
+    """Tool schemas should not use $ref, $defs, $anchor, $dynamicRef or $dynamicAnchor."""
     payload = text(_server(resource), "mcpToolSchema", "inlinePayload")
     found = sorted(word for word in _FORBIDDEN if f'"{word}"' in payload)
     if found:
@@ -151,7 +151,7 @@ def tool_schemas_do_not_refer(resource: Resource, _: Mapping[str, Resource]) -> 
 
 @warning("R28", "targets", "assumed")
 def static_schemas_are_not_listed(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A static tool schema and DYNAMIC listing exclude each other."""
+    """A target with a static tool schema (mcpToolSchema) should not use listingMode DYNAMIC."""
     server = _server(resource)
     if "mcpToolSchema" in server and server.get("listingMode") == "DYNAMIC":
         yield f"{_SERVER}.listingMode", "with mcpToolSchema, tools are not listed"
@@ -159,7 +159,7 @@ def static_schemas_are_not_listed(resource: Resource, _: Mapping[str, Resource])
 
 @rule("R29", "targets", "developer guide, MCP servers")
 def dynamic_listing_has_limits(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """DYNAMIC listing goes neither with semantic search nor with the AUTHORIZATION_CODE grant."""
+    """The listingMode DYNAMIC cannot be combined with searchType SEMANTIC or the AUTHORIZATION_CODE grant."""
     if _server(resource).get("listingMode") != "DYNAMIC":
         return
     mcp = part(parent_of(resource, resources), "protocolConfiguration", "mcp")
@@ -174,7 +174,7 @@ _API = "targetConfiguration.mcp.apiGateway.apiGatewayToolConfiguration"
 
 @rule("R32", "targets", "developer guide, API Gateway targets; API reference")
 def api_paths_are_explicit(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A filter's path is exact or ends with /*; an override's path is exact; proxies are excluded."""
+    """The path of a toolFilter must be exact or end with /*, that of a toolOverride exact; {proxy+} is not allowed."""
     tools = part(resource.declared, *_API.split("."))
     for index, one in enumerate(items(tools, "toolFilters")):
         path = text(one, "filterPath")
@@ -188,7 +188,7 @@ def api_paths_are_explicit(resource: Resource, _: Mapping[str, Resource]) -> Ite
 
 @warning("R33", "targets", "assumed")
 def overrides_are_filtered_in(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """What is overridden is let in by a filter."""
+    """A toolFilter should include the path and method of each toolOverride."""
     tools = part(resource.declared, *_API.split("."))
     filters = [(text(one, "filterPath"), items(one, "methods")) for one in items(tools, "toolFilters")]
     for index, one in enumerate(items(tools, "toolOverrides")):
@@ -203,7 +203,7 @@ def overrides_are_filtered_in(resource: Resource, _: Mapping[str, Resource]) -> 
 
 @rule("R34", "targets", "AWS's own command line, CLI#1899")
 def connectors_need_credentials(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Connector targets declare credentialProviderConfigurations."""
+    """Connector targets must declare credentialProviderConfigurations."""
     kind = configuration_kind(resource.declared)
     if kind == "mcp.connector" and not resource.declared.get("credentialProviderConfigurations"):
         yield "credentialProviderConfigurations", "a connector needs them, such as GATEWAY_IAM_ROLE"
