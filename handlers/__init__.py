@@ -1,9 +1,9 @@
-"""The doors: one small module per trigger. Translate in, call a workflow, translate out."""
+"""The entry points. For each trigger, a small module parses the input, calls a workflow and formats the output."""
 
 import gc
 import os
 
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-    # Starting makes much and drops little: looking for garbage meanwhile is a tenth of a cold start. What is left at
-    # the end of it stays for good (handlers.environment.at_init).
+    # Initialization allocates many objects and frees few; garbage collection would take a tenth of a cold start.
+    # After initialization, handlers.environment.at_init freezes the surviving objects and enables collection again.
     gc.disable()

@@ -48,7 +48,7 @@ _EXIT = {
     Status.IN_PROGRESS: UNFINISHED,
     Status.REJECTED: INVALID,
 }
-#: Seconds of one run: a lease left behind by a killed terminal ends soon after.
+#: Seconds of a single run. A short run keeps the lease short, so the lease of a killed terminal expires soon.
 _SLICE = 120.0
 _LEAST_SECONDS = CALL_SECONDS + 10.0
 _HIGHEST_PORT = 65535
@@ -57,9 +57,9 @@ _HIGHEST_PORT = 65535
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
-    # Who stops a job stops it with SIGTERM: it gives its lease back, as it does for Ctrl-C.
+    # Schedulers and supervisors stop a process with SIGTERM. Handle SIGTERM like Ctrl-C: the run releases the lease.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell does that to what it starts with `&`.
+        # A shell ignores SIGINT on behalf of commands that are started with `&`.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed(options, UNFINISHED, f"{late}; the same command goes on from here")
     except KeyboardInterrupt:
         return _failed(options, UNFINISHED, "interrupted; the same command goes on from here")
-    except Exception as error:  # noqa: BLE001 - whatever it is, a person is told where, and no value of a document
+    except Exception as error:  # noqa: BLE001 - a person needs the location of any error, and no value of a document
         where = "\n  ".join(frames(error))
         return _failed(options, FAILED, f"this is a defect of Gatewright: {type(error).__name__}, raised at\n  {where}")
 
@@ -138,18 +138,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    """Read a time-out: less than a call may take is no time to change anything in."""
+    """Parse a timeout in seconds. A timeout shorter than a call leaves no time for any change."""
     try:
         seconds = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError("a time-out is a number of seconds") from None
-    if not seconds >= _LEAST_SECONDS:  # nan is no time either
+    if not seconds >= _LEAST_SECONDS:  # nan fails the comparison too
         raise argparse.ArgumentTypeError(f"at least {_LEAST_SECONDS:.0f} seconds; one call may take {CALL_SECONDS:.0f}")
     return seconds
 
 
 def _port(text: str) -> int:
-    """Read a port number."""
+    """Parse a port number."""
     if not text.isdecimal() or int(text) > _HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_HIGHEST_PORT}")
     return int(text)
@@ -167,7 +167,7 @@ def _validate(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> int:
     source = read_source(options.file, dict(options.parameter))
     allow = frozenset(options.allow) | source.allow
-    read_stack(source.document)  # what is wrong with it is told before anything is called
+    read_stack(source.document)  # report problems of the document before any call
 
     async def job(context: Context) -> Any:
         return await plan(context, source.document, Deadline.within(options.timeout), allow)
@@ -202,14 +202,14 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _request(source: Source, mode: Mode, allow: frozenset[str] = frozenset()) -> Request:
-    """Return the request of a terminal: always a new one, the newest of its stack."""
+    """Return the request of a terminal command: always new, and the newest of the stack."""
     stack = read_stack(source.document)
     request_id = f"terminal-{secrets.token_hex(6)}"
     return Request(mode=mode, request_id=request_id, stack=stack.name, document=dict(stack.document), allow=allow)
 
 
 def _fulfil(options: argparse.Namespace, request: Request) -> int:
-    """Run again until the request is settled or the time is up."""
+    """Run the request repeatedly until the outcome is final or the timeout expires."""
 
     async def job(context: Context) -> Outcome:
         deadline = Deadline.within(options.timeout)

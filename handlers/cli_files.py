@@ -1,4 +1,4 @@
-"""Reads what a terminal names as FILE: a stack document, or a sample event that holds one."""
+"""Reads the FILE argument of the command line: a stack document, or a sample event that contains a document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from workflows.requests.request import DETAIL_TYPES
 
 @dataclass(frozen=True)
 class Source:
-    """A document and what came with it."""
+    """A stack document and the options of the event that contained it."""
 
     document: Mapping[str, Any]
     allow: frozenset[str] = frozenset()
-    #: Whether it is an event that asks for a plan only.
+    #: Whether the event asks for a plan only.
     dry_run: bool = False
-    #: Whether it is an event that names its stack, and holds no document of it.
+    #: Whether the event only names its stack and contains no document.
     named: bool = False
 
 
-#: What a file can ask for, and the detail type of that.
+#: The detail type of each request mode.
 _TYPES = {mode: detail_type for detail_type, mode in DETAIL_TYPES.items()}
 
 
 def read_request_file(path: Path, ask: str = "") -> tuple[str, dict[str, Any]]:
-    """Return the detail type and detail of a request for a deployment, from a document or a sample event.
+    """Return the detail type and detail of a deployment request, read from a document or a sample event.
 
-    `ask` is what is asked for (provision, plan, remove, synchronize), where the file does not say or says otherwise.
-    Raises OSError, or Unreadable naming the file and the place.
+    `ask` (provision, plan, remove, synchronize) overrides the request type of the file. Raises OSError, or Unreadable
+    with the file and the position.
     """
     value = _read(path)
     detail_type = value.get("detail-type") or _TYPES[Mode.PROVISION]
@@ -47,10 +47,9 @@ def read_request_file(path: Path, ask: str = "") -> tuple[str, dict[str, Any]]:
 
 
 def read_source(path: Path, parameters: Mapping[str, Any] | None = None, *, named: bool = False) -> Source:
-    """Read a file, with the parameters of its event and of the caller put in.
+    """Read a file and fill in the parameters of the event and of the caller.
 
-    `named` says that an event which only names its stack is enough. Raises OSError, or Unreadable naming the file and
-    the place.
+    `named` accepts an event that only names its stack. Raises OSError, or Unreadable with the file and the position.
     """
     value = _read(path)
     event = "detail-type" in value and isinstance(value.get("detail"), Mapping)
@@ -77,7 +76,8 @@ def read_source(path: Path, parameters: Mapping[str, Any] | None = None, *, name
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         with path.open("rb") as file:
-            # A character has four bytes at most; what is longer is not read to its end, which it may not have.
+            # A character has at most four bytes. Reading is bounded, because a larger input (such as a device) may be
+            # endless.
             value = parse(file.read(4 * LARGEST + 1).decode("utf-8"))
     except UnicodeDecodeError:
         raise Unreadable(f"{path}: it is not UTF-8 text") from None

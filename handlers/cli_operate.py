@@ -1,4 +1,4 @@
-"""The commands of operators: what a shared ledger knows, requests over the bus, dead letters."""
+"""The operator commands: query a shared ledger, submit requests to a bus, list and redrive dead letters."""
 
 import argparse
 import asyncio
@@ -34,7 +34,7 @@ from workflows.requests.request import DETAIL_TYPES
 from workflows.status import stacks
 
 DONE, FAILED, CONSENT, UNFINISHED, INVALID = 0, 1, 4, 5, 2
-#: The source of what people at terminals put on the bus.
+#: The event source of requests that are submitted from a terminal.
 TERMINAL = "gatewright.terminal"
 _POLL_SECONDS = 2.0
 _EXIT = {"READY": DONE, "DELETED": DONE, "PLANNED": DONE, "AWAITING_CONSENT": CONSENT, "REJECTED": INVALID}
@@ -42,7 +42,7 @@ Command = Callable[..., Any]
 
 
 def add_commands(command: Command) -> None:
-    """Add the commands to a parser; `command(name, function, text, file=...)` adds one and returns its parser."""
+    """Add the commands to a parser; `command(name, function, text, file=...)` adds a command and returns its parser."""
     for name, function, text in (
         ("status", _status, "show what the ledger knows"),
         ("history", _history, "show the runs of a stack, the newest first"),
@@ -69,7 +69,7 @@ def add_commands(command: Command) -> None:
 
 
 def add_parameters(sub: Any) -> None:
-    """Add `--parameter` to a command's parser."""
+    """Add `--parameter` to the parser of a command."""
     sub.add_argument(
         "--parameter",
         action="append",
@@ -81,7 +81,7 @@ def add_parameters(sub: Any) -> None:
 
 
 def _parameter(text: str) -> tuple[str, str]:
-    """Read a parameter; its value is text."""
+    """Parse NAME=VALUE; the value is always a string."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError("a parameter is NAME=VALUE")
@@ -89,13 +89,13 @@ def _parameter(text: str) -> tuple[str, str]:
 
 
 def settings_of(options: argparse.Namespace, **more: str) -> Settings:
-    """Return the settings of the environment, with the ledger that the command line names."""
+    """Return the settings from the environment, with the ledger of the command line."""
     named = {"GATEWRIGHT_LEDGER": options.ledger} if getattr(options, "ledger", "") else {}
     return read_settings({**os.environ, **named, **more})
 
 
 def looking(settings: Settings) -> Settings:
-    """Return the settings of a command that only looks: a ledger's file that is not there yet is not made."""
+    """Return the settings of a read-only command, which must not create a missing ledger file."""
     path = None if settings.ledger.startswith("dynamodb:") else ledger_path(settings.ledger)
     if path is None or path.exists():
         return settings
@@ -104,7 +104,7 @@ def looking(settings: Settings) -> Settings:
 
 
 def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]], service: str = CONTROL_PLANE) -> Any:
-    """Run a job with clients and a ledger, showing progress; say first which account, Region and endpoint it is for."""
+    """Run a job with clients and a ledger, showing progress. First print the account, Region and endpoint in use."""
     env = Environment(settings, progress=show.Progress())
 
     async def told(context: Context) -> Any:
@@ -118,7 +118,7 @@ def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]
         show.say(f"account {account}, {place}", file=sys.stderr)
         return await job(context)
 
-    # A terminal shows progress itself; log lines are for those who look for trouble.
+    # The terminal shows progress by itself; the log is for troubleshooting and contains errors only.
     set_up_logs(env.redaction, level="ERROR", stream=sys.stderr)
     try:
         return env.run(told)
@@ -127,7 +127,7 @@ def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]
 
 
 def _with_ledger(options: argparse.Namespace, job: Callable[[Ledger], Awaitable[Any]]) -> Any:
-    """Run a job on a ledger; one in a file needs no Region and no credentials."""
+    """Run a job on a ledger. A ledger in a file needs no Region and no credentials."""
     settings = looking(settings_of(options))
     if settings.ledger.startswith("dynamodb:"):
         return with_environment(settings, lambda context: job(context.ledger), "dynamodb")
@@ -204,7 +204,7 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _check(detail_type: str, detail: dict[str, Any], parameters: dict[str, str]) -> None:
-    """Put parameters into a request, and find now what its document's deployment would refuse. Raises Invalid."""
+    """Add parameters to a request and validate its document before the deployment does. Raises Invalid."""
     given = detail.get("parameters", {})
     if not isinstance(given, dict):
         raise Unreadable("parameters map names to values")
@@ -215,7 +215,7 @@ def _check(detail_type: str, detail: dict[str, Any], parameters: dict[str, str])
 
 
 async def _answer(context: Context, detail: dict[str, Any], submitter: Submitter, seconds: float) -> Any:
-    """Wait for the answer to a request. While a person is awaited, that is the answer so far."""
+    """Wait for the outcome of a request. If consent is still pending at the timeout, return that interim outcome."""
     stack = detail.get("stack")
     name = str(stack.get("stack", "")) if isinstance(stack, dict) else str(stack or "")
     deadline = Deadline.within(seconds)

@@ -1,4 +1,4 @@
-"""How a terminal shows a plan: a tree of what would change, path by path, and a table of the calls that it takes."""
+"""Prints a plan: a tree of the changes, path by path, and a table of the calls that the changes need."""
 
 import json
 import sys
@@ -14,17 +14,17 @@ _SIGNS = {
     "CREATE": "+", "UPDATE": "~", "TAG": "~", "REPLACE": "-/+", "DELETE": "-", "SYNCHRONIZE": "@", "FAIL": "!",
     "BLOCKED": "!", "CONSENT": "?", "KEEP": "=", "WAIT": ".", "NONE": " ",
 }  # fmt: skip
-#: What the last line counts, and the actions that it counts as that.
+#: The categories of the summary line, with the actions in each category.
 _COUNTED = (
     ("to create", ("CREATE",)), ("to change", ("UPDATE", "TAG", "SYNCHRONIZE")), ("to replace", ("REPLACE",)),
     ("to delete", ("DELETE",)),
 )  # fmt: skip
-#: What it counts where there is any.
+#: The categories that the summary line mentions only if their count is not zero.
 _NOT_DONE = ((Action.FAIL, "would fail"), ("BLOCKED", "blocked"), (Action.CONSENT, "awaiting consent"))
 
 
 def plan(found: Plan) -> None:
-    """Print what a run would do."""
+    """Print the changes that a run would make."""
     if not found.known:
         say(f"this ledger does not know {found.stack}: what exists is found by name and tag", file=sys.stderr)
     shown = [one for one in found.resources if one.action != "NONE"]
@@ -45,7 +45,7 @@ def plan(found: Plan) -> None:
 
 
 def _lines(one: Planned) -> Iterator[str]:
-    """Yield a resource's lines, indented as deep as it stands in the document."""
+    """Yield the lines of a resource, indented by the nesting of its address."""
     indent = "    " * one.address.count(".targets.")
     yield f"{indent}{_SIGNS.get(one.action, ' '):>3} {one.address}  {one.action}: {one.reason}"
     for change in one.changes:
@@ -61,7 +61,7 @@ def _value(value: Any) -> str:
 
 
 def _colored(line: str, action: str) -> str:
-    """Color a line with rich, where it is installed."""
+    """Color a line with rich, if rich is installed."""
     try:
         from rich.console import Console  # noqa: PLC0415 - an extra
         from rich.text import Text  # noqa: PLC0415 - an extra

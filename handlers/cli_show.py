@@ -1,4 +1,4 @@
-"""What a terminal shows: progress as it happens, tables at the end. Plain text where rich is not installed."""
+"""Terminal output: progress while a run works, tables at the end. Plain text if rich is not installed."""
 
 import argparse
 import re
@@ -24,12 +24,12 @@ COLORS = {
 }  # fmt: skip
 
 
-#: What a terminal would obey: nothing of a document or of the service may command it.
+#: Control characters. No text of a document or of the service may control the terminal.
 _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def plain(text: str) -> str:
-    """Return a text with what a terminal would obey written out."""
+    """Return a text with its control characters escaped."""
     return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
@@ -45,13 +45,13 @@ class Progress:
         self._start = time.monotonic()
 
     def __call__(self, line: Line) -> None:
-        """Show one line."""
+        """Print a progress line."""
         seconds = time.monotonic() - self._start
         say(f"{seconds:7.1f}s  {line.address:<44} {line.event:<16} {line.detail[:100]}", file=sys.stderr)
 
 
 def value(options: argparse.Namespace, shown: Any, for_people: Callable[[], None]) -> None:
-    """Print the JSON value, or what people read."""
+    """Print the JSON value, or call `for_people` for readable output."""
     if options.json:
         sys.stdout.write(to_json(shown) + "\n")
     else:
@@ -59,7 +59,7 @@ def value(options: argparse.Namespace, shown: Any, for_people: Callable[[], None
 
 
 def outcome(found: Outcome) -> None:
-    """Print how a run ended."""
+    """Print the outcome of a run."""
     _results(found)
     failures([*found.undone, *(failure.shown() for failure in found.failures)])
     problems(found.problems)
@@ -74,7 +74,7 @@ def outcome(found: Outcome) -> None:
 
 
 def _results(found: Outcome) -> None:
-    """Print how resources ended: a table, where they are reached, and what they wait for."""
+    """Print the resources of a run: a table, URLs, pending consents, and why a resource is blocked or unfinished."""
     if found.results:
         rows = [(r.address, str(r.status), r.action, r.id or "", f"{r.seconds:.1f}") for r in found.results]
         table(("resource", "status", "action", "id", "seconds"), rows)
@@ -90,13 +90,13 @@ def _results(found: Outcome) -> None:
 
 
 def failures(found: Iterable[Mapping[str, Any]]) -> None:
-    """Print what failed, who must act and how."""
+    """Print each failure with the actor who must act and the advice."""
     for one in found:
         say(f"{one['resource']}: {one['code']}: {one['message']}\n  {one['actor']} must act: {one['advice']}")
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things, in words."""
+    """Return a count with the noun in singular or plural."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -106,7 +106,7 @@ def _asks(address: str, consent: Mapping[str, Any]) -> str:
 
 
 def taken_over(found: TakenOver) -> None:
-    """Print the document of what was taken over; what is to be filled in stands on stderr."""
+    """Print the document of an adopted resource; the paths that the user must fill in go to stderr."""
     sys.stdout.write(yaml.safe_dump(found.document, sort_keys=False, allow_unicode=True, width=120))
     for path in found.fill_in:
         say(f"fill in where this secret is: {path}", file=sys.stderr)
@@ -120,7 +120,7 @@ def valid(stack: Stack) -> None:
 
 
 def problems(found: Iterable[Problem]) -> None:
-    """Print everything that is wrong with a document."""
+    """Print every problem of a document."""
     listed = list(found)
     for problem in listed:
         say(f"{problem.path or 'document'}: {problem.message} [{problem.rule}]", file=sys.stderr)
@@ -129,7 +129,7 @@ def problems(found: Iterable[Problem]) -> None:
 
 
 def waiting(found: Outcome, seconds: float) -> None:
-    """Print that a run ended without being done, and what it waits for."""
+    """Print that a run ended before the request was finished, and the reasons why."""
     for result in found.results:
         if result.status == "IN_PROGRESS":
             say(f"{result.address}: {result.reason}", file=sys.stderr)
@@ -139,7 +139,7 @@ def waiting(found: Outcome, seconds: float) -> None:
 
 
 def stacks(found: dict[str, Any]) -> None:
-    """Print what the ledger knows of stacks, one of them with its resources."""
+    """Print the ledger's summary of stacks; for a single stack, with its resources."""
     rows = [
         (name, *(str(one[member] or "-") for member in ("generation", "mode", "status", "finishedAt")))
         for name, one in found.items()
@@ -164,7 +164,7 @@ def stacks(found: dict[str, Any]) -> None:
 
 
 def became(found: Mapping[str, str]) -> None:
-    """Print what became of stacks."""
+    """Print the result of a command for each stack."""
     if not found:
         say("the ledger knows no such stack", file=sys.stderr)
         return
@@ -189,7 +189,7 @@ def _first(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def answer(found: dict[str, Any]) -> None:
-    """Print the outcome of a request that a deployment answered."""
+    """Print the outcome of a request to a deployment."""
     resources = found["resources"].items()
     if resources:
         rows = [(name, one["status"], one.get("action", ""), one.get("id") or "") for name, one in resources]
@@ -204,7 +204,7 @@ def answer(found: dict[str, Any]) -> None:
 
 
 def serving(url: str, options: argparse.Namespace) -> None:
-    """Print where the sandbox listens."""
+    """Print the URL of the sandbox."""
     if options.json:
         say(to_json({"url": url}))
     else:
@@ -213,7 +213,7 @@ def serving(url: str, options: argparse.Namespace) -> None:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout: in a terminal with rich, where that is installed."""
+    """Print a table on stdout; with rich, if rich is installed and stdout is a terminal."""
     if not sys.stdout.isatty():
         _plain_table(heads, rows)
         return

@@ -1,6 +1,6 @@
 """The composition root: one event loop, one set of clients and one ledger per execution environment.
 
-This is the only module state.
+No other module has state.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ from workflows.requests.context import Context, Progress
 
 T = TypeVar("T")
 _TABLE = "dynamodb:"
-#: Seconds kept back from the platform's deadline, to write down what came of the run.
+#: Seconds reserved before the platform's deadline, for recording the outcome of the run.
 MARGIN = 3.0
 
 
 class Environment:
-    """One execution environment: open it once, then run coroutines on its loop."""
+    """An execution environment: created once, with an event loop on which coroutines run."""
 
     def __init__(
         self,
@@ -58,11 +58,11 @@ class Environment:
         self._context: Context | None = None
 
     def run(self, job: Callable[[Context], Awaitable[T]]) -> T:
-        """Run a job with the context, making it on first use."""
+        """Run a job with the context; the first call creates the context."""
         return self._runner.run(self._job(job))
 
     def close(self) -> None:
-        """Close clients, ledger and loop."""
+        """Close clients, ledger and event loop."""
         self._runner.run(self._stack.aclose())
         self._runner.close()
 
@@ -102,7 +102,7 @@ class Environment:
 
 
 def _grants(path: str) -> Grants | None:
-    """Read the grants of a deployment. Raises SettingsError."""
+    """Read the grants of a deployment; None without a path. Raises SettingsError."""
     if not path:
         return None
     try:
@@ -127,7 +127,7 @@ _environment: Environment | None = None
 
 
 def environment() -> Environment:
-    """Return this process's environment, made from its settings when first asked for."""
+    """Return the environment of this process; the first call creates it from the settings."""
     global _environment  # noqa: PLW0603 - the one module state, see above
     if _environment is None:
         settings = read_settings()
@@ -138,9 +138,9 @@ def environment() -> Environment:
 
 @contextmanager
 def errors_logged(*, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Log an error that a handler raises, with where it was raised, before the platform is told of it.
+    """Log an error that a handler raises, with the location, before the error reaches the platform.
 
-    `but` are exceptions that are no errors.
+    `but` lists exceptions that are part of normal operation and are not logged.
     """
     try:
         yield
@@ -152,15 +152,15 @@ def errors_logged(*, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
 
 
 def use(made: Environment | None) -> None:
-    """Put another environment in place: for programs that make their own."""
+    """Replace the environment of this process, for programs that create their own."""
     global _environment  # noqa: PLW0603 - the one module state, see above
     _environment = made
 
 
 def at_init() -> None:
-    """Make the environment while the platform starts the function, so that the first request finds it made.
+    """Create the environment during the platform's init phase, so that the first request does not bear the cost.
 
-    What is wrong with it stops the function there and then, with one line that says so. Elsewhere nothing is done.
+    Invalid settings end the function during init, with a line that names them. Outside Lambda nothing happens.
     """
     if "AWS_LAMBDA_RUNTIME_API" not in os.environ:
         return
@@ -178,9 +178,10 @@ async def _nothing(context: Context) -> None:
 
 
 def deadline_of(lambda_context: Any, patience: float) -> Deadline:
-    """Return the deadline of a Lambda invocation, with time kept back to write down what came of it.
+    """Return the deadline of a Lambda invocation, minus the time reserved for recording the outcome.
 
-    A wait for the service of more than `patience` seconds is left to the next run.
+    The run does not itself wait for the service for more than `patience` seconds; the next run continues. Without a
+    Lambda context the invocation counts as 900 seconds.
     """
     remaining = lambda_context.get_remaining_time_in_millis() / 1000 if lambda_context is not None else 900.0
     return Deadline.within(max(0.0, remaining - MARGIN), patience)

@@ -1,4 +1,4 @@
-"""The EventBridge door: one event, one request; also schedules, and events of the service."""
+"""The EventBridge handler: each event is a request. Schedules and events of the service arrive here too."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,14 +16,14 @@ from workflows.service import handle
 
 
 class Unsettled(Exception):  # noqa: N818 - it asks the platform to deliver the event again
-    """The request is not settled in this invocation's time; delivered again, it goes on."""
+    """The request was not finished within this invocation; redelivery of the event continues the request."""
 
 
 @errors_logged(but=(Unsettled,))
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
-    """Fulfil the request of an event and return its outcome; what needs longer goes on in the state machine.
+    """Process the request of an event and return the outcome; a longer request continues in the state machine.
 
-    Raises NotARequest for an event that asks for nothing known, and Unsettled for what must be delivered again.
+    Raises NotARequest for an event that is no known request, and Unsettled for an event that must be delivered again.
     """
     if not is_event(event):
         raise NotARequest("an event has a detail-type, and a detail that is a JSON object")
@@ -47,7 +47,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
 
 
 def is_event(event: Any) -> bool:
-    """Tell whether what arrived has the form of an event."""
+    """Return whether the input has the form of an event."""
     if not isinstance(event, Mapping) or not isinstance(event.get("detail") or {}, Mapping):
         return False
     return all(isinstance(event.get(name, ""), str) for name in ("detail-type", "source"))

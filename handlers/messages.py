@@ -1,4 +1,4 @@
-"""Reads what queues and buses bring into requests. What is no request is refused with a reason, never its content."""
+"""Parses messages and events into requests. A refusal states the reason and never quotes the content."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from workflows.document.problems import Invalid
 from workflows.requests.authority import Submitter
 from workflows.requests.request import NotARequest, Request, is_id, read_request
 
-#: Larger bodies are no messages of SQS or EventBridge (1 MiB is the most that a queue takes).
+#: SQS and EventBridge deliver no larger bodies (a queue accepts at most 1 MiB).
 _LARGEST = 1_048_576
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a queue: a request, or what is wrong with the detail in it."""
+    """A message of a queue: a request, or the problems of its detail."""
 
     id: str
     request_id: str
@@ -24,16 +24,16 @@ class Message:
 
     @property
     def stack(self) -> str:
-        """The stack that it is about; its own id where that cannot be read."""
+        """The stack of the request; the message id if no stack can be read."""
         named = self.request.stack if isinstance(self.request, Request) else ""
         return named or self.id
 
 
 def read_message(record: Mapping[str, Any], bus_queue: str = "") -> Message:
-    """Read an SQS record: its body is a detail with its `detailType`, or a whole EventBridge event.
+    """Parse an SQS record, whose body is a detail with its `detailType`, or a whole EventBridge event.
 
-    What an event says of its account and source is believed only in `bus_queue`, which nobody but the bus can send
-    to. Anywhere else the submitter is who sent the message. Raises NotARequest.
+    The account and source that an event states are trusted only in `bus_queue`, because only the bus can send to that
+    queue. In any other queue, the submitter is the sender of the message. Raises NotARequest.
     """
     body = read_json(record.get("body"))
     message_id, queue = text_of(record, "messageId"), text_of(record, "eventSourceARN")
@@ -52,42 +52,42 @@ def read_message(record: Mapping[str, Any], bus_queue: str = "") -> Message:
 
 
 def text_of(value: Mapping[str, Any], name: str) -> str:
-    """Return a member that is a text; an empty one where it is missing or something else."""
+    """Return a member that is a string; an empty string if the member is missing or of another type."""
     found = value.get(name)
     return found if isinstance(found, str) else ""
 
 
 def id_of(event: Mapping[str, Any]) -> str:
-    """Return the id of an event; an empty text where it has none that can be one."""
+    """Return the id of an event; an empty string if the event has no valid id."""
     found = text_of(event, "id")
     return found if is_id(found) else ""
 
 
 def attributes_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what the queue says of a message."""
+    """Return the attributes that SQS adds to a message."""
     found = record.get("attributes")
     return found if isinstance(found, Mapping) else {}
 
 
 def request_id_of(detail: Any, default_id: str) -> str:
-    """Return the id by which a request is answered, also one whose detail is wrong."""
+    """Return the request id, under which the outcome is published even if the detail is invalid."""
     named = detail.get("requestId") if isinstance(detail, Mapping) else None
     return named if isinstance(named, str) and is_id(named) else default_id
 
 
 def submitter_of(event: Mapping[str, Any]) -> Submitter:
-    """Return who put an event on the bus, as EventBridge says."""
+    """Return the submitter of an event, as EventBridge states account and source."""
     return Submitter(account=text_of(event, "account"), source=text_of(event, "source"))
 
 
 def read_event(event: Mapping[str, Any]) -> Request:
-    """Read an EventBridge event. Raises NotARequest or Invalid."""
+    """Parse an EventBridge event. Raises NotARequest or Invalid."""
     detail_type, detail = event.get("detail-type"), event.get("detail")
     return read_request(detail_type, detail, default_id=id_of(event), submitter=submitter_of(event))
 
 
 def read_json(text: Any) -> Any:
-    """Read JSON strictly: no duplicate names, no NaN. Raises NotARequest."""
+    """Parse JSON strictly: no duplicate names, no NaN. Raises NotARequest."""
     if not isinstance(text, str) or len(text) > _LARGEST:
         raise NotARequest("a message's body must be a JSON text of at most 1 MiB")
     try:

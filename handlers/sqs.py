@@ -1,9 +1,10 @@
-"""The SQS door: each message is a request; only those that failed go back to the queue.
+"""The SQS handler: each message is a request, and only failed messages return to the queue.
 
-What needs longer than the invocation goes on in the state machine. Messages of one stack are taken in their order,
-different stacks side by side, so that a bad message neither delays nor fails its neighbours. In a FIFO queue the
-messages of a group are taken in theirs: once one is to come again, so are all that follow it. A message that cannot
-be worked on goes to the dead-letter queue with its reason beside it.
+A request that needs more time than the invocation has continues in the state machine. Messages of one stack are
+processed in order and different stacks concurrently, so that a bad message neither delays nor fails its neighbors. In
+a FIFO queue the messages of a group are processed in order: after the first batch item failure, all later messages of
+the group are returned too. A message that cannot be processed is sent to the dead-letter queue, with the reason as a
+message attribute.
 """
 
 from collections import defaultdict
@@ -35,10 +36,10 @@ Record = Mapping[str, Any]
 
 @errors_logged()
 def handler(event: Mapping[str, Any] | list[Any], lambda_context: Any) -> dict[str, Any]:
-    """Take a batch and return the ids of the messages that are to come again: all, where none can be looked at.
+    """Process a batch and return the batch item failures: all messages, if the batch cannot be processed at all.
 
-    The batch is the event of a queue, or its bare array of records as EventBridge Pipes hands it over. Raises
-    NotARequest for an event of any other form: answered, its messages would be taken for done.
+    The batch is an SQS event, or the bare array of records that EventBridge Pipes sends. Raises NotARequest for any
+    other event, because a normal return would delete its messages.
     """
     records = records_of(event)
 
@@ -47,7 +48,7 @@ def handler(event: Mapping[str, Any] | list[Any], lambda_context: Any) -> dict[s
 
     try:
         again = environment().run(job)
-    except Exception as error:  # noqa: BLE001 - raised, it would say no more, and of no message by its id
+    except Exception as error:  # noqa: BLE001 - raised, the error would say no more, and name no message id
         log.error("batch failed", messages=len(records), error=told(error), frames=frames(error))
         again = [record["messageId"] for record in records if _is_message(record)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
@@ -65,13 +66,13 @@ def records_of(event: Any) -> list[Record]:
 
 
 def _is_message(record: Any) -> bool:
-    """Tell whether a record is a message of a queue: what has no id could not come again."""
+    """Return whether a record is an SQS message. A record without an id cannot be a batch item failure."""
     return isinstance(record, Mapping) and bool(text_of(record, "messageId"))
 
 
 @dataclass(frozen=True)
 class _Taken:
-    """One record, and what was read of it: a message, or why it is none."""
+    """A record, with the parsed message or the reason why parsing failed."""
 
     record: Record
     read: Message | str
@@ -82,20 +83,20 @@ class _Taken:
 
     @property
     def group(self) -> str:
-        """The group of a FIFO queue, whose messages have an order; nothing for those of other queues."""
+        """The message group in a FIFO queue, which orders its messages; empty for a standard queue."""
         is_fifo = text_of(self.record, "eventSourceARN").endswith(".fifo")
         return text_of(attributes_of(self.record), "MessageGroupId") if is_fifo else ""
 
     @property
     def lane(self) -> Hashable:
-        """What is taken in order: a group, or the messages of one stack; alone what cannot be read."""
+        """The ordering key: the message group, else the stack; the message id for a message that cannot be parsed."""
         if self.group:
             return "group", text_of(self.record, "eventSourceARN"), self.group
         return ("stack", self.read.stack) if isinstance(self.read, Message) else ("message", self.id)
 
 
 async def take(context: Context, records: Sequence[Record], deadline: Deadline) -> list[str]:
-    """Take the records of a batch and return the ids of those that are to come again, in the batch's order."""
+    """Process the records of a batch and return the ids of the batch item failures, in the order of the batch."""
     messages = [record for record in records if _is_message(record)]
     if len(messages) < len(records):
         log.error("no messages of a queue", count=len(records) - len(messages))
@@ -109,36 +110,36 @@ async def take(context: Context, records: Sequence[Record], deadline: Deadline) 
 
 
 def _read(context: Context, record: Record) -> Message | str:
-    """Read a record; return why it cannot be read where it is no request."""
+    """Parse a record; return the reason if the record is not a request."""
     message_id = text_of(record, "messageId")
     try:
         return read_message(record, context.settings.bus_queue)
     except NotARequest as error:
         log.error("not a request", message_id=message_id, reason=str(error))
         return f"NotARequest: {error}"
-    except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbours'
+    except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbors'
         log.error("not read", message_id=message_id, error=type(error).__name__, frames=frames(error))
         return type(error).__name__
 
 
 async def _in_order(context: Context, lane: list[_Taken], deadline: Deadline) -> list[str]:
-    """Take messages one after the other; return the ids of those that are to come again."""
+    """Process messages sequentially; return the ids of the batch item failures."""
     again: list[str] = []
     for taken in lane:
-        # What follows in a group waits for what comes again; what was buried is done with, and nobody waits for it.
+        # A failed message holds back the rest of its group, but a message in the dead-letter queue does not.
         if (again and taken.group) or await _comes_again(context, taken, deadline):
             again.append(taken.id)
     return again
 
 
 async def _comes_again(context: Context, taken: _Taken, deadline: Deadline) -> bool:
-    """Take one message; tell whether it is to come again."""
+    """Process a message; return whether the message is a batch item failure."""
     reason = taken.read if isinstance(taken.read, str) else await _unsettled(context, taken.read, deadline)
     return bool(reason) and not await bury(context, taken.record, reason)
 
 
 async def _unsettled(context: Context, message: Message, deadline: Deadline) -> str:
-    """Fulfil one request; return why the queue is not done with it, or nothing."""
+    """Process a request; return the reason for a retry, or an empty string."""
     structlog.contextvars.clear_contextvars()
     try:
         if isinstance(message.request, Invalid):
@@ -154,7 +155,7 @@ async def _unsettled(context: Context, message: Message, deadline: Deadline) -> 
             "AWS cannot be asked", message_id=message.id, operation=failed.operation, code=failed.code, frames=where
         )
         return f"{failed.operation}: {failed.code}"
-    except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbours'
+    except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbors'
         log.error("run failed", message_id=message.id, error=told(error), frames=frames(error))
         return type(error).__name__
     return "InProgress" if outcome.status is Status.IN_PROGRESS else ""

@@ -1,8 +1,8 @@
-"""The Step Functions door: one task, one run; its outcome is the task's result.
+"""The Step Functions handler: one task is one run, and the outcome of the run is the result of the task.
 
-A task brings a request, `{"detailType", "detail", "requestId"?}`, or names one that was accepted before,
-`{"stack", "generation", "requestId"}`, whose document is then read from the ledger. With `stage`, a section of the
-document or `synchronization`, only that is worked on.
+A task contains a request, `{"detailType", "detail", "requestId"?}`, or refers to an accepted request,
+`{"stack", "generation", "requestId"}`, whose document is read from the ledger. `stage`, a section of the document or
+`synchronization`, limits the run to that section.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _SUBMITTER = Submitter(invocation="step-functions")
 def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     """Return the outcome of a run, IN_PROGRESS included.
 
-    The state machine waits by `retryAfterSeconds` and comes again with the same input. Raises NotARequest.
+    The state machine waits for `retryAfterSeconds` and invokes the task again with the same input. Raises NotARequest.
     """
     if not isinstance(event, Mapping):
         raise NotARequest("a task's input must be a JSON object")
@@ -44,7 +44,8 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         if "detailType" not in event:
             return (await resume(context, accepted_before(event), deadline)).shown()
         if not default_id and not request_id_of(event.get("detail"), ""):
-            # The invocation's own id is another one at every turn of the state machine's loop.
+            # Each iteration of the state machine's loop has a new invocation id, which therefore cannot identify the
+            # request.
             raise NotARequest("a task needs a requestId that stays the same, such as the execution's name")
         try:
             request = read_request(
@@ -59,7 +60,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
 
 
 def stage_of(event: Mapping[str, Any]) -> str:
-    """Return the stage that a task names; empty for the whole. Raises NotARequest."""
+    """Return the stage of a task; empty for the whole document. Raises NotARequest."""
     stage = event.get("stage") or ""
     if not isinstance(stage, str) or (stage and stage not in STAGES):
         raise NotARequest(f"unknown stage; known are {', '.join(sorted(STAGES))}")
@@ -67,7 +68,7 @@ def stage_of(event: Mapping[str, Any]) -> str:
 
 
 def accepted_before(event: Mapping[str, Any]) -> RequestRef:
-    """Return the request that a task names. Raises NotARequest."""
+    """Return the accepted request that a task refers to. Raises NotARequest."""
     stack, generation, request_id = event.get("stack"), event.get("generation"), event.get("requestId")
     if not isinstance(stack, str) or not isinstance(request_id, str) or type(generation) is not int:
         raise NotARequest(_FORMS)

@@ -1,4 +1,4 @@
-"""The ground: AWS clients, retry, pacing, ledger stores, telemetry, the service model and the sandbox.
+"""Infrastructure: AWS clients, retries, rate limiting, ledger stores, telemetry, the service model and the sandbox.
 
-Nothing here knows what a stack is.
+Nothing in this package knows stacks or stack documents.
 """

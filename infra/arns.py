@@ -16,7 +16,7 @@ class Arn(NamedTuple):
 
 
 def arn_of(text: Any) -> Arn | None:
-    """Return the parts of an ARN; None where the text is none."""
+    """Return the parts of an ARN; None if the value is no ARN."""
     if not isinstance(text, str) or not text.startswith("arn:"):
         return None
     try:

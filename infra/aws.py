@@ -1,4 +1,22 @@
-"""Calling AWS: one client per service, one retry layer, pacing, and errors that say what to do about them."""
+"""Calls to AWS: the only module through which the project sends requests to AWS APIs.
+
+`Aws` holds the clients of an execution environment. `Aws.within(deadline)` returns the `Calls` of a run, which takes an
+operation with parameters, counts every attempt, and either returns the response or raises. An attempt has these stages:
+
+1. The retry layer (infra.retry) starts the attempt. No other layer retries, because botocore's own retries are off.
+2. For the services in PACED, the rate limiter (infra.pace) delays the attempt to keep the documented rate.
+3. A mutating operation needs CALL_SECONDS before the deadline; a change that is cut off has an unknown outcome. Then
+   `before_change` runs and may raise to prevent the change, for example because the lease has expired.
+4. The client sends the request. A read is canceled at the run's deadline, a change only by the client's own timeouts.
+5. An error becomes CallFailed with a Verdict: `classify` looks up error responses of AWS (infra.error_table), `_local`
+   assesses exceptions of the client. The message is redacted, and botocore's exception is cut off from the chain,
+   because its text may quote the request. THROTTLED also slows the rate limiter down.
+6. A response that lacks required members (`lacks`) counts as a lost response, with the verdict UNKNOWN_OUTCOME.
+
+The verdict decides about the next attempt. After any attempt with an unknown outcome, `CallFailed.unanswered` is set:
+that attempt may have taken effect, even if a later attempt was refused. OutOfTime means that the deadline permits no
+further attempt; `OutOfTime.refused` is then the failure of the last attempt, if any failed.
+"""
 
 import random
 from collections import Counter
@@ -29,10 +47,10 @@ from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE, is_mutating
 
 log = structlog.get_logger()
 
-#: An upper bound of one call's duration in seconds, its read timeout: less time left, and it is not begun.
+#: The read timeout of a call in seconds. A mutating call is not started with less time left.
 CALL_SECONDS = 20.0
 
-#: botocore's own retries are off: there is one retry layer, ours.
+#: botocore's own retries are off, because infra.retry is the only retry layer.
 CLIENT_CONFIG: Mapping[str, Any] = {
     "connect_timeout": 5,
     "read_timeout": CALL_SECONDS,
@@ -42,7 +60,7 @@ CLIENT_CONFIG: Mapping[str, Any] = {
 }
 
 
-#: The services whose documented rates are kept to; the others are far from theirs.
+#: The services whose documented rates are kept. The project's calls to all other services stay far below the limits.
 PACED = frozenset({CONTROL_PLANE, AGENT_REGISTRY})
 _PARTITIONS = {
     "cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "eusc-": "aws-eusc",
@@ -51,9 +69,9 @@ _PARTITIONS = {
 
 @dataclass(frozen=True)
 class Aws:
-    """The clients of one execution environment, by botocore's names of their services.
+    """The clients of an execution environment, by botocore's service names.
 
-    The account is asked for once, unless the credentials know it.
+    `known` caches the account id. STS is asked at most once, and not at all if the environment names the account.
     """
 
     client: Callable[[str], Awaitable[Any]]
@@ -61,29 +79,29 @@ class Aws:
     pace: Pace = field(default_factory=Pace)
     redaction: Redaction = field(default_factory=Redaction)
     known: dict[str, str] = field(default_factory=dict)
-    #: The account where nobody tells it: an endpoint on this machine may not speak STS.
+    #: The account id to assume if STS fails: an endpoint on this machine may not implement STS.
     default_account: str | None = None
-    #: Spreads the waits before a call is tried again.
+    #: Randomizes the backoff before a retry: returns a number between the two arguments.
     jitter: Callable[[float, float], float] = random.uniform
 
     @property
     def partition(self) -> str:
-        """The partition of the Region, as ARNs begin with it."""
+        """The partition of the Region, as in ARNs."""
         return next((name for prefix, name in _PARTITIONS.items() if self.region.startswith(prefix)), "aws")
 
     def within(self, deadline: Deadline) -> "Calls":
-        """Return the caller of one run."""
+        """Return the calls of a run that ends at the deadline."""
         return Calls(self, deadline)
 
 
 @dataclass
 class Calls:
-    """The calls of one run: each is paced, retried within the run's deadline, and counted."""
+    """The calls of a run: rate-limited, retried within the deadline of the run, and counted per operation."""
 
     aws: Aws
     deadline: Deadline
     count: Counter[str] = field(default_factory=Counter)
-    #: Called before each try of a call that changes something; what it raises ends the call.
+    #: Called before each attempt of a mutating call; an exception prevents the attempt and ends the call.
     before_change: Callable[[], None] | None = None
 
     async def __call__(
@@ -94,9 +112,10 @@ class Calls:
         service: str = CONTROL_PLANE,
         lacks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None,
     ) -> dict[str, Any]:
-        """Make a call and return its answer. Raises CallFailed, or OutOfTime when the run must end first.
+        """Call an operation and return the response. Raises CallFailed, or OutOfTime if the run must end first.
 
-        `lacks` names the members that an answer must have and has not: such an answer says nothing, as a lost one.
+        `lacks` returns the required members that are missing from a response. An incomplete response proves nothing and
+        is treated like a lost response.
         """
         method = getattr(await self.aws.client(service), xform_name(operation))
         refused: CallFailed | None = None
@@ -117,14 +136,15 @@ class Calls:
         raise AssertionError("unreachable: attempts end by raising")  # pragma: no cover
 
     async def account(self) -> str:
-        """Return the account that the credentials belong to."""
+        """Return the account id of the credentials. Raises CallFailed or OutOfTime."""
         known = self.aws.known
         if "account" not in known:
             try:
                 answer = await self("GetCallerIdentity", {}, service="sts", lacks=lacking("Account"))
                 known["account"] = answer["Account"]
             except CallFailed as failed:
-                # Who is refused has an account of their own, and it is not this one.
+                # An unknown outcome proves nothing, and refused credentials belong to an account that is not the
+                # default.
                 unsaid = failed.verdict in (Verdict.UNKNOWN_OUTCOME, Verdict.CREDENTIALS)
                 if self.aws.default_account is None or unsaid:
                     raise
@@ -148,7 +168,8 @@ class Calls:
         self.count[operation] += 1
         began = anyio.current_time()
         try:
-            # A change is left to its own time-out, for which there is time; a read must not outlive the run.
+            # A change runs until the client's own timeout, for which time was required above; a read must not outlive
+            # the run.
             with anyio.fail_after(None if is_mutating(operation) else max(0.0, self.deadline.remaining())):
                 answer = await method(**params)
         except TimeoutError:
@@ -178,12 +199,12 @@ class Calls:
 
 
 def lacking(*members: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
-    """Return what names the members that an answer must have and has not."""
+    """Return a function that lists those of the given members that are missing from a response."""
     return lambda answer: tuple(name for name in members if answer.get(name) is None)
 
 
 def _complete(operation: str, answer: dict[str, Any], missing: tuple[str, ...]) -> dict[str, Any]:
-    """Return an answer that has all its required members. Raises CallFailed for any other."""
+    """Return the response if no required member is missing. Raises CallFailed otherwise."""
     if missing:
         log.info("incomplete answer", operation=operation, lacking=missing)
         message = f"the answer lacks {', '.join(missing)}, without which it says nothing"
@@ -192,13 +213,13 @@ def _complete(operation: str, answer: dict[str, Any], missing: tuple[str, ...]) 
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:
-    """Return why a transaction was cancelled: a code for each of its parts."""
+    """Return the cancellation reasons of a transaction, a code for each change."""
     found = error.response.get("CancellationReasons") if isinstance(error, ClientError) else None
     return tuple(str(one.get("Code", "")) for one in found or ())
 
 
 def _local(operation: str, error: Exception) -> Verdict:
-    """Classify what the client itself raised: before sending, or without an answer that can be read."""
+    """Classify an exception of the client: raised before sending, or because no readable response arrived."""
     if isinstance(error, ResponseParserError) and not is_mutating(operation):
         return Verdict.UNKNOWN
     if isinstance(error, ParamValidationError):

@@ -1,4 +1,4 @@
-"""Announcements and requests: events on a bus, or log lines where no bus is set."""
+"""Publishes outcomes and requests: as events on a bus, or as log lines if no bus is configured."""
 
 import json
 from collections.abc import Mapping
@@ -11,32 +11,32 @@ from infra.deadline import Deadline
 from infra.errors import CallFailed, Verdict
 
 SOURCE = "gatewright"
-#: The source of requests that the worker itself sends, for a schedule.
+#: The event source of requests that a schedule makes the worker send.
 SCHEDULE = "gatewright.schedule"
-#: Seconds for which sending an announcement is tried.
+#: Seconds for which sending an event is tried.
 _SECONDS = 20.0
 
 
 class Bus:
-    """Sends announcements, at least once."""
+    """Sends events to a bus, at least once."""
 
     def __init__(self, aws: Aws, name: str) -> None:
         self._aws = aws
         self._name = name
 
     async def announce(self, detail_type: str, detail: Mapping[str, Any]) -> None:
-        """Announce something. Raises CallFailed when the bus does not take it."""
+        """Publish an event of the deployment. Raises CallFailed if the bus does not accept the event."""
         if not self._name:
             structlog.get_logger().info("announcement", detail_type=detail_type, request=detail.get("requestId"))
             return
         await self.put(SOURCE, detail_type, detail)
 
     async def ask(self, detail_type: str, detail: Mapping[str, Any]) -> None:
-        """Ask for something as a schedule does. Raises CallFailed."""
+        """Send a request on behalf of a schedule. Raises CallFailed if the bus does not accept the event."""
         await self.put(SCHEDULE, detail_type, detail)
 
     async def put(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
-        """Put an event on the bus. Raises CallFailed when the bus does not take it."""
+        """Put an event on the bus. Raises CallFailed if the bus does not accept the event."""
         entry = {
             "Source": source,
             "DetailType": detail_type,

@@ -1,6 +1,6 @@
-"""The aiobotocore clients of one execution environment: one session, one client per service, one event loop.
+"""The aiobotocore clients of an execution environment: a session with a client per service, on one event loop.
 
-Those that every run needs are opened at once, the others when they are first called.
+The clients that every run needs are opened at once, all others on first use.
 """
 
 import os
@@ -21,21 +21,21 @@ from infra.redaction import Redaction
 from infra.service_model import CONTROL_PLANE
 from infra.settings import SettingsError, is_loopback
 
-#: What a sandbox on this machine takes where nothing else is set; no real endpoint would.
+#: Defaults for a sandbox on this machine; real endpoints would refuse them.
 _SANDBOX_REGION = "us-east-1"
 _SANDBOX_KEY = "sandbox"
 _SANDBOX_ACCOUNT = "000000000000"
 
 
 class _OneTry(AIOHTTPSession):  # type: ignore[misc]
-    """Sends a request once. aiohttp would send a GET, PUT or DELETE again when the connection breaks.
+    """Sends a request exactly once. aiohttp would repeat a GET, PUT or DELETE if the connection breaks.
 
-    Updates and synchronizations are PUTs here, and one that took effect must not take effect twice.
+    Updates and synchronizations are PUT requests here, and a request that took effect must not take effect twice.
     """
 
     async def _get_session(self, proxy_url: str | None) -> Any:
         session = await super()._get_session(proxy_url)
-        session._retry_connection = False  # noqa: SLF001 - there is no other way to say so
+        session._retry_connection = False  # noqa: SLF001 - aiohttp has no public option for this
         return session
 
 
@@ -44,15 +44,15 @@ async def open_clients(
 ) -> Aws:
     """Return the clients, opened on first use; the exit stack closes them. Standard AWS settings apply.
 
-    `at_once` names services that are opened now, beside AgentCore's. Against an endpoint on loopback, a missing Region
-    and missing credentials are made up. Raises SettingsError.
+    `at_once` names services that are opened now, in addition to AgentCore. For an endpoint on loopback, a missing
+    Region and missing credentials are replaced by placeholders. Raises SettingsError.
     """
     with _settings_checked():
         session = get_session()
         configured = session.get_config_variable("region")
     local = is_loopback(os.environ.get("AWS_ENDPOINT_URL"))
     local = local or is_loopback(os.environ.get("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL"))
-    # botocore itself does not look at AWS_REGION, which every other AWS tool prefers.
+    # botocore itself ignores AWS_REGION, which every other AWS tool prefers.
     region = os.environ.get("AWS_REGION") or configured
     region = region or (_SANDBOX_REGION if local else None)
     if not region:
@@ -62,7 +62,7 @@ async def open_clients(
     keys: dict[str, Any] = {}
     if credentials is None and local:
         keys = {"aws_access_key_id": _SANDBOX_KEY, "aws_secret_access_key": _SANDBOX_KEY}
-    # botocore writes into what it is given.
+    # botocore modifies the configuration that it receives.
     config = AioConfig(http_session_cls=_OneTry, **deepcopy(dict(CLIENT_CONFIG)))
     clients: dict[str, Any] = {}
     opening = anyio.Lock()
@@ -84,20 +84,20 @@ async def open_clients(
 
 @contextmanager
 def _settings_checked() -> Iterator[None]:
-    """Raise SettingsError where the client library finds that its settings cannot be used, naming those that are set.
+    """Raise SettingsError if the client library rejects the settings, and name the AWS variables that are set.
 
-    It says so with exceptions of its own, or with a ValueError of an endpoint or a Region.
+    The library raises BotoCoreError, or ValueError for an invalid endpoint or Region.
     """
     try:
         yield
     except (BotoCoreError, ValueError) as error:
-        # Names alone: some of the values are secret.
+        # List names only, because some of the values are secret.
         names = sorted(name for name in os.environ if name.startswith("AWS_") and not name.startswith("AWS_LAMBDA_"))
         raise SettingsError(f"the AWS client cannot be made: {error} (set here: {', '.join(names) or '-'})") from None
 
 
 def _has_credentials() -> bool:
-    """Tell whether credentials are set here; on loopback no metadata service is asked for them."""
+    """Return whether credentials are configured. For loopback, no metadata service is asked."""
     names = (
         "AWS_ACCESS_KEY_ID",
         "AWS_PROFILE",

@@ -1,4 +1,4 @@
-"""How long a run may go on, on the event loop's clock, so that virtual time works."""
+"""The deadline of a run, on the event loop's clock, so that tests can use virtual time."""
 
 import math
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ import anyio
 
 from infra.errors import OutOfTime
 
-#: Seconds that a run waits itself to send a call, or for an end that it foresees: to come back would cost more.
+#: Up to this many seconds, a run waits by itself to send a call, or for an operation whose end is predicted. Ending the
+#: run and starting the next would cost more.
 BRIEF = 5.0
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """`at` is a moment of `anyio.current_time()`.
+    """The time at which a run must end: `at` is a time of `anyio.current_time()`.
 
     A wait for the service that is longer than `patience` seconds is left to the next run.
     """
@@ -23,11 +24,11 @@ class Deadline:
 
     @classmethod
     def within(cls, seconds: float, patience: float = math.inf) -> "Deadline":
-        """Return the deadline this many seconds from now."""
+        """Return the deadline that is this many seconds from now."""
         return cls(anyio.current_time() + seconds, patience)
 
     def remaining(self) -> float:
-        """Return the seconds left; negative when it has passed."""
+        """Return the seconds left; negative after the deadline."""
         return self.at - anyio.current_time()
 
     def require(self, seconds: float, what: str) -> None:
@@ -36,14 +37,15 @@ class Deadline:
             raise OutOfTime(f"too little time is left for {what}", retry_after=0.0)
 
     async def sleep(self, seconds: float, what: str) -> None:
-        """Sleep before something is sent, or raise OutOfTime where that is for the next run to do."""
+        """Sleep before sending a call. Raises OutOfTime if the wait is left to the next run."""
         self._allow(seconds, what, max(self.patience, BRIEF))
         await anyio.sleep(seconds)
 
     def allow(self, seconds: float, what: str, *, known: bool = False) -> None:
-        """Raise OutOfTime when a wait of this many seconds for the service is for the next run to do.
+        """Raise OutOfTime if a wait of this many seconds for the service is left to the next run.
 
-        `known` says that the end of what is waited for is foreseen, and not only that it did not come yet.
+        `known` states that the end of the operation is predicted from earlier operations, so that a longer wait is
+        permitted.
         """
         self._allow(seconds, what, max(self.patience, BRIEF) if known else self.patience)
 

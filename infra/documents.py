@@ -1,4 +1,4 @@
-"""Reads YAML or JSON text into plain values, bounded and strict: no duplicate names, no aliases run wild, no tags."""
+"""Parses YAML or JSON text into plain values, bounded and strict: no duplicate names, no tags, limited aliases."""
 
 import json
 import math
@@ -10,30 +10,30 @@ import yaml
 
 from infra.service_model import MAX_DEPTH
 
-#: More text than any stack document needs: S3 holds larger schemas.
+#: Maximum characters of a document, more than any stack document needs: larger schemas are kept in S3.
 LARGEST = 8 * 1024 * 1024
-#: Values that aliases may blow a document up to.
+#: Maximum number of values after the expansion of aliases.
 _MOST_VALUES = 100_000
-#: Characters of the longest number, and of what is quoted of a document in an answer.
+#: Maximum characters of a number, and of a quotation from the document in an error message.
 _LONGEST_NUMBER, _LONGEST_QUOTE = 400, 200
 
 
 _TOO_MANY = "the document holds too many values; are its aliases meant?"
 
 
-class Unreadable(Exception):  # noqa: N818 - it says what the text is
-    """The text is no document; says where."""
+class Unreadable(Exception):  # noqa: N818 - the name describes the text
+    """The text is not a valid document; the message gives the position."""
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    """A safe loader that refuses duplicate names and keeps dates and the like as text."""
+    """A safe loader that refuses duplicate names and reads dates and the like as strings."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self._merged = 0
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge mappings, but not without end: merges of merges grow as fast as aliases of aliases."""
+        """Merge mappings within a bound: nested merges grow exponentially, like nested aliases."""
         if not isinstance(node, yaml.MappingNode):
             raise yaml.constructor.ConstructorError(None, None, "a tag says that this is a mapping", node.start_mark)
         for key, value in node.value:
@@ -69,12 +69,12 @@ def _as_text(loader: _Loader, node: yaml.ScalarNode) -> str:
 
 
 def _refuse(_loader: _Loader, node: yaml.Node) -> Any:
-    """Refuse a tag without quoting it: a secret that begins with an exclamation mark looks like one."""
+    """Refuse a tag without a quotation: an unquoted secret that begins with an exclamation mark looks like a tag."""
     raise yaml.constructor.ConstructorError(None, None, "tags are not known here", node.start_mark)
 
 
 def _number(loader: _Loader, node: yaml.ScalarNode) -> int | float:
-    """Read a number that JSON can hold: what is longer, or no number in the end, is nobody's value."""
+    """Parse a number that JSON can represent; refuse numbers that are too long or not finite."""
     if len(str(node.value)) > _LONGEST_NUMBER:
         raise yaml.constructor.ConstructorError(None, None, "this number is too long", node.start_mark)
     whole = node.tag.endswith(":int")
@@ -86,11 +86,11 @@ def _number(loader: _Loader, node: yaml.ScalarNode) -> int | float:
 
 _YAML = "tag:yaml.org,2002:"
 _MERGE = f"{_YAML}merge"
-#: What JSON can hold; nothing else is read, whatever its tag says.
+#: The types that JSON can represent; every other tag is refused.
 _KNOWN = ("null", "bool", "str", "seq", "map")
 _Loader.yaml_constructors = {
     **{f"{_YAML}{name}": yaml.SafeLoader.yaml_constructors[f"{_YAML}{name}"] for name in _KNOWN},
-    # AWS's members are strings where YAML 1.1 sees dates; numbers and booleans stay what they are.
+    # AWS members are strings where YAML 1.1 recognizes dates; numbers and booleans keep their type.
     f"{_YAML}timestamp": _as_text,
     f"{_YAML}int": _number,
     f"{_YAML}float": _number,
@@ -110,7 +110,7 @@ def parse(text: str) -> Any:
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be read"
         if not isinstance(error, yaml.constructor.ConstructorError):
-            # What the scanner quotes could be a secret that was not put in quotes.
+            # The scanner quotes the text, which could be an unquoted secret.
             problem = re.sub(r"'[^']{4,}'", "...", problem)
         problem = problem if len(problem) <= _LONGEST_QUOTE else f"{problem[:_LONGEST_QUOTE]}..."
         raise Unreadable(f"{problem}{where}") from None
@@ -119,9 +119,9 @@ def parse(text: str) -> Any:
 
 
 def _shallow(text: str) -> None:
-    """Refuse deep nesting from the stream of events: composing it would recurse, in C and without a check.
+    """Refuse deep nesting while reading the event stream: composing nodes would recurse in C, without a check.
 
-    Too many values are refused here, too, before they take memory.
+    Too many values are refused here as well, before they use memory.
     """
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
@@ -136,7 +136,7 @@ def _shallow(text: str) -> None:
 
 
 def _bounded(value: Any) -> None:
-    """Refuse a document that aliases blow up: it is walked as a tree would be."""
+    """Refuse a document that aliases expand beyond the limit, by counting values as a tree."""
     left, stack = _MOST_VALUES, [value]
     while stack:
         one = stack.pop()
@@ -150,5 +150,5 @@ def _bounded(value: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Return JSON as people and programs read it."""
+    """Return indented JSON for people and programs."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,7 +1,7 @@
-"""Which error answer means what: one table over (operation, code, message).
+"""Classification of error responses: a table over (operation, code, message) that returns a Verdict.
 
-The message matters because this service says "already exists", "has targets", "is in CREATING status" and "role
-not visible yet" with ValidationException. The first row that fits decides; what fits none is UNKNOWN and final.
+The message matters because AgentCore reports "already exists", "has targets", "is in CREATING status" and "role not
+visible yet" with ValidationException. The first matching row decides; an error without a row is UNKNOWN.
 """
 
 import re
@@ -19,7 +19,7 @@ THROTTLES = frozenset({
 
 @dataclass(frozen=True)
 class Row:
-    """An operation glob, error codes (empty: any), a pattern found in the message, and what they mean."""
+    """A glob of operations, error codes (empty: any), a pattern that is searched in the message, and the verdict."""
 
     operation: str
     codes: frozenset[str]
@@ -42,7 +42,7 @@ _TRANSITION = (
 #: Read top down. Sources: agentcore-service 1.1, 2.1 to 2.7; peers' issues B2 and B3.
 TABLE: tuple[Row, ...] = (
     _row(Verdict.THROTTLED, "", *sorted(THROTTLES)),
-    # The ledger's transactions: a condition that did not hold is an answer; the rest passes.
+    # Transactions of the ledger: a failed condition is a final response; every other cancellation is transient.
     _row(Verdict.INVALID, "ConditionalCheckFailed", "TransactionCanceledException"),
     _row(Verdict.BUSY, "", "TransactionCanceledException", "TransactionInProgressException",
          "TransactionConflictException"),
@@ -60,12 +60,12 @@ TABLE: tuple[Row, ...] = (
     _row(Verdict.BUSY, r"PENDING_AUTH|[Cc]oncurrent|in progress|try again", *_REFUSALS),
     _row(Verdict.BUSY, r"[Cc]oncurren|in flight|in progress|operations|at a time|[Ss]imultaneous|parallel",
          "ServiceQuotaExceededException", operation="*GatewayTarget*"),
-    # A create that conflicts without saying why: the documented cause is the name (agentcore-service 1.3, 1.4).
+    # A create that conflicts without a reason: the documented cause is the name (agentcore-service 1.3, 1.4).
     _row(Verdict.EXISTS, "", "ConflictException", operation="Create*"),
     _row(Verdict.BUSY, "", "ConflictException", "RetryableConflictException", "ConcurrentModificationException"),
     _row(Verdict.GONE, "", "ResourceNotFoundException", "NotFoundException"),
-    # Credentials that expired and clocks that are off (AWS general reference, common errors): every call would be
-    # refused, so the refusal says nothing of the resource.
+    # Expired credentials and wrong clocks (AWS general reference, common errors). Every call would be refused, so the
+    # refusal reveals nothing about the resource.
     _row(Verdict.CREDENTIALS, "", "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException",
          "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException",
          "SignatureDoesNotMatch", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
@@ -87,7 +87,7 @@ TABLE: tuple[Row, ...] = (
 
 
 def classify(operation: str, code: str, message: str, *, status: int = 400) -> Verdict:
-    """Return what an error answer means; any 5xx that the table does not name is an unknown outcome."""
+    """Return the verdict of an error response; a 5xx status without a row is an unknown outcome."""
     for row in TABLE:
         fits = fnmatchcase(operation, row.operation) and (not row.codes or code in row.codes)
         if fits and (not row.message or re.search(row.message, message)):

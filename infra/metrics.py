@@ -1,4 +1,7 @@
-"""CloudWatch metrics in embedded metric format, one blob per run, on stdout as Lambda wants them."""
+"""CloudWatch metrics in embedded metric format, printed on stdout as Lambda requires.
+
+A run emits a record, and a second record if metrics of alarms apply.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,16 +14,16 @@ NAMESPACE = "Gatewright"
 
 
 class RunMetrics:
-    """Emits the metrics of a run: its calls and seconds by the outcome's status, and apart from them what alarms need.
+    """Emits the metrics of a run: calls and seconds by the status of the outcome, and separately the metrics of alarms.
 
-    The outcome is given as JSON, with `sinceAccepted`, the seconds since its request was accepted.
+    The outcome is given as JSON, with `sinceAccepted`, the seconds since the request was accepted.
     """
 
     def __init__(self) -> None:
         self._metrics = Metrics(namespace=NAMESPACE, service="gatewright")
 
     def emit(self, outcome: Mapping[str, Any], seconds: float) -> None:
-        """Emit the metrics of a run that returned."""
+        """Emit the metrics of a finished run."""
         self._metrics.add_dimension("status", outcome["status"])
         self._metrics.add_metric("Runs", MetricUnit.Count, 1)
         self._metrics.add_metric("Calls", MetricUnit.Count, sum(outcome["calls"].values()))
@@ -31,7 +34,7 @@ class RunMetrics:
         self._alarming(outcome)
 
     def _alarming(self, outcome: Mapping[str, Any]) -> None:
-        """Emit who must act on failures, what stands still, and for how long a request has been in progress."""
+        """Emit the actors of failures, the number of stuck resources, and the age of a request in progress."""
         for actor in sorted({failure["actor"] for failure in outcome["failures"]}):
             self._metrics.add_metric(f"FailedBy{actor.title().replace('_', '')}", MetricUnit.Count, 1)
         stuck = sum(failure["code"] == STUCK for failure in outcome["failures"])

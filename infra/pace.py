@@ -1,4 +1,18 @@
-"""Pacing: the service's documented calls per second, shared out over the deployment, adapting to throttling."""
+"""Client-side rate limiting: a token bucket per operation, filled at the documented rate of the service.
+
+The service's limits are calls per second for an account and Region. A deployment with N workers gives each worker a
+`share` of 1/N of every rate. infra.aws calls `wait` before each request to a paced service, `throttled` after a
+throttling error, and `answered` after a success.
+
+A bucket holds the tokens of one second, and at least one token. `take` removes a token even if none is left: the
+balance becomes negative, and the debt divided by the rate is the time that the caller must wait. Callers thus proceed
+in the order of arrival, spaced by the rate, without a queue or a background task. If the deadline leaves the wait to
+the next run, `wait` returns the token and raises OutOfTime.
+
+Other clients of the account use the same limits, so the documented rate can be too high. Each throttling error halves
+the rate of the operation, down to 5 % of the configured rate; each success adds 2 % until the full rate is restored.
+Nothing is stored: a new execution environment starts at the full rate. Times are those of the event loop.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,14 +34,14 @@ RATES: Mapping[str, float] = {
     **dict.fromkeys(("CreateRegistry", "GetRegistry", "UpdateRegistry", "DeleteRegistry", "ListRegistries"), 5.0),
 }
 DEFAULT_RATE = 20.0
-#: After throttling the rate is halved, down to this part of it, and won back call by call.
+#: Throttling halves the rate, down to this fraction; every success restores the second fraction.
 _LEAST = 0.05
 _WIN_BACK = 0.02
 
 
 @dataclass
 class _Bucket:
-    """A token bucket that holds one second's worth of calls; it may owe tokens to callers that wait."""
+    """A token bucket with the tokens of one second; a negative balance is owed to waiting callers."""
 
     rate: float
     tokens: float
@@ -35,7 +49,7 @@ class _Bucket:
     factor: float = 1.0
 
     def take(self, now: float) -> float:
-        """Take one token and return the seconds until it is there."""
+        """Take a token and return the seconds until the token is available."""
         rate = self.rate * self.factor
         self.tokens = min(max(1.0, self.rate), self.tokens + (now - self.at) * rate) - 1
         self.at = now
@@ -43,14 +57,14 @@ class _Bucket:
 
 
 class Pace:
-    """Spaces calls out per operation. `share` is this worker's part of the account's rates."""
+    """Rate limits per operation. `share` is this worker's fraction of the account's rates."""
 
     def __init__(self, share: float = 1.0) -> None:
         self._share = share
         self._buckets: dict[str, _Bucket] = {}
 
     async def wait(self, operation: str, deadline: Deadline) -> None:
-        """Wait until one more call of this operation fits. Raises OutOfTime where that is for the next run to do."""
+        """Wait until the rate permits another call. Raises OutOfTime if the wait is left to the next run."""
         bucket = self._bucket(operation)
         seconds = bucket.take(anyio.current_time())
         if seconds > 0:
@@ -61,12 +75,12 @@ class Pace:
                 raise
 
     def throttled(self, operation: str) -> None:
-        """Slow down: the service refused a call for its rate."""
+        """Halve the rate of an operation after a throttling error."""
         bucket = self._bucket(operation)
         bucket.factor = max(_LEAST, bucket.factor / 2)
 
     def answered(self, operation: str) -> None:
-        """Win a little of the rate back."""
+        """Restore a small part of the rate after a success."""
         bucket = self._bucket(operation)
         bucket.factor = min(1.0, bucket.factor + _WIN_BACK)
 

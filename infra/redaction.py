@@ -1,4 +1,22 @@
-"""Keeps secrets out of every text: what was resolved in this process is blotted out wherever it turns up."""
+"""Redaction: replaces secrets with the mask `***` in every text that leaves the process.
+
+Secrets are recognized in two ways:
+
+- By value. `add` registers each secret that this process resolves, and each consent URL, which acts as a bearer token.
+  Other programs escape the texts that they quote, so `spellings` computes the encodings in which a secret may appear:
+  JSON (also nested), URLs, HTML, Python, hexadecimal, and base64. In base64, a secret inside a longer text is written
+  in one of three ways, depending on the number of preceding bytes modulo 3; only the characters that no neighboring
+  byte affects are compared. `text` replaces the longest spelling first, because a shorter spelling may be part of a
+  longer one, whose remainder would then stay readable.
+- By name. The values of HIDDEN_MEMBERS are masked whatever they contain, also if the value was never registered.
+
+Values under four characters are not registered, because masking them would destroy innocent text. For the same reason,
+a fragment of base64 must have six characters. Encodings that are not listed, such as compression, are not recognized.
+
+The same object serves a whole execution environment, and registered secrets are never removed. `processor` follows
+the merge of context variables in the log chain (infra.telemetry), so that all later processors see masked values only.
+infra.aws redacts the messages of errors.
+"""
 
 import base64
 import json
@@ -9,9 +27,9 @@ from urllib.parse import quote, quote_plus
 
 BLOT = "***"
 _SHORTEST = 4
-#: Fewer letters of a base64 text may stand there by chance.
+#: A shorter fragment of base64 may occur by chance.
 _LEAST_BASE64 = 6
-#: Members whose values never reach a log, whoever puts them there. Consent URLs act as bearer tokens.
+#: Members whose values are never logged, from any source. Consent URLs act as bearer tokens.
 HIDDEN_MEMBERS = frozenset({
     "authorizationurl", "clientsecret", "apikey", "secretstring", "clienttoken", "authorization", "customparameters",
     "environmentvariables", "additionalheaderclaims", "additionalpayloadclaims", "staticqueryparameters", "password",
@@ -20,13 +38,13 @@ HIDDEN_MEMBERS = frozenset({
 
 
 def spellings(secret: str) -> set[str]:
-    """Return the spellings of a secret in JSON, URLs, HTML, Python, hexadecimal and any place of any base64 text."""
+    """Return the spellings of a secret in JSON, URLs, HTML, Python, hexadecimal and at any offset of a base64 text."""
     import html  # noqa: PLC0415 - its table of names is off the cold path
 
     octets = secret.encode("utf-8", "surrogatepass")
     as_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     as_json |= {one.replace("/", "\\/") for one in as_json}
-    # Some writers escape what HTML or scripts might read, and write their hexadecimal large.
+    # Some writers also escape characters that are special in HTML or scripts, and some write hexadecimal in upper case.
     as_json |= {re.sub("[<>&=']", lambda found: f"\\u{ord(found[0]):04x}", one) for one in as_json}
     as_json |= {re.sub(r"\\u[0-9a-f]{4}", lambda found: "\\u" + found[0][2:].upper(), one) for one in as_json}
     as_json |= {json.dumps(one)[1:-1] for one in as_json}
@@ -38,11 +56,11 @@ def spellings(secret: str) -> set[str]:
 
 
 def _in_base64(octets: bytes, shift: int) -> Iterator[str]:
-    """Yield how octets are written when so many others stand before them: all letters that no neighbour changes."""
+    """Yield the base64 spellings after `shift` preceding bytes: all characters that no neighboring byte affects."""
     whole = base64.b64encode(bytes(shift) + octets).decode()
     if not shift:
         yield from (whole, base64.urlsafe_b64encode(octets).decode())
-    # Of the first letters some bits, and of the last group some letters, belong to what stands around.
+    # Some bits of the first characters, and some characters of the last group, depend on the neighboring bytes.
     inner = whole.rstrip("=")[(0, 2, 3)[shift] :]
     inner = inner[: len(inner) - (1 if (shift + len(octets)) % 3 else 0)]
     if len(inner) >= _LEAST_BASE64:
@@ -50,15 +68,15 @@ def _in_base64(octets: bytes, shift: int) -> Iterator[str]:
 
 
 class Redaction:
-    """The secrets that this process has seen, each in the spellings in which it could leak."""
+    """The secrets that this process has resolved, each in every spelling that may leak."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
-        #: The longest first, so that no part of one is left beside another.
+        #: The longest first, because a shorter spelling may be part of a longer spelling.
         self._spellings: list[str] = []
 
     def add(self, secret: str) -> None:
-        """Blot a value out from now on. Values under four characters would blot out innocent text."""
+        """Mask a value from now on. Values under four characters are ignored: they would mask innocent text."""
         if len(secret) >= _SHORTEST and secret not in self._secrets:
             self._secrets.add(secret)
             self._spellings = sorted({*self._spellings, *spellings(secret)}, key=len, reverse=True)
@@ -70,7 +88,7 @@ class Redaction:
         return text
 
     def value(self, value: Any) -> Any:
-        """Return a copy of a value without secrets, members that are never shown included."""
+        """Return a copy of a value without secrets and without the values of hidden members."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
@@ -79,11 +97,11 @@ class Redaction:
             return [self.value(item) for item in value]
         if isinstance(value, BaseException):
             return self.text(f"{type(value).__name__}: {value}")
-        # Whatever else it is would be written as its text.
+        # Values of all other types would be written as text.
         return value if value is None or isinstance(value, bool | int | float) else self.text(str(value))
 
     def processor(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """Redact a structlog event; first in the chain."""
+        """Redact a structlog event, before any processor that renders."""
         for name in list(event):
             event[name] = self._member(name, event[name])
         return event

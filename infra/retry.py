@@ -1,7 +1,22 @@
-"""The one retry layer: which verdicts are tried again, how often, and how long in between.
+"""The retry layer: exponential backoff with jitter, with a budget for each class of error.
 
-Exponential waits with full jitter, bounded by attempts, by the time that a verdict deserves, and by the run's
-deadline; all on the event loop's clock.
+This is the only retry layer: botocore's own retries are off (infra.aws). A failed attempt has a Verdict, and BUDGETS
+maps every retryable verdict to the attempts, seconds and waits that are spent on this verdict. The attempts of a call
+end in one of these ways:
+
+- An attempt succeeds.
+- The verdict has no budget, or the call must not be repeated blindly (`_again`): CallFailed is raised.
+- The attempts with this verdict, or the seconds since the first attempt, exhaust the budget: CallFailed is raised.
+- The deadline leaves the wait to the next run: OutOfTime is raised, with the wait as `retry_after`. That happens if the
+  wait exceeds the time left, or both the patience of the run and 5 seconds (infra.deadline).
+
+Attempts are counted per verdict, because the service did not process a throttled attempt. Seconds are counted from the
+start of the call, over all verdicts. The wait after the n-th attempt with a verdict is random between 20 % and 100 % of
+`first * 2 ** (n - 1)`, at most `longest`; the jitter spreads callers that were throttled together.
+
+An Update, Delete or Synchronize with an unknown outcome is not repeated: the call may have taken effect, and a second
+effect could revoke the consent of a person. The caller must read the resource first. All other calls are repeated. All
+times are those of the event loop's clock, so that tests can use virtual time.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +31,7 @@ from infra.errors import CallFailed, OutOfTime, Verdict
 
 @dataclass(frozen=True)
 class Budget:
-    """Tries in all, seconds in all, and the first and longest wait in seconds."""
+    """The maximum attempts and seconds for a verdict, and the first and longest wait in seconds."""
 
     tries: int
     seconds: float
@@ -24,27 +39,27 @@ class Budget:
     longest: float
 
 
-#: What is tried again; every other verdict is final for the call.
+#: The verdicts that are retried; every other verdict is final for the call.
 BUDGETS = {
     Verdict.THROTTLED: Budget(tries=60, seconds=900.0, first=0.4, longest=20.0),
     Verdict.UNKNOWN_OUTCOME: Budget(tries=6, seconds=90.0, first=0.3, longest=10.0),
     Verdict.BUSY: Budget(tries=6, seconds=60.0, first=1.0, longest=10.0),
     # IAM changes are visible within about two minutes (agentcore-service 1.1).
     Verdict.NOT_YET: Budget(tries=30, seconds=120.0, first=2.0, longest=10.0),
-    # Lists forget a deleted child before its parent does (agentcore-service 2.1).
+    # Lists omit a deleted child before its parent does (agentcore-service 2.1).
     Verdict.IN_USE: Budget(tries=8, seconds=60.0, first=1.0, longest=10.0),
-    # Temporary credentials are renewed beside the calls that use them.
+    # Temporary credentials are renewed concurrently with the calls that use them.
     Verdict.CREDENTIALS: Budget(tries=2, seconds=10.0, first=1.0, longest=2.0),
     Verdict.UNKNOWN: Budget(tries=2, seconds=10.0, first=0.5, longest=1.0),
 }
 
 
-#: Returns a number between two.
+#: Returns a random number between two numbers.
 Jitter = Callable[[float, float], float]
 
 
 def attempts(operation: str, deadline: Deadline, jitter: Jitter) -> AsyncIterator[AttemptManager]:
-    """Return the attempts at one call, for `async for attempt in ...: with attempt:`."""
+    """Return the attempts of a call, for `async for attempt in ...: with attempt:`."""
     pace = _Pace(operation, deadline, jitter)
     return AsyncRetrying(
         sleep=pace.sleep,
@@ -56,17 +71,17 @@ def attempts(operation: str, deadline: Deadline, jitter: Jitter) -> AsyncIterato
 
 
 def _again(operation: str, verdict: Verdict) -> bool:
-    """Tell whether a failed call is sent again.
+    """Return whether a failed call is repeated.
 
-    An update, delete or synchronize without an answer is not: it may have taken effect, and sent again it would
-    take effect twice, which can undo a person's consent. Its caller looks first.
+    An update, delete or synchronize with an unknown outcome is not: the call may have taken effect, and a second effect
+    can revoke the consent of a person. The caller reads the resource first.
     """
     blind = verdict is Verdict.UNKNOWN_OUTCOME and operation.startswith(("Update", "Delete", "Synchronize"))
     return verdict in BUDGETS and not blind
 
 
 class _Pace:
-    """The waits of one call. Tries are counted per verdict: a throttled call was no try at what it asks for."""
+    """The backoff of a call. Attempts are counted per verdict, because a throttled attempt was not processed."""
 
     def __init__(self, what: str, deadline: Deadline, jitter: Jitter) -> None:
         self._jitter = jitter
@@ -76,13 +91,13 @@ class _Pace:
         self._tries: dict[Verdict, int] = {}
 
     def spent(self, state: RetryCallState) -> bool:
-        """Tell whether the budget of the last failure's verdict is used up."""
+        """Return whether the budget of the last failure's verdict is exhausted."""
         verdict = _verdict(state)
         budget = BUDGETS[verdict]
         return self._tries[verdict] >= budget.tries or anyio.current_time() - self._began >= budget.seconds
 
     def wait(self, state: RetryCallState) -> float:
-        """Count the failed try and return the seconds until the next. Tenacity asks this before `spent`."""
+        """Count the failed attempt and return the seconds until the next. Tenacity calls this before `spent`."""
         verdict = _verdict(state)
         self._tries[verdict] = self._tries.get(verdict, 0) + 1
         budget = BUDGETS[verdict]
@@ -90,7 +105,7 @@ class _Pace:
         return self._jitter(0.2 * ceiling, ceiling)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, or leave the call to the next run."""
+        """Wait. Raises OutOfTime if the wait is left to the next run."""
         try:
             await self._deadline.sleep(seconds, self._what)
         except OutOfTime as late:

@@ -1,4 +1,4 @@
-"""Secrets by reference: CloudFormation's `{{resolve:secretsmanager:...}}`, resolved at the last moment."""
+"""References to secrets: CloudFormation's `{{resolve:secretsmanager:...}}`, resolved immediately before use."""
 
 import json
 import re
@@ -14,13 +14,13 @@ _FORM = re.compile(
     r"(?::SecretString(?::(?P<key>[^:{}]*))?(?::(?P<stage>[^:{}]*))?(?::(?P<version>[^:{}]*))?)?\}\}"
 )
 
-#: The same as a whole text, in the dialect that JSON Schema shares.
+#: The pattern for a whole string, in the regular expression dialect of JSON Schema.
 PATTERN = "^" + re.sub(r"\?P<\w+>", "", _FORM.pattern) + "$"
 
 
 @dataclass(frozen=True)
 class SecretReference:
-    """Which part of which secret: its id or ARN, a JSON key of its text, a staging label or a version id."""
+    """A reference to a secret: id or ARN, a JSON key of the secret's text, and a staging label or a version id."""
 
     secret_id: str
     key: str = ""
@@ -29,7 +29,7 @@ class SecretReference:
 
     @classmethod
     def parse(cls, text: str) -> "SecretReference | None":
-        """Read a reference that is the whole text; None where it is none."""
+        """Parse a reference that is the whole text; None if the text is no reference."""
         found = _FORM.fullmatch(text)
         if found is None or (found["stage"] and found["version"]):
             return None
@@ -42,7 +42,7 @@ class SecretReference:
 
 @dataclass(frozen=True, repr=False)
 class Secret:
-    """A resolved value with its version id. Never logged, stored or shown."""
+    """A resolved value with the version id. Never logged, stored or shown."""
 
     value: str
     version: str
@@ -52,7 +52,7 @@ class Secret:
 
 
 async def version_of(calls: Calls, reference: SecretReference) -> str:
-    """Return the version id that a reference stands for now, without reading the value."""
+    """Return the current version id of a referenced secret, without reading the value. Raises CallFailed."""
     if reference.version:
         return reference.version
     answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id}, "ARN")
@@ -62,7 +62,7 @@ async def version_of(calls: Calls, reference: SecretReference) -> str:
 
 
 async def resolve(calls: Calls, reference: SecretReference) -> Secret:
-    """Read a secret's value. Raises CallFailed, also where the secret's text is not as the reference says."""
+    """Read the value of a secret. Raises CallFailed, also if the secret's text does not match the reference."""
     wanted = {
         "SecretId": reference.secret_id,
         "VersionStage": reference.stage,
@@ -78,7 +78,7 @@ async def resolve(calls: Calls, reference: SecretReference) -> Secret:
 
 
 async def _ask(calls: Calls, operation: str, params: dict[str, str], needed: str) -> dict[str, Any]:
-    """Ask Secrets Manager; its refusals do not say which secret they are about."""
+    """Call Secrets Manager, and add the name of the secret to its error messages, which lack the name."""
     try:
         return await calls(operation, params, service="secretsmanager", lacks=lacking(needed))
     except CallFailed as failed:
@@ -91,7 +91,7 @@ def _member(reference: SecretReference, text: str) -> str:
         members: Any = json.loads(text)
         value = members[reference.key]
     except (ValueError, KeyError, TypeError, RecursionError):
-        # The chain is cut: the error would quote the secret's text.
+        # The exception chain is cut, because the original error would quote the secret's text.
         message = f"the secret {reference.secret_id} is no JSON object with a member {reference.key!r}"
         raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message) from None
     if not isinstance(value, str):
@@ -101,7 +101,7 @@ def _member(reference: SecretReference, text: str) -> str:
 
 
 def _unless_odd(reference: SecretReference, value: str) -> str:
-    """Return a value that can be written down: halves of characters cannot, whoever put them there."""
+    """Return a value that is valid Unicode; unpaired surrogates cannot be encoded. Raises CallFailed."""
     try:
         value.encode()
     except UnicodeEncodeError:

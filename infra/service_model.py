@@ -1,8 +1,8 @@
-"""AWS's own request types, taken from the service model that botocore ships.
+"""The request types of AWS, taken from the service model that botocore ships.
 
-Shapes become pydantic-core schemas at run time, so a document is checked against exactly the members,
-enums, patterns and lengths that the installed SDK knows, without a hand-written class per structure.
-Used by the stack document (what may be declared), by the sandbox (what a request may hold) and by tests.
+Shapes become pydantic-core schemas at run time, so a document is validated against exactly the members, enums, patterns
+and lengths that the installed SDK knows, without a handwritten class per structure. The stack document (members that
+may be declared), the sandbox (members that a request may contain) and tests use these types.
 """
 
 import re
@@ -17,15 +17,15 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator, ValidationError, core_schema
 
 CONTROL_PLANE = "bedrock-agentcore-control"
-#: Where registries live since they left the control plane (agentcore-service 0.1).
+#: The service that contains registries since they left the control plane (agentcore-service 0.1).
 AGENT_REGISTRY = "agent-registry-control"
-#: Deeper nesting than this is no document that a person meant; it bounds the recursion of every walk.
+#: Maximum nesting. No reasonable document is deeper, and the limit bounds the recursion of every walk.
 MAX_DEPTH = 64
 
-#: To find the name that was meant takes time: it is not looked for beyond so many faults, or for longer names.
+#: Spelling suggestions are slow, so they are limited to this many faults and to names of this length.
 _SUGGESTED, _LONGEST_NAME = 100, 64
 
-#: Where a value stands in a document: member names, map keys and list indexes.
+#: The position of a value in a document: member names, map keys and list indexes.
 Path = tuple[str | int, ...]
 
 
@@ -36,12 +36,12 @@ def service(name: str = CONTROL_PLANE) -> ServiceModel:
 
 
 def operation(name: str, service_name: str = CONTROL_PLANE) -> OperationModel:
-    """Return the model of one operation; raises botocore's OperationNotFoundError."""
+    """Return the model of an operation. Raises botocore's OperationNotFoundError."""
     return service(service_name).operation_model(name)
 
 
 def shape_at(shape: Shape, path: Iterable[str]) -> Shape | None:
-    """Follow member names down a shape; list items and map values are stepped into where met. None if absent."""
+    """Follow member names down a shape, through list items and map values. None if a member does not exist."""
     for name in path:
         while isinstance(shape, ListShape):
             shape = shape.member
@@ -55,24 +55,25 @@ def shape_at(shape: Shape, path: Iterable[str]) -> Shape | None:
 
 
 def is_mutating(operation: str) -> bool:
-    """Tell whether an operation changes a resource, from its name; an announcement changes none."""
+    """Return whether an operation may change a resource: all do, except reads by their prefix, and PutEvents."""
     return not operation.startswith(("Get", "List", "Describe", "Query", "Scan", "PutEvents"))
 
 
 def is_union(shape: Shape) -> bool:
-    """Tell whether a structure takes exactly one of its members."""
+    """Return whether a structure takes exactly one of its members."""
     return bool(getattr(shape, "is_tagged_union", False))
 
 
 def is_document(shape: Shape) -> bool:
-    """Tell whether a structure is free-form JSON."""
+    """Return whether a structure is free-form JSON."""
     return bool(getattr(shape, "is_document_type", False))
 
 
 def wrapped(shape: Shape) -> Shape | None:
-    """Return what a PATCH wrapper `{optionalValue: ...}` holds; None for any other shape.
+    """Return the shape inside a PATCH wrapper `{optionalValue: ...}`; None for any other shape.
 
-    The wrapper with a value sets it, the wrapper without one clears it, and no wrapper leaves it alone.
+    A wrapper with a value sets the member, an empty wrapper clears the member, and no wrapper leaves the member
+    unchanged.
     """
     members = getattr(shape, "members", {})
     found: Shape | None = members.get("optionalValue")
@@ -80,9 +81,9 @@ def wrapped(shape: Shape) -> Shape | None:
 
 
 class RequestTypes:
-    """Builds one pydantic-core schema from shapes, sharing a definition per structure (so recursion works)."""
+    """Builds a pydantic-core schema from shapes, with a shared definition per structure, so that recursion works."""
 
-    #: What is built by another hand than `_scalar`, by the type name of a shape.
+    #: Schemas that replace those of `_scalar`, by the type name of a shape.
     scalars: ClassVar[Mapping[str, CoreSchema]] = {}
 
     def __init__(self) -> None:
@@ -106,7 +107,7 @@ class RequestTypes:
         return build.get(shape.type_name, _scalar)(shape)
 
     def finish(self, schema: CoreSchema) -> CoreSchema:
-        """Close a schema over the structures that it met."""
+        """Add the definitions of all structures in use to a schema."""
         return core_schema.definitions_schema(schema, list(self._definitions.values()))
 
     def _reference(self, shape: StructureShape) -> CoreSchema:
@@ -121,7 +122,7 @@ class RequestTypes:
         return core_schema.definition_reference_schema(shape.name)
 
     def closed(self, shape: StructureShape, built: CoreSchema) -> CoreSchema:
-        """Return the definition of a structure; the one-of rule of unions is left to `RequestType`, for its words."""
+        """Return the definition of a structure. `RequestType` checks unions, because its messages are clearer."""
         del shape
         return built
 
@@ -145,7 +146,7 @@ class RequestTypes:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with a value: where, which kind of mistake (pydantic's name for it), and what was expected."""
+    """A fault of a value: the position, the kind of mistake (pydantic's name), and the expectation."""
 
     path: Path
     kind: str
@@ -153,9 +154,9 @@ class Fault:
 
 
 class RequestType:
-    """The type of a request, or of the part of it that a document declares.
+    """The type of a request, or of the part of a request that a document declares.
 
-    `members` maps member names to shapes, `required` names those that must be there.
+    `members` maps member names to shapes, `required` names the mandatory members.
     """
 
     def __init__(self, members: Mapping[str, Shape], required: Iterable[str]) -> None:
@@ -167,11 +168,11 @@ class RequestType:
         self._validator = SchemaValidator(self.schema, core_schema.CoreConfig(hide_input_in_errors=True))
 
     def faults(self, value: Any) -> list[Fault]:
-        """Return everything that is wrong with a value, the unions' one-of rule included."""
+        """Return every fault of a value, including unions without exactly one member."""
         return [*self._mistyped(value), *self._unions(value)]
 
     def walk(self, value: Any) -> Iterator[tuple[Path, Shape, Any]]:
-        """Yield every part of a value that has a shape, with its path, parents first."""
+        """Yield every part of a value that has a shape, with path and shape, parents first."""
         for name, shape in self.members.items():
             if isinstance(value, Mapping) and name in value:
                 yield from walk(shape, value[name], (name,))
@@ -188,7 +189,7 @@ class RequestType:
         return []
 
     def _message(self, path: Path, kind: str, message: str, index: int) -> str:
-        """Say in a document's own words what pydantic found, with the name that was probably meant."""
+        """Reword pydantic's message in the terms of a document; for an unknown member, suggest a similar name."""
         if kind == "missing":
             return "this member is required and missing"
         if kind == "too_long" and isinstance(message, str):
@@ -202,7 +203,7 @@ class RequestType:
         return f"unknown member; did you mean {close[0]}?" if close else f"unknown member; known are {', '.join(known)}"
 
     def _siblings(self, path: Path) -> list[str]:
-        """Return the names that may stand where a path's last part stands."""
+        """Return the member names that are valid at the last part of a path."""
         names = [part for part in path[:-1] if isinstance(part, str)]
         if not names:
             return sorted(self.members)
@@ -220,7 +221,7 @@ class RequestType:
 
 
 def walk(shape: Shape, value: Any, path: Path = ()) -> Iterator[tuple[Path, Shape, Any]]:
-    """Yield every part of a value that has a shape, with its path, parents first. Unknown members are passed over."""
+    """Yield every part of a value that has a shape, with path and shape, parents first. Unknown members are skipped."""
     yield path, shape, value
     if len(path) >= MAX_DEPTH:
         return
@@ -238,13 +239,13 @@ def walk(shape: Shape, value: Any, path: Path = ()) -> Iterator[tuple[Path, Shap
 
 @cache
 def error_codes(operation_name: str, service_name: str = CONTROL_PLANE) -> frozenset[str]:
-    """Return the codes of the errors that the model lists for an operation."""
+    """Return the error codes that the model lists for an operation."""
     return frozenset(shape.name for shape in operation(operation_name, service_name).error_shapes)
 
 
 @cache
 def input_type(operation_name: str, service_name: str = CONTROL_PLANE) -> RequestType:
-    """Return the type of an operation's whole input, as its server would check it."""
+    """Return the type of an operation's whole input, for the same validation as on the server."""
     shape = operation(operation_name, service_name).input_shape
     return RequestType(shape.members, shape.required_members)
 
@@ -278,7 +279,10 @@ def _string(shape: Shape) -> CoreSchema:
 
 @cache
 def _engine(pattern: str) -> dict[str, Any]:
-    """Prefer the linear-time engine; a hostile value cannot make it backtrack. AWS patterns match whole values."""
+    """Return the pattern for the linear-time engine if possible, because hostile values cannot make it backtrack.
+
+    AWS patterns match whole values.
+    """
     anchored: dict[str, Any] = {"pattern": rf"^(?:{pattern})$", "regex_engine": "rust-regex"}
     try:
         SchemaValidator(core_schema.str_schema(**anchored))

@@ -1,4 +1,4 @@
-"""Settings from the environment, checked once: a malformed one stops the function at init with one clear line."""
+"""Settings from the environment, validated once: invalid settings end the function during init with a clear line."""
 
 import math
 import os
@@ -9,76 +9,76 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-#: What a deployed function cannot do without.
+#: Variables that a deployed function requires.
 _DEPLOYED = ("GATEWRIGHT_LEDGER", "GATEWRIGHT_BUS_NAME", "GATEWRIGHT_STATE_MACHINE_ARN", "GATEWRIGHT_GRANTS")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class SettingsError(Exception):
-    """The environment cannot be used; the text says which variable and why."""
+    """The environment is invalid; the message names the variable and the reason."""
 
 
 class Operation(StrEnum):
-    """What a deployment does with requests."""
+    """The mode of operation of a deployment."""
 
     ACT = "ACT"
-    #: Plan and announce, and change nothing: to see what an upgrade would do.
+    #: Plan and publish the plan, but change nothing: shows the effects of an upgrade.
     OBSERVE = "OBSERVE"
-    #: Nothing: requests wait in the queue.
+    #: Process nothing: requests wait in the queue.
     PAUSED = "PAUSED"
 
 
 class Settings(BaseModel):
-    """What a deployment chooses. Standard AWS variables are read by the AWS client itself."""
+    """The settings of a deployment. The AWS client itself reads the standard AWS variables."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    #: Where the ledger is: a file, or `:memory:`.
+    #: The location of the ledger: a file, a DynamoDB table, or `:memory:`.
     ledger: str = Field(
         default="", alias="GATEWRIGHT_LEDGER", pattern=r"^(sqlite:.+|dynamodb:[A-Za-z0-9_.-]{3,255}|:memory:|)$"
     )
-    #: The bucket for what is too long for an item of the table.
+    #: The bucket for data that is too large for an item of the table.
     bucket: str = Field(default="", alias="GATEWRIGHT_BUCKET", pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|)$")
-    #: The event bus for announcements; without one they are log lines.
+    #: The event bus for published events; without a bus they are log lines.
     bus: str = Field(default="", alias="GATEWRIGHT_BUS_NAME", max_length=1600)
-    #: The account that it works in, where that is known and need not be asked for.
+    #: The account of the deployment; if set, STS is not asked.
     account: str = Field(default="", alias="GATEWRIGHT_ACCOUNT_ID", pattern=r"^(\d{12}|)$")
-    #: The state machine that goes on with what a door cannot settle in its time.
+    #: The state machine that continues requests that outlast an invocation.
     state_machine: str = Field(
         default="",
         alias="GATEWRIGHT_STATE_MACHINE_ARN",
         pattern=r"^(arn:[a-z-]+:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}|)$",
     )
-    #: The queue that only the bus can send to: what an event in it says of its account and source is true.
+    #: The queue to which only the bus can send: the account and source that its events state can be trusted.
     bus_queue: str = Field(default="", alias="GATEWRIGHT_BUS_QUEUE_ARN", pattern=r"^(arn:[a-z-]+:sqs:.+:\d{12}:.+|)$")
-    #: Where messages go that cannot be worked on, with the reason beside them.
+    #: The dead-letter queue for messages that cannot be processed, with the reason as an attribute.
     dead_letters: str = Field(default="", alias="GATEWRIGHT_DEAD_LETTER_QUEUE_URL", pattern=r"^(https?://.+|)$")
-    #: After how many deliveries a message goes there.
+    #: The number of deliveries after which a message goes to the dead-letter queue.
     deliveries: int = Field(default=5, alias="GATEWRIGHT_MAX_DELIVERIES", ge=1, le=1000)
-    #: The file of grants; without one everybody acts with the worker's rights, as at a terminal.
+    #: The file of grants; without a file every submitter acts with the worker's rights, as at a terminal.
     grants: str = Field(default="", alias="GATEWRIGHT_GRANTS", max_length=1000)
-    #: Whether it acts, only looks, or does nothing.
+    #: Whether the deployment acts, only observes, or is paused.
     mode: Operation = Field(default=Operation.ACT, alias="GATEWRIGHT_MODE")
-    #: After how many seconds without any movement a request has failed.
+    #: The seconds without any progress after which a request fails.
     stuck: float = Field(default=3600.0, alias="GATEWRIGHT_STUCK_SECONDS", ge=60, le=1_209_600)
-    #: How long the history of runs is kept.
+    #: The days for which the history of runs is kept.
     history_days: int = Field(default=90, alias="GATEWRIGHT_HISTORY_DAYS", ge=1, le=3650)
-    #: How many workers of this deployment may run at once; they share the account's rates.
+    #: The maximum number of concurrent workers of this deployment; they share the account's rates.
     workers: int = Field(default=1, alias="GATEWRIGHT_MAX_CONCURRENCY", ge=1, le=1000)
-    #: A wait for the service longer than this many seconds is left to the next run: for what takes ten times as long.
+    #: A wait longer than this many seconds, as for operations of ten times this duration, is left to the next run.
     patience: float = Field(default=1.0, alias="GATEWRIGHT_PATIENCE_SECONDS", gt=0, le=900)
     log_level: str = Field(default="INFO", alias="LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
     @property
     def door_patience(self) -> float:
-        """The patience of a door that can hand over; without a state machine it waits for as long as it has time."""
+        """The patience of a handler that can start an execution; without a state machine, infinite."""
         return self.patience if self.state_machine else math.inf
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. Raises SettingsError naming every variable that is wrong, and every one that is missing.
+    """Read the settings. Raises SettingsError with every variable that is invalid or missing.
 
-    A deployed function needs what a terminal can do without.
+    A deployed function requires variables that are optional at a terminal.
     """
     deployed = "AWS_LAMBDA_FUNCTION_NAME" in environment
     missing = [name for name in _DEPLOYED if deployed and not environment.get(name)]
@@ -94,7 +94,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def ledger_path(url: str, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the file of a ledger URL: the user's state folder by default, None for memory."""
+    """Return the file of a ledger URL: by default in the user's state folder; None for memory."""
     if url == ":memory:":
         return None
     if url:
@@ -104,5 +104,5 @@ def ledger_path(url: str, environment: Mapping[str, str] = os.environ) -> Path |
 
 
 def is_loopback(url: str | None) -> bool:
-    """Tell whether a URL leads to this machine."""
+    """Return whether the host of a URL is this machine."""
     return bool(url) and urlsplit(url).hostname in _LOOPBACK

@@ -1,4 +1,4 @@
-"""Running things side by side without losing the plain exception that one of them raised."""
+"""Concurrency helpers that raise the plain exception of a failed task instead of an exception group."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def together(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Run all jobs and return their results in order. The first failure cancels the others and is raised as it is."""
+    """Run all jobs concurrently and return the results in order. The first failure cancels all jobs and is raised."""
     results: dict[int, T] = {}
 
     async def run(index: int, job: Callable[[], Awaitable[T]]) -> None:
@@ -25,7 +25,7 @@ async def together(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
 
 
 async def guarded(work: Callable[[], Awaitable[T]], guard: Callable[[], Coroutine[Any, Any, None]]) -> T:
-    """Return what `work` returns. `guard` runs beside it and may stop it by raising; it ends with it."""
+    """Return the result of `work`. `guard` runs concurrently, can stop `work` by raising, and is canceled after it."""
     results: list[T] = []
     try:
         async with anyio.create_task_group() as group:
@@ -38,7 +38,7 @@ async def guarded(work: Callable[[], Awaitable[T]], guard: Callable[[], Coroutin
 
 
 def first_of(error: BaseException) -> BaseException:
-    """Return the first exception inside groups, the gravest first: one that is no Exception ends the process."""
+    """Return the first exception in nested groups, preferring exceptions that end the process (no Exception)."""
     while isinstance(error, BaseExceptionGroup):
         grave = [one for one in error.exceptions if not isinstance(one, Exception)]
         error = (grave or list(error.exceptions))[0]

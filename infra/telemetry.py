@@ -1,4 +1,4 @@
-"""Logs: JSON lines with redaction first in the chain, bound to the run that they belong to."""
+"""Logs: JSON lines, redacted before they are rendered, with the context of their run."""
 
 import logging
 import sys
@@ -12,30 +12,30 @@ from infra.redaction import Redaction
 
 #: The packages of this project.
 _OWN = frozenset({"handlers", "workflows", "infra"})
-#: The innermost frames of an error say most.
+#: The innermost frames are the most useful.
 _MOST_FRAMES = 30
 
 
 def frames(error: BaseException) -> list[str]:
-    """Return where an error was raised, outermost first: file, line and function of each frame, and no value.
+    """Return the location of an error, outermost frame first: file, line and function of each frame, and no values.
 
-    Files are named from their package on, as they are the same wherever the program is installed.
+    File names start at the package, so that they are the same for every installation.
     """
     found = traceback.extract_tb(error.__traceback__)
     return [f"{'/'.join(PurePath(one.filename).parts[-3:])}:{one.lineno} {one.name}" for one in found[-_MOST_FRAMES:]]
 
 
 def told(error: BaseException) -> str:
-    """Return what a log says of an error: its name, and its text where that is this project's own or the system's.
+    """Return a description of an error for logs: the name, and the text of errors of this project or the system.
 
-    The texts of other errors may quote a value, such as a key that is missing or a number that is none.
+    The text of any other error may quote a value, such as a missing key or an invalid number.
     """
     name, module = type(error).__name__, type(error).__module__.partition(".")[0]
     return f"{name}: {error}" if module in _OWN or isinstance(error, OSError) else name
 
 
 def set_up_logs(redaction: Redaction, *, level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send structlog to a stream as JSON lines. Libraries' own logging stays at WARNING: theirs may hold bodies."""
+    """Send structlog output to a stream as JSON lines. Libraries log at WARNING only: they may log request bodies."""
     logging.getLogger().setLevel(logging.WARNING)
     structlog.configure(
         processors=[

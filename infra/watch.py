@@ -1,8 +1,25 @@
-"""Waiting for statuses to change: one watch polls for all who wait, however many they are.
+"""Waiting for resource statuses: a shared poll serves all waiters, so more waiters do not cause more calls.
 
-A watch asks when the earliest of its waiters is due, and one answer wakes everyone whom it concerns. A waiter's
-due time grows with the time since its own operation; once an operation of its sort has been seen to end, the next
-is asked about when that one would have been done. There is no task of its own: whoever is due first asks.
+A Watch polls a place that lists the state of several resources by key, such as the targets of a gateway. `until`
+returns when a poll shows that the waiter's operation is done. Only polls that began after the operation count, because
+an older poll may show the previous state.
+
+No background task exists. Each waiter computes a due time and sleeps until then, or until another waiter has polled.
+The waiter that is due first polls; the result wakes all waiters, and each waiter checks the state of a single resource.
+If the poll raises, the exception reaches the polling waiter, and the next waiter that is due polls again.
+
+The due time depends on past durations of operations of the same sort, for example updates of targets:
+
+- Nothing known: the pause is 10 % of the time since the waiter's own operation began, at least 0.2 and at most 60
+  seconds. The number of polls therefore grows with the logarithm of the duration.
+- A duration known: `Duration` keeps `low`, the longest time after which an operation was still in progress, and `high`,
+  the time after which an operation was done. The first poll takes place when that operation would have been done: 3 %
+  after `high`, or in the middle of a wide interval, to narrow the interval.
+
+A wait that is longer than the patience of the run raises OutOfTime, and the next run continues. If a known duration
+predicts the end, waits of up to 5 seconds are permitted whatever the patience (infra.deadline).
+
+`Slots` limits the operations in flight under a parent, for services that refuse further concurrent operations.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,46 +33,46 @@ from infra.errors import OutOfTime
 
 S = TypeVar("S")
 
-#: A waiter asks again after this part of the time that it has waited, but not sooner or later than these seconds.
+#: The pause before the next poll as a fraction of the time since the operation began, and its bounds in seconds.
 FRACTION = 0.1
 FLOOR = 0.2
 CEILING = 60.0
-#: Durations are learned to this precision in seconds, and asked about this much later than learned, so that one
-#: poll serves operations that began together.
+#: Durations are learned to this precision in seconds, and polls are delayed by this factor, so that a single poll
+#: serves operations that began together.
 PRECISION = 0.05
 SLACK = 1.03
 
 
 @dataclass
 class Duration:
-    """What was learned about the duration of one sort of operation: not done after `low`, done after `high`."""
+    """The known duration of operations of one sort: in progress after `low` seconds, done after `high` seconds."""
 
     low: float = 0.0
     high: float = 0.0
 
     def first_look(self) -> float:
-        """Return the seconds after which to ask first; 0 when nothing is known."""
+        """Return the seconds after which to poll first; 0 if nothing is known."""
         wide = self.high - self.low > max(PRECISION, FRACTION * self.high / 2)
         return (self.low + self.high) / 2 if wide else self.high * SLACK
 
     def foresees(self, not_yet: float) -> bool:
-        """Tell whether the end of what is not done after so long is still to come, as others of its sort ended."""
+        """Return whether operations of this sort usually take longer than the time elapsed."""
         return not_yet < max(self.high, self.first_look())
 
     def not_done(self, seconds: float) -> None:
-        """Learn that an operation was still under way after so long."""
+        """Record that an operation was still in progress after this many seconds."""
         if seconds < self.high:
             self.low = max(self.low, seconds)
 
     def done(self, not_yet: float, seconds: float) -> None:
-        """Learn that an operation ended between two moments."""
+        """Record that an operation ended between two times, both in seconds since its start."""
         if self.high == 0 or seconds < self.high or not_yet > self.high:
             self.low, self.high = not_yet, seconds
 
 
 @dataclass(frozen=True)
 class Look(Generic[S]):
-    """What one poll saw, and when it was begun."""
+    """The result of a poll, and the time when the poll began."""
 
     at: float
     seen: Mapping[str, S]
@@ -63,7 +80,7 @@ class Look(Generic[S]):
 
 @dataclass
 class Watch(Generic[S]):
-    """Polls one place (a gateway's targets, one provider) that holds states by key."""
+    """Polls a place (the targets of a gateway, a single provider) that has states by key."""
 
     poll: Callable[[], Awaitable[Mapping[str, S]]]
     deadline: Deadline
@@ -74,9 +91,9 @@ class Watch(Generic[S]):
     _durations: dict[str, Duration] = field(default_factory=dict)
 
     async def until(self, key: str, sort: str, began: float, done: Callable[[S | None], bool]) -> S | None:
-        """Wait until a poll begun after `began` shows that it is done, and return what it shows (None: gone).
+        """Wait until a poll that began after `began` shows that the operation is done; return the state (None: absent).
 
-        `sort` names operations whose durations are alike. Raises OutOfTime, or what the poll raises.
+        `sort` names operations of similar duration. Raises OutOfTime, or any exception of the poll.
         """
         known = self._durations.setdefault(sort, Duration())
         not_yet = 0.0
@@ -92,11 +109,11 @@ class Watch(Generic[S]):
 
     @property
     def last(self) -> Mapping[str, S]:
-        """What the last poll showed; nothing before the first."""
+        """The states of the last poll; empty before the first poll."""
         return self._latest.seen if self._latest is not None else {}
 
     async def look(self) -> Mapping[str, S]:
-        """Poll now and return what is seen."""
+        """Poll now and return the states."""
         began = anyio.current_time()
         while self._latest is None or self._latest.at < began:
             await self._ask()
@@ -111,7 +128,7 @@ class Watch(Generic[S]):
         return began + not_yet + min(max(FRACTION * not_yet, FLOOR), CEILING)
 
     async def _next(self, due: float, key: str, *, foreseen: bool) -> None:
-        """Return when there is news, asking for it oneself when due."""
+        """Wait for the result of another waiter's poll; poll if none arrives by the due time."""
         wait = due - anyio.current_time()
         self.deadline.allow(max(0.0, wait), key, known=foreseen)
         news = self._news
@@ -121,7 +138,7 @@ class Watch(Generic[S]):
             await self._ask()
 
     async def _ask(self) -> None:
-        """Poll, or wait for the poll that is under way."""
+        """Poll, or wait for the poll that is in progress."""
         if self._asking:
             await self._news.wait()
             return
@@ -132,27 +149,28 @@ class Watch(Generic[S]):
             self._latest = Look(at, seen)
             self.on_look(seen)
         finally:
-            # Also after a failure: another waiter must ask then, and meet it itself.
+            # After a failed poll too: the next waiter then polls and receives the error itself.
             self._asking = False
             self._news.set()
             self._news = anyio.Event()
 
 
 class Slots:
-    """Places for operations in flight under one parent: those of others that are seen there count too."""
+    """Limits the operations in flight under a parent. Operations of other clients count once a poll shows them."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._mine: set[str] = set()
-        #: Operations that are under way and that this run no longer waits for, with the time to come back.
+        #: Operations in progress for which this run no longer waits, with the seconds until the next run should
+        #: continue.
         self._left: dict[str, float] = {}
         self._others: set[str] = set()
         self._freed = anyio.Event()
 
     async def take(self, key: str, wait_for_others: Callable[[], Awaitable[object]]) -> None:
-        """Take a place. When others hold them all, `wait_for_others` is awaited, again and again.
+        """Acquire a slot. While operations of other clients occupy all slots, `wait_for_others` is awaited repeatedly.
 
-        Raises OutOfTime when operations that this run left to the next one hold the places.
+        Raises OutOfTime if operations that this run left to the next run occupy the slots.
         """
         while len(self._mine | self._others | set(self._left)) >= self._limit:
             if self._mine:
@@ -164,17 +182,17 @@ class Slots:
         self._mine.add(key)
 
     def free(self, key: str) -> None:
-        """Give a place back; giving back what one does not hold is no mistake."""
+        """Release a slot; releasing a slot that is not held is no error."""
         self._mine.discard(key)
         self._wake()
 
     def leave(self, key: str, retry_after: float) -> None:
-        """Stop waiting for an operation that is under way: its place stays taken."""
+        """Stop waiting for an operation in progress, which continues to occupy its slot."""
         self._left[key] = retry_after
         self.free(key)
 
     def seen(self, moving: set[str]) -> None:
-        """Take note of the operations that are under way now."""
+        """Record the operations that are in progress now."""
         self._others = moving - self._mine
         self._wake()
 

@@ -1,4 +1,4 @@
-"""The ledger: what is remembered between runs, behind one interface with DynamoDB's conditional semantics."""
+"""The ledger: the state kept between runs, behind an interface with DynamoDB's conditional writes."""
 
 from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key, Ledger, Put
 

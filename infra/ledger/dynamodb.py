@@ -1,6 +1,20 @@
-"""The deployed ledger: one DynamoDB table, and a bucket for what is too long for an item.
+"""The deployed ledger: a DynamoDB table, and an S3 bucket for items that are too large for the table.
 
-Every write is a transaction with a token of its own, so that one repeated after a lost answer takes effect once.
+Layout. The keys of the table are `_partition` and `_sort`. Every plain member of an item is an attribute, so that
+conditions can compare it. The nested members are a single JSON text (infra.ledger.packing) in the attribute `_rest`.
+A text that is too large even after compression is uploaded to the bucket under the SHA-256 of its content, and the
+attribute `_place` records key and version of the object. The upload precedes the transaction, so an item never refers
+to a missing object; an object whose transaction failed is left unused. `_expires` is the table's time to live.
+
+Reads. GetItem and Query are consistent. `partitions` scans the whole table without that guarantee.
+
+Writes. Every write is a TransactWriteItems request with a new idempotency token. The retry layer repeats the request
+with the same token, so a write whose response was lost takes effect once. A transaction that is canceled by a
+failed condition is final and becomes ConditionFailed, with the key of the first such change. Conflicts with another
+transaction are transient and retried.
+
+Errors. Every other failure becomes `_LedgerError`, an OSError and not a CallFailed: an unavailable ledger must not look
+like the refusal of a resource by AgentCore. Each call has a deadline of 40 seconds, independent of the run's.
 """
 
 import hashlib
@@ -15,7 +29,7 @@ from infra.ledger import packing
 from infra.ledger.packing import EXPIRES, PARTITION, PLACE, REST, SORT, attribute, attributes_of
 from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key, Put
 
-#: Seconds for which one call is tried.
+#: Seconds for which a call is tried.
 _SECONDS = 40.0
 _UNMET = "ConditionalCheckFailed"
 
@@ -44,7 +58,7 @@ class DynamoLedger:
         return {one[SORT]["S"]: await self._item(one) for one in await self._pages("Query", wanted)}
 
     async def partitions(self, prefix: str = "") -> list[str]:
-        """Return the partitions that start with a prefix. It reads the whole table: for people and for schedules."""
+        """Return the partitions that start with a prefix. Scans the whole table: for people and schedules only."""
         wanted = {"ProjectionExpression": "#p", "ExpressionAttributeNames": {"#p": PARTITION}}
         found = {one[PARTITION]["S"] for one in await self._pages("Scan", wanted)}
         return sorted(partition for partition in found if partition.startswith(prefix))
@@ -81,7 +95,10 @@ class DynamoLedger:
         return made
 
     async def _put_aside(self, key: Key, rest: bytes) -> str:
-        """Put what is too long for an item into the bucket; return where: the object's key and its version."""
+        """Upload data that is too large for an item to the bucket; return the location: key and version of the object.
+
+        Raises OSError if no bucket is configured.
+        """
         if not self._bucket:
             raise OSError(f"the ledger item {key.sort} of {key.partition} is too long, and no bucket is set for it")
         name = f"ledger/{hashlib.sha256(rest).hexdigest()}"
@@ -107,7 +124,7 @@ class DynamoLedger:
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     async def _call(self, operation: str, params: Mapping[str, Any], service: str = "dynamodb") -> dict[str, Any]:
-        """Call with the one retry layer; that the ledger cannot be had is no refusal of any resource."""
+        """Call with retries. Raises _LedgerError: a ledger failure must not look like the refusal of a resource."""
         named = {} if service == "s3" or operation == "TransactWriteItems" else {"TableName": self._table}
         try:
             return await self._aws.within(Deadline.within(_SECONDS))(operation, {**named, **params}, service=service)
@@ -117,7 +134,7 @@ class DynamoLedger:
 
 
 class _LedgerError(OSError):
-    """The store refused a call for good, or could not be reached; `reasons` are those of a cancelled transaction."""
+    """The store refused a call permanently or is unreachable; `reasons` are those of a canceled transaction."""
 
     def __init__(self, message: str, reasons: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -125,7 +142,7 @@ class _LedgerError(OSError):
 
 
 def _condition(when: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the condition of a change: equality of plain members, None for those that must not be there."""
+    """Return the condition expression of a change: members equal to values; None for members that must not exist."""
     if not when:
         return {}
     names = {f"#{number}": member for number, member in enumerate(when)}
@@ -139,5 +156,5 @@ def _condition(when: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _first_unmet(changes: tuple[Change, ...], reasons: tuple[str, ...]) -> Key | None:
-    """Return the key of the first condition that did not hold: a cancelled transaction gives a reason for each part."""
+    """Return the key of the first failed condition: a canceled transaction reports a reason for each change."""
     return next((change.key for change, reason in zip(changes, reasons, strict=False) if reason == _UNMET), None)

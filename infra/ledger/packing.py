@@ -1,7 +1,7 @@
-"""How an item stands in a table.
+"""The representation of an item in a table.
 
-Plain members are attributes of their own, on which conditions can be written; everything nested is one JSON text,
-compressed where it is long.
+Plain members are separate attributes, so that conditions can compare them. All nested members are a single JSON text,
+compressed if long.
 """
 
 import gzip
@@ -11,16 +11,16 @@ from typing import Any
 
 from infra.ledger.store import Item, Key
 
-#: An attribute as DynamoDB's API writes it: its type and its value.
+#: An attribute in the form of the DynamoDB API: a type with a value.
 Attribute = Mapping[str, Any]
 
 PARTITION, SORT, REST, PLACE, EXPIRES = "_partition", "_sort", "_rest", "_place", "_expires"
 _OURS = frozenset({PARTITION, SORT, REST, PLACE, EXPIRES})
 _SMALLEST = 1e-120
 _DIGITS = 38
-#: Longer texts are compressed: reads and writes are paid for by the kilobyte.
+#: Longer texts are compressed, because reads and writes are billed by the kilobyte.
 _READABLE = 8_000
-#: DynamoDB's limit is 400 KB an item; what is left is for the plain members.
+#: DynamoDB limits an item to 400 KB; the difference is reserved for the plain members.
 LARGEST = 350_000
 
 
@@ -37,9 +37,9 @@ def attribute(value: str | float | bool) -> Attribute:  # noqa: FBT001 - a value
 
 
 def pack(item: Item) -> tuple[dict[str, Attribute], bytes]:
-    """Return the attributes of an item's plain members, and the rest as bytes; none where nothing is left.
+    """Return the attributes of an item's plain members, and the nested members as bytes; empty if there are none.
 
-    A missing member and one that is null are the same to a condition, so null is part of the rest.
+    A condition cannot distinguish a missing member from a null member, so null is stored with the nested members.
     """
     plain = {name: value for name, value in item.items() if name and name not in _OURS and _is_plain(value)}
     nested = {name: value for name, value in item.items() if name not in plain}
@@ -48,7 +48,7 @@ def pack(item: Item) -> tuple[dict[str, Attribute], bytes]:
 
 
 def rest_attribute(rest: bytes) -> Attribute | None:
-    """Return the attribute that holds the rest; None where it is too long for an item."""
+    """Return the attribute for the nested members; None if they are too large for an item."""
     if len(rest) <= _READABLE:
         return {"S": rest.decode("ascii")}
     packed = gzip.compress(rest, mtime=0)
@@ -62,7 +62,7 @@ def unpack(attributes: Mapping[str, Attribute], rest: bytes) -> Item:
 
 
 def rest_of(attributes: Mapping[str, Attribute]) -> bytes:
-    """Return the rest that stands in the item itself."""
+    """Return the nested members that are stored in the item itself; empty if there are none."""
     held = attributes.get(REST, {})
     if "S" in held:
         return str(held["S"]).encode("ascii")
@@ -70,7 +70,7 @@ def rest_of(attributes: Mapping[str, Attribute]) -> bytes:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether DynamoDB has the value as it is: texts of proper characters, numbers of its range, truth."""
+    """Return whether DynamoDB stores the value unchanged: valid Unicode, numbers within the range, booleans."""
     if isinstance(value, str):
         return not any("\ud800" <= letter <= "\udfff" for letter in value)
     if isinstance(value, float):

@@ -1,7 +1,7 @@
-"""The embedded ledger: one SQLite file, or memory.
+"""The embedded ledger: a SQLite file, or memory.
 
-Calls are made inline: they take microseconds, and a worker thread would break virtual time. While another process
-writes, the event loop goes on.
+Calls run inline, because they take microseconds and a worker thread would break virtual time. While another process
+writes, the event loop continues.
 """
 
 import json
@@ -16,7 +16,7 @@ import anyio
 from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key, Put, holds
 
 T = TypeVar("T")
-#: Seconds for which another process may write before the ledger counts as one that cannot be used.
+#: Seconds for which another process may block the file before the ledger counts as unusable.
 _MOST_BUSY = 10.0
 _AGAIN = 0.05
 _TABLE = """
@@ -24,13 +24,14 @@ CREATE TABLE IF NOT EXISTS items (
   partition TEXT NOT NULL, sort TEXT NOT NULL, item TEXT NOT NULL, plain TEXT, PRIMARY KEY (partition, sort)
 ) WITHOUT ROWID
 """
-#: Files of earlier versions lack the plain members, on which conditions are checked without reading a long item.
+#: Files of earlier versions lack the column for plain members, with which conditions are checked without reading a long
+#: item.
 _HAS_PLAIN = "SELECT 1 FROM pragma_table_info('items') WHERE name = 'plain'"
 _ADD_PLAIN = "ALTER TABLE items ADD COLUMN plain TEXT"
 
 
 class SqliteLedger:
-    """A ledger in a file; several processes on one machine may share it."""
+    """A ledger in a file; several processes on one machine may share the file."""
 
     def __init__(self, path: Path | None = None) -> None:
         if path is not None:
@@ -129,7 +130,7 @@ class SqliteLedger:
 
 
 async def _when_free(use: Callable[[], T]) -> T:
-    """Use the file, again while another process writes. Raises OSError when it cannot be used."""
+    """Access the file, with retries while another process writes. Raises OSError if the file cannot be used."""
     began = anyio.current_time()
     while True:
         try:

@@ -1,20 +1,31 @@
-"""The ledger's interface: items of JSON members under a partition and a sort key, written under conditions.
+"""The interface of the ledger: JSON items under a partition and a sort key, written conditionally.
 
-It offers what DynamoDB offers and no more, so that an embedded store and a table behave alike: reads of one item
-or of a partition, and all-or-nothing writes whose conditions compare members for equality.
+The interface offers the semantics of DynamoDB and no more, so that the embedded store (infra.ledger.sqlite) and the
+table (infra.ledger.dynamodb) behave alike:
+
+- Reads are consistent and return an item, or the items of a partition in the order of their sort keys.
+- `write` is a transaction: all changes take effect, or none does. `Put` replaces a whole item, `Delete` removes an
+  item, and `Check` only compares. There are no updates of single members.
+- Every change can carry conditions, which compare plain members for equality; None requires that the member is
+  absent. A missing item has no members. If a condition fails, ConditionFailed names the key, and nothing is written.
+
+There are no locks. A writer reads an item and makes the write conditional on the members that must not have changed in
+the meantime; a second writer then gets ConditionFailed and must read again. The lease on a stack is built on this.
+A write that fails with OSError may have taken effect, because the response may have been lost. A later version may add
+members to an item: readers keep members that they do not know.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-#: An item's members: JSON values. Members that a version of the code does not know are kept as they are.
+#: The members of an item: JSON values. Members that this version of the code does not know are kept unchanged.
 Item = dict[str, Any]
 
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """Where an item stands."""
+    """The address of an item."""
 
     partition: str
     sort: str
@@ -22,10 +33,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Put:
-    """Write an item whole.
+    """Write a whole item.
 
-    `when` maps members to the plain values they must have (text, number, truth); None means that it must not be there.
-    After `expires`, seconds since the epoch, a store may forget the item.
+    `when` maps members to the plain values that they must have (string, number, boolean); None means that the member
+    must be absent. After `expires`, in seconds since the epoch, a store may delete the item.
     """
 
     key: Key
@@ -36,7 +47,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Delete:
-    """Remove an item, there or not."""
+    """Remove an item; removing a missing item is no error."""
 
     key: Key
     when: Mapping[str, Any] | None = None
@@ -44,7 +55,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Check:
-    """Only compare."""
+    """Check a condition and change nothing."""
 
     key: Key
     when: Mapping[str, Any]
@@ -54,7 +65,7 @@ Change = Put | Delete | Check
 
 
 class ConditionFailed(Exception):  # noqa: N818 - the word that DynamoDB uses
-    """A condition did not hold, so nothing of the write was done."""
+    """A condition failed, so nothing was written."""
 
     def __init__(self, key: Key) -> None:
         super().__init__(f"the ledger item {key.sort} of {key.partition} is not as expected")
@@ -62,14 +73,14 @@ class ConditionFailed(Exception):  # noqa: N818 - the word that DynamoDB uses
 
 
 class Ledger(Protocol):
-    """What workflows need of a store. Every method may raise OSError when the store cannot be reached."""
+    """The store that workflows use. Every method may raise OSError if the store is unreachable."""
 
     async def get(self, key: Key) -> Item | None:
-        """Return an item as it stands now (a consistent read)."""
+        """Return an item, with a consistent read; None if there is no such item."""
         ...
 
     async def query(self, partition: str, prefix: str = "") -> dict[str, Item]:
-        """Return the items of a partition whose sort key starts with a prefix, by sort key, in order."""
+        """Return the items of a partition whose sort key starts with a prefix, in the order of their sort keys."""
         ...
 
     async def partitions(self, prefix: str = "") -> list[str]:
@@ -77,10 +88,10 @@ class Ledger(Protocol):
         ...
 
     async def write(self, *changes: Change) -> None:
-        """Make all changes or none. Raises ConditionFailed naming the first key whose condition did not hold."""
+        """Make all changes or none. Raises ConditionFailed with the first key whose condition failed."""
         ...
 
 
 def holds(item: Item | None, when: Mapping[str, Any] | None) -> bool:
-    """Tell whether a condition holds of an item; a missing item has no members."""
+    """Return whether an item satisfies a condition; a missing item has no members."""
     return when is None or all((item or {}).get(member) == value for member, value in when.items())

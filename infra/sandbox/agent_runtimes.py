@@ -1,4 +1,4 @@
-"""Agent runtimes: known by id, updated whole, each update a new version."""
+"""Agent runtimes: identified by id; every update replaces the whole configuration and creates a version."""
 
 from infra.sandbox.records import Record
 from infra.sandbox.refusals import Refusal, invalid
@@ -41,7 +41,7 @@ class AgentRuntimes:
         return self._some(self._all.create(params), _CREATED)
 
     def get(self, params: Params) -> Body:
-        """GetAgentRuntime: with a private endpoint it fails now and then, as was observed."""
+        """GetAgentRuntime: for a runtime with a private endpoint, reads fail now and then, as was observed."""
         record, behaviour = self._all.find(params, seen=True), self._world.behaviour
         if behaviour.flaky_private_reads > 0 and waits_for_private_endpoint(record.request):
             behaviour.flaky_private_reads -= 1
@@ -49,7 +49,7 @@ class AgentRuntimes:
         return self._body(record)
 
     def update(self, params: Params) -> Body:
-        """UpdateAgentRuntime: a full replacement; an artifact stays of its type."""
+        """UpdateAgentRuntime: a full replacement; the type of the artifact cannot change."""
         networked(params.get("networkConfiguration"), creates=False)
         record = self._all.idle("UpdateAgentRuntime", params)
         if set(params["agentRuntimeArtifact"]) != set(record.request["agentRuntimeArtifact"]):
@@ -58,7 +58,7 @@ class AgentRuntimes:
         return self._some(self._all.update("UpdateAgentRuntime", params, request), _UPDATED)
 
     def delete(self, params: Params) -> Body:
-        """DeleteAgentRuntime: one that is gone may be refused as forbidden, as was observed."""
+        """DeleteAgentRuntime: deleting a missing runtime may be refused with AccessDenied, as was observed."""
         try:
             record = self._all.delete("DeleteAgentRuntime", params)
         except Refusal as refusal:
@@ -100,5 +100,5 @@ class AgentRuntimes:
 
 
 def with_lifetimes(configuration: Body | None) -> Body:
-    """Return a lifecycle configuration with the leaves that the service fills in."""
+    """Return a lifecycle configuration with the defaults that the service fills in."""
     return {"idleRuntimeSessionTimeout": 900, "maxLifetime": 28800, **(configuration or {})}

@@ -1,6 +1,6 @@
-"""Holds every answer against the service model: one that the service never gives would teach callers what is not so.
+"""Validates every response against the service model, because an unrealistic response would mislead callers.
 
-A violation is a mistake of the sandbox's own, so it is an AssertionError and never an answer.
+A violation is a defect of the sandbox, and therefore an AssertionError instead of a response.
 """
 
 from infra import service_model
@@ -8,27 +8,27 @@ from infra.sandbox.refusals import Refusal
 from infra.sandbox.response_types import error_type, output_type
 from infra.sandbox.world import Body
 
-#: Codes that any operation of any service may answer with, whether its model lists them or not.
+#: Error codes that any operation of any service may return, whether or not the model lists them.
 GENERIC = frozenset({
-    # The front door checks every request; the models of some deletions and reads do not list what it says then.
+    # The service validates every request; the models of some deletes and reads do not list the resulting error.
     "ValidationException",
     "ThrottlingException", "InternalServerException", "ServiceUnavailableException", "AccessDeniedException",
     "ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException", "UnknownOperationException",
 })  # fmt: skip
 
-#: The one refusal that no model knows: that a namespace was switched off, whatever code says so.
+#: The only refusal missing from all models: the namespace was switched off. The error code varies.
 SWITCHED_OFF = frozenset({"CreateRegistry", "ListRegistries"})
-#: What the service itself does not keep of its model, by the last member and pydantic's name for the mistake.
+#: Where the service deviates from its own model, by the last member and pydantic's name for the mistake.
 UNKEPT = frozenset({
     # Real ARNs are arn:aws:bedrock-agentcore:...; the model's pattern says arn:aws:acps:...
     ("credentialProviderArn", "string_pattern_mismatch"),
-    # The member is required and its least length one, but there are targets without credentials.
+    # The member is required and its minimum length is 1, but there are targets without credentials.
     ("credentialProviderConfigurations", "too_short"),
 })  # fmt: skip
 
 
 def check_answer(service: str, operation: str, body: Body) -> None:
-    """Raise AssertionError for an answer with unknown, missing or mistyped members."""
+    """Raise AssertionError for a response with unknown, missing or mistyped members."""
     found = output_type(operation, service).faults(body)
     wrong = [one for one in found if (one.path[-1], one.kind) not in UNKEPT]
     if wrong:
@@ -37,7 +37,7 @@ def check_answer(service: str, operation: str, body: Body) -> None:
 
 
 def check_refusal(service: str, operation: str, refusal: Refusal) -> None:
-    """Raise AssertionError for an error that the model knows neither of the operation nor of every one."""
+    """Raise AssertionError for an error that the model lists neither for the operation nor for all operations."""
     code = refusal.code
     listed = service_model.error_codes(operation, service)
     closed = operation in SWITCHED_OFF and code == "ResourceNotFoundException"

@@ -1,4 +1,4 @@
-"""API key credential providers: made, changed and deleted before the call is answered, so that there is no status."""
+"""API key credential providers: created, updated and deleted synchronously, so there is no status."""
 
 from infra.sandbox.records import GONE, Record
 from infra.sandbox.refusals import Refusal, missing, quota

@@ -1,7 +1,7 @@
-"""What can be chosen about the sandbox: durations, quotas, and a position for every unknown of the real service.
+"""The configuration of the sandbox: durations, quotas, and a switch for every unknown behavior of the real service.
 
-Facts come from the service's documentation and model; a member whose comment says "unknown" is a choice that
-nobody outside the service can make, so both positions must work.
+Facts come from the documentation and the model of the service. A comment with "unknown" marks a choice that nobody
+outside the service can verify, so both positions of the switch must work.
 """
 
 import math
@@ -13,7 +13,7 @@ Refusal = Literal["ValidationException", "ConflictException"]
 
 @dataclass
 class Durations:
-    """Seconds that each operation takes from the call to its terminal status."""
+    """Seconds that each operation takes from the call to the terminal status."""
 
     provider: float = 1.0
     gateway: float = 2.0
@@ -23,25 +23,25 @@ class Durations:
     harness: float = 5.0
     registry: float = 1.0
     delete: float = 0.5
-    #: Added where a private endpoint is made.
+    #: Added if a private endpoint is created.
     private_endpoint: float = 0.0
-    #: From an answered create until reads and lists show the resource.
+    #: From the response to a create until reads and lists show the resource.
     visible_after: float = 0.0
-    #: Reads and lists show what was so many seconds ago.
+    #: Reads and lists show the state of this many seconds ago.
     reads_lag: float = 0.0
-    #: Observed: READY shows, then the status before it again, then READY for good, each after so many seconds.
+    #: Observed: READY shows, then the previous status again, then READY for good, each after this many seconds.
     flicker: float = 0.0
 
 
 @dataclass
 class Behaviour:
-    """The sandbox's settings; every member may be changed while it runs."""
+    """The settings of the sandbox; every member may be changed at run time."""
 
     account: str = "123456789012"
     region: str = "us-east-1"
     partition: str = "aws"
     durations: Durations = field(default_factory=Durations)
-    #: The most that a list returns in one page, whatever maxResults asks for.
+    #: The maximum number of items in a page, regardless of maxResults.
     page_size: int = 1000
     target_operations_per_gateway: int = 5
     targets_per_gateway: int = 100
@@ -62,49 +62,49 @@ class Behaviour:
     )
     #: Unknown: an update or delete of a resource that waits for consent.
     pending: Refusal = "ConflictException"
-    #: Documented: the consent session lives ten minutes.
+    #: Documented: a consent session lasts ten minutes.
     consent_seconds: float = 600.0
-    #: Unknown: what follows when it has expired, the failed status or none: then the target stays as it waits.
+    #: Unknown: whether an expired session leads to the failed status; if not, the target stays pending.
     consent_expires: bool = True
-    #: Unknown: what follows when the person refuses, the failed status at once or the end of the session.
+    #: Unknown: whether a refusal leads to the failed status at once, or only ends the session.
     denial_fails: bool = True
-    #: Unknown: whether a target passes through CREATING again once consent was given.
+    #: Unknown: whether a target passes through CREATING again after consent.
     consent_hops: bool = True
     #: Unknown: how long the service remembers a client token.
     token_seconds: float = math.inf
-    #: Unknown: whether it remembers it longer than the resource lives, and answers with what is gone.
+    #: Unknown: whether the service remembers a token after the resource is deleted, and returns the deleted resource.
     tokens_outlive: bool = False
-    #: Unknown: whether a repeated create is answered as the first one was, or with what the resource is by now.
+    #: Unknown: whether a repeated create returns the first response, or the current state of the resource.
     repeat_answers_first: bool = False
-    #: Unknown: the code for a client token that comes again with other parameters.
+    #: Unknown: the error code for a client token that is reused with different parameters.
     other_parameters: Refusal = "ValidationException"
     #: Unknown: whether a gateway or target in FAILED, or in a status that ends in UNSUCCESSFUL, can be updated.
     updates_failed: bool = True
     updates_unsuccessful: bool = True
-    #: Unknown: whether leaving an optional member out of an update clears it.
+    #: Unknown: whether omitting an optional member from an update clears the member.
     put_clears: bool = True
-    #: Unknown: whether a create or update of an MCP server target shows SYNCHRONIZING before it ends.
+    #: Unknown: whether a create or update of an MCP server target shows SYNCHRONIZING before the end.
     shows_implicit_sync: bool = False
-    #: Unknown: whether the service shows its default values when a member was left out.
+    #: Unknown: whether the service returns default values for omitted members.
     fills_defaults: bool = True
     #: Observed: the service adds a header of its own to metadataConfiguration.allowedRequestHeaders.
     adds_policy_header: bool = True
     #: Documented for certificates, unknown for the rest: after a failed update the old configuration is in force.
     failed_update_keeps_old: bool = True
-    #: Unknown: whether lists show times as finely as answers do.
+    #: Unknown: whether lists return times with the same precision as reads.
     lists_whole_seconds: bool = False
-    #: Observed for runtimes: reads leave privateEndpointOverrides out.
+    #: Observed for runtimes: reads omit privateEndpointOverrides.
     hides_overrides: bool = False
-    #: Observed: reads of a runtime with a private authorizer answer 400 now and then; how many more will.
+    #: Observed: reads of a runtime with a private authorizer fail with 400 now and then; how many more will fail.
     flaky_private_reads: int = 0
-    #: Observed: the deletion of a runtime that is gone is refused as forbidden.
+    #: Observed: deleting a runtime that no longer exists is refused with AccessDenied.
     gone_runtime_is_denied: bool = False
-    #: Documented: the registries of this API are switched off; unknown: which code says so.
+    #: Documented: the registries of this API are switched off; unknown: the error code.
     registries_open: bool = True
     registries_closed: Literal["AccessDeniedException", "ValidationException", "ResourceNotFoundException"] = (
         "AccessDeniedException"
     )
-    #: Unknown: whether a provider that a target or an authorizer uses can be deleted.
+    #: Unknown: whether a provider can be deleted while a target or an authorizer uses the provider.
     used_provider_deletable: bool = True
-    #: Where a person opens consent pages; the HTTP server puts its own address here.
+    #: The base URL of consent pages; the HTTP server sets this to its own address.
     consent_base: str = "https://bedrock-agentcore.us-east-1.amazonaws.com/identities/oauth2/authorize"

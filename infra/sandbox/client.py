@@ -1,4 +1,4 @@
-"""The plane in process, with the method surface of aiobotocore clients, so that tests run on virtual time."""
+"""The control plane in process, with the method surface of aiobotocore clients, so that tests run on virtual time."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,7 +13,7 @@ from infra.sandbox.refusals import Refusal
 
 
 class InProcessClient:
-    """Answers `client.create_gateway(...)` and every other method of one service from a plane."""
+    """Implements `client.create_gateway(...)` and every other method of a service on top of a plane."""
 
     def __init__(self, plane: Plane, service: str, round_trip: float = 0.0) -> None:
         self._plane = plane
@@ -21,7 +21,7 @@ class InProcessClient:
         self._round_trip = round_trip
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
-        """Return the coroutine function of an operation; its name is checked when it is called."""
+        """Return the coroutine function of an operation; the call itself checks the name."""
         operation = "".join(word.capitalize() for word in method.split("_"))
 
         async def call(**params: Any) -> dict[str, Any]:
@@ -39,13 +39,13 @@ class InProcessClient:
         except Refusal as refusal:
             raise _client_error(refusal, operation) from None
         except ConnectionLost:
-            # Whether the request took effect is what a caller cannot know, so both look alike.
+            # The caller cannot know whether the request took effect, so both cases raise the same exception.
             raise ReadTimeoutError(endpoint_url=f"https://{self._service}.sandbox") from None
         return {**body, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
 
 def _copied(value: Any) -> Any:
-    """Return what a caller may change: the world keeps its own. What is no dict or list cannot be changed."""
+    """Return a copy that the caller may modify. Only dicts and lists are copied: the remaining types are immutable."""
     if isinstance(value, dict):
         return {name: _copied(one) for name, one in value.items()}
     return [_copied(one) for one in value] if isinstance(value, list) else value

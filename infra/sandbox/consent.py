@@ -1,4 +1,4 @@
-"""Consent of a person to an AUTHORIZATION_CODE target: asked for, given, or expired with its session."""
+"""The consent of a person to an AUTHORIZATION_CODE target: requested, given, refused, or expired with the session."""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -17,7 +17,7 @@ class Consent:
         self._world = world
 
     def needed(self, record: Record) -> bool:
-        """Tell whether an operation parks: an AUTHORIZATION_CODE grant, and no static tool schema in its place."""
+        """Return whether an operation needs consent: an AUTHORIZATION_CODE grant without a static tool schema."""
         server = record.request["targetConfiguration"].get("mcp", {}).get("mcpServer", {})
         if "mcpToolSchema" in server:
             return False
@@ -26,7 +26,7 @@ class Consent:
         return any(provider.get("grantType") == "AUTHORIZATION_CODE" for provider in oauth)
 
     def ask(self, operation: str, failed: str, *, ready: Then) -> Then:
-        """Return what happens when the target enters *_PENDING_AUTH: a session opens, and expires if unused."""
+        """Return the callback for entering *_PENDING_AUTH: opens a session, which expires if unused."""
 
         def open_session(parked: Record) -> None:
             behaviour, session = self._world.behaviour, self._world.records.new_id(24)
@@ -53,7 +53,7 @@ class Consent:
         return record
 
     def deny(self, session: str) -> Record:
-        """The person refused: the session is of no more use. Raises Refusal for an unknown or expired session."""
+        """Refuse consent, which ends the session. Raises Refusal for an unknown or expired session."""
         record = self._of(session)
         if self._world.behaviour.denial_fails:
             record.plan(self._world.now, record.extra["consent"]["failed"], _close, ("Consent was refused",))
@@ -63,7 +63,7 @@ class Consent:
         return record
 
     def _of(self, session: str) -> Record:
-        """Return the target that waits for the consent of an open session."""
+        """Return the target that waits for the consent of an open session. Raises Refusal."""
         for record in self._world.records.live("target"):
             consent = record.extra.get("consent", {})
             if consent.get("session") == session and self._world.now < consent["end"]:
@@ -71,7 +71,7 @@ class Consent:
         raise invalid("The authorization session is unknown or has expired")
 
     def shown(self, record: Record) -> Body:
-        """Return authorizationData while consent is awaited."""
+        """Return authorizationData while consent is pending; empty otherwise."""
         consent = record.extra.get("consent")
         if consent is None:
             return {}

@@ -1,4 +1,4 @@
-"""Faults that the sandbox plays on request: each says which call it meets, what it does, and how often."""
+"""Fault injection: each fault matches calls by operation, and has an effect and a number of repetitions."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from infra.sandbox.refusals import Refusal
 
 
 class Effect(StrEnum):
-    """What a fault does to the call that it meets."""
+    """The effect of a fault on a matching call."""
 
     THROTTLE = "THROTTLE"  # 429, without effect
     ERROR = "ERROR"  # 500, without effect
@@ -19,20 +19,20 @@ class Effect(StrEnum):
     LOST_ANSWER = "LOST_ANSWER"  # the request takes effect, then the connection breaks
     REFUSE = "REFUSE"  # a given code and message, without effect
     LATE = "LATE"  # the connection breaks; the request arrives some seconds later
-    AGAIN = "AGAIN"  # it takes effect, the connection breaks, and it arrives once more some seconds later
+    AGAIN = "AGAIN"  # as LOST_ANSWER, and the request arrives a second time some seconds later
 
 
-class ConnectionLost(Exception):  # noqa: N818 - it is what the caller meets, not an error of the sandbox
-    """The caller gets no answer."""
+class ConnectionLost(Exception):  # noqa: N818 - the caller's experience, not an error of the sandbox
+    """The caller gets no response."""
 
 
 class AnswerLost(ConnectionLost):
-    """The caller gets no answer, and the request took effect."""
+    """The caller gets no response, but the request took effect."""
 
 
 @dataclass
 class Fault:
-    """Meets calls whose operation matches a glob, after letting `skip` of them pass, `times` times (-1: always)."""
+    """Matches calls whose operation matches a glob: skips the first `skip`, then affects `times` calls (-1: all)."""
 
     operation: str
     effect: Effect
@@ -40,13 +40,13 @@ class Fault:
     skip: int = 0
     code: str = ""
     message: str = ""
-    #: For what comes late: how much later.
+    #: The delay of a request that arrives late.
     seconds: float = 30.0
 
 
 @dataclass(frozen=True)
 class Late:
-    """A request under way."""
+    """A request that has not arrived yet."""
 
     at: float
     service: str
@@ -55,30 +55,30 @@ class Late:
 
 
 class Faults:
-    """The faults that are set, in order, and the requests that they hold back."""
+    """The active faults, in order, and the requests that they delay."""
 
     def __init__(self) -> None:
         self.all: list[Fault] = []
         self._late: list[Late] = []
 
     def add(self, fault: Fault) -> None:
-        """Set a fault."""
+        """Add a fault."""
         self.all.append(fault)
 
     def hold(self, fault: Fault | None, service: str, operation: str, params: Mapping[str, Any], now: float) -> None:
-        """Keep a request that the fault lets arrive later."""
+        """Keep a copy of the request if the fault makes the request arrive later."""
         if fault is not None and fault.effect in (Effect.LATE, Effect.AGAIN):
             self._late.append(Late(now + fault.seconds, service, operation, copy.deepcopy(dict(params))))
 
     def arrived(self, now: float) -> Iterator[Late]:
-        """Yield what was held back and has arrived, in the order of arrival."""
+        """Yield the delayed requests that have arrived, in the order of arrival."""
         while due := [late for late in self._late if late.at <= now]:
             first = min(due, key=lambda late: late.at)
             self._late.remove(first)
             yield first
 
     def meet(self, operation: str) -> Fault | None:
-        """Return the fault that this call meets, using it up."""
+        """Return the first fault that matches this call, and count the match."""
         for fault in self.all:
             if fault.times == 0 or not fnmatchcase(operation, fault.operation):
                 continue
@@ -91,7 +91,7 @@ class Faults:
 
 
 def before(fault: Fault | None) -> None:
-    """Play the part of a fault that comes before the call takes effect."""
+    """Apply the effect that precedes the execution of the call. Raises Refusal or ConnectionLost."""
     if fault is None or fault.effect in (Effect.LOST_ANSWER, Effect.AGAIN):
         return
     match fault.effect:
@@ -106,6 +106,6 @@ def before(fault: Fault | None) -> None:
 
 
 def after(fault: Fault | None) -> None:
-    """Play the part of a fault that comes after the call took effect."""
+    """Apply the effect that follows the execution of the call. Raises AnswerLost."""
     if fault is not None and fault.effect in (Effect.LOST_ANSWER, Effect.AGAIN):
         raise AnswerLost(fault.operation)

@@ -1,4 +1,7 @@
-"""Gateways: known by id, named once per account, refusing work while in transition and removal while in use."""
+"""Gateways: identified by id, with a name that is unique in the account. Operations are refused during a transition.
+
+A gateway with targets cannot be deleted.
+"""
 
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal, busy, invalid, missing, quota
@@ -25,7 +28,7 @@ class Gateways:
         self._world = world
 
     def create(self, params: Params) -> Body:
-        """CreateGateway: a repeat with the same token and parameters answers with the first one's gateway."""
+        """CreateGateway: a repeat with the same token and parameters returns the existing gateway."""
         world, request = self._world, kept(params)
         again = world.repeated(KIND, params, request)
         if again is not None:
@@ -45,7 +48,7 @@ class Gateways:
         return self._body(self.find(params, seen=True))
 
     def update(self, params: Params) -> Body:
-        """UpdateGateway: a full replacement; what is left out is cleared, the name must stay."""
+        """UpdateGateway: a full replacement; omitted members are cleared, the name cannot change."""
         record = self.idle("UpdateGateway", params)
         self._world.updatable(record, "UpdateGateway", "gateway")
         if params["name"] != record.name:
@@ -59,7 +62,7 @@ class Gateways:
         return self._body(record)
 
     def delete(self, params: Params) -> Body:
-        """DeleteGateway: refused while a target exists, also one that is being deleted."""
+        """DeleteGateway: refused while a target exists, even if that target is being deleted."""
         record = self.idle("DeleteGateway", params)
         if any(self._world.records.live("target", record.id)):
             message = f"Gateway {record.id} has targets associated with it."
@@ -74,7 +77,7 @@ class Gateways:
         return [{name: body[name] for name in _LISTED if name in body} for body in bodies]
 
     def find(self, params: Params, *, seen: bool = False) -> Record:
-        """Return the gateway that a request names by its id; an ARN is refused, as the service does."""
+        """Return the gateway with the id of the request; an ARN is refused, as by the service."""
         wanted = params["gatewayIdentifier"]
         for record in self._world.shown(KIND) if seen else self._world.records.live(KIND):
             if record.id == wanted:
@@ -82,7 +85,7 @@ class Gateways:
         raise missing(f"Gateway {wanted}")
 
     def idle(self, operation: str, params: Params) -> Record:
-        """Return the gateway of a request, refusing one in transition."""
+        """Return the gateway of a request. Raises Refusal during a transition."""
         record = self.find(params)
         if record.status in TRANSITIONAL:
             raise busy(self._world.behaviour.busy, operation, "gateway", record.status)

@@ -1,4 +1,4 @@
-"""Harnesses: answered inside a wrapper, updated member by member, each with a runtime and a memory behind it."""
+"""Harnesses: returned inside a wrapper, updated member by member, each backed by a runtime and a memory."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ HARNESS = Nature(
     quota="runtimes",
     duration="harness",
 )
-#: The memory that a harness brings along; it lives and dies with it unless its owner says otherwise.
+#: The managed memory of a harness, deleted with the harness unless the delete request says otherwise.
 MEMORY = "memory"
 _LISTED = ("harnessId", "harnessName", "arn", "status", "createdAt", "updatedAt", "harnessVersion")
 _DEFAULTS: Body = {
@@ -51,7 +51,7 @@ class Harnesses:
         return self._wrapped(self._all.find(params, seen=True))
 
     def update(self, params: Params) -> Body:
-        """UpdateHarness: what is not named is kept; a wrapper without a value clears."""
+        """UpdateHarness: omitted members are kept; a wrapper without a value clears the member."""
         record = self._all.idle("UpdateHarness", params)
         given = {name: value for name, value in params.items() if name not in ("harnessId", "clientToken")}
         shape = service_model.operation("UpdateHarness").input_shape
@@ -60,7 +60,7 @@ class Harnesses:
         return self._wrapped(record)
 
     def delete(self, params: Params) -> Body:
-        """DeleteHarness: refused while endpoints of its owner's making exist."""
+        """DeleteHarness: refused while endpoints exist that the owner created."""
         record = self._all.idle("DeleteHarness", params)
         if record.extra.get("endpoints"):
             message = f"Harness {record.id} still has endpoints. Delete all endpoints before deleting the harness."
@@ -76,12 +76,12 @@ class Harnesses:
         return {"endpoint": self._endpoint(record, params["endpointName"])}
 
     def list_endpoints(self, params: Params) -> list[Body]:
-        """ListHarnessEndpoints, unpaged: the DEFAULT one and those of the owner's making."""
+        """ListHarnessEndpoints, unpaged: the DEFAULT endpoint and the endpoints that the owner created."""
         record = self._all.find(params)
         return [self._endpoint(record, name) for name in ("DEFAULT", *record.extra.get("endpoints", []))]
 
     def delete_endpoint(self, params: Params) -> Body:
-        """DeleteHarnessEndpoint: gone at once."""
+        """DeleteHarnessEndpoint: deleted at once."""
         record = self._all.find(params)
         if params["endpointName"] not in record.extra.get("endpoints", []):
             raise missing(f"Endpoint {params['endpointName']}")
@@ -100,7 +100,7 @@ class Harnesses:
         return {**names, "arn": arn, "status": "READY", "createdAt": time, "updatedAt": time, "liveVersion": "1"}
 
     def _keep_memory(self, record: Record) -> None:
-        """Make the managed memory of a harness that has none declared of its own; documented default."""
+        """Create the managed memory of a harness that declares no memory of its own; documented default."""
         world, memory = self._world, record.request.get("memory")
         mine = f"{record.name}_memory"
         if memory is not None and "managedMemoryConfiguration" not in memory:

@@ -1,7 +1,23 @@
-"""The control plane: takes a named operation with its parameters, answers as the service would.
+"""The control plane of the sandbox: executes a named operation and responds as the service would.
 
-It validates requests from the same service model as botocore, limits rates as documented, plays faults and
-keeps a journal. It does no I/O and reads no clock but the injected one, so hours pass in milliseconds in tests.
+The plane does no I/O and reads only the injected clock, so hours pass in milliseconds in tests. Callers are the
+in-process client (infra.sandbox.client) and the HTTP server (infra.sandbox.server). `answer` processes a call in
+these steps:
+
+1. Requests that faults delayed (`arrive`) are executed first, each with the clock set to the time of arrival. Their
+   responses are discarded.
+2. The first fault that matches the operation is selected. A fault can delay a copy of the request, refuse the call, or
+   lose the request.
+3. The documented rate of the operation is enforced, with a token bucket of two seconds.
+4. The request is validated against the service model of botocore, executed by the class of the resource kind (Gateways,
+   Targets, ...), and the response is validated as well. An invalid response is a defect of the sandbox and raises
+   AssertionError.
+5. The fault can lose the response.
+
+The journal records every call that was answered or refused, and calls that took effect although the response was lost;
+requests that never arrived are missing. State is kept in World: the records of resources, the settings (Behaviour) and
+the secrets. Operations are asynchronous: a call sets a transitional status and plans the terminal status, which the
+record enters when the clock reaches the time.
 """
 
 from collections import Counter
@@ -31,12 +47,12 @@ from infra.sandbox.targets import Targets
 from infra.sandbox.world import Body, Params, World
 from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 
-#: Request members that say what a call is about, for the journal.
+#: Request members that identify the resource of a call, for the journal.
 _NAMING = (
     "name", "agentRuntimeName", "harnessName", "targetId", "gatewayIdentifier", "agentRuntimeId", "harnessId",
     "registryId",
 )  # fmt: skip
-#: What is answered of the services around AgentCore.
+#: The supported operations of the services around AgentCore.
 NEIGHBOURS = {
     "secretsmanager": {"CreateSecret", "PutSecretValue", "GetSecretValue", "DescribeSecret"},
     "sts": {"GetCallerIdentity"},
@@ -49,7 +65,7 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Call:
-    """One call as the journal keeps it. Parameters are left out: they may hold secrets."""
+    """A call in the journal. Parameters are omitted, because they may contain secrets."""
 
     at: float
     operation: str
@@ -58,7 +74,7 @@ class Call:
 
     @property
     def mutating(self) -> bool:
-        """Whether the operation is one that changes something."""
+        """Whether the operation may change a resource."""
         return service_model.is_mutating(self.operation)
 
 
@@ -75,16 +91,16 @@ class Journal:
     calls: list[Call] = field(default_factory=list)
 
     def count(self) -> Counter[str]:
-        """Return how often each operation was called."""
+        """Return the number of calls per operation."""
         return Counter(call.operation for call in self.calls)
 
     def mutating(self) -> list[str]:
-        """Return the operations of all calls that change something, in order."""
+        """Return the operations of all mutating calls, in order."""
         return [call.operation for call in self.calls if call.mutating]
 
 
 class Plane:
-    """One account and Region of AgentCore, with the Secrets Manager, STS and EventBridge that a run touches."""
+    """An account and Region of AgentCore, with the parts of Secrets Manager, STS and EventBridge that a run uses."""
 
     def __init__(
         self,
@@ -102,13 +118,13 @@ class Plane:
         self._operations = self._table()
 
     def answer(self, operation: str, params: Params, service: str = CONTROL_PLANE) -> Body:
-        """Answer one AgentCore call. Raises Refusal, or ConnectionLost when a fault loses the call."""
+        """Execute an AgentCore call. Raises Refusal, or ConnectionLost if a fault loses the call."""
         self.arrive()
         with self._journaled(operation, params):
             return self._play(service, operation, params)
 
     def arrive(self) -> None:
-        """Carry out the requests that faults held back until now, each at its own moment; nobody hears the answer."""
+        """Execute the delayed requests that have arrived, each at its own time; the responses are discarded."""
         records = self.world.records
         clock = records.clock
         for late in self.faults.arrived(clock()):
@@ -121,7 +137,7 @@ class Plane:
 
     @contextmanager
     def _journaled(self, operation: str, params: Params) -> Iterator[None]:
-        """Note a call that was answered or refused, and one that took effect without an answer."""
+        """Record a call that was answered or refused, or took effect without a response."""
         name = next((str(params[member]) for member in _NAMING if params.get(member)), "")
         try:
             yield
@@ -134,7 +150,7 @@ class Plane:
         self.journal.calls.append(Call(self.world.now, operation, name))
 
     def answer_neighbour(self, service: str, operation: str, params: dict[str, Any]) -> Body:
-        """Answer a call to Secrets Manager, STS, EventBridge or the AgentCore data plane."""
+        """Execute a call to a service in NEIGHBOURS. Raises Refusal, or ConnectionLost if a fault loses the call."""
         self.journal.calls.append(Call(self.world.now, operation, service))
         faults.before(self.faults.meet(operation))
         if operation not in NEIGHBOURS.get(service, ()):
@@ -158,7 +174,7 @@ class Plane:
                 return {}
 
     def tags_of(self, params: Params) -> dict[str, str]:
-        """Return the tags of the resource whose ARN is given."""
+        """Return the tags of the resource with the given ARN. Raises Refusal."""
         record = self.world.records.by_arn(params["resourceArn"])
         if record is None:
             raise missing(f"Resource {params['resourceArn']}")
@@ -234,7 +250,7 @@ class Plane:
         return page
 
     def _limit(self, operation: str) -> None:
-        """Refuse calls beyond the documented rate: a token bucket that holds two seconds' worth."""
+        """Refuse calls beyond the documented rate, with a token bucket of two seconds. Raises Refusal."""
         if not self.behaviour.limit_rates:
             return
         rate = RATES.get(operation, DEFAULT_RATE)
@@ -246,13 +262,13 @@ class Plane:
         bucket.tokens -= 1
 
 
-#: The model's pattern for taggable ARNs knows no digits, so that of an OAuth2 provider does not fit it; peers tag
-#: providers all the same, so the service cannot be as strict as its model.
+#: The model's pattern for taggable ARNs allows no digits and so excludes OAuth2 providers. Peers tag providers anyway,
+#: so the service cannot be as strict as the model.
 _LENIENT = {"resourceArn": "string_pattern_mismatch"}
 
 
 def _checked(service: str, operation: str, params: Params, carry_out: Callable[[Params], Body]) -> Body:
-    """Carry out an operation whose request fits the model, and see that its answer does."""
+    """Execute an operation, with validation of request and response against the model. Raises Refusal."""
     try:
         _validate(service, operation, params)
         body = carry_out(params)

@@ -1,4 +1,4 @@
-"""What the service makes in VPC Lattice for a target's private endpoint, and shows of it."""
+"""The VPC Lattice resources that the service creates and reports for the private endpoint of a target."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from infra.sandbox.world import Body, World
 
 
 def managed_resources(world: World, record: Record) -> list[Body]:
-    """Return privateEndpointManagedResources: one per domain, shared by targets that ask for the same network."""
+    """Return privateEndpointManagedResources: one per domain, shared by targets with the same network settings."""
     endpoint = record.request["privateEndpoint"]
     place = f"arn:{world.behaviour.partition}:vpc-lattice:{world.behaviour.region}:{world.behaviour.account}"
     domain = {"domain": _domain(record.request["targetConfiguration"])}

@@ -1,4 +1,4 @@
-"""OAuth2 credential providers: known by name, without client tokens, their secret kept by Secrets Manager."""
+"""OAuth2 credential providers: identified by name, without client tokens; Secrets Manager stores the client secret."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from infra.sandbox.refusals import Refusal, busy, missing
 from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
 
 KIND = "provider"
-#: What a provider's Get shows of its configuration, per input member.
+#: The members of a provider's configuration that Get returns, per input member.
 _SHOWN = (
     "oauthDiscovery",
     "clientId",
@@ -78,7 +78,7 @@ class Providers:
         return [{member: body[member] for member in members} for body in bodies]
 
     def _is_used(self, record: Record) -> bool:
-        """Tell whether a target names a provider."""
+        """Return whether a target refers to a provider."""
         return any(record.arn in str(target.request) for target in self._world.records.live("target"))
 
     def _new(self, name: str, params: Params) -> Record:

@@ -1,4 +1,4 @@
-"""Resources as the sandbox keeps them: a status that moves by itself as the injected clock moves."""
+"""The sandbox's resources: records whose status changes by itself as the injected clock advances."""
 
 import heapq
 import itertools
@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
-#: Statuses that mean that an operation is under way, for every kind.
+#: Statuses of an operation in progress, for every kind.
 TRANSITIONAL = frozenset({"CREATING", "UPDATING", "DELETING", "SYNCHRONIZING"})
 GONE = "GONE"
-#: How many of its latest changes a record knows, beside its first.
+#: The number of latest changes that a record keeps, in addition to the first.
 _PAST = 20
 
 
 @dataclass
 class Step:
-    """A change of status that is due at a time; `then` may plan the next."""
+    """A planned status change; `then` may plan the next."""
 
     at: float
     status: str
@@ -28,7 +28,7 @@ class Step:
 
 @dataclass
 class Record:
-    """One resource: `request` is what its owner last asked for and is in force, `status` where it stands."""
+    """A resource: `request` is the configuration in force, `status` the current status."""
 
     kind: str
     id: str
@@ -45,13 +45,13 @@ class Record:
     visible: float = 0.0
     next: Step | None = None
     extra: dict[str, Any] = field(default_factory=dict)
-    #: What it was, each time with the moment until which it was so.
+    #: Previous states, each with the time until which the state lasted.
     past: list[tuple[float, "Record"]] = field(default_factory=list)
-    #: Told when it enters a status, or will.
+    #: Called when the record enters or plans a status.
     watcher: Callable[["Record"], None] | None = field(default=None, repr=False, compare=False)
 
     def go(self, status: str, *, now: float) -> None:
-        """Enter a status at once. What else a call changes is changed after this."""
+        """Save the previous state and enter a status. Callers change all other members afterwards."""
         self._keep(now)
         self.status, self.reasons, self.updated, self.next = status, (), now, None
         self._tell()
@@ -72,7 +72,7 @@ class Record:
             self.watcher(self)
 
     def advance(self, now: float) -> None:
-        """Take every step that is due."""
+        """Take every planned step that is due."""
         while self.next is not None and self.next.at <= now:
             step, self.next = self.next, None
             self._keep(step.at)
@@ -81,17 +81,17 @@ class Record:
                 step.then(self)
 
     def at(self, moment: float) -> "Record":
-        """Return what it was at a moment since its creation."""
+        """Return the state of the record at a time since the creation."""
         return next((was for until, was in self.past if until > moment), self)
 
     @property
     def since(self) -> float:
-        """The moment at which it entered its status."""
+        """The time at which the record entered the current status."""
         return self.past[-1][0] if self.past else self.created
 
     @property
     def first(self) -> "Record":
-        """What it was when it was made."""
+        """The state of the record directly after the creation."""
         return self.past[0][1] if self.past else self
 
     def _keep(self, until: float) -> None:
@@ -100,15 +100,15 @@ class Record:
 
 
 class Records:
-    """All resources of the plane, the gone ones left out of every look-up."""
+    """All resources of the plane. Deleted resources are excluded from every lookup."""
 
     def __init__(self, clock: Callable[[], float], epoch: datetime, seed: int = 0) -> None:
         self.clock = clock
-        #: By kind and parent, in the order of their creation.
+        #: By kind and parent, in the order of creation.
         self._places: dict[tuple[str, str | None], dict[int, Record]] = {}
         self._tokens: dict[tuple[str, str], list[Record]] = {}
         self._gone: list[Record] = []
-        #: When each is to be looked at again, as a heap.
+        #: The times at which records must be advanced, as a heap.
         self._due: list[tuple[float, int, Record]] = []
         self._count = itertools.count()
         self._random = random.Random(seed)  # noqa: S311 - ids need to differ, not to be secret
@@ -116,7 +116,7 @@ class Records:
         self.doubles: list[str] = []
 
     def add(self, record: Record) -> Record:
-        """Keep a new resource, noting it when a live one of that kind, parent and name exists already."""
+        """Add a resource; record a duplicate if a live resource of the same kind, parent and name exists."""
         if self.named(record.kind, record.name, record.parent):
             self.doubles.append(f"{record.kind} {record.name}")
         self._places.setdefault((record.kind, record.parent), {})[next(self._count)] = record
@@ -127,7 +127,7 @@ class Records:
         return record
 
     def live(self, kind: str, parent: str | None = None) -> Iterator[Record]:
-        """Every resource of a kind (under a parent) that still exists now."""
+        """Yield every resource of a kind (under a parent) that exists now."""
         self._advance()
         places = [(kind, parent)] if parent is not None else [place for place in self._places if place[0] == kind]
         found = [one for place in places for one in self._places.get(place, {}).items()]
@@ -138,7 +138,7 @@ class Records:
                 yield record
 
     def shown(self, kind: str, parent: str | None = None, *, lag: float = 0.0) -> list[Record]:
-        """Every resource of a kind that reads show, as it was `lag` seconds ago."""
+        """Return every resource of a kind that reads show, in the state of `lag` seconds ago."""
         now, there = self.clock(), list(self.live(kind, parent))
         if lag > 0:
             gone = (r for r in self._gone if r.kind == kind and parent in (None, r.parent))
@@ -146,17 +146,17 @@ class Records:
         return [r for r in there if r.visible <= now and r.status != GONE]
 
     def named(self, kind: str, name: str, parent: str | None = None) -> Record | None:
-        """The live resource of that name."""
+        """Return the live resource with that name."""
         return next((r for r in self.live(kind, parent) if r.name == name), None)
 
     def with_token(self, kind: str, token: str | None, *, gone: bool = False) -> Record | None:
-        """The resource that a create with this client token made; one that is gone only where asked for."""
+        """Return the resource that a create with this client token made; a deleted resource only if `gone` is set."""
         self._advance()
         made = self._tokens.get((kind, token or ""), [])
         return next((r for r in made if gone or r.status != GONE), None)
 
     def by_arn(self, arn: str) -> Record | None:
-        """The resource with this ARN, of whatever kind."""
+        """Return the resource with this ARN, of any kind."""
         self._advance()
         every = (record for place in self._places.values() for record in place.values())
         return next((record for record in every if record.arn == arn and record.status != GONE), None)
@@ -180,9 +180,9 @@ class Records:
             del place[number]
 
     def new_id(self, length: int, alphabet: str = "abcdefghijklmnopqrstuvwxyz0123456789") -> str:
-        """Return an identifier as the service makes them."""
+        """Return an identifier in the format of the service."""
         return "".join(self._random.choices(alphabet, k=length))
 
     def time(self, at: float | None = None) -> datetime:
-        """Return a moment of the injected clock as the service reports it."""
+        """Return a time of the injected clock as the service reports times."""
         return self._epoch + timedelta(seconds=self.clock() if at is None else at)

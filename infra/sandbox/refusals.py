@@ -1,16 +1,16 @@
-"""The errors that the sandbox answers with, worded as the service words them where that was observed."""
+"""The error responses of the sandbox, with the service's wording where it was observed."""
 
 from infra import service_model
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not an error of ours
-    """An error answer of the service: its code, text and HTTP status from the model."""
+class Refusal(Exception):  # noqa: N818 - an answer of the service, not an error of ours
+    """An error response of the service: code, message, and the HTTP status of the model."""
 
     def __init__(self, code: str, message: str, **members: object) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
-        # A ValidationException always gives one of the model's reasons.
+        # A ValidationException always contains a reason from the model.
         reason = {"reason": "FieldValidationFailed"} if code == "ValidationException" else {}
         self.members = {**reason, **members}
 
@@ -23,22 +23,22 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the service, not an
 
 
 def invalid(message: str, **members: object) -> Refusal:
-    """A ValidationException."""
+    """Return a ValidationException."""
     return Refusal("ValidationException", message, **members)
 
 
 def missing(what: str) -> Refusal:
-    """A ResourceNotFoundException."""
+    """Return a ResourceNotFoundException."""
     return Refusal("ResourceNotFoundException", f"{what} not found")
 
 
 def quota(message: str) -> Refusal:
-    """A ServiceQuotaExceededException."""
+    """Return a ServiceQuotaExceededException."""
     return Refusal("ServiceQuotaExceededException", message)
 
 
 def busy(code: str, operation: str, what: str, status: str) -> Refusal:
-    """A refusal because of a transitional status, in the words observed for CreateGatewayTarget."""
+    """Return the refusal for a transitional status, with the wording observed for CreateGatewayTarget."""
     listed = service_model.error_codes(operation)
     known = code if code in listed else "ConflictException"
     return Refusal(known, f"Cannot perform operation {operation} when {what} is in {status} status")

@@ -1,4 +1,4 @@
-"""Registries, in the namespace that they began in and in the one that they moved to."""
+"""Registries, in their original namespace and in the namespace to which they moved."""
 
 from infra import service_model
 from infra.sandbox.agent_runtimes import LETTERS
@@ -31,7 +31,7 @@ MOVED = Nature(
 
 
 class Registries:
-    """The operations on registries: CreateRegistry answers with an ARN and nothing else."""
+    """The operations on registries: CreateRegistry returns an ARN and nothing else."""
 
     def __init__(self, world: World, *, moved: bool) -> None:
         self._world = world
@@ -52,7 +52,7 @@ class Registries:
         return self._body(self._all.find(params, seen=True))
 
     def update(self, params: Params) -> Body:
-        """UpdateRegistry: what is not named is kept; a wrapper without a value clears."""
+        """UpdateRegistry: omitted members are kept; a wrapper without a value clears the member."""
         self._open()
         record = self._all.idle("UpdateRegistry", params)
         given = {name: value for name, value in params.items() if name != "registryId"}
@@ -75,7 +75,7 @@ class Registries:
         return [{name: value for name, value in body.items() if name in known} for body in bodies]
 
     def _open(self) -> None:
-        """Refuse as the old namespace does where it was switched off; the code is unknown."""
+        """Raise Refusal if the old namespace is switched off; the real error code is unknown."""
         if not self._moved and not self._world.behaviour.registries_open:
             raise Refusal(self._world.behaviour.registries_closed, "Registries are no longer available in this API")
 

@@ -1,4 +1,4 @@
-"""What runtimes, harnesses and registries have in common: a life by id, seven statuses, names that are unique."""
+"""The common behavior of runtimes, harnesses and registries: ids, seven statuses, and unique names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from infra.sandbox.world import Body, Params, World, kept, waits_for_private_end
 
 @dataclass(frozen=True)
 class Nature:
-    """What sets one kind apart: its words, the members that hold name and id, and how its ids and ARNs are made."""
+    """The differences between kinds: nouns, the members for name and id, and the construction of ids and ARNs."""
 
     kind: str
     noun: str
@@ -22,20 +22,20 @@ class Nature:
     id_member: str
     new_id: Callable[[World, str], str]
     arn: Callable[[World, str], str]
-    #: The behaviour's settings of how many there may be, and how long a create or update takes.
+    #: The settings in Behaviour for the maximum number of resources, and for the duration of a create or update.
     quota: str
     duration: str
 
 
 class Resources:
-    """The life of one kind; what requests and answers look like is said by those who use it."""
+    """The resources of a kind. The classes of the kinds define requests and responses."""
 
     def __init__(self, world: World, nature: Nature) -> None:
         self.world = world
         self.nature = nature
 
     def create(self, params: Params) -> Record:
-        """Make a resource; a repeat with the same token and parameters returns what the first one made."""
+        """Create a resource; a repeat with the same token and parameters returns the resource. Raises Refusal."""
         world, nature, request = self.world, self.nature, kept(params)
         named = {**params, "name": params[nature.name_member]}
         again = world.repeated(nature.kind, named, request)
@@ -52,7 +52,7 @@ class Resources:
         return record
 
     def update(self, operation: str, params: Params, request: Body) -> Record:
-        """Put a new request in force, keeping the old one for the case that the update fails."""
+        """Put a new request in force, and keep the old request in case the update fails. Raises Refusal."""
         record = self.idle(operation, params)
         record.go("UPDATING", now=self.world.now)
         self.world.replace(record, request)
@@ -61,14 +61,14 @@ class Resources:
         return record
 
     def delete(self, operation: str, params: Params, then: Callable[[Record], None] | None = None) -> Record:
-        """Begin the end of a resource."""
+        """Start the deletion of a resource. Raises Refusal."""
         record = self.idle(operation, params)
         record.go("DELETING", now=self.world.now)
         self.world.settle(record, self.world.behaviour.durations.delete, "DELETE", GONE, "DELETE_FAILED", then)
         return record
 
     def find(self, params: Params, *, seen: bool = False) -> Record:
-        """Return the resource that a request names by id, or by ARN where the model takes one."""
+        """Return the resource with the id of the request, or the ARN if the model allows ARNs. Raises Refusal."""
         wanted = str(params[self.nature.id_member]).rpartition("/")[2]
         kind = self.nature.kind
         for record in self.world.shown(kind) if seen else self.world.records.live(kind):
@@ -77,18 +77,18 @@ class Resources:
         raise missing(f"{self.nature.noun.capitalize()} {wanted}")
 
     def idle(self, operation: str, params: Params) -> Record:
-        """Return the resource of a request, refusing one in transition."""
+        """Return the resource of a request. Raises Refusal during a transition."""
         record = self.find(params)
         if record.status in TRANSITIONAL:
             raise busy(self.world.behaviour.busy, operation, self.nature.noun, record.status)
         return record
 
     def visible(self) -> list[Record]:
-        """Return what lists show."""
+        """Return the resources that lists show."""
         return self.world.shown(self.nature.kind)
 
     def shown(self, record: Record) -> Body:
-        """Return the part of every answer that is alike: what was asked for, times, status."""
+        """Return the common part of every response: the members of the request that are set."""
         body = {name: value for name, value in record.request.items() if value is not None}
         return hide_overrides(body) if self.world.behaviour.hides_overrides else body
 
@@ -116,13 +116,13 @@ class Resources:
 
 
 def authorized(params: Params, authorizer_type: str | None) -> None:
-    """Refuse a JWT authorizer without its configuration, in the words observed for gateways."""
+    """Refuse a JWT authorizer without a configuration, with the wording observed for gateways."""
     if authorizer_type == "CUSTOM_JWT" and "authorizerConfiguration" not in params:
         raise invalid("AuthorizerConfiguration is required for CUSTOM_JWT authorizer type")
 
 
 def networked(configuration: Any, *, creates: bool) -> None:
-    """Refuse VPC mode without its configuration, and a member that only old runtimes have (rules R78, R79)."""
+    """Refuse VPC mode without a configuration, and a member that only old runtimes have (rules R78, R79)."""
     network = configuration or {}
     if network.get("networkMode") == "VPC" and "networkModeConfig" not in network:
         raise invalid("NetworkModeConfig is required for VPC mode")
@@ -131,14 +131,14 @@ def networked(configuration: Any, *, creates: bool) -> None:
 
 
 def hide_overrides(value: Any) -> Any:
-    """Return a copy without privateEndpointOverrides, which some reads leave out."""
+    """Return a copy without privateEndpointOverrides, which some reads omit."""
     if isinstance(value, dict):
         return {name: hide_overrides(item) for name, item in value.items() if name != "privateEndpointOverrides"}
     return [hide_overrides(item) for item in value] if isinstance(value, list) else value
 
 
 def patched(old: Body, params: Params, shape: Shape) -> Body:
-    """Return a request with a PATCH laid over it: named members replaced, wrappers set or cleared, others kept."""
+    """Apply a PATCH to a request: given members are replaced, wrappers set or clear a member, the rest is kept."""
     new = dict(old)
     members: dict[str, Shape] = shape.members
     for name, value in params.items():

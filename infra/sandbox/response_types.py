@@ -1,4 +1,4 @@
-"""The types of answers, as the sandbox gives them: every member that the service model knows, and nothing else."""
+"""The types of responses as the sandbox returns them: every member of the service model and no other."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -13,12 +13,12 @@ _NOTHING = StructureShape("Nothing", {"type": "structure", "members": {}})
 
 
 class ResponseTypes(RequestTypes):
-    """Types of answers, as an SDK hands them out: times are datetimes, and unions are checked by the schema itself."""
+    """Types of responses, as an SDK returns them: times are datetimes, and the schema itself checks unions."""
 
     scalars: ClassVar[Mapping[str, CoreSchema]] = {"timestamp": core_schema.datetime_schema(strict=True)}
 
     def closed(self, shape: StructureShape, built: CoreSchema) -> CoreSchema:
-        """Return the definition of a structure, with exactly one member where it is a union."""
+        """Return the definition of a structure; a union must have exactly one member."""
         if not is_union(shape):
             return built
         one = core_schema.dict_schema(min_length=1, max_length=1)
@@ -26,7 +26,7 @@ class ResponseTypes(RequestTypes):
 
 
 class ResponseType:
-    """The type of an answer, checked wholly by one compiled schema: cheap enough for every answer of a test suite."""
+    """The type of a response, compiled into a single schema: fast enough for every response in a test suite."""
 
     def __init__(self, shape: StructureShape) -> None:
         types = ResponseTypes()
@@ -34,7 +34,7 @@ class ResponseType:
         self._validator = SchemaValidator(schema, core_schema.CoreConfig(hide_input_in_errors=True))
 
     def faults(self, value: Mapping[str, Any]) -> list[Fault]:
-        """Return everything that is wrong with an answer."""
+        """Return every fault of a response."""
         try:
             self._validator.validate_python(value)
         except ValidationError as error:
@@ -45,12 +45,12 @@ class ResponseType:
 
 @cache
 def output_type(operation_name: str, service_name: str = CONTROL_PLANE) -> ResponseType:
-    """Return the type of an operation's whole answer."""
+    """Return the type of an operation's whole response."""
     shape = operation(operation_name, service_name).output_shape
     return ResponseType(shape if shape is not None else _NOTHING)
 
 
 @cache
 def error_type(code: str, service_name: str = CONTROL_PLANE) -> ResponseType:
-    """Return the type of an error answer that the model of a service knows."""
+    """Return the type of an error response in the model of a service."""
     return ResponseType(service(service_name).shape_for(code))

@@ -1,4 +1,4 @@
-"""The REST-JSON protocol, both ways, driven by the service model: requests to parameters, bodies to JSON."""
+"""The REST-JSON protocol in both directions, driven by the service model: requests to parameters, bodies to JSON."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from infra import service_model
 
 @dataclass(frozen=True)
 class Route:
-    """A method and path of the service, and the operation behind it."""
+    """A method and path of the service, with the operation."""
 
     method: str
     pattern: re.Pattern[str]
@@ -24,7 +24,7 @@ class Route:
 
 @cache
 def routes(service: str) -> list[Route]:
-    """Return every route of a service, the most literal first."""
+    """Return every route of a service; routes with fewer labels come first, because they are more specific."""
     model = service_model.service(service)
     operations = [model.operation_model(name) for name in model.operation_names]
     operations.sort(key=lambda operation: operation.http["requestUri"].count("{"))
@@ -34,7 +34,7 @@ def routes(service: str) -> list[Route]:
 def parse(
     service: str, method: str, raw_path: str, query: Mapping[str, list[str]], body: Any
 ) -> tuple[str, dict[str, Any]] | None:
-    """Return the operation of an HTTP request and its parameters; None where no route fits."""
+    """Return the operation and the parameters of an HTTP request; None if no route matches."""
     for route in routes(service):
         found = route.pattern.fullmatch(raw_path) if route.method == method else None
         if found is not None:
@@ -44,13 +44,13 @@ def parse(
 
 
 def serialize(service: str, operation: str, body: Mapping[str, Any]) -> Any:
-    """Return a response body as JSON values: timestamps as the model wants them, unknown members refused."""
+    """Return a response body as JSON values: timestamps in the model's format, unknown members refused."""
     shape = service_model.operation(operation, service).output_shape
     return _json(shape, body) if shape is not None else None
 
 
 def _pattern(uri: str) -> re.Pattern[str]:
-    """Labels match one path segment, greedy ones the rest; a trailing slash may be missing."""
+    """Return the pattern of a path: labels match a segment, greedy labels the rest; a trailing slash is optional."""
     parts = re.split(r"\{(\w+\+?)\}", uri.split("?", maxsplit=1)[0].rstrip("/"))
     return re.compile("".join(_label(part) if i % 2 else re.escape(part) for i, part in enumerate(parts)) + "/?")
 
@@ -96,5 +96,5 @@ def _json(shape: Shape, value: Any) -> Any:
 
 
 def success(service: str, operation: str) -> int:
-    """Return the HTTP status of an operation's success."""
+    """Return the HTTP status of a successful response."""
     return int(service_model.operation(operation, service).http.get("responseCode", 200))

@@ -1,4 +1,4 @@
-"""The part of Secrets Manager that a run needs, and enough to put secrets in: versions and JSON keys included."""
+"""The part of Secrets Manager that a run needs, plus the creation of secrets: versions and JSON keys included."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from infra.sandbox.refusals import Refusal
 
 @dataclass(repr=False)
 class Secret:
-    """One secret: its values by version id, the newest last. Its values are in no representation."""
+    """A secret: the values by version id, the newest last. The representation contains no values."""
 
     name: str
     arn: str
@@ -19,13 +19,13 @@ class Secret:
 
     @property
     def stages(self) -> dict[str, list[str]]:
-        """The stages of the versions that have any."""
+        """The staging labels by version id, for the versions that have any."""
         newest = list(self.versions)[:-3:-1]
         return {version: [stage] for version, stage in zip(newest, ("AWSCURRENT", "AWSPREVIOUS"), strict=False)}
 
     @property
     def current(self) -> str:
-        """The version id staged AWSCURRENT."""
+        """The version id with the label AWSCURRENT."""
         return list(self.versions)[-1]
 
 
@@ -37,30 +37,30 @@ class SecretsManager:
         self._secrets: dict[str, Secret] = {}
 
     def put(self, name: str, value: str) -> Secret:
-        """Create a secret or rotate it to a new version."""
+        """Create a secret, or add a version to an existing secret."""
         secret = self._secrets.setdefault(name, Secret(name, self.arn(name)))
         serial = f"{name}:{len(secret.versions)}".encode()
         secret.versions[hashlib.sha256(serial).hexdigest()[:32]] = value
         return secret
 
     def arn(self, secret_id: str) -> str:
-        """Return the ARN of a secret that is named by ARN or by name, whether it is there or not."""
+        """Return the ARN of a secret, given as ARN or name, whether or not the secret exists."""
         if secret_id.startswith("arn:"):
             return secret_id
         suffix = hashlib.sha256(secret_id.encode()).hexdigest()[:6]
         return f"arn:aws:secretsmanager:{self._place}:secret:{secret_id}-{suffix}"
 
     def drop(self, name: str) -> None:
-        """Delete a secret, if it is there."""
+        """Delete a secret if it exists."""
         self._secrets.pop(name, None)
 
     def find(self, secret_id: str) -> Secret | None:
-        """Find a secret by name or ARN."""
+        """Return the secret with this name or ARN, if there is such a secret."""
         found = (s for s in self._secrets.values() if secret_id in (s.name, s.arn))
         return next(found, None)
 
     def call(self, operation: str, params: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """Answer CreateSecret, PutSecretValue, GetSecretValue and DescribeSecret."""
+        """Execute CreateSecret, PutSecretValue, GetSecretValue or DescribeSecret. Raises Refusal."""
         match operation:
             case "CreateSecret":
                 secret = self.put(params["Name"], params["SecretString"])

@@ -1,4 +1,4 @@
-"""Puts into a new sandbox what the samples refer to: secrets and API key providers."""
+"""Fills a new sandbox with the secrets and API key providers that the samples refer to."""
 
 from importlib.resources import files
 
@@ -8,7 +8,7 @@ from infra.sandbox.plane import Plane
 
 
 def sow(plane: Plane) -> None:
-    """Put the contents of seed.yaml into a plane."""
+    """Add the contents of seed.yaml to a plane."""
     seed = yaml.safe_load(files("infra.sandbox").joinpath("seed.yaml").read_text("utf-8"))
     for name, value in seed["secrets"].items():
         plane.world.secrets.put(name, value)

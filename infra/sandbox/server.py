@@ -1,8 +1,9 @@
-"""The sandbox's HTTP server: any AWS client, in any language, can speak to it through AWS_ENDPOINT_URL.
+"""The HTTP server of the sandbox: any AWS client, in any language, can use the sandbox through AWS_ENDPOINT_URL.
 
-It binds to loopback only, and answers only requests to a name of this machine. Beside AgentCore it answers Secrets
-Manager, STS, EventBridge's PutEvents and the data plane's CompleteResourceTokenAuth as far as a run needs them, serves
-the consent page that an authorization URL leads to, and takes settings and faults under /_sandbox.
+The server binds to loopback only, and answers only requests to a name of this machine. In addition to AgentCore, the
+server implements the parts of Secrets Manager, STS, EventBridge's PutEvents and the data plane's
+CompleteResourceTokenAuth that a run needs, serves the consent page of an authorization URL, and accepts settings and
+faults under /_sandbox.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ _TARGETS = {"secretsmanager": "secretsmanager", "AWSEvents": "events"}
 
 
 class SandboxServer:
-    """Serves one plane, on the real clock or another. `round_trip` seconds are added to every answer."""
+    """Serves a plane, on the real clock or a given clock. `round_trip` seconds are added to every response."""
 
     def __init__(
         self, behaviour: Behaviour | None = None, round_trip: float = 0.0, clock: Callable[[], float] | None = None
@@ -45,7 +46,7 @@ class SandboxServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0) -> str:
-        """Bind to loopback (port 0: any free one) and return the URL."""
+        """Bind to loopback (port 0: any free port) and return the URL."""
         app = web.Application(client_max_size=16 * 1024 * 1024, middlewares=[_for_this_machine])
         app.router.add_get("/consent", self._consent)
         app.router.add_route("*", "/_sandbox/{what}", self._control)
@@ -88,7 +89,7 @@ class SandboxServer:
             self.plane.answer_neighbour("bedrock-agentcore", "CompleteResourceTokenAuth", body)
             return web.json_response({})
         query = {name: request.query.getall(name) for name in request.query}
-        # Registries stand at the same paths in two services; whom a request was signed for tells them apart.
+        # Two services have registries at the same paths; the service name in the request signature distinguishes them.
         moved = "/agent-registry/aws4_request" in request.headers.get("Authorization", "")
         service = AGENT_REGISTRY if moved else CONTROL_PLANE
         parsed = rest_json.parse(service, request.method, request.rel_url.raw_path, query, body)
@@ -100,7 +101,7 @@ class SandboxServer:
         return web.Response(status=status) if answer is None else web.json_response(answer, status=status)
 
     def _query(self, form: dict[str, list[str]]) -> web.Response:
-        """STS speaks the query protocol: a form in, XML out, also where it refuses."""
+        """Answer STS, which speaks the query protocol: a form in, XML out, also for errors."""
         operation = form.get("Action", [""])[0]
         namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
         try:
@@ -114,7 +115,7 @@ class SandboxServer:
         return web.Response(text=xml, content_type="text/xml")
 
     async def _consent(self, request: web.Request) -> web.Response:
-        """What the person sees who follows an authorization URL: opening it is consenting, with `&deny` refusing."""
+        """Serve the page of an authorization URL: opening the page gives consent; with `&deny`, consent is refused."""
         session, consent = request.query.get("request_uri", "").rpartition(":")[2], self.plane.targets.consent
         refuses = "deny" in request.query
         try:
@@ -125,7 +126,7 @@ class SandboxServer:
         return web.Response(text=f"Consent {done} for target {record.name}. You can close this page.\n")
 
     async def _control(self, request: web.Request) -> web.Response:
-        """Settings, faults and the journal, for tests and for people who try things."""
+        """Serve settings, faults and the journal, for tests and for experiments."""
         value: Any = await request.json() if request.can_read_body else {}
         match request.method, request.match_info["what"]:
             case "GET", "journal":
@@ -166,7 +167,7 @@ class SandboxServer:
 
 @web.middleware
 async def _for_this_machine(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what was sent to another name: a web page whose name leads here must not speak to the sandbox."""
+    """Refuse requests to foreign host names: a web page whose name resolves to loopback must not use the sandbox."""
     try:
         meant = is_loopback(f"http://{request.headers.get('Host', '')}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Gateway targets: five operations at a time per gateway, consent that parks them, tools that synchronize."""
+"""Gateway targets: five concurrent operations per gateway, operations that wait for consent, synchronized tools."""
 
 from collections.abc import Mapping
 
@@ -47,7 +47,7 @@ class Targets:
         self.consent = Consent(world)
 
     def create(self, params: Params) -> Body:
-        """CreateGatewayTarget: a repeat with the same token answers with the first one's target."""
+        """CreateGatewayTarget: a repeat with the same token returns the existing target."""
         world, request = self._world, kept(params)
         gateway = self._gateways.find(params)
         again = world.repeated(KIND, params, request)
@@ -71,7 +71,7 @@ class Targets:
         return self._body(self._find(params, seen=True))
 
     def update(self, params: Params) -> Body:
-        """UpdateGatewayTarget: a full replacement; consent is asked for again where the grant needs it."""
+        """UpdateGatewayTarget: a full replacement; consent is requested again if the grant requires consent."""
         record = self._idle("UpdateGatewayTarget", params)
         self._world.updatable(record, "UpdateGatewayTarget", "target")
         if params.get("name", record.name) != record.name:
@@ -98,7 +98,7 @@ class Targets:
         return [self._summary(record) for record in self._world.shown(KIND, gateway.id)]
 
     def synchronize(self, params: Params) -> Body:
-        """SynchronizeGatewayTargets: one MCP server target in DEFAULT listing mode, without a static schema."""
+        """SynchronizeGatewayTargets: a single MCP server target in DEFAULT listing mode, without a static schema."""
         record = self._idle("SynchronizeGatewayTargets", {**params, "targetId": params["targetIdList"][0]})
         server = record.request["targetConfiguration"].get("mcp", {}).get("mcpServer")
         if server is None:
@@ -112,7 +112,7 @@ class Targets:
         return {"targets": [self._body(record)]}
 
     def _work(self, record: Record, seconds: float, operation: str) -> None:
-        """Plan the end of an operation: consent first where the grant needs it, else its tools read and READY."""
+        """Plan the end of an operation: pending consent if the grant requires consent, else tools read and READY."""
         world = self._world
         if waits_for_private_endpoint(record.request):
             seconds += world.behaviour.durations.private_endpoint
@@ -136,7 +136,7 @@ class Targets:
         world.settle(record, seconds, "SYNCHRONIZE", "READY", "SYNCHRONIZE_UNSUCCESSFUL", then=self._read_tools)
 
     def _read_tools(self, record: Record) -> None:
-        """Create, update and synchronize read an MCP server's tools when they end well."""
+        """Record that the tools of an MCP server were read, as every successful create, update and synchronize does."""
         if _reads_tools(record):
             record.extra["synchronized"] = record.since
 

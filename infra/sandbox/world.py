@@ -1,4 +1,4 @@
-"""What the rooms of the sandbox share: its records, its settings, its secrets, and small helpers over them."""
+"""The shared state of the sandbox: records, settings and secrets, with small helper functions."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from infra.sandbox.secrets_manager import SecretsManager
 Params = Mapping[str, Any]
 Body = dict[str, Any]
 
-#: What an owner asks for, in the request; the rest of a request addresses the resource or guards the call.
+#: Request members outside the configuration: they address the resource, protect the call, or are stored apart (tags).
 NOT_KEPT = frozenset({
     "clientToken", "tags", "gatewayIdentifier", "targetId", "agentRuntimeId", "harnessId", "registryId",
 })  # fmt: skip
@@ -21,7 +21,7 @@ NOT_KEPT = frozenset({
 
 @dataclass
 class Failure:
-    """How often operations on a resource name fail (-1: always), and the reason that the service then gives."""
+    """The number of operations on a resource name that fail (-1: all), and the reason that the service reports."""
 
     times: int
     reason: str
@@ -42,7 +42,7 @@ class World:
 
     @property
     def now(self) -> float:
-        """Seconds on the injected clock."""
+        """The seconds on the injected clock."""
         return self.records.clock()
 
     def arn(self, resource: str, service: str = "bedrock-agentcore") -> str:
@@ -59,7 +59,7 @@ class World:
         failed: str,
         then: Callable[[Record], None] | None = None,
     ) -> None:
-        """Plan the end of an operation: `status`, or `failed` with a reason when this name is set to fail."""
+        """Plan the end of an operation: `status`, or `failed` with a reason if the name is configured to fail."""
         if record.name in self.stuck:
             return
         at, before = record.since + seconds, record.status
@@ -73,7 +73,7 @@ class World:
             record.plan(at, status, self._wavering(before, then) if wavers else then)
 
     def _wavering(self, before: str, then: Callable[[Record], None] | None) -> Callable[[Record], None]:
-        """Return what happens at the first READY when it wavers: the status before it shows again for a while."""
+        """Return the callback for the first READY if READY flickers: the previous status shows again for a while."""
         seconds = self.behaviour.durations.flicker
 
         def back(record: Record) -> None:
@@ -85,11 +85,11 @@ class World:
         return waver
 
     def shown(self, kind: str, parent: str | None = None) -> list[Record]:
-        """Return what reads and lists show of a kind, however much they lag."""
+        """Return the resources of a kind that reads and lists show, with the configured lag."""
         return self.records.shown(kind, parent, lag=self.behaviour.durations.reads_lag)
 
     def repeated(self, kind: str, params: Params, request: Body) -> Record | None:
-        """Return what an earlier create with this token made; a token with other parameters is refused."""
+        """Return the resource of an earlier create with this token. Raises Refusal for different parameters."""
         place = self.behaviour
         found = self.records.with_token(kind, params.get("clientToken"), gone=place.tokens_outlive)
         if found is None or self.now - found.created > place.token_seconds:
@@ -102,13 +102,13 @@ class World:
         return found.first if place.repeat_answers_first or found.status == GONE else found
 
     def updatable(self, record: Record, operation: str, what: str) -> None:
-        """Refuse the update of what failed, where the service does not take it."""
+        """Raise Refusal for the update of a failed resource, if the service does not accept such updates."""
         failed = record.status == "FAILED" and not self.behaviour.updates_failed
         if failed or (record.status.endswith("_UNSUCCESSFUL") and not self.behaviour.updates_unsuccessful):
             raise busy(self.behaviour.busy, operation, what, record.status)
 
     def replace(self, record: Record, request: Body) -> None:
-        """Put a new request in force, keeping the old one for the case that the update fails."""
+        """Put a new request in force, and keep the old request in case the update fails."""
         record.extra["before"] = record.request
         record.request = request if self.behaviour.put_clears else {**record.request, **request}
 
@@ -118,12 +118,12 @@ def _restore(record: Record) -> None:
 
 
 def kept(params: Params) -> Body:
-    """Return the part of a request that the resource keeps: a copy without address, token and tags."""
+    """Return a copy of the configuration in a request, without address, token and tags."""
     return {name: copy.deepcopy(value) for name, value in params.items() if name not in NOT_KEPT}
 
 
 def waits_for_private_endpoint(value: Any) -> bool:
-    """Tell whether a request asks for a private endpoint anywhere."""
+    """Return whether a request asks for a private endpoint anywhere."""
     if isinstance(value, Mapping):
         return "privateEndpoint" in value or any(waits_for_private_endpoint(item) for item in value.values())
     return False
