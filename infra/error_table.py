@@ -39,7 +39,7 @@ _TRANSITION = (
     r"(CREATING|UPDATING|DELETING|SYNCHRONIZING|creat(ed|ing)|updat(ed|ing)|delet(ed|ing)|synchroniz(ed|ing))\b"
 )
 
-#: Read top down. Sources: agentcore-service 1.1, 2.1 to 2.7; peers' issues B2 and B3.
+#: Read top down. Sources: docs/service-notes.md (consistency, names taken, transitional states, deletion order).
 TABLE: tuple[Row, ...] = (
     _row(Verdict.THROTTLED, "", *sorted(THROTTLES)),
     # Transactions of the ledger: a failed condition is a final response; every other cancellation is transient.
@@ -60,7 +60,7 @@ TABLE: tuple[Row, ...] = (
     _row(Verdict.BUSY, r"PENDING_AUTH|[Cc]oncurrent|in progress|try again", *_REFUSALS),
     _row(Verdict.BUSY, r"[Cc]oncurren|in flight|in progress|operations|at a time|[Ss]imultaneous|parallel",
          "ServiceQuotaExceededException", operation="*GatewayTarget*"),
-    # A create that conflicts without a reason: the documented cause is the name (agentcore-service 1.3, 1.4).
+    # A create that conflicts without a reason: the documented cause is the name (service-notes: names taken).
     _row(Verdict.EXISTS, "", "ConflictException", operation="Create*"),
     _row(Verdict.BUSY, "", "ConflictException", "RetryableConflictException", "ConcurrentModificationException"),
     _row(Verdict.GONE, "", "ResourceNotFoundException", "NotFoundException"),
@@ -78,7 +78,7 @@ TABLE: tuple[Row, ...] = (
     _row(Verdict.UNKNOWN_OUTCOME, "", "InternalServerException", "InternalServerError", "ServiceUnavailable",
          "ServiceUnavailableException", "InternalFailure", "InternalServiceError", "InternalServiceErrorException",
          "InternalException", "RequestTimeoutException", "RequestAbortedException"),
-    # Reading a runtime checks its private identity provider, and fails now and then (peer lessons B1, TF#48413).
+    # Reading a runtime checks its private identity provider, and fails now and then (service-notes: reads that fail).
     _row(Verdict.BUSY, "", "ValidationException", operation="GetAgentRuntime"),
     _row(Verdict.INVALID, "", "ValidationException", "InvalidParameterException", "InvalidRequestException",
          "SerializationException", "ParamValidationError", "ValidationError", "MalformedHttpRequestException",

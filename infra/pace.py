@@ -22,7 +22,7 @@ import anyio
 from infra.deadline import Deadline
 from infra.errors import OutOfTime
 
-#: Documented calls per second for an account and Region (agentcore-service 6). Synchronize is not listed there.
+#: Documented calls per second for an account and Region (service-notes: rates). Synchronize is not listed there.
 RATES: Mapping[str, float] = {
     **dict.fromkeys(("CreateGateway", "UpdateGateway", "DeleteGateway"), 5.0),
     **dict.fromkeys(("CreateGatewayTarget", "UpdateGatewayTarget", "DeleteGatewayTarget"), 5.0),

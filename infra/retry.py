@@ -44,9 +44,9 @@ BUDGETS = {
     Verdict.THROTTLED: Budget(tries=60, seconds=900.0, first=0.4, longest=20.0),
     Verdict.UNKNOWN_OUTCOME: Budget(tries=6, seconds=90.0, first=0.3, longest=10.0),
     Verdict.BUSY: Budget(tries=6, seconds=60.0, first=1.0, longest=10.0),
-    # IAM changes are visible within about two minutes (agentcore-service 1.1).
+    # IAM changes are visible within about two minutes (service-notes: consistency).
     Verdict.NOT_YET: Budget(tries=30, seconds=120.0, first=2.0, longest=10.0),
-    # Lists omit a deleted child before its parent does (agentcore-service 2.1).
+    # Lists omit a deleted child before its parent does (service-notes: deletion order).
     Verdict.IN_USE: Budget(tries=8, seconds=60.0, first=1.0, longest=10.0),
     # Temporary credentials are renewed concurrently with the calls that use them.
     Verdict.CREDENTIALS: Budget(tries=2, seconds=10.0, first=1.0, longest=2.0),

@@ -17,7 +17,7 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator, ValidationError, core_schema
 
 CONTROL_PLANE = "bedrock-agentcore-control"
-#: The service that contains registries since they left the control plane (agentcore-service 0.1).
+#: The service that contains registries since they left the control plane (service-notes: namespaces).
 AGENT_REGISTRY = "agent-registry-control"
 #: Maximum nesting. No reasonable document is deeper, and the limit bounds the recursion of every walk.
 MAX_DEPTH = 64

@@ -56,7 +56,7 @@ def state(world: SandboxWorld) -> dict[str, Any]:
 
 
 def _full(value: Any) -> Any:
-    """Return a value without what says as little as an absent member (peer lessons B4)."""
+    """Return a value without what says as little as an absent member (service-notes: normalization)."""
     if isinstance(value, dict):
         return {name: kept for name, item in value.items() if (kept := _full(item)) not in ({}, [], None)}
     return [_full(item) for item in value] if isinstance(value, list) else value

@@ -59,7 +59,7 @@ async def test_managed_memory_ends_as_declared(world):
 
 
 async def test_a_runtime_that_is_gone_may_be_forbidden(world):
-    """A deletion that is refused as forbidden, of a runtime that is not there, is done (service 1.1)."""
+    """A deletion that is refused as forbidden, of a runtime that is not there, is done (service-notes: consistency)."""
     world.behaviour.gone_runtime_is_denied = True
     await world.apply(document(AGENT_RUNTIME, LEAST["agentRuntimes"]))
     world.behaviour.durations.delete = 0.0

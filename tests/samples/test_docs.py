@@ -115,3 +115,16 @@ def test_every_word_for_a_problem_is_explained():
                 used |= {one.value for one in ast.walk(call.args[1]) if isinstance(one, ast.Constant) and one.value}
     assert used - {"loc", "type", *WORDS} == set()
     assert set(WORDS) - used <= {"authority", "credentials", "depth", "size"}
+
+
+def test_every_fact_that_is_cited_is_a_heading_of_the_service_notes():
+    """And nothing cites a document that a reader of the project does not have."""
+    rooms = ("handlers", "workflows", "infra", "tests", "tools")
+    files = [path for room in rooms for path in (ROOT / room).rglob("*") if path.suffix in (".py", ".yaml")]
+    texts = {path: path.read_text("utf-8") for path in files if path != Path(__file__)}
+    headings = set(re.findall(r"^## (.+)$", (ROOT / "docs" / "service-notes.md").read_text("utf-8"), re.MULTILINE))
+    cited = {fact for text in texts.values() for fact in re.findall(r"service-notes: ([a-z A-Z]+)", text)}
+    assert cited <= headings
+    assert len(cited) > 10
+    elsewhere = re.compile(r"agentcore-service|aws-truth|peer.lessons|terraform-facts|other-kinds", re.IGNORECASE)
+    assert [str(path) for path, text in texts.items() if elsewhere.search(text)] == []

@@ -7,7 +7,7 @@ from workflows.kinds.kind import SEVEN, UNKNOWN_ARM, Kind, Operations
 
 
 def _another_artifact(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    """Return whether the artifact changes between container and code (peer lessons, feature table)."""
+    """Return whether the artifact changes between container and code (service-notes: runtime artifacts)."""
     wanted, there = declared.get("agentRuntimeArtifact") or {}, seen.get("agentRuntimeArtifact") or {}
     return bool(there) and UNKNOWN_ARM not in there and set(wanted) != set(there)
 

@@ -19,7 +19,7 @@ _SEARCH = "protocolConfiguration.mcp.searchType"
 
 
 def _versions_grow(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    """Return whether protocol versions are added: a gateway can only lose versions (peer lessons B4, aws-cli 10346)."""
+    """Return whether protocol versions are added: a gateway can only lose versions (service-notes: normalization)."""
     wanted, there = at(declared, _VERSIONS), at(seen, _VERSIONS)
     return bool(there) and bool(set(wanted or ()) - set(there))
 

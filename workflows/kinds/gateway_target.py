@@ -39,7 +39,7 @@ def _another_kind(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
 
 
 def _refuses_synchronization(body: Mapping[str, Any]) -> str | None:
-    """Return why the service would refuse to synchronize a target, or None (service 2.9)."""
+    """Return why the service would refuse to synchronize a target, or None (service-notes: synchronization)."""
     server = body.get("targetConfiguration", {}).get("mcp", {}).get("mcpServer")
     if server is None:
         return f"only MCP server targets synchronize; this one is {configuration_kind(body) or 'of another kind'}"
@@ -51,7 +51,7 @@ def _refuses_synchronization(body: Mapping[str, Any]) -> str | None:
 
 
 def _asks_consent(declared: Mapping[str, Any]) -> bool:
-    """Return whether a person must consent: AUTHORIZATION_CODE grant without a static schema (service 2.11)."""
+    """Return whether a person must consent: AUTHORIZATION_CODE without a static schema (service-notes: consent)."""
     configs = declared.get("credentialProviderConfigurations") or []
     grants = [at(config, "credentialProvider.oauthCredentialProvider.grantType") for config in configs]
     static = at(declared, "targetConfiguration.mcp.mcpServer.mcpToolSchema") is not None
@@ -59,7 +59,7 @@ def _asks_consent(declared: Mapping[str, Any]) -> bool:
 
 
 def _with_invocation_url(declared: dict[str, Any]) -> dict[str, Any]:
-    """Replace an endpoint that is the ARN of an agent runtime by the MCP URL of that runtime (service rule R21)."""
+    """Replace the ARN of an agent runtime by the MCP URL of that runtime (service-notes: invocation URLs)."""
     endpoint = at(declared, "targetConfiguration.mcp.mcpServer.endpoint")
     arn = arn_of(endpoint)
     if arn is None or arn.service != "bedrock-agentcore" or not _RUNTIME.fullmatch(f"{arn.account}:{arn.resource}"):
@@ -82,7 +82,7 @@ GATEWAY_TARGET = Kind(
         delete="DeleteGatewayTarget",
         list="ListGatewayTargets",
     ),
-    # The documented limit on concurrent creates, updates and deletes per gateway (agentcore-service 2.5).
+    # The documented limit on concurrent creates, updates and deletes per gateway (service-notes: concurrency).
     in_flight=5,
     synchronization=Synchronization(
         "SynchronizeGatewayTargets", ids="targetIdList", items="targets", refuses=_refuses_synchronization

@@ -367,9 +367,9 @@ BOUND: Mapping[str, str] = {
     "clientSecretConfig": "clientSecretSource",
     "apiKeySecretConfig": "apiKeySecretSource",
 }
-#: Elements that the service adds to such lists (peer lessons B4), in lower case; they are compared in lower case.
+#: Elements that the service adds to such lists (service-notes: normalization), compared in lower case.
 ADDED_BY_SERVICE = frozenset({"x-amzn-bedrock-agentcore-policy-session-id"})
-#: Members, at any depth, whose values are masked in output: they often contain credentials (design 4.1).
+#: Members, at any depth, whose values are masked in output (service-notes: masked members).
 MASKED = frozenset({
     "environmentVariables", "headers", "customParameters", "staticQueryParameters", "additionalHeaderClaims",
     "additionalPayloadClaims",

@@ -1,4 +1,4 @@
-"""Registries, in their original namespace and in the namespace to which AWS moved them (agentcore-service 0.1)."""
+"""Registries, in their original namespace and in the namespace to which AWS moved them (service-notes: namespaces)."""
 
 from dataclasses import replace
 

@@ -12,7 +12,7 @@ from workflows.records.request_state import Mode
 
 #: Attempts (creates, updates and deletes) that a request makes on a resource.
 TRIES = 3
-#: Seconds after an answered create during which reads may not show the resource (reliability R18).
+#: Seconds after an answered create during which reads may not show the resource (R18 in docs/continuity.md).
 VISIBLE_WITHIN = 90.0
 #: Seconds during which a create without an answer may still take effect; VISIBLE_WITHIN starts only then.
 ARRIVES_WITHIN = 60.0

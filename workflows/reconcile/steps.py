@@ -236,7 +236,7 @@ async def delete(run: Run, desired: DesiredState) -> ObservedState | None:
 
 
 async def delete_endpoints(run: Run, desired: DesiredState) -> None:
-    """Delete the endpoints of a harness and wait until they are gone: endpoints must go first (service 2.12)."""
+    """Delete the endpoints of a harness, which must go first, and wait for it (service-notes: harness endpoints)."""
     observed = present(run, desired)
     if not desired.options.delete_endpoints:
         return

@@ -11,7 +11,7 @@ from workflows.reconcile.run import Node, Run
 from workflows.reconcile.survey import find, look_by_name
 from workflows.records.resource import ResourceRecord
 
-#: Seconds for which a read after a deletion may still show the deleted resource (agentcore-service 1.1).
+#: Seconds for which a read after a deletion may still show the deleted resource (service-notes: consistency).
 _STALE = 10.0
 #: Seconds between the two reads that must both show a resource to be gone.
 _ASK_BY_ID = 5.0

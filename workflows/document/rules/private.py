@@ -12,7 +12,7 @@ from workflows.kinds.gateway_target import configuration_kind
 PROVIDER = "oauth2CredentialProviders"
 _EVERYWHERE = f"{JWT} {PROVIDER} targets"
 _CUSTOM = "oauth2ProviderConfigInput.customOauth2ProviderConfig"
-#: Kinds of targets that accept a private endpoint (agentcore-service 3.9), and kinds documented not to accept one. The
+#: Kinds of targets that accept a private endpoint (service-notes: private endpoints), and kinds documented not to. The
 #: remaining kinds are assumed not to. The third table lists the kinds that accept a private CA.
 _TAKES = frozenset({"mcp.mcpServer", "mcp.openApiSchema", "http.passthrough", "inference.provider"})
 _REFUSES = frozenset({"mcp.lambda", "mcp.smithyModel", "mcp.apiGateway"})

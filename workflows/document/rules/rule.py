@@ -1,6 +1,6 @@
 """The registry of rules, and helpers that read declarations which may be malformed.
 
-A rule is a small function with a number and a source. The numbers are those of the rule catalog (agentcore-service 5).
+A rule is a small function with a number and a source. The numbers are those of docs/rules.md.
 A rule with documented, modeled or observed support refuses a document; a rule that is only assumed warns.
 """
 
