@@ -4,7 +4,7 @@ import ast
 import json
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -15,6 +15,7 @@ from workflows.document.naming import CATEGORIES
 from workflows.document.problems import WORDS
 from workflows.document.rules import MODELLED, PLANNED, RETIRED, RULES, UNCHECKED
 from workflows.kinds import KINDS, Kind
+from workflows.planner.decide import DECLARED, LEADS_TO, UNDECLARED
 from workflows.records.operation import TRANSITIONS, OpState
 from workflows.requests.authority import Grants
 
@@ -81,7 +82,7 @@ def _only_created(kind: Kind, name: str) -> bool:
     return name in kind.declarable.members and name not in kind.updatable and name != "tags"
 
 
-def _list(names: frozenset[str]) -> str:
+def _list(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
@@ -118,12 +119,29 @@ def operation_states() -> str:
     return "\n".join([*lines, "```"])
 
 
+def planner_states() -> str:
+    """Return the planner's table for declared resources as a diagram, and both tables."""
+    names = {row.state: f"s{number}" for number, row in enumerate(DECLARED)}
+    lines = ["```mermaid", "stateDiagram-v2", *(f'    state "{state}" as {name}' for state, name in names.items())]
+    for row in DECLARED:
+        for action in sorted(row.actions):
+            after = LEADS_TO.get(action, ())
+            lines += [f"    {names[row.state]} --> {names[one]}: {action}" for one in after if one in names]
+            lines += [] if after or action == "LOOK" else [f"    {names[row.state]} --> [*]: {action}"]
+    heads = ["state", "actions"]
+    tables = [
+        table([f"{heads[0]} of a resource that is {word}", heads[1]], [[r.state, _list(r.actions)] for r in rows])
+        for word, rows in (("declared", DECLARED), ("not declared", UNDECLARED))
+    ]
+    return "\n\n".join(["\n".join([*lines, "```"]), *tables])
+
+
 TABLES: dict[str, tuple[Callable[[], str], ...]] = {
     "methods.md": (methods_table,),
     "rules.md": (rules_table,),
     "kinds.md": (kinds_table,),
     "authority.md": (categories_table,),
-    "architecture.md": (packages, operation_states),
+    "architecture.md": (packages, planner_states, operation_states),
 }
 
 

@@ -79,6 +79,8 @@ GOES = (
     Row("it is being deleted", goes(), shows("DELETING"), knows(), Action.WAIT, "DELETING"),
     Row("it awaits consent", goes(TARGET), shows("CREATE_PENDING_AUTH", TARGET), knows(TARGET), Action.CONSENT,
         "a person must consent"),
+    Row("it awaits consent, and a list shows no URL", goes(TARGET), shows("CREATE_PENDING_AUTH", TARGET, full=False),
+        knows(TARGET), Action.LOOK, "for the authorization URL"),
     Row("it holds what nobody manages", goes(unmanaged=("theirs",)), shows(), knows(), Action.FAIL,
         "stand under it: theirs", code="UnmanagedTargets"),
     Row("it has failed", goes(), shows("FAILED"), knows(), Action.DELETE, "asked for"),

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.planner import leaving, settled, unsettled
-from workflows.planner.decide import decide
-from workflows.planner.decision import Action
+from workflows.planner.decide import DECLARED, UNDECLARED, decide, row_of
+from workflows.planner.decision import Action, State
 
 TABLES = {"not at rest": unsettled.ROWS, "at rest": settled.ROWS, "not declared": leaving.ROWS}
 ROWS = {f"{place}: {row.state}": row for place, rows in TABLES.items() for row in rows}
@@ -28,3 +28,15 @@ def test_every_state_is_its_own_row():
 def test_the_table_has_every_action():
     """A new action brings its rows with it."""
     assert {row.action for row in ROWS.values()} == set(Action)
+
+
+def test_every_row_of_the_planner_is_met_with_each_of_its_actions():
+    """And none decides otherwise: what the diagram shows is what is decided."""
+    met: dict[tuple[str, str], set[Action]] = {}
+    for row in ROWS.values():
+        state = State(row.desired, row.observed, row.record)
+        table = "declared" if row.desired.declared is not None else "undeclared"
+        met.setdefault((table, row_of(state).state), set()).add(row.action)
+    tables = {"declared": DECLARED, "undeclared": UNDECLARED}
+    told = {(table, row.state): set(row.actions) for table, rows in tables.items() for row in rows}
+    assert met == told

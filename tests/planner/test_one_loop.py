@@ -11,10 +11,10 @@ from tests.crash.test_single_faults import replaced, sample
 from tests.documents import gateway, small_stack
 from tests.worlds import SandboxWorld
 from workflows.document.reading import read_stack
-from workflows.planner.decision import Decision
+from workflows.planner.decision import Decision, State
 from workflows.reconcile.act import act
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
-from workflows.reconcile.executor import Executor, State
+from workflows.reconcile.executor import Executor
 from workflows.reconcile.live import LiveExecutor
 from workflows.reconcile.run import Node, Run, nodes_of
 from workflows.reconcile.session import records_of

@@ -12,7 +12,7 @@ projected instead of sent (`projection`). The inputs:
 - `ResourceRecord`: the ledger's record: the id of the object, operations in flight, declarations that may be in
   force, and the attempts of this request.
 
-The first rule that applies decides. For a declared resource:
+The rules are rows of two tables; the first row that applies decides. For a declared resource (`DECLARED`):
 
 1. Not observed (`_absent`): LOOK by the recorded id, because lists may lag. With `existing`, or in mode SYNCHRONIZE,
    FAIL. WAIT where a creation was accepted less than VISIBLE_WITHIN ago. FAIL after TRIES attempts. Otherwise CREATE.
@@ -26,7 +26,7 @@ The first rule that applies decides. For a declared resource:
    place; REPLACE deletes, and so needs an approval, a replaceable kind, or a failed creation that was never READY.
 8. At rest: compared with the declaration (`settled`).
 
-For a resource that shall not exist (`_leave`), absence is proven first (WAIT while a creation may still become
+For a resource that shall not exist (`UNDECLARED`), absence is proven first (WAIT while a creation may still become
 visible, LOOK by id, then GONE). Every reason not to delete comes before DELETE: an unanswered creation that leaves the
 owner unknown, another owner, retention, a rollback that may not delete the object, a missing approval, an operation
 in flight at the service, a pending consent, children that this stack does not manage, TRIES attempts.
@@ -50,6 +50,8 @@ from workflows.planner.decision import (
     Decision,
     DesiredState,
     Provenance,
+    Row,
+    State,
 )
 from workflows.planner.settled import cannot_tell, free, holds_others, replaced, settled
 from workflows.records.request_state import Mode
@@ -57,28 +59,16 @@ from workflows.records.resource import ResourceRecord
 
 
 def decide(desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Decision:
-    """Return the next action for a resource, with its reason."""
-    if desired.declared is None:
-        return _leave(desired, observed, record)
-    if observed is None:
-        return _absent(desired, record)
-    if not observed.ours and not desired.options.existing and not desired.options.adopt:
-        if record.pending_creation is not None and desired.kind.token and not desired.kind.tagged:
-            return Decision(Action.CREATE, "repeated, to learn whether what bears its name is ours")
-        identity = observed.arn or observed.id or desired.name
-        failure = failures.name_taken(desired.address, desired.kind.noun, desired.name, identity)
-        return Decision(Action.FAIL, failure.message, failure=failure)
-    if observed.moving:
-        return Decision(Action.WAIT, f"{observed.status}")
-    if observed.meaning.phase is Phase.AWAITING_CONSENT:
-        return _consent(observed)
-    if desired.options.existing:
-        return Decision(Action.NONE, "only looked up")
-    if desired.mode is Mode.SYNCHRONIZE:
-        return _synchronize(desired, observed)
-    if observed.meaning.phase is Phase.FAILED:
-        return _mend(desired, observed, record)
-    return settled(desired, observed, record)
+    """Return the next action for a resource, with its reason: the answer of the first row that applies."""
+    state = State(desired, observed, record)
+    row = row_of(state)
+    return row.decide(state)
+
+
+def row_of(state: State) -> Row:
+    """Return the row of the table that decides about a resource."""
+    table = DECLARED if state.desired.declared is not None else UNDECLARED
+    return next(row for row in table if row.applies(state))
 
 
 def _look_by_id(desired: DesiredState, record: ResourceRecord) -> Decision | None:
@@ -88,7 +78,8 @@ def _look_by_id(desired: DesiredState, record: ResourceRecord) -> Decision | Non
     return Decision(Action.LOOK, "by its id: the last read did not show it")
 
 
-def _absent(desired: DesiredState, record: ResourceRecord) -> Decision:
+def _absent(state: State) -> Decision:
+    desired, record = state.desired, state.record
     fresh = record.id is not None and desired.now - record.created_at < VISIBLE_WITHIN
     if not fresh and (look := _look_by_id(desired, record)) is not None:
         return look
@@ -105,14 +96,35 @@ def _absent(desired: DesiredState, record: ResourceRecord) -> Decision:
     return Decision(Action.CREATE, "it was deleted by others" if known else "it does not exist")
 
 
-def _consent(observed: ObservedState) -> Decision:
+def _foreign(state: State) -> Decision:
+    """Fail, unless a repeated creation can tell whether this stack made the object."""
+    desired, observed, record = state.desired, state.present, state.record
+    if record.pending_creation is not None and desired.kind.token and not desired.kind.tagged:
+        return Decision(Action.CREATE, "repeated, to learn whether what bears its name is ours")
+    identity = observed.arn or observed.id or desired.name
+    failure = failures.name_taken(desired.address, desired.kind.noun, desired.name, identity)
+    return Decision(Action.FAIL, failure.message, failure=failure)
+
+
+def _wait(state: State) -> Decision:
+    return Decision(Action.WAIT, f"{state.present.status}")
+
+
+def _only_looked_up(state: State) -> Decision:
+    del state
+    return Decision(Action.NONE, "only looked up")
+
+
+def _consent(state: State) -> Decision:
+    observed = state.present
     if not observed.body.get("authorizationData") and not observed.full:
         return Decision(Action.LOOK, "for the authorization URL")
     return Decision(Action.CONSENT, f"{observed.status}: a person must consent")
 
 
-def _mend(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> Decision:
+def _mend(state: State) -> Decision:
     """Return the remedy of a failed status, at most three times for a request."""
+    desired, observed, record = state.desired, state.present, state.record
     if not observed.full:
         return _look_for_reason()
     tries, remedy = record.attempts(desired.retry_scope), observed.meaning.remedy
@@ -168,8 +180,9 @@ def _just_made(observed: ObservedState, record: ResourceRecord) -> bool:
     return mine and record.incarnation > 0 and not record.ever_ready and observed.meaning.remedy is Remedy.CREATE_AGAIN
 
 
-def _synchronize(desired: DesiredState, observed: ObservedState) -> Decision:
+def _synchronize(state: State) -> Decision:
     """Decide in mode SYNCHRONIZE: a synchronization that the service would refuse is skipped with its reason."""
+    desired, observed = state.desired, state.present
     failing = observed.meaning.phase is Phase.FAILED
     if failing and observed.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
         if not observed.full:
@@ -188,43 +201,116 @@ def _synchronize(desired: DesiredState, observed: ObservedState) -> Decision:
     return Decision(Action.SYNCHRONIZE, "asked for")
 
 
-def _leave(desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Decision:
-    """Return the next action for a resource that is not, or no longer, declared."""
-    if observed is None:
-        pending = record.pending_creation
-        since = record.created_at if record.id is not None else (pending.at if pending is not None else None)
-        within = VISIBLE_WITHIN if record.id is not None else ARRIVES_WITHIN + VISIBLE_WITHIN
-        if since is not None and desired.now - since < within:
-            return Decision(Action.WAIT, "created; reads do not show it yet")
-        return _look_by_id(desired, record) or Decision(Action.GONE, "it does not exist")
-    in_doubt = record.pending_creation is not None and desired.kind.token
-    if in_doubt and not observed.ours and not desired.options.existing:
-        failure = failures.in_doubt(desired.address, desired.kind.noun, desired.name)
-        return Decision(Action.FAIL, failure.message, failure=failure)
-    staying = _stays(desired, observed)
-    if staying is not None:
-        return staying
-    if observed.moving:
-        return Decision(Action.WAIT, f"{observed.status}")
-    if observed.meaning.phase is Phase.AWAITING_CONSENT:
-        return _consent(observed)
-    if desired.unmanaged:
-        return holds_others(desired)
-    if record.attempts(desired.retry_scope) >= TRIES:
-        return _given_up(desired, observed, TRIES)
-    return Decision(Action.DELETE, "not declared any more" if desired.mode is Mode.PROVISION else "asked for")
+def _absent_and_undeclared(state: State) -> Decision:
+    """Wait while a creation may still become visible; otherwise the resource is gone once reads by id say so."""
+    desired, record, pending = state.desired, state.record, state.record.pending_creation
+    since = record.created_at if record.id is not None else (pending.at if pending is not None else None)
+    within = VISIBLE_WITHIN if record.id is not None else ARRIVES_WITHIN + VISIBLE_WITHIN
+    if since is not None and desired.now - since < within:
+        return Decision(Action.WAIT, "created; reads do not show it yet")
+    return _look_by_id(desired, record) or Decision(Action.GONE, "it does not exist")
 
 
-def _stays(desired: DesiredState, observed: ObservedState) -> Decision | None:
-    """Return a KEEP with the reason why an undeclared resource is retained; None where deletion may go on."""
+def _in_doubt(state: State) -> Decision:
+    desired = state.desired
+    failure = failures.in_doubt(desired.address, desired.kind.noun, desired.name)
+    return Decision(Action.FAIL, failure.message, failure=failure)
+
+
+def _keep(state: State) -> Decision:
+    return Decision(Action.KEEP, str(_reason_to_keep(state)))
+
+
+def _exhausted(state: State) -> Decision:
+    return _given_up(state.desired, state.present, TRIES)
+
+
+def _delete(state: State) -> Decision:
+    provisions = state.desired.mode is Mode.PROVISION
+    return Decision(Action.DELETE, "not declared any more" if provisions else "asked for")
+
+
+def _reason_to_keep(state: State) -> str | None:
+    """Return why an undeclared resource is retained; None where deletion may go on."""
+    desired, observed = state.desired, state.present
     if not observed.ours or desired.options.existing:
-        return Decision(Action.KEEP, "not this stack's: left untouched")
+        return "not this stack's: left untouched"
     if desired.options.deletion is Deletion.RETAIN and desired.provenance is not Provenance.FAILED_GENERATION:
-        return Decision(Action.KEEP, "retained as declared")
+        return "retained as declared"
     undoing, left = desired.provenance is not None, desired.mode is Mode.PROVISION and desired.needs_allow
     kept = desired.provenance not in ROLLBACK_DELETABLE
     if undoing and kept and not (left and desired.provenance is Provenance.PRE_EXISTING):
-        return Decision(Action.KEEP, "not made by what is undone, and its earlier state is not known: left as it is")
+        return "not made by what is undone, and its earlier state is not known: left as it is"
     if left and not desired.allowed:
-        return Decision(Action.KEEP, "left the document; it is removed only when the request allows its address")
+        return "left the document; it is removed only when the request allows its address"
     return None
+
+
+def _is_absent(state: State) -> bool:
+    return state.observed is None
+
+
+def _is_foreign(state: State) -> bool:
+    options = state.desired.options
+    return not state.present.ours and not options.existing and not options.adopt
+
+
+def _is_moving(state: State) -> bool:
+    return state.present.moving
+
+
+def _asks_consent(state: State) -> bool:
+    return state.present.meaning.phase is Phase.AWAITING_CONSENT
+
+
+def _has_failed(state: State) -> bool:
+    return state.present.meaning.phase is Phase.FAILED
+
+
+def _is_in_doubt(state: State) -> bool:
+    in_doubt = state.record.pending_creation is not None and state.desired.kind.token
+    return in_doubt and not state.present.ours and not state.desired.options.existing
+
+
+def _always(state: State) -> bool:
+    del state
+    return True
+
+
+_A = Action
+#: For a resource that shall exist: the first row that applies decides.
+DECLARED: tuple[Row, ...] = (
+    Row("absent", _is_absent, _absent, frozenset({_A.LOOK, _A.FAIL, _A.WAIT, _A.CREATE})),
+    Row("foreign", _is_foreign, _foreign, frozenset({_A.CREATE, _A.FAIL})),
+    Row("in transition", _is_moving, _wait, frozenset({_A.WAIT})),
+    Row("awaiting consent", _asks_consent, _consent, frozenset({_A.LOOK, _A.CONSENT})),
+    Row("existing", lambda state: state.desired.options.existing, _only_looked_up, frozenset({_A.NONE})),
+    Row("to be synchronized", lambda state: state.desired.mode is Mode.SYNCHRONIZE, _synchronize,
+        frozenset({_A.LOOK, _A.FAIL, _A.NONE, _A.SYNCHRONIZE})),
+    Row("failed", _has_failed, _mend, frozenset({_A.LOOK, _A.FAIL, _A.UPDATE, _A.SYNCHRONIZE, _A.REPLACE})),
+    Row("at rest", _always, lambda state: settled(state.desired, state.present, state.record),
+        frozenset({_A.LOOK, _A.FAIL, _A.NONE, _A.UPDATE, _A.TAG, _A.REPLACE, _A.SYNCHRONIZE})),
+)  # fmt: skip
+#: For a resource that shall not exist: every reason not to delete comes before the deletion.
+UNDECLARED: tuple[Row, ...] = (
+    Row("absent", _is_absent, _absent_and_undeclared, frozenset({_A.WAIT, _A.LOOK, _A.GONE})),
+    Row("of an unknown owner", _is_in_doubt, _in_doubt, frozenset({_A.FAIL})),
+    Row("retained", lambda state: _reason_to_keep(state) is not None, _keep, frozenset({_A.KEEP})),
+    Row("in transition", _is_moving, _wait, frozenset({_A.WAIT})),
+    Row("awaiting consent", _asks_consent, _consent, frozenset({_A.LOOK, _A.CONSENT})),
+    Row("with unmanaged children", lambda state: bool(state.desired.unmanaged),
+        lambda state: holds_others(state.desired), frozenset({_A.FAIL})),
+    Row("with no attempts left", lambda state: state.record.attempts(state.desired.retry_scope) >= TRIES, _exhausted,
+        frozenset({_A.FAIL, _A.LOOK})),
+    Row("at rest", _always, _delete, frozenset({_A.DELETE})),
+)  # fmt: skip
+#: The states that may follow an action that changes something, or waits; the other actions end the work, or read.
+LEADS_TO: dict[Action, tuple[str, ...]] = {
+    _A.CREATE: ("in transition", "at rest"),
+    _A.UPDATE: ("in transition", "at rest"),
+    _A.TAG: ("at rest",),
+    _A.REPLACE: ("absent",),
+    _A.SYNCHRONIZE: ("in transition",),
+    _A.DELETE: ("in transition", "absent"),
+    _A.WAIT: ("at rest", "failed", "awaiting consent", "absent"),
+}

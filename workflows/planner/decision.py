@@ -1,14 +1,16 @@
 """The input and the output of the planner: the desired state of one resource, and a decision."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from workflows.document.stack import Options
 from workflows.kinds import Kind
+from workflows.kinds.observed import ObservedState
 from workflows.planner.failures import Failure
 from workflows.records.request_state import Mode
+from workflows.records.resource import ResourceRecord
 
 #: Attempts (creates, updates and deletes) that a request makes on a resource.
 TRIES = 3
@@ -99,3 +101,31 @@ class Decision:
     failure: Failure | None = None
     #: Seconds to wait before a LOOK.
     pause: float = 0.0
+
+
+@dataclass(frozen=True)
+class State:
+    """One resource between two actions: its desired state, its observed state and its record."""
+
+    desired: DesiredState
+    observed: ObservedState | None
+    record: ResourceRecord
+
+    @property
+    def present(self) -> ObservedState:
+        """The observed state, of which a row before has found that there is one."""
+        if self.observed is None:
+            raise AssertionError(f"{self.desired.address} was decided about as if it existed")
+        return self.observed
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the planner's table."""
+
+    #: The state in words.
+    state: str
+    applies: Callable[[State], bool]
+    decide: Callable[[State], Decision]
+    #: The actions among which the row decides.
+    actions: frozenset[Action]

@@ -31,10 +31,10 @@ from workflows.document.stack import Deletion
 from workflows.planner import failures
 from workflows.planner.comparing import forms
 from workflows.planner.decide import decide
-from workflows.planner.decision import CHANGES, Action, Decision, DesiredState, Provenance
+from workflows.planner.decision import CHANGES, Action, Decision, DesiredState, Provenance, State
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile import remembering
-from workflows.reconcile.executor import Executor, State
+from workflows.reconcile.executor import Executor
 from workflows.reconcile.reasons import without_secrets
 from workflows.reconcile.remembering import declared_of, present
 from workflows.reconcile.results import awaiting_consent, result_of

@@ -20,11 +20,11 @@ Invariants:
 from dataclasses import dataclass, field
 
 from infra.errors import CallFailed, OutOfTime, Verdict
-from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, DesiredState
+from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, DesiredState, State
 from workflows.planner.differences import Change, changes
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.planner.projection import project
-from workflows.reconcile.executor import Executor, State
+from workflows.reconcile.executor import Executor
 from workflows.reconcile.results import result_of
 from workflows.reconcile.run import Node, Run
 from workflows.reconcile.session import StackSession

@@ -1,23 +1,11 @@
 """The executor interface: the live executor sends the steps of a run to AWS, the dry executor projects their effect."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 from infra.errors import CallFailed, OutOfTime
-from workflows.kinds.observed import ObservedState
-from workflows.planner.decision import Decision, DesiredState
+from workflows.planner.decision import Decision, DesiredState, State
 from workflows.planner.outcome import Result
 from workflows.reconcile.run import Node, Run
-from workflows.records.resource import ResourceRecord
-
-
-@dataclass(frozen=True)
-class State:
-    """One resource between two steps: desired state, observed state and record."""
-
-    desired: DesiredState
-    observed: ObservedState | None
-    record: ResourceRecord
 
 
 class Executor(ABC):

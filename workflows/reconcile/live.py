@@ -32,10 +32,10 @@ from infra.tasks import together
 from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState
 from workflows.planner import failures
-from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, DesiredState
+from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, DesiredState, State
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile import remembering, steps
-from workflows.reconcile.executor import Executor, State
+from workflows.reconcile.executor import Executor
 from workflows.reconcile.remembering import REFUSED
 from workflows.reconcile.results import of_failed_call, result_of
 from workflows.reconcile.run import Node, Run
