@@ -15,7 +15,7 @@ from infra import service_model
 from infra.arns import arn_of
 from infra.deadline import Deadline
 from infra.errors import CallFailed
-from infra.ledger import Ledger, Put
+from infra.ledger import Put
 from workflows.document.compare import is_empty, says_none
 from workflows.document.problems import Invalid, Problem, path_text
 from workflows.document.reading import read_stack
@@ -26,7 +26,7 @@ from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIA
 from workflows.kinds.kind import ADDED_BY_SERVICE, at
 from workflows.kinds.observed import ObservedState
 from workflows.reconcile.observe import Observer
-from workflows.reconcile.session import records_of
+from workflows.reconcile.session import owners_of
 from workflows.records.items import partition_of, resource_key, stack_key
 from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of
@@ -86,7 +86,7 @@ async def take_over(context: Context, section: str, name: str, stack: str, deadl
     if await context.ledger.get(stack_key(partition)) or await context.ledger.query(partition, "resource#"):
         raise Invalid([Problem("stack", "known-stack", f"a stack named {stack} is known here already; choose another")])
     observer = Observer(calls, stack)
-    owners = await _owners(context.ledger, partition_of(account, context.aws.region, ""))
+    owners = await owners_of(context.ledger, partition_of(account, context.aws.region, ""))
     taken = TakenOver({"stack": stack})
     seen = await _read(observer, kind, name, owners)
     declared = taken.add(seen, (section, name))
@@ -100,16 +100,6 @@ async def take_over(context: Context, section: str, name: str, stack: str, deadl
     read_stack(taken.document)
     await context.ledger.write(*taken.items(partition))
     return taken
-
-
-async def _owners(ledger: Ledger, prefix: str) -> dict[str, str]:
-    """Return the owning stacks in the ledger by ARN: a resource imported in this ledger may have no owner tag yet."""
-    found = {}
-    for partition in await ledger.partitions(prefix):
-        for record in (await records_of(ledger, partition)).values():
-            if record.exists and record.was_declared and record.arn:
-                found[record.arn] = partition.removeprefix(prefix)
-    return found
 
 
 async def _read(observer: Observer, kind: Kind, name: str, owners: Mapping[str, str]) -> ObservedState:

@@ -21,7 +21,7 @@ MUTANTS = (
            "any(warning.rule == CREDENTIALS for", "any(warning.rule == stuck.__name__ for",
            ("tests/failing/test_credentials.py",), goal="R13"),
     Mutant("taken-over-unasked", "what another stack has taken over is removed where tags cannot be read", _SURVEY,
-           "        if await _taken_over(run, observed):\n", "        if not observed.id:\n",
+           "        if await _has_another_owner(run, observed):\n", "        if not observed.id:\n",
            ("tests/adoption/test_unread_tags.py",)),
     Mutant("one-read-is-gone", "one read by its id is enough to take a resource for gone", _WAITING,
            "    while missing < 2:\n", "    while missing < 1:\n", ("tests/observing/test_gone.py",), goal="R18"),

@@ -12,7 +12,7 @@ from workflows.document.stack import Deletion, Options
 from workflows.kinds import Kind, children
 from workflows.kinds.observed import ObservedState
 from workflows.reconcile.run import Node, Run
-from workflows.reconcile.session import records_of
+from workflows.reconcile.session import owners_of
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 
@@ -47,7 +47,7 @@ async def find(run: Run, node: Node) -> ObservedState | None:
     except CallFailed as failed:
         if failed.verdict in PASSING or failed.verdict is Verdict.CREDENTIALS or not record.identifies(observed):
             raise
-        if await _taken_over(run, observed):
+        if await _has_another_owner(run, observed):
             raise
         run.warn(node.address, "tags-unread", f"its tags cannot be read ({failed.code}); it is known by its id")
         return observed
@@ -62,15 +62,11 @@ async def look_by_name(run: Run, node: Node) -> ObservedState | None:
     return run.learn(node.address, await run.observer.named(node.kind, node.name))
 
 
-async def _taken_over(run: Run, observed: ObservedState) -> bool:
-    """Return whether another stack of this ledger has a resource by now; without tags only the ledger shows that."""
-    for partition in await run.session.ledger.partitions(partition_of(run.account, run.calls.aws.region, "")):
-        if partition == run.session.partition:
-            continue
-        known = (await records_of(run.session.ledger, partition)).values()
-        if any(record.exists and record.arn == observed.arn for record in known):
-            return True
-    return False
+async def _has_another_owner(run: Run, observed: ObservedState) -> bool:
+    """Return whether another stack of this ledger owns a resource by now; without tags only the ledger shows that."""
+    here = partition_of(run.account, run.calls.aws.region, "")
+    owners = await owners_of(run.session.ledger, here, but=run.session.partition)
+    return observed.arn in owners
 
 
 async def list_children(run: Run, parent: str) -> None:
