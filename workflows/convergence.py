@@ -8,13 +8,13 @@ from workflows.document.problems import Invalid, told
 from workflows.document.stack import Stack
 from workflows.planner.outcome import Outcome, Result, Status, overall, retry_after
 from workflows.reconcile import rollback
-from workflows.reconcile.act import act
 from workflows.reconcile.lease import LeaseLost
 from workflows.reconcile.live import LiveExecutor
-from workflows.reconcile.remembering import note_options
+from workflows.reconcile.observation import observe_all, warn_of_strangers
+from workflows.reconcile.recording import record_removal_options
 from workflows.reconcile.run import Run, nodes_of
 from workflows.reconcile.session import StackSession
-from workflows.reconcile.survey import survey, warn_of_strangers
+from workflows.reconcile.walk import walk
 from workflows.records.request_state import Mode
 from workflows.requests.acceptance import Accepted, finished
 from workflows.requests.patience import Patience
@@ -99,9 +99,9 @@ def _run(run: RequestRun, session: StackSession, mode: Mode, allow: frozenset[st
 
 async def _drive(run: Run) -> list[Result]:
     """Observe all resources of a run, and drive every resource to the desired state."""
-    await note_options(run)
-    await survey(run)
-    return await act(LiveExecutor(run))
+    await record_removal_options(run)
+    await observe_all(run)
+    return await walk(LiveExecutor(run))
 
 
 def _of_results(run: RequestRun, accepted: Accepted, going: Run, results: list[Result]) -> Outcome:

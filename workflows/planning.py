@@ -12,11 +12,11 @@ from workflows.document.stack import Stack
 from workflows.planner.decision import CHANGES, Action
 from workflows.planner.differences import Change
 from workflows.planner.outcome import ResourceStatus
-from workflows.reconcile.act import act
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
+from workflows.reconcile.observation import observe_all, warn_of_strangers
 from workflows.reconcile.run import Node, Run, nodes_of
 from workflows.reconcile.session import records_of
-from workflows.reconcile.survey import survey, warn_of_strangers
+from workflows.reconcile.walk import walk
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context, Progress
@@ -115,9 +115,9 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
     quiet = replace(context, progress=_unseen)
     run = Run(quiet, calls, session, Mode.PROVISION, stack.name, account, "plan", allow)
     run.nodes = nodes_of(stack, session.records, Mode.PROVISION)
-    await survey(run)
+    await observe_all(run)
     executor = DryExecutor(run)
-    await act(executor)
+    await walk(executor)
     warn_of_strangers(run, allow)
     planned = tuple(_planned(executor, node) for node in run.nodes.values())
     return Plan(stack.name, is_known, planned, (*stack.warnings, *run.warnings), dict(calls.count))

@@ -78,7 +78,7 @@ async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
         if before is not None:
             wrong += await _writes_of(before)
         before = taken[0]
-        await before.remember(ResourceRecord("gateways.payments", "gateways", "payments", secrets=(f"round {round_}",)))
+        await before.store(ResourceRecord("gateways.payments", "gateways", "payments", secrets=(f"round {round_}",)))
     tried("R6", "twelve writers on one stack, on each kind of ledger", 5 * WRITERS, wrong)
     assert wrong == []
 
@@ -87,7 +87,7 @@ async def _writes_of(lost: StackSession) -> list[str]:
     """Try every write of a run that lost its lease; return those that got through."""
     memory = ResourceRecord("gateways.payments", "gateways", "payments", secrets=("zombie",))
     tries = {
-        "remember": lambda: lost.remember(memory),
+        "remember": lambda: lost.store(memory),
         "note": lambda: lost.change(lambda stack: stack.rolling_back(Rollback(1, "zombie"))),
         "finish": lambda: lost.finish(lambda stack: stack.ended({"status": "READY"}), {}, "2026", expires=1.0),
     }
@@ -129,7 +129,7 @@ async def test_r6_a_write_under_a_lost_lease_takes_nothing_along(ledger):
     await expired(ledger)
     await opened(ledger, "new")
     with pytest.raises(LeaseLost):
-        await old.remember(ResourceRecord("gateways.payments", "gateways", "payments"))
+        await old.store(ResourceRecord("gateways.payments", "gateways", "payments"))
     assert await ledger.query(PARTITION, "resource#") == {}
     await ledger.write(Put(Key(PARTITION, "resource#x"), {}))
     assert list(await ledger.query(PARTITION, "resource#")) == ["resource#x"]

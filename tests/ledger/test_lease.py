@@ -106,25 +106,25 @@ async def test_a_holder_that_renews_keeps_its_lease_and_is_named(ledger):
         "another run works on this stack: request request of first on host-1 since 202"
     }
     assert max(waited) <= RENEW_SECONDS + 2.0
-    await first.remember(MEMORY)
+    await first.store(MEMORY)
 
 
 @pytest.mark.parametrize("off", [0.0, -86_400.0, 86_400.0], ids=["same clock", "a day behind", "a day ahead"])
 async def test_a_holder_that_died_is_followed_within_seconds_whatever_the_clocks_say(ledger, off):
     """What the first run remembers from then on is refused, and what the second one knows stands."""
     first = await opened(ledger, "first")
-    await first.remember(MEMORY)
+    await first.store(MEMORY)
     began = anyio.current_time()
     second = await opened(ledger, "second", off=off)
     assert EXPIRED_SECONDS <= anyio.current_time() - began <= EXPIRED_SECONDS + 1.0
     assert second.records == {MEMORY.address: MEMORY}
-    for write in (first.remember(MEMORY.gone()), first.change(StackRecord.rolled_back)):
+    for write in (first.store(MEMORY.gone()), first.change(StackRecord.rolled_back)):
         with pytest.raises(LeaseLost):
             await write
     assert not await first.still_mine()
     with pytest.raises(LeaseLost):
         await first.guard()
-    await second.remember(MEMORY)
+    await second.store(MEMORY)
 
 
 async def test_a_ledger_that_answers_slowly_is_read_again_at_once(ledger):
@@ -218,7 +218,7 @@ async def test_a_renewal_whose_answer_was_lost_is_no_loss(ledger):
     del ledger.write
     assert not lost_it
     assert await first.still_mine()
-    await first.remember(MEMORY)
+    await first.store(MEMORY)
 
 
 @pytest.mark.parametrize("off", [0.0, 3_600.0, -3_600.0], ids=["same clock", "ahead", "behind"])
@@ -229,7 +229,7 @@ async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
         await first.guard()
     intent = anyio.current_time()
     marked = begun(first.now())
-    await first.remember(marked)
+    await first.store(marked)
     with anyio.move_on_after(RENEW_SECONDS / 2):
         await first.guard()
     second = await opened(ledger, "second")
@@ -246,7 +246,7 @@ async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
 async def test_who_gives_a_lease_back_leaves_nothing_on_its_way(ledger):
     first = await opened(ledger, "first")
     marked = begun(first.now())
-    await first.remember(marked)
+    await first.store(marked)
     await first.release()
     assert (await opened(ledger, "second")).in_flight_for(marked) == 0.0
 
@@ -255,7 +255,7 @@ async def test_a_run_for_an_older_generation_writes_nothing_more(ledger):
     """A newer one was accepted meanwhile: what the older run does from then on is not remembered."""
     first = await opened(ledger, "first")
     assert await asked(ledger, "two") == 2
-    for write in (first.remember(MEMORY), first.change(StackRecord.rolled_back)):
+    for write in (first.store(MEMORY), first.change(StackRecord.rolled_back)):
         with pytest.raises(LeaseLost):
             await write
     assert not await first.still_mine()

@@ -5,8 +5,8 @@ from tests.mutants.mutant import Mutant
 _OBSERVE = "workflows/reconcile/observe.py"
 _STEPS = "workflows/reconcile/steps.py"
 _REACH = "workflows/reconcile/live.py"
-_ACT = "workflows/reconcile/act.py"
-_SURVEY = "workflows/reconcile/survey.py"
+_ACT = "workflows/reconcile/walk.py"
+_OBSERVATION = "workflows/reconcile/observation.py"
 _WAITING = "workflows/reconcile/waiting.py"
 _RUN = "workflows/reconcile/run.py"
 _OUTCOME = "workflows/planner/outcome.py"
@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant("hours-of-refusals", "what cannot be asked for an hour is given up", "workflows/requests/patience.py",
            "any(warning.rule == CREDENTIALS for", "any(warning.rule == stuck.__name__ for",
            ("tests/failing/test_credentials.py",), goal="R13"),
-    Mutant("taken-over-unasked", "what another stack has taken over is removed where tags cannot be read", _SURVEY,
+    Mutant("taken-over-unasked", "what another stack has taken over is removed where tags cannot be read", _OBSERVATION,
            "        if await _has_another_owner(run, observed):\n", "        if not observed.id:\n",
            ("tests/adoption/test_unread_tags.py",)),
     Mutant("one-read-is-gone", "one read by its id is enough to take a resource for gone", _WAITING,
@@ -29,10 +29,10 @@ MUTANTS = (
            "    elif left is None and node.parent is not None:\n        left = await until_gone",
            '    elif node.address == "":\n        left = await until_gone', ("tests/observing/test_gone.py",),
            goal="R18"),
-    Mutant("former-ids-unknown", "what turns up again is a stranger", _SURVEY,
+    Mutant("former-ids-unknown", "what turns up again is a stranger", _OBSERVATION,
            "or not set(record.deposed) & set(by_id):", "or record.deposed:", ("tests/observing/test_gone.py",),
            goal="R18"),
-    Mutant("tags-stop-removals", "a tag that cannot be read stops a removal", _SURVEY,
+    Mutant("tags-stop-removals", "a tag that cannot be read stops a removal", _OBSERVATION,
            "or not record.identifies(observed):", "or True:", ("tests/adoption/test_unread_tags.py",)),
     Mutant("adopts-anything", "what bears our name is taken for ours, without our tag", _OBSERVE,
            "ours=tags.get(OWNER_TAG) == self._stack)", "ours=True)",
@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant("first-page-only", "of a list only the first page is read", _OBSERVE,
            '            if not page.get("nextToken"):\n                return\n            asked',
            "            return\n            asked", (f"{_OWNERSHIP}::test_many_gateways_do_not_hide_ours",)),
-    Mutant("prunes-strangers", "targets under our gateway that the ledger does not know are deleted", _SURVEY,
+    Mutant("prunes-strangers", "targets under our gateway that the ledger does not know are deleted", _OBSERVATION,
            "    return [name for name, observed in found.items() if observed.id not in known]\n", """\
     for name, observed in found.items():
         if ours and observed.id not in known:
@@ -92,7 +92,7 @@ MUTANTS = (
     Mutant("rotated-within", "a secret that rotates within a run is applied again and again", _STEPS,
            "        run.secret_versions[reference] = secrets[path].version\n", "",
            ("tests/crash/test_doubt.py::test_a_secret_that_rotates_within_a_run_is_applied_once",)),
-    Mutant("obstacle-stops-all", "one read that is refused stops the whole run", _SURVEY,
+    Mutant("obstacle-stops-all", "one read that is refused stops the whole run", _OBSERVATION,
            "    except (CallFailed, OutOfTime) as failed:\n        run.obstacles[address] = failed",
            "    except OutOfTime as failed:\n        run.obstacles[address] = failed",
            ("tests/failing/test_failures.py::test_a_read_that_is_denied_stops_its_resource_alone",)),

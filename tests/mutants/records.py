@@ -6,7 +6,7 @@ _RECORD = "workflows/records/resource.py"
 _LOG = "workflows/records/log.py"
 _ITEMS = "workflows/records/resource_items.py"
 _LOGS = "tests/records/test_log.py"
-_REMEMBERING = "workflows/reconcile/remembering.py"
+_RECORDING = "workflows/reconcile/recording.py"
 _BOOK = "workflows/reconcile/session.py"
 _STEPS = "workflows/reconcile/steps.py"
 _SINGLE = "tests/crash/test_single_faults.py::test_r1_r2_r13_every_single_fault_ends_in_the_declared_world"
@@ -46,10 +46,10 @@ MUTANTS = (
            "                               Put(stack_key(partition), put_of(partition, before, taken).item)",
            ("tests/concurrency/test_writers.py::test_r6_of_many_that_take_a_stack_one_gets_it",), goal="R6"),
     Mutant("marks-afterwards", "a creation is marked in the ledger when it was answered", _STEPS,
-           "    record = await mark(run, desired, record, intent)\n    try:\n"
+           "    record = await record_intent(run, desired, record, intent)\n    try:\n"
            "        answer = await _create(run, desired, body)\n",
            "    try:\n        answer = await _create(run, desired, body)\n"
-           "        record = await mark(run, desired, record, intent)\n",
+           "        record = await record_intent(run, desired, record, intent)\n",
            (f"{_SINGLE}[everything-killed with the answer]",), goal="R1"),
     Mutant("no-effect-despite-doubts", "a refusal takes back the doubt of an earlier call without an answer", _STEPS,
            "in _NO_EFFECT and doubts is None and", "in _NO_EFFECT and", (_DOUBTS,), goal="R1"),
@@ -117,7 +117,7 @@ MUTANTS = (
            (_LEASE,), goal="R7"),
     Mutant("older-lease-ignored", "the lease of a run of an earlier version is taken over while it works", _BOOK,
            "    if left > 0:\n", "    if left > 1e9:\n", (_LEASE,), goal="R6"),
-    Mutant("hidden-forgotten", "what reads do not show is forgotten altogether", _REMEMBERING,
+    Mutant("hidden-forgotten", "what reads do not show is forgotten altogether", _RECORDING,
            "known.vanished(run.now()) if hidden and not known.deletion_begun else known.gone()", "known.gone()",
            ("tests/crash/test_doubt_later.py::test_r18_what_was_declared_of_what_reads_hid_is_cleared_once_it_shows",),
            goal="R18"),

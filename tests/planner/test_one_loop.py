@@ -12,13 +12,13 @@ from tests.documents import gateway, small_stack
 from tests.worlds import SandboxWorld
 from workflows.document.reading import read_stack
 from workflows.planner.decision import Decision, State
-from workflows.reconcile.act import act
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
 from workflows.reconcile.executor import Executor
 from workflows.reconcile.live import LiveExecutor
+from workflows.reconcile.observation import observe_all
 from workflows.reconcile.run import Node, Run, nodes_of
 from workflows.reconcile.session import records_of
-from workflows.reconcile.survey import survey
+from workflows.reconcile.walk import walk
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 
@@ -53,10 +53,10 @@ async def driven(world: SandboxWorld, document: dict[str, Any], made: Callable[[
     session = UnwrittenRecords(context.ledger, partition, "run", 9, await records_of(context.ledger, partition))
     run = Run(context, calls, session, Mode.PROVISION, stack.name, ACCOUNT, "request", ALLOWED)
     run.nodes = nodes_of(stack, session.records, Mode.PROVISION)
-    await survey(run)
+    await observe_all(run)
     executor = made(run)
     assert isinstance(executor, Executor)
-    await act(executor)
+    await walk(executor)
     return executor
 
 

@@ -33,13 +33,13 @@ from workflows.planner.comparing import forms
 from workflows.planner.decide import decide
 from workflows.planner.decision import CHANGES, Action, Decision, DesiredState, Provenance, State
 from workflows.planner.outcome import ResourceStatus, Result
-from workflows.reconcile import remembering
+from workflows.reconcile import recording
 from workflows.reconcile.executor import Executor
+from workflows.reconcile.observation import list_children, list_inside, look_by_name, may_hold_others
 from workflows.reconcile.reasons import without_secrets
-from workflows.reconcile.remembering import declared_of, present
+from workflows.reconcile.recording import declared_of, present
 from workflows.reconcile.results import awaiting_consent, result_of
 from workflows.reconcile.run import Node
-from workflows.reconcile.survey import holds_something, list_children, list_inside, look_by_name
 from workflows.reconcile.waiting import look, look_by_id
 from workflows.records.request_state import Mode
 
@@ -81,7 +81,7 @@ async def _prepare(executor: Executor, node: Node) -> None:
 async def _state(executor: Executor, node: Node) -> State:
     """Return the state of a resource, after masking secrets in the service's reasons and recording a failed update."""
     await without_secrets(executor.run, node)
-    await remembering.note_failure(executor.run, executor.run.desired(node.address))
+    await recording.record_failure(executor.run, executor.run.desired(node.address))
     return executor.state(node)
 
 
@@ -97,7 +97,7 @@ async def _step(executor: Executor, node: Node, state: State, decision: Decision
     if decision.action is Action.LOOK:
         await executor.read(node, decision)
         return None
-    if decision.action in _REMOVALS and holds_something(node.kind) and node.address not in run.unmanaged:
+    if decision.action in _REMOVALS and may_hold_others(node.kind) and node.address not in run.unmanaged:
         await list_inside(run, node.address)
         return None
     executor.decided(node, state, decision)
@@ -122,12 +122,12 @@ async def _conclude(executor: Executor, node: Node, state: State, decision: Deci
                 await _settle(executor, node, state)
             return result_of(run, node, ResourceStatus.READY, decision.reason)
         case Action.GONE:
-            await remembering.forget(run, desired, hidden=True)
+            await recording.record_deleted(run, desired, hidden=True)
             return result_of(run, node, ResourceStatus.DELETED, decision.reason)
         case Action.KEEP:
             return await _keep(executor, node, state, decision)
         case Action.CONSENT:
-            await remembering.know(run, desired)
+            await recording.record_identity(run, desired)
             return awaiting_consent(run, node, decision.reason)
         case _:
             return replace(result_of(run, node, ResourceStatus.FAILED, decision.reason), failure=decision.failure)
@@ -197,7 +197,7 @@ async def _settle(executor: Executor, node: Node, state: State) -> None:
     observed = present(run, desired)
     found = forms(desired.kind, declared_of(desired), observed, state.record) if observed.id else ()
     run.warn_of_forms(node.address, found)
-    await remembering.settle(run, desired, found)
+    await recording.record_converged(run, desired, found)
 
 
 async def _let_go(executor: Executor, desired: DesiredState) -> None:
@@ -206,7 +206,7 @@ async def _let_go(executor: Executor, desired: DesiredState) -> None:
     if run.record(desired.address).imported:
         await executor.disown(desired)
         run.warn(desired.address, "kept", "it is not managed any more; what was changed of it stays as it is")
-    await remembering.let_go(run, desired)
+    await recording.stop_managing(run, desired)
 
 
 async def _keep(executor: Executor, node: Node, state: State, decision: Decision) -> Result:
@@ -226,7 +226,7 @@ async def _keep(executor: Executor, node: Node, state: State, decision: Decision
         if others:
             if record.imported:
                 await executor.disown(desired)
-            await remembering.forget(run, desired)
+            await recording.record_deleted(run, desired)
         if node.parent is not None:
             run.unmanaged[node.parent] = (*run.unmanaged.get(node.parent, ()), node.name)
         node.released = True

@@ -35,7 +35,7 @@ from workflows.records.resource import ResourceRecord
 class UnwrittenRecords(StackSession):
     """The records of a plan, which change in memory alone."""
 
-    async def remember(self, record: ResourceRecord) -> None:
+    async def store(self, record: ResourceRecord) -> None:
         """Store a record in memory, and write nothing."""
         self.records[record.address] = record
 

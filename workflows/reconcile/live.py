@@ -7,7 +7,7 @@ A change passes through these functions:
 2. `_carry_out` calls the step (`steps`), which records an intent before the call is sent. A run that dies, or a lost
    answer, therefore leaves a record of the declarations that may be in force. A replacement deletes the resource,
    waits until the resource is gone, and creates the new resource; a deletion without effect counts as an attempt.
-3. `settle_down` polls through a shared watch until the operation has ended. Then `drive` decides again.
+3. `wait_until_stable` polls through a shared watch until the operation has ended. Then `drive` decides again.
 
 Errors:
 
@@ -34,12 +34,12 @@ from workflows.kinds.observed import ObservedState
 from workflows.planner import failures
 from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, DesiredState, State
 from workflows.planner.outcome import ResourceStatus, Result
-from workflows.reconcile import remembering, steps
+from workflows.reconcile import recording, steps
 from workflows.reconcile.executor import Executor
-from workflows.reconcile.remembering import REFUSED
+from workflows.reconcile.recording import REFUSED
 from workflows.reconcile.results import of_failed_call, result_of
 from workflows.reconcile.run import Node, Run
-from workflows.reconcile.waiting import look, look_by_id, settle_down, until_gone, wait
+from workflows.reconcile.waiting import look, look_by_id, until_gone, wait, wait_until_stable
 
 log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ class LiveExecutor(Executor):
         """Read a resource in full, after the pause of the decision."""
         run = self.run
         if decision.pause:
-            await remembering.note_unforced(run, run.desired(node.address))
+            await recording.record_shown_otherwise(run, run.desired(node.address))
             run.tell(node.address, "WAIT", decision.reason)
             await run.deadline.sleep(decision.pause, decision.reason)
         if run.observed.get(node.address) is not None:
@@ -92,7 +92,7 @@ class LiveExecutor(Executor):
             return
         if await look_by_id(run, node) is None:
             # Recorded, so that the next run need not repeat the reads if this run ends before the next step.
-            await remembering.forget(run, run.desired(node.address), hidden=True)
+            await recording.record_deleted(run, run.desired(node.address), hidden=True)
 
     async def wait(self, node: Node, decision: Decision) -> None:
         """Wait until polls show the end of an operation."""
@@ -144,7 +144,7 @@ class LiveExecutor(Executor):
 
     async def _note_refusal(self, node: Node, failed: CallFailed) -> None:
         if failed.verdict in REFUSED and is_mutating(failed.operation):
-            await remembering.note_refusal(self.run, node, failed)
+            await recording.record_refusal(self.run, node, failed)
 
     async def unsteady(self) -> list[str]:
         """Read the changed resources once more, since READY can flicker; return the addresses not READY any more."""
@@ -206,7 +206,7 @@ async def _carry_out(run: Run, node: Node, desired: DesiredState, decision: Deci
         if not run.record(node.address).deletion_begun:
             left = await _delete(run, node, desired)
         if left is not None:
-            await run.session.remember(run.record(node.address).deletion_failed(desired.retry_scope))
+            await run.session.store(run.record(node.address).deletion_failed(desired.retry_scope))
             return
         desired = run.desired(node.address)
     if decision.action is Action.DELETE:
@@ -223,7 +223,7 @@ async def _carry_out(run: Run, node: Node, desired: DesiredState, decision: Deci
         after = await look(run, node)
         if after is not None:
             raise
-    await settle_down(run, node, after, began)
+    await wait_until_stable(run, node, after, began)
 
 
 async def _delete(run: Run, node: Node, desired: DesiredState) -> ObservedState | None:
@@ -232,11 +232,11 @@ async def _delete(run: Run, node: Node, desired: DesiredState) -> ObservedState 
     if node.kind.endpoints:
         await steps.delete_endpoints(run, desired)
     deleting = await steps.delete(run, desired)
-    left = await settle_down(run, node, deleting, began, sort="DELETE")
+    left = await wait_until_stable(run, node, deleting, began, sort="DELETE")
     if left is None and deleting is None:
         left = await look_by_id(run, node, VISIBLE_WITHIN)
     elif left is None and node.parent is not None:
         left = await until_gone(run, node, began)
     if left is None:
-        await remembering.forget(run, desired)
+        await recording.record_deleted(run, desired)
     return left

@@ -2,7 +2,7 @@
 
 - Opening: `open` waits until the lease is free. One transaction acquires the lease and writes the run's id
   (`lease_id`) into the stack's record. Then all resource records are read.
-- Resource records: `remember` writes a record under the condition that the stack's record still has this run's id and
+- Resource records: `store` writes a record under the condition that the stack's record still has this run's id and
   generation. A run that lost the lease or was superseded can therefore commit nothing, however late the run wakes up.
   These writes go one after another, since concurrent transactions on the stack's item conflict.
 - The stack's record: `change` and `finish` read the record, apply an event (`StackEvent`) and write the result under
@@ -124,7 +124,7 @@ class StackSession:
             return 0.0
         return self.lease.in_flight_for(record.log.intent.at)
 
-    async def remember(self, record: ResourceRecord) -> None:
+    async def store(self, record: ResourceRecord) -> None:
         """Write the record of a resource. Raises LeaseLost."""
         await self._write(Put(resource_key(self.partition, record.address), item_of(record)))
         self.records[record.address] = record

@@ -23,16 +23,16 @@ SYNCHRONIZATION = "synchronization"
 STAGES = frozenset({*(kind.section for kind in KINDS), SYNCHRONIZATION})
 
 
-def inside(run: Run, node: Node) -> bool:
+def in_scope(run: Run, node: Node) -> bool:
     """Return whether a resource belongs to this run's stage."""
     return not run.stage or node.kind.section == run.stage
 
 
-async def set_aside(run: Run) -> list[str]:
+async def skip_out_of_scope(run: Run) -> list[str]:
     """Set the results of resources outside the stage as observed; return the addresses inside the stage."""
-    mine = [node for node in run.nodes.values() if inside(run, node)]
+    mine = [node for node in run.nodes.values() if in_scope(run, node)]
     needed = {address for node in mine for address in node.after}
-    others = [node for node in run.nodes.values() if not inside(run, node)]
+    others = [node for node in run.nodes.values() if not in_scope(run, node)]
     await together([partial(_as_seen, run, node, whole=node.address in needed) for node in others])
     return [node.address for node in mine]
 

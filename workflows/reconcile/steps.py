@@ -39,10 +39,17 @@ from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState
 from workflows.planner.comparing import accepted, standing_at
 from workflows.planner.decision import DesiredState
+from workflows.reconcile.observation import look_by_name
 from workflows.reconcile.observe import address_of, ask
-from workflows.reconcile.remembering import declaration_of, declared_of, identified_record, intent_of, mark, present
+from workflows.reconcile.recording import (
+    declaration_of,
+    declared_of,
+    identified_record,
+    intent_of,
+    present,
+    record_intent,
+)
 from workflows.reconcile.run import Run
-from workflows.reconcile.survey import look_by_name
 from workflows.records.operation import OpState, Verb
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
@@ -73,13 +80,13 @@ async def create(run: Run, desired: DesiredState) -> ObservedState | None:
     if tokens:
         body["clientToken"] = tokens[0]
     intent = intent_of(run, desired, Verb.CREATE, tokens=tokens, digest=identity, secret_versions=versions)
-    record = await mark(run, desired, record, intent)
+    record = await record_intent(run, desired, record, intent)
     try:
         answer = await _create(run, desired, body)
     except CallFailed as failed:
         if failed.verdict in _NO_EFFECT and doubts is None and not failed.unanswered:
             # The creation was refused, so no resource can appear later.
-            await run.session.remember(run.record(desired.address).refused())
+            await run.session.store(run.record(desired.address).refused())
         raise
     if answer is None:
         return run.observed.get(desired.address)
@@ -91,7 +98,7 @@ async def create(run: Run, desired: DesiredState) -> ObservedState | None:
     # A new resource has no children yet; the children of a resource found by token or name are listed before use.
     run.listed.add(desired.address)
     declaration, parent = declaration_of(run, desired), run.parent_id(desired.address)
-    await run.session.remember(record.creation_accepted(intent, declaration, observed, now=run.now(), parent_id=parent))
+    await run.session.store(record.creation_accepted(intent, declaration, observed, now=run.now(), parent_id=parent))
     return observed
 
 
@@ -122,7 +129,7 @@ async def _create(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> d
             # The name is taken and no read shows the resource yet: the next read finds the resource.
             raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
         # No resource has the name, so the token belongs to an earlier incarnation; the next creation gets a new token.
-        await run.session.remember(run.record(desired.address).refused())
+        await run.session.store(run.record(desired.address).refused())
         return None
 
 
@@ -131,9 +138,9 @@ async def _learn_whose(run: Run, desired: DesiredState, body: Mapping[str, Any],
     record = run.record(desired.address)
     if found.id in record.deposed or await _made_it(run, desired, body, record):
         run.learn(desired.address, replace(found, ours=True))
-        await run.session.remember(record.claimed(found))
+        await run.session.store(record.claimed(found))
     else:
-        await run.session.remember(record.refused())
+        await run.session.store(record.refused())
 
 
 async def _made_it(run: Run, desired: DesiredState, body: Mapping[str, Any], record: ResourceRecord) -> bool:
@@ -170,12 +177,12 @@ async def update(run: Run, desired: DesiredState) -> ObservedState:
     body |= address_of(desired.kind, observed.id, run.parent_id(desired.address))
     body, versions = await _with_secrets(run, desired, desired.kind.operations.update, body)
     intent = intent_of(run, desired, Verb.UPDATE, secret_versions=versions)
-    record = await mark(run, desired, record, intent)
+    record = await record_intent(run, desired, record, intent)
     answer = await ask(run.calls, desired.kind, desired.kind.operations.update, body)
     observed = replace(observed, body=answer, full=_whole(desired, answer))
     run.learn(desired.address, observed)
     declaration = declaration_of(run, desired)
-    await run.session.remember(record.update_accepted(intent, declaration, observed, stood, now=run.now(), again=again))
+    await run.session.store(record.update_accepted(intent, declaration, observed, stood, now=run.now(), again=again))
     return observed
 
 
@@ -186,7 +193,7 @@ async def tag(run: Run, desired: DesiredState) -> ObservedState:
     wanted = {**(declared_of(desired).get("tags") or {}), OWNER_TAG: desired.stack}
     before = {*((record.last_applied or {}).get("tags") or {}), *record.tags_in_doubt}
     intent = intent_of(run, desired, Verb.TAG)
-    record = await mark(run, desired, record, intent)
+    record = await record_intent(run, desired, record, intent)
     service = desired.kind.service
     await run.calls("TagResource", {"resourceArn": observed.arn, "tags": wanted}, service=service)
     stale = sorted(before - set(wanted))
@@ -194,7 +201,7 @@ async def tag(run: Run, desired: DesiredState) -> ObservedState:
         await run.calls("UntagResource", {"resourceArn": observed.arn, "tagKeys": stale}, service=service)
     observed = replace(observed, ours=True, tags=wanted)
     run.learn(desired.address, observed)
-    await run.session.remember(record.tags_accepted(intent, observed, now=run.now(), imported=imported))
+    await run.session.store(record.tags_accepted(intent, observed, now=run.now(), imported=imported))
     return observed
 
 
@@ -214,24 +221,24 @@ async def delete(run: Run, desired: DesiredState) -> ObservedState | None:
     """Delete a resource, and return the resource as shown in the answer. None: already gone, which is no error."""
     record, observed = identified_record(run, desired), present(run, desired)
     intent = intent_of(run, desired, Verb.DELETE, error=observed.reasons)
-    await mark(run, desired, record.to_be_deleted(observed), intent)
+    await record_intent(run, desired, record.to_be_deleted(observed), intent)
     params = address_of(desired.kind, observed.id, run.parent_id(desired.address)) | dict(desired.ending)
     try:
         answer = await ask(run.calls, desired.kind, desired.kind.operations.delete, params)
     except (CallFailed, OutOfTime) as failed:
         if isinstance(failed, CallFailed) and await _is_gone(run, desired, observed, failed):
             # If reads go on showing the resource, this call counts as an attempt too.
-            await run.session.remember(run.record(desired.address).deletion_accepted(desired.retry_scope))
+            await run.session.store(run.record(desired.address).deletion_accepted(desired.retry_scope))
             return run.learn(desired.address, None)
         if isinstance(failed, OutOfTime) or failed.verdict is not Verdict.UNKNOWN_OUTCOME:
             # A refused deletion is not a deletion without effect.
-            await run.session.remember(run.record(desired.address).deletion_refused())
+            await run.session.store(run.record(desired.address).deletion_refused())
         raise
     observed = observed.showing({**answer, "status": answer.get("status") or "DELETING"})
     run.learn(desired.address, observed)
     if desired.declared is None:
         # A deletion that is part of a replacement is counted with the creation.
-        await run.session.remember(run.record(desired.address).deletion_accepted(desired.retry_scope))
+        await run.session.store(run.record(desired.address).deletion_accepted(desired.retry_scope))
     return observed
 
 
@@ -262,7 +269,7 @@ async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
         raise AssertionError(f"{desired.address} was decided about as if it could be synchronized")
     record, observed = identified_record(run, desired), present(run, desired)
     intent = intent_of(run, desired, Verb.SYNCHRONIZE)
-    record = await mark(run, desired, record, intent)
+    record = await record_intent(run, desired, record, intent)
     params = {str(kind.parent_member): run.parent_id(desired.address), known.ids: [observed.id]}
     lacks = partial(_lacks, kind, known.items, observed.id)
     answer = await run.calls(known.operation, params, service=kind.service, lacks=lacks)
@@ -271,7 +278,7 @@ async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
     observed = observed.showing({"status": "SYNCHRONIZING", **body})
     run.learn(desired.address, observed)
     # Whatever time the service shows, the target was synchronized after our last change.
-    await run.session.remember(record.synchronization_accepted(intent, desired.synchronizations + 1, attempt=counted))
+    await run.session.store(record.synchronization_accepted(intent, desired.synchronizations + 1, attempt=counted))
     return observed
 
 

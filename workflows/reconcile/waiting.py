@@ -7,8 +7,8 @@ import anyio
 from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState, time_text
 from workflows.planner.decision import VISIBLE_WITHIN
+from workflows.reconcile.observation import find, look_by_name
 from workflows.reconcile.run import Node, Run
-from workflows.reconcile.survey import find, look_by_name
 from workflows.records.resource import ResourceRecord
 
 #: Seconds for which a read after a deletion may still show the deleted resource (service-notes: consistency).
@@ -19,7 +19,7 @@ _ASK_BY_ID = 5.0
 _ASK_BY_NAME = 5.0
 
 
-async def settle_down(
+async def wait_until_stable(
     run: Run, node: Node, observed: ObservedState | None, began: float, sort: str = ""
 ) -> ObservedState | None:
     """Wait until an operation has ended, so that the place is held until then. Returns the resource at rest."""

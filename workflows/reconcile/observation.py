@@ -17,7 +17,7 @@ from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 
 
-async def survey(run: Run) -> None:
+async def observe_all(run: Run) -> None:
     """Observe the resource of every node, and read the current secret versions of existing resources."""
     top = [address for address, node in run.nodes.items() if node.parent is None]
     jobs: list[Callable[[], Any]] = [partial(_top, run, address) for address in top]
@@ -84,7 +84,7 @@ async def _list_kinds(run: Run, parent: str) -> None:
         node = next((one for one in run.nodes.values() if (one.parent, one.kind) == (parent, kind)), None)
         observed = run.observed.get(parent)
         if node is not None:
-            unmanaged += take_children(run, parent, kind, dict(await run.watch(node.address).look()))
+            unmanaged += match_children(run, parent, kind, dict(await run.watch(node.address).look()))
         elif observed is not None and observed.id:
             unmanaged += await run.observer.children(kind, observed.id)
     run.listed.add(parent)
@@ -112,12 +112,12 @@ async def _list_inside(run: Run, address: str) -> None:
         await _list_kinds(run, address)
 
 
-def holds_something(kind: Kind) -> bool:
+def may_hold_others(kind: Kind) -> bool:
     """Return whether resources of a kind may have children that nobody declared."""
     return kind.endpoints or bool(children(kind))
 
 
-def take_children(run: Run, parent: str, kind: Kind, found: dict[str, ObservedState]) -> list[str]:
+def match_children(run: Run, parent: str, kind: Kind, found: dict[str, ObservedState]) -> list[str]:
     """Match listed children with declared and recorded resources; return the names of unmanaged children."""
     by_id = {observed.id: observed for observed in found.values()}
     mine = [node for node in run.nodes.values() if (node.parent, node.kind) == (parent, kind) and not node.released]

@@ -12,25 +12,25 @@ from workflows.planner import failures
 from workflows.planner.decide import decide
 from workflows.planner.decision import Action, Decision
 from workflows.planner.outcome import ResourceStatus, Result
-from workflows.reconcile import remembering
+from workflows.reconcile import recording
 from workflows.reconcile.drive import drive
 from workflows.reconcile.executor import Executor
 from workflows.reconcile.results import result_of
 from workflows.reconcile.run import Node, Run
-from workflows.reconcile.stages import inside, set_aside
+from workflows.reconcile.stages import in_scope, skip_out_of_scope
 
 #: Statuses after which a run does no more work on a resource.
 _ENDS = frozenset({ResourceStatus.READY, ResourceStatus.DELETED, ResourceStatus.RETAINED})
 
 
-async def act(executor: Executor) -> list[Result]:
+async def walk(executor: Executor) -> list[Result]:
     """Drive every node to the desired state; drive changed resources again that a second read does not show READY."""
     run = executor.run
-    todo = await set_aside(run)
+    todo = await skip_out_of_scope(run)
     while todo:
         await together([partial(_task, executor, address) for address in todo])
         todo = await executor.unsteady()
-    results = [node.result for node in run.nodes.values() if node.result is not None and inside(run, node)]
+    results = [node.result for node in run.nodes.values() if node.result is not None and in_scope(run, node)]
     if not run.stage and all(result.status in _ENDS for result in results):
         await _let_go_of_released(run)
     return results
@@ -45,7 +45,7 @@ async def _let_go_of_released(run: Run) -> None:
     order = TopologicalSorter({address: node.after for address, node in run.nodes.items()}).static_order()
     for address in reversed(list(order)):
         if run.nodes[address].released:
-            await remembering.forget(run, run.desired(address))
+            await recording.record_deleted(run, run.desired(address))
 
 
 async def _task(executor: Executor, address: str) -> None:
@@ -128,7 +128,7 @@ def blocked(run: Run, node: Node) -> Result | None:
             return result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=result.retry_after)
         found = result_of(run, node, ResourceStatus.BLOCKED, f"waits for {address}, which is {result.status}")
         # The run drives a dependency in the stage, or reports the failure; outside the stage nobody works on it now.
-        return found if inside(run, other) else replace(found, failure=failures.out_of_turn(node.address, address))
+        return found if in_scope(run, other) else replace(found, failure=failures.out_of_turn(node.address, address))
     return None
 
 

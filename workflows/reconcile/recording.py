@@ -19,7 +19,7 @@ from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
 REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE, Verdict.NOT_YET})
 
 
-async def note_options(run: Run) -> None:
+async def record_removal_options(run: Run) -> None:
     """Record the removal policy of each recorded resource first of all, also for a run that is cut off early."""
     for node in run.nodes.values():
         record, options = run.session.records.get(node.address), node.options
@@ -29,13 +29,13 @@ async def note_options(run: Run) -> None:
         await _remember(run, record, record.with_removal(retain=retain, delete_endpoints=options.delete_endpoints))
 
 
-async def know(run: Run, desired: DesiredState) -> None:
+async def record_identity(run: Run, desired: DesiredState) -> None:
     """Record the identity of an observed resource if the creation had no answer."""
     if run.record(desired.address).pending_creation is not None and present(run, desired).ours:
-        await run.session.remember(identified_record(run, desired))
+        await run.session.store(identified_record(run, desired))
 
 
-async def settle(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> None:
+async def record_converged(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> None:
     """Record that a resource has converged, and the paths at which the service shows normalized values."""
     record, observed = identified_record(run, desired), present(run, desired)
     if record.last_applied is None and record.incarnation == 0:
@@ -53,20 +53,20 @@ async def settle(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> Non
     await _remember(run, record, known)
 
 
-async def note_unforced(run: Run, desired: DesiredState) -> None:
+async def record_shown_otherwise(run: Run, desired: DesiredState) -> None:
     """Record since when reads do not show the values that an accepted update was to set."""
     record = run.record(desired.address)
     await _remember(run, record, record.update_shown_otherwise(run.now()))
 
 
-async def note_failure(run: Run, desired: DesiredState) -> None:
+async def record_failure(run: Run, desired: DesiredState) -> None:
     """Record that the last update failed: earlier values in later reads then prove nothing about that update."""
     record, observed = run.record(desired.address), run.observed.get(desired.address)
     if observed is not None and observed.meaning.phase is Phase.FAILED:
         await _remember(run, record, record.update_failed())
 
 
-async def note_refusal(run: Run, node: Node, failed: CallFailed) -> None:
+async def record_refusal(run: Run, node: Node, failed: CallFailed) -> None:
     """Record since when a change is refused for a passing reason, so that the resource fails in the end."""
     if run.mode is Mode.SYNCHRONIZE:
         return
@@ -75,14 +75,14 @@ async def note_refusal(run: Run, node: Node, failed: CallFailed) -> None:
     await _remember(run, record, record.refused_for_now(run.now(), run.retry_scope, **why))
 
 
-async def let_go(run: Run, desired: DesiredState) -> None:
+async def stop_managing(run: Run, desired: DesiredState) -> None:
     """Delete the record of a resource that is only looked up from now on, and that no run may delete."""
     known = run.session.records.get(desired.address)
     if known is not None and known.exists:
-        await run.session.remember(known.gone())
+        await run.session.store(known.gone())
 
 
-async def forget(run: Run, desired: DesiredState, *, hidden: bool = False) -> None:
+async def record_deleted(run: Run, desired: DesiredState, *, hidden: bool = False) -> None:
     """Record that a resource is gone. The incarnation is kept, so that the next creation gets a new client token.
 
     `hidden` says that no deletion was seen, and only time, by a clock that may be wrong, suggests that the resource
@@ -90,15 +90,15 @@ async def forget(run: Run, desired: DesiredState, *, hidden: bool = False) -> No
     """
     known = run.session.records.get(desired.address)
     if known is not None and known.exists:
-        await run.session.remember(known.vanished(run.now()) if hidden and not known.deletion_begun else known.gone())
+        await run.session.store(known.vanished(run.now()) if hidden and not known.deletion_begun else known.gone())
     run.learn(desired.address, None)
 
 
-async def mark(run: Run, desired: DesiredState, record: ResourceRecord, intent: Operation) -> ResourceRecord:
+async def record_intent(run: Run, desired: DesiredState, record: ResourceRecord, intent: Operation) -> ResourceRecord:
     """Record an intent (write-ahead), so that a run that finds no answer knows the declaration that may be in force."""
     run.deadline.require(CALL_SECONDS, intent.verb)
     begun = record.begin(intent, declaration_of(run, desired))
-    await run.session.remember(begun)
+    await run.session.store(begun)
     return begun
 
 
@@ -131,7 +131,7 @@ def identified_record(run: Run, desired: DesiredState) -> ResourceRecord:
 async def _remember(run: Run, before: ResourceRecord, after: ResourceRecord) -> None:
     """Write a record if an event changed the record."""
     if after != before:
-        await run.session.remember(after)
+        await run.session.store(after)
 
 
 def declared_of(desired: DesiredState) -> Mapping[str, Any]:
