@@ -28,6 +28,7 @@ from infra.telemetry import frames
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
 from workflows.document.schema import document_schema
+from workflows.importing import Imported, import_resource
 from workflows.planner.decision import Action
 from workflows.planner.failures import CREDENTIALS, OF_VERDICTS
 from workflows.planner.outcome import Outcome, Status
@@ -37,7 +38,6 @@ from workflows.requests.context import Context
 from workflows.requests.request import NotARequest, Request
 from workflows.service import handle
 from workflows.status import require_known
-from workflows.taking_over import TakenOver, take_over
 
 #: Exit codes; see the README.
 DONE, FAILED, INVALID, CHANGES, CONSENT, UNFINISHED = range(6)
@@ -233,8 +233,8 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
 def _adopt(options: argparse.Namespace) -> int:
     stack = options.stack or options.name
 
-    async def job(context: Context) -> TakenOver:
-        return await take_over(context, options.section, options.name, stack, Deadline.within(options.timeout))
+    async def job(context: Context) -> Imported:
+        return await import_resource(context, options.section, options.name, stack, Deadline.within(options.timeout))
 
     taken = _with_environment(options, job)
     shown = {"version": 1, "document": taken.document, "fillIn": taken.fill_in}

@@ -12,9 +12,9 @@ import yaml
 from infra.documents import to_json
 from workflows.document.problems import Problem
 from workflows.document.stack import Stack
+from workflows.importing import Imported
 from workflows.planner.outcome import Outcome
 from workflows.requests.context import Progress as Line
-from workflows.taking_over import TakenOver
 
 COLORS = {
     "READY": "green", "DELETED": "green", "NONE": "dim", "FAILED": "red", "FAIL": "red", "BLOCKED": "red",
@@ -105,7 +105,7 @@ def _asks(address: str, consent: Mapping[str, Any]) -> str:
     return f"{address} awaits the consent{user} at {consent['authorizationUrl']}"
 
 
-def taken_over(found: TakenOver) -> None:
+def taken_over(found: Imported) -> None:
     """Print the document of an adopted resource; the paths that the user must fill in go to stderr."""
     sys.stdout.write(yaml.safe_dump(found.document, sort_keys=False, allow_unicode=True, width=120))
     for path in found.fill_in:

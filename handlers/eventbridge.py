@@ -6,13 +6,13 @@ from typing import Any
 from handlers.environment import at_init, deadline_of, environment, errors_logged
 from handlers.messages import id_of, read_event, request_id_of, submitter_of
 from workflows.document.problems import Invalid
-from workflows.handover import hand_over
-from workflows.notices import is_notice, notice
+from workflows.executions import start_execution
 from workflows.planner.outcome import Status
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest
 from workflows.service import handle
+from workflows.service_events import handle_service_event, is_service_event
 
 
 class Unsettled(Exception):  # noqa: N818 - it asks the platform to deliver the event again
@@ -30,15 +30,15 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
     env = environment()
 
     async def job(context: Context) -> dict[str, Any]:
-        if is_notice(event):
-            return await notice(context, event)
+        if is_service_event(event):
+            return await handle_service_event(context, event)
         try:
             request = read_event(event)
         except Invalid as invalid:
             rejected = rejected_unread(request_id_of(event.get("detail"), id_of(event)), invalid.problems)
             return (await announced(context, rejected, submitter=submitter_of(event))).shown()
         outcome = await handle(context, request, deadline_of(lambda_context, env.settings.door_patience))
-        handed_over = await hand_over(context, request, outcome)
+        handed_over = await start_execution(context, request, outcome)
         if outcome.status is Status.IN_PROGRESS and not handed_over:
             raise Unsettled(f"stack {outcome.stack} is in progress; next useful in {outcome.retry_after} s")
         return outcome.shown()

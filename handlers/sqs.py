@@ -21,9 +21,9 @@ from infra.deadline import Deadline
 from infra.errors import CallFailed
 from infra.tasks import together
 from infra.telemetry import frames, told
-from workflows.dead_letters import bury
+from workflows.dead_letters import send_to_dlq
 from workflows.document.problems import Invalid
-from workflows.handover import hand_over
+from workflows.executions import start_execution
 from workflows.planner.outcome import Status
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.context import Context
@@ -135,7 +135,7 @@ async def _in_order(context: Context, lane: list[_Taken], deadline: Deadline) ->
 async def _comes_again(context: Context, taken: _Taken, deadline: Deadline) -> bool:
     """Process a message; return whether the message is a batch item failure."""
     reason = taken.read if isinstance(taken.read, str) else await _unsettled(context, taken.read, deadline)
-    return bool(reason) and not await bury(context, taken.record, reason)
+    return bool(reason) and not await send_to_dlq(context, taken.record, reason)
 
 
 async def _unsettled(context: Context, message: Message, deadline: Deadline) -> str:
@@ -147,7 +147,7 @@ async def _unsettled(context: Context, message: Message, deadline: Deadline) -> 
             await announced(context, rejected, submitter=message.submitter)
             return ""
         outcome = await handle(context, message.request, deadline)
-        if await hand_over(context, message.request, outcome):
+        if await start_execution(context, message.request, outcome):
             return ""
     except CallFailed as failed:
         where = frames(failed)

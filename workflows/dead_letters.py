@@ -23,7 +23,7 @@ _HOPELESS = "NotARequest"
 _SECONDS = 30.0
 
 
-async def bury(context: Context, record: Mapping[str, Any], reason: str) -> bool:
+async def send_to_dlq(context: Context, record: Mapping[str, Any], reason: str) -> bool:
     """Send a message that must not be delivered again to the dead-letter queue. False: the message is delivered again.
 
     The source queue would move the message by itself, but without a reason; the queue still does when this fails.

@@ -7,9 +7,9 @@ import pytest
 from infra.deadline import Deadline
 from tests.documents import ROLE, SECRET
 from workflows.document.problems import Invalid
+from workflows.importing import import_resource
 from workflows.planner.outcome import Status
 from workflows.planning import plan
-from workflows.taking_over import take_over
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_what_was_made_by_hand_needs_nothing(by_hand):
     """Filled in, the document is planned without a change, applied without a change, and managed from then on."""
     world = by_hand
     world.sent()
-    taken = await take_over(world.context(), "gateways", "payments", "payments", Deadline())
+    taken = await import_resource(world.context(), "gateways", "payments", "payments", Deadline())
     assert world.sent() == []
     document = taken.document
     assert set(document) == {"stack", "gateways", "oauth2CredentialProviders", "apiKeyCredentialProviders"}
@@ -92,7 +92,7 @@ async def test_what_was_made_by_hand_needs_nothing(by_hand):
 async def test_a_lost_ledger_takes_it_over_again(by_hand):
     """The document says `adopt: true`, so that another ledger comes to the same."""
     world = by_hand
-    taken = await take_over(world.context(), "gateways", "payments", "payments", Deadline())
+    taken = await import_resource(world.context(), "gateways", "payments", "payments", Deadline())
     arm = taken.document["oauth2CredentialProviders"]["idp"]["oauth2ProviderConfigInput"]["googleOauth2ProviderConfig"]
     arm["clientSecret"] = SECRET
     world.ledger.close()
@@ -108,12 +108,12 @@ async def test_what_cannot_be_taken_over_is_said(by_hand):
 
     async def refused(section: str, name: str, stack: str) -> str:
         with pytest.raises(Invalid) as caught:
-            await take_over(world.context(), section, name, stack, Deadline())
+            await import_resource(world.context(), section, name, stack, Deadline())
         return caught.value.problems[0].message
 
     assert "no gateway named other" in await refused("gateways", "other", "new")
     assert "is none of" in await refused("gateway", "payments", "new")
-    await take_over(world.context(), "gateways", "payments", "payments", Deadline())
+    await import_resource(world.context(), "gateways", "payments", "payments", Deadline())
     assert "known here already" in await refused("gateways", "payments", "payments")
     mine: dict[str, Any] = {"stack": "theirs", "agentRuntimes": {}, "gateways": {}}
     mine["gateways"]["other"] = {"roleArn": ROLE, "authorizerType": "AWS_IAM"}
@@ -124,15 +124,15 @@ async def test_what_cannot_be_taken_over_is_said(by_hand):
 async def test_what_a_stack_of_this_ledger_took_over_is_not_taken_over_again(by_hand):
     """It has no tag, as nothing was changed at AWS; the ledger knows whose it is, also its providers."""
     world = by_hand
-    taken = await take_over(world.context(), "gateways", "payments", "first", Deadline())
+    taken = await import_resource(world.context(), "gateways", "payments", "first", Deadline())
     # What was only noted is nobody's yet.
-    await take_over(world.context(), "gateways", "payments", "noted", Deadline())
+    await import_resource(world.context(), "gateways", "payments", "noted", Deadline())
     arm = taken.document["oauth2CredentialProviders"]["idp"]["oauth2ProviderConfigInput"]["googleOauth2ProviderConfig"]
     arm["clientSecret"] = SECRET
     await world.apply(taken.document)
     for section, name in (("gateways", "payments"), ("oauth2CredentialProviders", "idp")):
         with pytest.raises(Invalid) as caught:
-            await take_over(world.context(), section, name, "second", Deadline())
+            await import_resource(world.context(), section, name, "second", Deadline())
         assert "belongs to the stack first" in caught.value.problems[0].message
     assert (await world.destroy({"stack": "first"})).status is Status.DELETED
     assert world.live == {}

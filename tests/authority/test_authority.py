@@ -27,7 +27,6 @@ from tests.authority.desk import (
 from tests.documents import changed, gateway, mcp_target, provider
 from tests.intake.objects import Held
 from tests.worlds import REGION, SandboxWorld, provision
-from workflows.notices import notice
 from workflows.planner.outcome import Status
 from workflows.records.items import partition_of, stack_key
 from workflows.records.request_state import Mode
@@ -35,6 +34,7 @@ from workflows.requests.answers import answer_key
 from workflows.requests.authority import Grants, Submitter
 from workflows.requests.request import Request
 from workflows.service import handle, resume
+from workflows.service_events import handle_service_event
 
 
 def place_cases(side: str) -> list[Any]:
@@ -189,7 +189,7 @@ async def test_a_forged_tick_asks_for_nothing(world):
         asks.append((detail_type, detail))
 
     tick = {"detail-type": "Gateway Schedule", "id": "t", "account": "999999999999", "source": "com.example.stranger"}
-    await notice(replace(deployed(world), ask=ask), {**tick, "detail": {}})
+    await handle_service_event(replace(deployed(world), ask=ask), {**tick, "detail": {}})
     assert asks == []
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.deploy.conftest import ROOT
 from tests.deploy.desk import HANDED_OVER, LONG, REQUESTED, SOURCE, stack
 from tests.documents import oauth, provider
-from workflows.handover import execution_name
+from workflows.executions import execution_name
 
 pytestmark = [pytest.mark.real_time, pytest.mark.xdist_group("deployed")]
 

@@ -15,11 +15,11 @@ from tests.documents import ROLE, SECRET, gateway, mcp_target, oauth, small_stac
 from tests.everything.test_kinds import LEAST
 from tests.worlds import provision
 from workflows.document.stack import OWNER_TAG
+from workflows.importing import import_resource
 from workflows.operating import forget
 from workflows.planner.outcome import ResourceStatus, Status
 from workflows.planning import plan
 from workflows.service import RequestRef, resume
-from workflows.taking_over import take_over
 
 BAD = Failure(-1, "The endpoint cannot be reached")
 ALLOWED = frozenset({"gateways.payments"})
@@ -171,7 +171,7 @@ async def test_taking_over_and_leaving_out_deletes_nothing(world):
     world.live["gateway payments"].tags.clear()
     world.live["provider idp"].tags.clear()
     await forget(world.ledger, "payments.tools", world.context().now())
-    taken = await take_over(world.context(), "gateways", "payments", "taken", Deadline())
+    taken = await import_resource(world.context(), "gateways", "payments", "taken", Deadline())
     document = taken.document
     config = document["oauth2CredentialProviders"]["idp"]["oauth2ProviderConfigInput"]["customOauth2ProviderConfig"]
     config["clientSecret"] = SECRET
@@ -193,7 +193,7 @@ async def test_taking_over_keeps_text_as_text(world):
     )
     assert made["status"] == "CREATING"
     await anyio.sleep(10)
-    taken = await take_over(world.context(), "agentRuntimes", "r", "taken", Deadline())
+    taken = await import_resource(world.context(), "agentRuntimes", "r", "taken", Deadline())
     planned = await plan(world.context(), taken.document, Deadline(), frozenset())
     assert planned.pending == []
     assert (await world.apply(taken.document)).status is Status.READY

@@ -7,12 +7,12 @@ from infra.sandbox.faults import Effect, Fault
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from tests.everything.test_kinds import AUTHORIZER, LEAST, NAME, document, the
 from tests.worlds import provision
+from workflows.importing import import_resource
 from workflows.kinds import AGENT_RUNTIME, GATEWAY, HARNESS, KINDS, REGISTRY
 from workflows.operating import forget
 from workflows.planner.outcome import ResourceStatus, Status
 from workflows.planning import plan
 from workflows.requests.request import read_request
-from workflows.taking_over import take_over
 
 CODES = ["AccessDeniedException", "ValidationException", "ResourceNotFoundException"]
 RCFG = {"selfManagedLatticeResource": {"resourceConfigurationIdentifier": "rcfg-0123456789abcdef0"}}
@@ -243,7 +243,7 @@ async def test_other_kinds_are_taken_over_too(world, section):
     await world.apply({**document(kind, LEAST[section]), "stack": "first"})
     the(world, kind).tags.clear()
     await forget(world.ledger, "first", world.context().now())
-    taken = await take_over(world.context(), section, NAME, "second", Deadline())
+    taken = await import_resource(world.context(), section, NAME, "second", Deadline())
     planned = await plan(world.context(), taken.document, Deadline(), frozenset())
     assert planned.pending == []
     assert taken.fill_in == []

@@ -12,7 +12,7 @@ from infra.aws import Aws
 from infra.settings import read_settings
 from tests.tables import services
 from tests.worlds import REGION
-from workflows.handover import execution_name, start
+from workflows.executions import ensure_running, execution_name
 
 STACKS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,20}){0,5}", fullmatch=True)
 
@@ -44,7 +44,7 @@ async def test_a_request_is_handed_over_once_and_never_taken_for_another(world, 
         one = {"stack": "a-b", "generation": 1, "requestId": "c"}
         two = {"stack": "a", "generation": 1, "requestId": "b-c"}
         for given_ in (one, two, one, two):
-            assert await start(context, given_)
+            assert await ensure_running(context, given_)
         found = (await machines.list_executions(stateMachineArn=arn))["executions"]
         for execution in found:
             await machines.stop_execution(executionArn=execution["executionArn"])

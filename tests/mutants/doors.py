@@ -66,6 +66,6 @@ MUTANTS = (
            '"requestId": self.message_id}', '"requestId": ""}',
            (f"{_OPERATING}::test_r5_a_dead_letter_that_is_sent_again_later_brings_nothing_old_back",), goal="R5"),
     Mutant("another-s-execution", "a request is not gone on with where another's execution has its name",
-           "workflows/handover.py", ' or json.loads(found["input"]) != given:', ":",
+           "workflows/executions.py", ' or json.loads(found["input"]) != given:', ":",
            ("tests/handing_over/test_handover.py",)),
 )  # fmt: skip

@@ -15,8 +15,8 @@ from tests.twists import Answer, Twist, TwistedWorld, nothing, without
 from tests.worlds import provision
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
+from workflows.importing import import_resource
 from workflows.planner.outcome import ResourceStatus, Status
-from workflows.taking_over import take_over
 
 WHAT = "answers without required members, or with arms and statuses that no model knows"
 UNKNOWN = {"SDK_UNKNOWN_MEMBER": {"name": "newest"}}
@@ -166,12 +166,12 @@ async def test_what_is_taken_over_validates(world):
     await world.client().create_gateway(name="theirs", roleArn=ROLE, authorizerType="AWS_IAM")
     await anyio.sleep(10)
     world.twists.append(Twist("GetGateway", lambda answer, _: {**answer, "description": ""}, times=-1))
-    taken = await take_over(world.context(), "gateways", "theirs", "new", Deadline())
+    taken = await import_resource(world.context(), "gateways", "theirs", "new", Deadline())
     read_stack(taken.document)
     assert "description" not in taken.document["gateways"]["theirs"]
     world.twists[:] = [Twist("GetGateway", lambda answer, _: {**answer, "authorizerType": "CUSTOM_JWT"}, times=-1)]
     with pytest.raises(Invalid) as caught:
-        await take_over(world.context(), "gateways", "theirs", "other", Deadline())
+        await import_resource(world.context(), "gateways", "theirs", "other", Deadline())
     assert [problem.rule for problem in caught.value.problems] == ["R1"]
     assert [name for name in await world.ledger.partitions() if name.endswith("other")] == []
 

@@ -16,7 +16,7 @@ from tests.documents import small_stack
 from tests.goals import tried
 from tests.tables import services
 from tests.worlds import REGION, SandboxWorld, provision
-from workflows.dead_letters import DeadLetter, bury, letters, send_again
+from workflows.dead_letters import DeadLetter, letters, send_again, send_to_dlq
 from workflows.operating import FORGOTTEN, cancel, forget, history
 from workflows.planner.outcome import Status
 from workflows.requests.context import Context
@@ -112,10 +112,10 @@ async def test_dead_letters_are_found_by_their_reason_and_sent_again(world, moto
         settings = read_settings({"GATEWRIGHT_DEAD_LETTER_QUEUE_URL": dead, "GATEWRIGHT_MAX_DELIVERIES": "3"})
         context = replace(world.context(), aws=Aws(client, REGION), settings=settings)
         record: dict[str, Any] = {"messageId": "m", "body": '{"x": 1}', "attributes": {"ApproximateReceiveCount": "2"}}
-        assert not await bury(context, record, "RuntimeError")
+        assert not await send_to_dlq(context, record, "RuntimeError")
         record["attributes"]["ApproximateReceiveCount"] = "3"
-        assert await bury(context, record, "RuntimeError")
-        assert await bury(context, {"messageId": "n", "body": "{"}, "NotARequest: no JSON")
+        assert await send_to_dlq(context, record, "RuntimeError")
+        assert await send_to_dlq(context, {"messageId": "n", "body": "{"}, "NotARequest: no JSON")
         calls = context.aws.within(Deadline.within(60))
         found = {letter.reason: letter async for letter in letters(calls, dead)}
         assert set(found) == {"RuntimeError", "NotARequest: no JSON"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.deadline import Deadline
 from workflows.document.naming import Place
-from workflows.handover import start
+from workflows.executions import ensure_running
 from workflows.planner.outcome import Status
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
@@ -30,12 +30,12 @@ _GOING = re.compile(r"delet|failed", re.IGNORECASE)
 _SECONDS = 60.0
 
 
-def is_notice(event: Mapping[str, Any]) -> bool:
+def is_service_event(event: Mapping[str, Any]) -> bool:
     """Return whether an event is a scheduled tick or an event of the service."""
     return event.get("detail-type") == TICK or event.get("source") in _SERVICES
 
 
-async def notice(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+async def handle_service_event(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
     """Request the work that an event requires; return the stacks for which work was requested."""
     asked: list[str] = []
     request_id = f"schedule-{event.get('id', '')}"
@@ -86,4 +86,4 @@ async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
 async def _converge(context: Context, partition: str, record: StackRecord, request_id: str) -> None:
     stack = partition.split("/", 2)[2]
     await note_request(context.ledger, partition, request_id, mode=Mode.PROVISION)
-    await start(context, {"stack": stack, "generation": record.generation, "requestId": request_id})
+    await ensure_running(context, {"stack": stack, "generation": record.generation, "requestId": request_id})

@@ -39,7 +39,7 @@ def execution_name(stack: str, request_id: str, attempt: int) -> str:
     return f"{plain[: _LONGEST_NAME - len(mark) - len(end) - 1]}-{mark}{end}"
 
 
-async def hand_over(context: Context, request: Request, outcome: Outcome) -> bool:
+async def start_execution(context: Context, request: Request, outcome: Outcome) -> bool:
     """Ensure that an execution continues an accepted request. False: no execution continues the request.
 
     Raises CallFailed if no execution can be started; the message is then delivered again.
@@ -49,10 +49,10 @@ async def hand_over(context: Context, request: Request, outcome: Outcome) -> boo
     given: dict[str, Any] = {"stack": outcome.stack, "generation": outcome.generation, "requestId": outcome.request_id}
     if request.mode is Mode.SYNCHRONIZE:
         given["synchronize"] = True
-    return await start(context, given)
+    return await ensure_running(context, given)
 
 
-async def start(context: Context, given: Mapping[str, Any]) -> bool:
+async def ensure_running(context: Context, given: Mapping[str, Any]) -> bool:
     """Ensure that an execution runs for `{stack, generation, requestId}`. Raises CallFailed."""
     machine = context.settings.state_machine
     calls = context.aws.within(Deadline.within(_SECONDS))

@@ -42,7 +42,7 @@ _PLACE_HOLDER = "{{resolve:secretsmanager:FILL-IN:SecretString:%s}}"
 
 
 @dataclass
-class TakenOver:
+class Imported:
     """An imported document, and the paths that a person must fill in."""
 
     document: dict[str, Any]
@@ -70,7 +70,7 @@ class TakenOver:
             yield Put(resource_key(partition, record.address), item_of(record))
 
 
-async def take_over(context: Context, section: str, name: str, stack: str, deadline: Deadline) -> TakenOver:
+async def import_resource(context: Context, section: str, name: str, stack: str, deadline: Deadline) -> Imported:
     """Import an existing resource, with children and the credential providers in use, as a new stack's document.
 
     Raises Invalid for a missing or owned resource, a stack that the ledger knows already, or a resource that no valid
@@ -87,7 +87,7 @@ async def take_over(context: Context, section: str, name: str, stack: str, deadl
         raise Invalid([Problem("stack", "known-stack", f"a stack named {stack} is known here already; choose another")])
     observer = Observer(calls, stack)
     owners = await owners_of(context.ledger, partition_of(account, context.aws.region, ""))
-    taken = TakenOver({"stack": stack})
+    taken = Imported({"stack": stack})
     seen = await _read(observer, kind, name, owners)
     declared = taken.add(seen, (section, name))
     for child in children(kind):
@@ -113,7 +113,7 @@ async def _read(observer: Observer, kind: Kind, name: str, owners: Mapping[str, 
 
 
 async def _add_providers(
-    observer: Observer, taken: TakenOver, declared: dict[str, Any], owners: Mapping[str, str]
+    observer: Observer, taken: Imported, declared: dict[str, Any], owners: Mapping[str, str]
 ) -> None:
     """Add every provider that the declaration names by ARN, and replace the ARN by a reference."""
     arns: dict[str, str] = {}
