@@ -77,7 +77,7 @@ async def _back(
     try:
         document = run.authorized(ready.document) if ready is not None else None
     except Invalid as invalid:
-        reason = f"generation {back_to} cannot be gone back to: {invalid}"
+        reason = f"generation {back_to} cannot be restored: {invalid}"
         outcome = run.outcome(accepted.record, accepted.generation, Status.FAILED, reason=reason)
         return replace(outcome, undone=undone)
     going = _run(run, session, Mode.PROVISION)

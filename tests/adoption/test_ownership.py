@@ -164,7 +164,7 @@ async def test_what_another_stack_took_over_is_not_removed_by_who_had_it(world):
     standing = set(world.live)
     outcome = await world.destroy(first)
     assert outcome.status is Status.DELETED
-    assert {result.reason for result in outcome.results} == {"not this stack's: left untouched"}
+    assert {result.reason for result in outcome.results} == {"not owned by this stack: not changed"}
     assert set(world.live) == standing
     assert (await world.destroy(second)).status is Status.DELETED
     assert world.live == {}

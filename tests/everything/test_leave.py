@@ -247,7 +247,7 @@ async def test_a_document_that_is_not_valid_any_more(world):
     world.plane.world.failing["bad"] = BAD
     outcome = await world.apply(failing)
     assert outcome.status is Status.FAILED
-    assert "cannot be gone back to" in outcome.reason
+    assert "cannot be restored" in outcome.reason
     assert "cannot be reached" in outcome.shown()["failures"][0]["message"]
 
 

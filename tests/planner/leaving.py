@@ -24,7 +24,7 @@ PROVISION = Mode.PROVISION
 TARGET = GATEWAY_TARGET
 EXISTING: dict[str, Any] = {"options": {"existing": True}}
 RETAINED: dict[str, Any] = {"options": {"deletion": "RETAIN"}}
-NOT_UNDONE = "not made by what is undone"
+NOT_UNDONE = "the failed generation did not create it"
 CREATING = unanswered()
 
 ABSENT = (
@@ -42,13 +42,13 @@ ABSENT = (
 )  # fmt: skip
 
 STAYS = (
-    Row("it is somebody else's", goes(), shows(ours=False), knows(), Action.KEEP, "not this stack's: left untouched"),
-    Row("it was only looked up", goes(**EXISTING), shows(), knows(), Action.KEEP, "not this stack's: left untouched"),
+    Row("it is somebody else's", goes(), shows(ours=False), knows(), Action.KEEP, "not owned by this stack"),
+    Row("it was only looked up", goes(**EXISTING), shows(), knows(), Action.KEEP, "not owned by this stack"),
     Row("somebody else's bears the name, and a creation of an untagged kind has no answer", goes(REGISTRY),
         shows(kind=REGISTRY, ours=False), nothing(REGISTRY, ops=CREATING), Action.FAIL,
         "a creation had no answer", code="CreationInDoubt"),
     Row("the same of what was only looked up", goes(REGISTRY, **EXISTING), shows(kind=REGISTRY, ours=False),
-        nothing(REGISTRY, ops=CREATING), Action.KEEP, "not this stack's: left untouched"),
+        nothing(REGISTRY, ops=CREATING), Action.KEEP, "not owned by this stack"),
     Row("it is to be retained", goes(**RETAINED), shows(), knows(), Action.KEEP, "retained as declared"),
     Row("it is to be retained and moves", goes(**RETAINED), shows("UPDATING"), knows(), Action.KEEP,
         "retained as declared"),
@@ -62,9 +62,9 @@ STAYS = (
     Row("a rollback finds what had left the document before", goes(mode=PROVISION, provenance=EARLIER,
         needs_allow=True, allowed=True), shows(), knows(), Action.DELETE, "not declared any more"),
     Row("a rollback finds what had left the document before, without leave", goes(mode=PROVISION, provenance=EARLIER,
-        needs_allow=True), shows(), knows(), Action.KEEP, "left the document"),
+        needs_allow=True), shows(), knows(), Action.KEEP, "removed from the document"),
     Row("it left the document, and the request does not allow its removal", goes(mode=PROVISION, needs_allow=True),
-        shows(), knows(), Action.KEEP, "it is removed only when the request allows its address"),
+        shows(), knows(), Action.KEEP, "it is deleted only when the request allows its address"),
 )  # fmt: skip
 
 GOES = (

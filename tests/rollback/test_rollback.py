@@ -104,7 +104,7 @@ async def test_what_was_taken_over_is_not_deleted(world):
     assert outcome.status is Status.ROLLED_BACK
     assert list(world.live) == ["gateway payments"]
     assert [result.status for result in outcome.results if result.address == "gateways.payments"] == ["RETAINED"]
-    assert any("not made by" in warning.message for warning in outcome.warnings)
+    assert any("did not create" in warning.message for warning in outcome.warnings)
 
 
 async def test_halting_is_the_default(world):

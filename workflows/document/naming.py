@@ -52,7 +52,7 @@ CATEGORIES: Mapping[str, str] = {
     "connectors": "what connectors are given, as parameter=value",
     "models": "Bedrock models, inference profiles and guardrails, by ARN",
     "existing": "resources that are only looked up (`existing: true`), as section/name",
-    "adopted": "resources that are taken over (`adopt: true`), as section/name",
+    "adopted": "resources that are imported (`adopt: true`), as section/name",
     "documents": "stack documents, as s3://bucket/key",
 }
 

@@ -12,7 +12,7 @@ MOST_PROBLEMS = 100
 _LONGEST_PATH, _LONGEST_MESSAGE = 512, 1024
 #: The rule names of problems that no numbered rule covers. Any other name is pydantic's: AWS's model forbids the value.
 WORDS: Mapping[str, str] = {
-    "adopted": "warns: what somebody else had made was taken over",
+    "adopted": "warns: a resource that this stack did not create was imported",
     "allow": "warns: a removal was allowed at an address where there is nothing",
     "authority": "no grant lets this submitter ask for this stack, or lets this stack name this",
     "cycle": "resources wait for each other",

@@ -234,15 +234,15 @@ def _reason_to_keep(state: State) -> str | None:
     """Return why an undeclared resource is retained; None where deletion may go on."""
     desired, observed = state.desired, state.present
     if not observed.ours or desired.options.existing:
-        return "not this stack's: left untouched"
+        return "not owned by this stack: not changed"
     if desired.options.deletion is Deletion.RETAIN and desired.provenance is not Provenance.FAILED_GENERATION:
         return "retained as declared"
     undoing, left = desired.provenance is not None, desired.mode is Mode.PROVISION and desired.needs_allow
     kept = desired.provenance not in ROLLBACK_DELETABLE
     if undoing and kept and not (left and desired.provenance is Provenance.PRE_EXISTING):
-        return "not made by what is undone, and its earlier state is not known: left as it is"
+        return "retained: the failed generation did not create it, and its earlier state is not recorded"
     if left and not desired.allowed:
-        return "left the document; it is removed only when the request allows its address"
+        return "removed from the document; it is deleted only when the request allows its address"
     return None
 
 

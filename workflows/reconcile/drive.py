@@ -167,7 +167,7 @@ async def _empty(executor: Executor, node: Node) -> None:
     hidden = [one for one in mine if run.observed.get(one.address) is None and run.record(one.address).id]
     await together([partial(look_by_id, run, one) for one in hidden])
     inside = [one for one in mine if run.observed.get(one.address)]
-    await together([partial(_remove, executor, one, f"{node.address} is made anew") for one in inside])
+    await together([partial(_remove, executor, one, f"{node.address} is replaced") for one in inside])
 
 
 async def _remove(executor: Executor, node: Node, why: str) -> None:
@@ -205,7 +205,7 @@ async def _let_go(executor: Executor, desired: DesiredState) -> None:
     run = executor.run
     if run.record(desired.address).imported:
         await executor.disown(desired)
-        run.warn(desired.address, "kept", "it is not managed any more; what was changed of it stays as it is")
+        run.warn(desired.address, "kept", "it is not managed any more; earlier changes to it stay")
     await recording.stop_managing(run, desired)
 
 

@@ -39,7 +39,7 @@ async def record_converged(run: Run, desired: DesiredState, forms: tuple[str, ..
     """Record that a resource has converged, and the paths at which the service shows normalized values."""
     record, observed = identified_record(run, desired), present(run, desired)
     if record.last_applied is None and record.incarnation == 0:
-        message = "taken over as it stands: its secrets and members that are not declared are taken as current"
+        message = "imported: its secrets, and members that are not declared, are assumed to be current"
         run.warn(desired.address, "adopted", message)
     known = record.settled(
         declaration_of(run, desired),

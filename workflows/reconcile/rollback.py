@@ -51,13 +51,13 @@ def made_anew(results: Sequence[Result]) -> set[str]:
 def not_undone(run: Run, results: Sequence[Result], rollback: Rollback) -> list[Problem]:
     """Return the resources that the rollback did not restore exactly, with the reasons."""
     lost = set(rollback.removed) - {address for address, one in run.nodes.items() if one.wanted}
-    message = "it was removed by what is undone; the document that is gone back to does not declare it"
+    message = "it was deleted by the failed generation and is not part of the restored document"
     found = [Problem(address, "rollback", message) for address in sorted(lost)]
     anew = {*rollback.recreated, *made_anew(results)}
     for result in results:
         kind: Kind = run.nodes[result.address].kind
         if result.status is ResourceStatus.READY and result.address in anew:
             new = [name for name in kind.outputs if name not in kind.stable]
-            message = f"it was gone and is made anew: {', '.join(new)} are other ones than before"
+            message = f"it had been deleted and was created again: {', '.join(new)} have new values"
             found.append(Problem(result.address, "rollback", message))
     return found

@@ -78,7 +78,7 @@ async def _drive_with_room(executor: Executor, node: Node) -> Result:
         ends = {one.address: one.result for one in leaving if one.result is not None}
         for address, end in ends.items():
             if end.status is ResourceStatus.IN_PROGRESS:
-                reason = f"waits for the room of {address}, which is in progress"
+                reason = f"waits for {address} to be deleted, which frees the quota"
                 return result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=end.retry_after)
         if not any(end.status is ResourceStatus.DELETED for end in ends.values()):
             raise

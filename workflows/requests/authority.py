@@ -145,7 +145,11 @@ class Allowed:
     def unless(self, named: Named) -> Iterator[Problem]:
         """Yield a problem unless a grant allows this reference."""
         if named.category is None:
-            yield Problem(named.path, _RULE, f"what this names cannot be told, and so not be granted: {named.why}")
+            yield Problem(
+                named.path,
+                _RULE,
+                f"the resource that this refers to cannot be determined, so no grant can allow it: {named.why}",
+            )
             return
         patterns = (pattern for grant in self.grants for pattern in grant.may_name.get(named.category, ()))
         if not any(self._fits(pattern, named) for pattern in patterns):
