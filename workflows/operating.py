@@ -77,7 +77,7 @@ async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> s
             return "nothing is under way"
         told = kept(_cancelled(partition, stack, now))
         run = Key(partition, f"run#{told['finishedAt']}#cancelled")
-        ended = stack.ended(told).waiting(stack.request_id, None, None).released()
+        ended = stack.ended(told).waiting(stack.request_id, stack.mode, None, None).released()
         try:
             await ledger.write(put_of(partition, stack, ended), Put(run, told, expires=now.timestamp() + days * _DAY))
         except ConditionFailed:

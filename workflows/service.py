@@ -53,6 +53,14 @@ _PAUSED = "this deployment is paused"
 _DAY = 86_400.0
 
 
+class _UnpublishedError(Exception):
+    """The outcome is written and could not be announced: the next delivery of the request announces it."""
+
+    def __init__(self, error: CallFailed | OutOfTime) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 async def handle(context: Context, request: Request, deadline: Deadline, *, admitted: bool = False) -> Outcome:
     """Handle a request as far as the deadline allows, and publish the outcome.
 
@@ -71,6 +79,8 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
             outcome = await _planned(run, stack, deadline)
         else:
             outcome = await _accepted_and_converged(run, stack)
+    except _UnpublishedError as unpublished:
+        raise unpublished.error from None
     except Invalid as invalid:
         outcome = rejected(request, invalid.problems)
     except OutOfTime as late:
@@ -118,12 +128,12 @@ async def _accept_synchronization(run: RequestRun) -> Accepted | Refused:
     found = synchronization_of(await stack_record(ledger, run.partition))
     if found is None:
         raise Invalid([Problem("stack", "unknown-stack", f"no stack named {request.stack} is in force here")])
-    before = found.record.requests.get(request.request_id)
+    before = found.record.state_of(request.request_id, Mode.SYNCHRONIZE)
     if before is not None and before.outcome is not None and before.outcome["status"] in FINAL:
         return answered(before.outcome, found.generation)
     if before is not None and before.status:
         return Refused(Status(before.status), "this request was finished before", found.generation)
-    await note_request(ledger, run.partition, request.request_id, request.submitter)
+    await note_request(ledger, run.partition, request.request_id, Mode.SYNCHRONIZE, request.submitter)
     return found
 
 
@@ -150,7 +160,8 @@ async def _under_lease(run: RequestRun, accepted: Accepted, stack: Stack | None)
         holder,
         now=lambda: context.now().timestamp(),
         deadline=run.calls.deadline,
-        announcing="" if run.synchronizes else request.request_id,
+        # Whoever accepted a request has announced that; otherwise it is announced under the lease.
+        announcing=request.request_id if accepted.new and not run.synchronizes else "",
     )
     try:
         return await guarded(partial(_converged, run, accepted, stack, session), session.guard)
@@ -164,6 +175,7 @@ async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, s
     run.calls.before_change = session.require
     if _is_untold(run, accepted):
         await run.tell_accepted(accepted)
+        await session.change(lambda record: record.announced(run.request.request_id))
     # Another delivery may have continued the request since the request was accepted here.
     accepted = replace(accepted, record=session.stack)
     patience = Patience(run.request, session.stack, run.started.timestamp())
@@ -172,12 +184,15 @@ async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, s
     whole = patience.goes_back or not run.request.stage
 
     def ended(record: StackRecord) -> StackRecord:
-        waiting = record.waiting(run.request.request_id, patience.stall, consent)
+        waiting = record.waiting(run.request.request_id, run.request.mode, patience.stall, consent)
         return with_outcome(waiting, outcome, run.request) if whole else waiting
 
     expires = run.started.timestamp() + run.context.settings.history_days * _DAY
     await session.finish(ended, kept(outcome), outcome.finished_at, expires=expires)
-    return await tell(run.context, outcome) if outcome.news else outcome
+    try:
+        return await tell(run.context, outcome) if outcome.news else outcome
+    except (CallFailed, OutOfTime) as error:
+        raise _UnpublishedError(error) from error
 
 
 def _is_untold(run: RequestRun, accepted: Accepted) -> bool:
@@ -191,7 +206,7 @@ def _is_untold(run: RequestRun, accepted: Accepted) -> bool:
 async def _overtaken(run: RequestRun, accepted: Accepted) -> Outcome:
     """Return the outcome of a request after another run has acquired the stack."""
     record = await stack_record(run.context.ledger, run.partition) or StackRecord()
-    if record.outcome is not None and finished(record, run.request.request_id):
+    if record.outcome is not None and finished(record, run.request.request_id) and not run.synchronizes:
         # Another delivery finished the request, or an operator canceled the request.
         return run.refused(answered(record.outcome))
     if record.generation > accepted.generation and not run.synchronizes:
@@ -253,7 +268,10 @@ class RequestRef:
     def request(self, record: StackRecord | None = None) -> Request:
         """Return the request, completed from the stack's record."""
         held = record or StackRecord()
-        state, current = held.requests.get(self.request_id), held.requests.get(held.request_id)
+        current, own = held.requests.get(held.request_id), held.requests.get(self.request_id)
+        # The last stage of a request is a synchronization under its id.
+        state = held.state_of(self.request_id, Mode.SYNCHRONIZE) if self.synchronizes else own
+        state = state or own
         sender = state.submitter if state is not None else None
         if self.synchronizes:
             return Request(

@@ -85,5 +85,5 @@ async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
 
 async def _converge(context: Context, partition: str, record: StackRecord, request_id: str) -> None:
     stack = partition.split("/", 2)[2]
-    await note_request(context.ledger, partition, request_id, mode=Mode.PROVISION)
+    await note_request(context.ledger, partition, request_id, Mode.PROVISION)
     await ensure_running(context, {"stack": stack, "generation": record.generation, "requestId": request_id})

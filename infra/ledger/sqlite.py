@@ -27,7 +27,6 @@ CREATE TABLE IF NOT EXISTS items (
 #: Files of earlier versions lack the column for plain members, with which conditions are checked without reading a long
 #: item.
 _HAS_PLAIN = "SELECT 1 FROM pragma_table_info('items') WHERE name = 'plain'"
-_ADD_PLAIN = "ALTER TABLE items ADD COLUMN plain TEXT"
 
 
 class SqliteLedger:
@@ -45,8 +44,7 @@ class SqliteLedger:
                 path.chmod(0o600)
                 self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(_TABLE)
-            if self._db.execute(_HAS_PLAIN).fetchone() is None:
-                self._db.execute(_ADD_PLAIN)
+            self._has_plain = self._db.execute(_HAS_PLAIN).fetchone() is not None
             self._db.execute("PRAGMA busy_timeout=0")
         except sqlite3.Error as error:
             self._db.close()
@@ -96,8 +94,10 @@ class SqliteLedger:
 
     def _plain(self, key: Key) -> Item | None:
         """Return the members of an item that a condition may compare."""
+        member = "coalesce(plain, item)" if self._has_plain else "item"
         found = self._db.execute(
-            "SELECT coalesce(plain, item) FROM items WHERE partition = ? AND sort = ?", (key.partition, key.sort)
+            f"SELECT {member} FROM items WHERE partition = ? AND sort = ?",  # noqa: S608 - one of two constants
+            (key.partition, key.sort),
         ).fetchone()
         return json.loads(found[0]) if found else None
 
@@ -105,10 +105,13 @@ class SqliteLedger:
         where = (change.key.partition, change.key.sort)
         match change:
             case Put(item=item):
+                text = json.dumps(item, separators=(",", ":"))
+                if not self._has_plain:
+                    self._db.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", (*where, text))
+                    return
                 plain = {name: value for name, value in item.items() if not isinstance(value, dict | list)}
-                texts = (json.dumps(item, separators=(",", ":")), json.dumps(plain, separators=(",", ":")))
                 write = "INSERT OR REPLACE INTO items (partition, sort, item, plain) VALUES (?, ?, ?, ?)"
-                self._db.execute(write, (*where, *texts))
+                self._db.execute(write, (*where, text, json.dumps(plain, separators=(",", ":"))))
             case Delete():
                 self._db.execute("DELETE FROM items WHERE partition = ? AND sort = ?", where)
             case Check():

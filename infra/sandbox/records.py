@@ -153,7 +153,8 @@ class Records:
         """Return the resource that a create with this client token made; a deleted resource only if `gone` is set."""
         self._advance()
         made = self._tokens.get((kind, token or ""), [])
-        return next((r for r in made if gone or r.status != GONE), None)
+        live = next((record for record in made if record.status != GONE), None)
+        return live or (made[-1] if gone and made else None)
 
     def by_arn(self, arn: str) -> Record | None:
         """Return the resource with this ARN, of any kind."""

@@ -11,6 +11,7 @@ from tests.documents import ROLE, small_stack
 from tests.goals import tried
 from tests.worlds import provision
 from workflows.planner.outcome import Status
+from workflows.records.request_state import Mode
 from workflows.requests.acceptance import note_request
 from workflows.service import RequestRef, handle, resume
 
@@ -179,7 +180,7 @@ async def test_r5_what_a_schedule_asks_for_pushes_no_request_out(world):
     await world.apply(new, "two")
     (partition,) = await world.ledger.partitions()
     for number in range(100):
-        await note_request(world.ledger, partition, f"schedule-{number}")
+        await note_request(world.ledger, partition, f"schedule-{number}", Mode.PROVISION)
         named = RequestRef("payments.tools", 2, f"schedule-{number}")
         assert (await resume(world.context(), named, Deadline())).status is Status.READY
     outcome = await world.run(provision(old, "one"))

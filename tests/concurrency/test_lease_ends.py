@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from infra.deadline import Deadline
+from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.ledger import Change
 from tests.concurrency.workers import History, Worker
 from tests.crash.harness import At, Process, run_once
@@ -17,6 +18,11 @@ from tests.worlds import SandboxWorld, provision
 from workflows.planner.outcome import Status
 from workflows.reconcile.lease import SILENT_SECONDS, lease_key
 from workflows.service import handle
+
+
+def credentials() -> CallFailed:
+    return CallFailed("PutEvents", Verdict.CREDENTIALS, "ExpiredToken", "the token has expired")
+
 
 REQUEST = provision(small_stack(3), "a")
 #: Seconds after a death within which the stack is worked on again, and within which all of it is.
@@ -133,3 +139,25 @@ async def test_r6_the_stack_is_held_until_its_outcome_is_published(world):
     assert unheld == []
     (partition,) = await world.ledger.partitions()
     assert (await world.ledger.get(lease_key(partition)))["holder"] is None
+
+
+@pytest.mark.parametrize("refused", [OutOfTime("PutEvents", retry_after=1.0), credentials()], ids=["late", "refused"])
+async def test_r6_an_outcome_that_could_not_be_announced_is_announced_by_the_next_delivery(world, refused):
+    """The platform is told of the error: the request is READY, and nothing else is said of it."""
+    told: list[str] = []
+    context = world.context()
+
+    async def announce(detail_type: str, detail: Mapping[str, Any]) -> None:
+        del detail
+        if "Ready" in detail_type and refused not in seen:
+            seen.append(refused)
+            raise refused
+        told.append(detail_type)
+
+    seen: list[Exception] = []
+    context = replace(context, announce=announce)
+    with pytest.raises(type(refused)):
+        await handle(context, REQUEST, Deadline.within(600))
+    assert (await handle(context, REQUEST, Deadline.within(600))).shown()["status"] == Status.READY
+    tried("R6", "outcomes that could not be announced", violations=int(told[-1] != "Gateway Stack Ready"))
+    assert told == ["Gateway Stack Accepted", "Gateway Stack Ready"]

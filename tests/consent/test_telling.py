@@ -1,5 +1,12 @@
 """Each authorization URL is published once, and the time to consent is counted from when it was first asked for."""
 
+import anyio
+import pytest
+
+from tests.documents import oauth, small_stack
+from tests.goals import tried
+from tests.worlds import provision
+from workflows.planner.outcome import Status
 from workflows.records.request_state import ConsentWait, Mode, RequestState
 
 TARGET = "gateways.payments.targets.t"
@@ -35,3 +42,26 @@ def test_the_time_to_consent_is_that_of_the_first_asking():
     assert not wait.overdue(TARGET, 300.0, 300.0)
     assert wait.overdue(TARGET, 300.0, 301.0)
     assert not wait.asking([], [TARGET], 295.0).asking([TARGET], [], 296.0).overdue(TARGET, 300.0, 590.0)
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+async def test_requests_for_one_generation_wait_for_one_consent(world, order):
+    """Whichever of them runs when: the URL is published once, and the time counts from the first asking."""
+    world.behaviour.consent_expires = False
+    document = {**small_stack(1), "consentTimeoutSeconds": 600}
+    asks = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/return")
+    document["gateways"]["payments"]["targets"]["target-0"]["credentialProviderConfigurations"] = asks
+    began = anyio.current_time()
+    ends: dict[str, Status] = {}
+    for _ in range(40):
+        for request_id in order:
+            if Status.FAILED not in ends.values():
+                outcome = await world.run(provision(document, request_id, generation=1))
+                ends[request_id] = outcome.status
+        if Status.FAILED in ends.values():
+            break
+        await anyio.sleep(30)
+    asked = [kind for kind, _ in world.announced].count("Gateway Stack Awaiting Consent")
+    tried("R15", "two requests for one generation that wait for consent", 1, int(asked != 1))
+    assert asked == 1
+    assert anyio.current_time() - began < 700

@@ -42,7 +42,7 @@ async def test_leave_is_given_to_one_request(world, allow):
     record.go("FAILED", now=world.plane.world.now)
     record.reasons = ["internal error"]
     (partition,) = await world.ledger.partitions()
-    await note_request(world.ledger, partition, "tick")
+    await note_request(world.ledger, partition, "tick", Mode.PROVISION)
     tick = await resume(world.context(), RequestRef("payments.tools", outcome.generation, "tick"), Deadline())
     assert tick.status is Status.FAILED
     assert world.live["gateway payments"].id == before

@@ -3,15 +3,18 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from infra.deadline import Deadline
 from infra.service_model import is_mutating
 from tests.crash.test_single_faults import replaced, sample
-from tests.documents import gateway, small_stack
+from tests.documents import gateway, oauth, small_stack
 from tests.worlds import SandboxWorld
 from workflows.document.reading import read_stack
 from workflows.planner.decision import Decision, State
+from workflows.planner.outcome import Status
+from workflows.planning import plan
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
 from workflows.reconcile.executor import Executor
 from workflows.reconcile.live import LiveExecutor
@@ -127,3 +130,40 @@ async def test_a_plan_changes_nothing(world):
     await driven(world, replaced(), WitnessedDry)
     assert world.sent() == []
     assert await world.ledger.query(partition) == ledger
+
+
+def replacing() -> dict[str, Any]:
+    """Return a document that replaces the gateway, with the targets in it."""
+    document = consenting()
+    document["gateways"]["payments"]["authorizerType"] = "AWS_IAM"
+    del document["gateways"]["payments"]["authorizerConfiguration"]
+    return document
+
+
+def consenting() -> dict[str, Any]:
+    document = small_stack(1)
+    asks = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/return")
+    document["gateways"]["payments"]["targets"]["target-0"]["credentialProviderConfigurations"] = asks
+    return document
+
+
+async def test_a_plan_replaces_a_gateway_in_which_a_target_awaits_consent(world):
+    """A run waits until the session ends; a plan says so by its steps, at once."""
+    assert (await world.apply(consenting())).status is Status.AWAITING_CONSENT
+    replaces = replacing()
+    del replaces["gateways"]["payments"]["targets"]["target-0"]
+    began = anyio.current_time()
+    found = await plan(world.context(), replaces, Deadline.within(600), ALLOWED)
+    actions = {one.address: one.action for one in found.resources}
+    assert actions["gateways.payments"] == "REPLACE"
+    assert found.estimate["DeleteGatewayTarget"] == 1
+    assert anyio.current_time() - began < 2.0
+
+
+async def test_a_plan_does_not_wait_for_a_target_that_reads_do_not_show(world):
+    """Its gateway is to be replaced, and nobody knows whether the target exists."""
+    await world.apply(small_stack(1))
+    world.live["target target-0"].visible = world.plane.world.now + 10_000.0
+    began = anyio.current_time()
+    await plan(world.context(), replaced(), Deadline.within(600), ALLOWED)
+    assert anyio.current_time() - began < 2.0

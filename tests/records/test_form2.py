@@ -66,6 +66,8 @@ def test_every_question_has_the_answer_that_form_2_gave(item):
         "ready": (record.first_ready_generation, item["ready_in"] if item["ever_ready"] else None),
         "stale tags": (record.log.tags_in_doubt, tuple(item["stale_tags"])),
     }
+    if item["applied"] is not None or item["sent"] is not None:
+        asked["versions"] = (dict(record.log.secret_versions), item["secret_versions"])
     wrong = [f"{name}: {now}, was {before}" for name, (now, before) in asked.items() if now != before]
     tried("R22", "records of the form before, read as logs", len(asked), wrong)
     assert wrong == []

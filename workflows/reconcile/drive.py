@@ -25,7 +25,7 @@ CallFailed and OutOfTime leave the loop, and `act` turns them into a result.
 from dataclasses import replace
 from functools import partial
 
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, Verdict
 from infra.tasks import together
 from workflows.document.stack import Deletion
 from workflows.planner import failures
@@ -40,7 +40,7 @@ from workflows.reconcile.reasons import without_secrets
 from workflows.reconcile.recording import declared_of, present
 from workflows.reconcile.results import awaiting_consent, result_of
 from workflows.reconcile.run import Node
-from workflows.reconcile.waiting import look, look_by_id
+from workflows.reconcile.waiting import look
 from workflows.records.request_state import Mode
 
 #: More steps than any resource needs; a resource that takes all of them never converges.
@@ -165,7 +165,7 @@ async def _empty(executor: Executor, node: Node) -> None:
     run = executor.run
     mine = [one for one in run.nodes.values() if one.parent == node.address]
     hidden = [one for one in mine if run.observed.get(one.address) is None and run.record(one.address).id]
-    await together([partial(look_by_id, run, one) for one in hidden])
+    await together([partial(executor.find, one) for one in hidden])
     inside = [one for one in mine if run.observed.get(one.address)]
     await together([partial(_remove, executor, one, f"{node.address} is replaced") for one in inside])
 
@@ -185,7 +185,7 @@ async def _remove(executor: Executor, node: Node, why: str) -> None:
     if result.failure is not None:
         raise CallFailed(node.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
     if result.status is not ResourceStatus.DELETED:
-        raise OutOfTime(f"{node.address} must go first: {result.reason}", retry_after=60.0)
+        executor.stays(node, result)
 
 
 async def _settle(executor: Executor, node: Node, state: State) -> None:

@@ -83,6 +83,16 @@ class DryExecutor(Executor):
         # A plan does not wait for reads that lag either, but trusts the current reads.
         node.ahead += VISIBLE_WITHIN
 
+    async def find(self, node: Node) -> None:
+        """Read a resource by id, once."""
+        if await look(self.run, node) is None:
+            node.gone_id = self.run.record(node.address).id
+
+    def stays(self, node: Node, result: Result) -> None:
+        """Project the deletion of a child that a run must wait for, such as one that awaits consent."""
+        del result
+        self._project(node, self.run.going(node.address), Action.DELETE)
+
     async def wait(self, node: Node, decision: Decision) -> None:
         """Project the end of an operation that is under way."""
         self._project(node, self.run.desired(node.address), decision.action)

@@ -36,6 +36,14 @@ class Executor(ABC):
         """Read a resource in full."""
 
     @abstractmethod
+    async def find(self, node: Node) -> None:
+        """Read a resource by its recorded id, because the last read did not show it."""
+
+    @abstractmethod
+    def stays(self, node: Node, result: Result) -> None:
+        """Answer that a child, which must be deleted before its parent is replaced, is not deleted yet."""
+
+    @abstractmethod
     async def wait(self, node: Node, decision: Decision) -> None:
         """Wait for the end of an operation that is under way."""
 

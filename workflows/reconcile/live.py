@@ -94,6 +94,14 @@ class LiveExecutor(Executor):
             # Recorded, so that the next run need not repeat the reads if this run ends before the next step.
             await recording.record_deleted(run, run.desired(node.address), hidden=True)
 
+    async def find(self, node: Node) -> None:
+        """Read a resource by id, until two reads agree that there is none."""
+        await look_by_id(self.run, node)
+
+    def stays(self, node: Node, result: Result) -> None:
+        """Leave the replacement of the parent to a later run. Raises OutOfTime."""
+        raise OutOfTime(f"{node.address} must go first: {result.reason}", retry_after=60.0)
+
     async def wait(self, node: Node, decision: Decision) -> None:
         """Wait until polls show the end of an operation."""
         await wait(self.run, node, decision.reason)

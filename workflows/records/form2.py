@@ -9,6 +9,7 @@ from typing import Any
 from infra.ledger import Item
 from workflows.document.fingerprint import digest
 from workflows.records.operation import LATEST_ARRIVAL
+from workflows.records.request_state import Mode, key_of
 
 #: The members of form 2.
 _MEMBERS = frozenset({
@@ -100,6 +101,7 @@ def _update(item: Item) -> list[Item]:
     if item.get("sent") is None:
         return []
     in_force = {"shown_before": item.get("stood") or {}, "repeats": item.get("sent_times") or 0}
+    in_force |= {"secret_versions": item.get("secret_versions") or {}}
     return [{
         "verb": "UPDATE", "state": "ACCEPTED" if item.get("sent_for") else "FAILED", "declared": item["sent"],
         "scope": item.get("sent_for") or "", "accepted_at": item.get("sent_at") or 0.0,
@@ -157,6 +159,10 @@ _STACK_MEMBERS = frozenset({
 })  # fmt: skip
 
 
+#: The members that form 3 has under the same names.
+_SHARED = frozenset({"schema", "version", "leaseId", "generation", "mode", "digest", "outcome", "document", "rollback"})
+
+
 def upgraded_stack(item: Item) -> Item:
     """Return the item of a stack in this form."""
     ready, document = item.get("readyGeneration"), item.get("readyDocument")
@@ -184,20 +190,58 @@ def _rollback(item: Item) -> Item | None:
 
 def _requests(item: Item) -> dict[str, Item]:
     """Return the state of each request: form 2 kept the parts of that state in nine members."""
-    current, senders = item.get("requestId") or "", item.get("synchronizers") or {}
+    current = item.get("requestId") or ""
     found: dict[str, Item] = {
         one: {"mode": "PROVISION", "generation": generation} for one, generation in (item.get("recent") or {}).items()
     }
-    for one in item.get("synchronizations") or ():
-        found[one] = {"mode": "SYNCHRONIZE", "submitter": senders.get(one), **found.get(one, {})}
     if current:
         found[current] = {**found.get(current, {"generation": item.get("generation")}), **_current(item)}
-    last = item.get("synchronization") or {}
-    for one, status in (item.get("synchronized") or {}).items():
-        found[one] = {"mode": "SYNCHRONIZE", **found.get(one, {}), "status": status}
-    for one in [last["requestId"]] if last else []:
-        found[one] = {"mode": "SYNCHRONIZE", **found.get(one, {}), "outcome": last["outcome"]}
-    return {one: {**state, **_waiting(item, one)} for one, state in found.items()}
+    return {**found, **_synchronizations(item)}
+
+
+def _synchronizations(item: Item) -> dict[str, Item]:
+    """Return the states of requests that raised no generation, by their keys."""
+    senders, last = item.get("synchronizers") or {}, item.get("synchronization") or {}
+    ended = item.get("synchronized") or {}
+    known = [*(item.get("synchronizations") or ()), *ended, *([last["requestId"]] if last else [])]
+    return {
+        key_of(one, Mode.SYNCHRONIZE): {
+            "mode": "SYNCHRONIZE",
+            "submitter": senders.get(one),
+            "status": ended.get(one) or "",
+            "outcome": last["outcome"] if last.get("requestId") == one else None,
+            **_waiting(item, one),
+        }
+        for one in dict.fromkeys(known)
+    }
+
+
+def folded(item: Item) -> Item:
+    """Return a stack's item of this form with members of form 2 folded in.
+
+    A worker of the earlier version that held the stack during an upgrade writes its last members over an item of this
+    form.
+    """
+    rollback = item.get("rollback") or {}
+    older_rollback = bool(rollback) and "request_id" not in rollback
+    if not older_rollback and not _STACK_MEMBERS & (set(item) - _SHARED):
+        return item
+    kept = {name: value for name, value in item.items() if name in _SHARED or name not in _STACK_MEMBERS}
+    requests = dict(item.get("requests") or {})
+    current = item.get("request_id") or ""
+    if current in requests:
+        told = {"consentWaits": "consent", "standing": "stall"}
+        state = _current({**item, "requestId": current})
+        requests[current] = {**requests[current], **{told[name]: state[told[name]] for name in told if name in item}}
+    for key, state in _synchronizations(item).items():
+        requests[key] = {**requests.get(key, {}), **{name: value for name, value in state.items() if value}}
+    if "readyDocument" in item:
+        document = item["readyDocument"]
+        ready = {"document": document, "generation": item.get("readyGeneration") or 0}
+        kept["ready"] = ready if document is not None else None
+    if older_rollback:
+        kept["rollback"] = _rollback({**item, "requestId": current})
+    return {**kept, "requests": requests}
 
 
 def _waiting(item: Item, request_id: str) -> Item:

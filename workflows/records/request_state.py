@@ -51,6 +51,13 @@ class ConsentWait:
                 published[address] = tuple(dict.fromkeys((*published.get(address, ()), *said)))
         return replace(self, published=published)
 
+    def sharing(self, others: Iterable["ConsentWait"]) -> "ConsentWait":
+        """Return a copy that waits for as long as other requests for the same generation do."""
+        since = dict(self.since)
+        for other in others:
+            since |= {address: min(at, since.get(address, at)) for address, at in other.since.items()}
+        return replace(self, since=since)
+
     def asking(self, asked: Iterable[str], ready: Iterable[str], now: float) -> "ConsentWait":
         """Return the wait as of now: addresses that are new start now, and resources that are READY are dropped."""
         done = set(ready)
@@ -76,6 +83,11 @@ class ConsentWait:
         return now - self.since.get(address, now) > timeout
 
 
+def key_of(request_id: str, mode: Mode) -> str:
+    """Return the key of a request in the stack record. Ids of requests are printable, so no id looks like a key."""
+    return f"synchronization\n{request_id}" if mode is Mode.SYNCHRONIZE else request_id
+
+
 @dataclass(frozen=True)
 class RequestState:
     """A request that was accepted for a stack."""
@@ -99,17 +111,22 @@ class RequestState:
     consent: ConsentWait | None = None
 
     @property
+    def key(self) -> str:
+        """The key of the request in the stack record: a synchronization may have the id of another request."""
+        return key_of(self.id, self.mode)
+
+    @property
     def ended(self) -> "RequestState":
         """The request without the members that matter only while the request is in force."""
         return replace(self, allow=(), outcome=None, stall=None, consent=None)
 
     @classmethod
-    def read(cls, request_id: str, item: Mapping[str, Any]) -> "RequestState":
+    def read(cls, key: str, item: Mapping[str, Any]) -> "RequestState":
         """Read the state of a request from a stack's item."""
         stall, consent = item.get("stall"), item.get("consent")
         published = {address: tuple(said) for address, said in (consent or {}).get("published", {}).items()}
         return cls(
-            request_id,
+            key.rpartition("\n")[2],
             Mode(item["mode"]),
             item.get("generation"),
             item.get("submitter"),

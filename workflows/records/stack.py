@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from workflows.records.request_state import ConsentWait, Mode, RequestState, Stall
+from workflows.records.request_state import ConsentWait, Mode, RequestState, Stall, key_of
 
 #: How many requests of a stack are kept, so that a late delivery keeps the generation of the request. Requests that
 #: raise no generation are counted separately, so that schedules do not evict the rest.
@@ -103,7 +103,7 @@ class StackRecord:
 
     def knows(self, request_id: str) -> bool:
         """Return whether a request of any mode was accepted."""
-        return request_id in self.requests
+        return any(key_of(request_id, mode) in self.requests for mode in Mode)
 
     def is_outcome_of(self, request_id: str) -> bool:
         """Return whether the last outcome belongs to this request: several requests may ask for the same generation."""
@@ -124,10 +124,16 @@ class StackRecord:
         found = self.rollback
         return found is not None and (found.generation, found.request_id) == (generation, request_id)
 
-    def others_waiting(self, request_id: str) -> list[ConsentWait]:
+    def state_of(self, request_id: str, mode: Mode) -> RequestState | None:
+        """Return the state of a request; None if the request is not known."""
+        return self.requests.get(key_of(request_id, mode))
+
+    def others_waiting(self, request_id: str, mode: Mode) -> list[ConsentWait]:
         """Return the consent waits of all requests except `request_id`."""
-        waits = (one.consent for one in self.requests.values() if one.id != request_id)
-        return [consent for consent in waits if consent is not None]
+        mine = mode is Mode.SYNCHRONIZE
+        others = [one for one in self.requests.values() if one.id != request_id and (one.mode is mode) == mine]
+        same = [one for one in others if mine or one.generation == self.generation]
+        return [one.consent for one in same if one.consent is not None]
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -153,17 +159,19 @@ class StackRecord:
         if current is not None and same:
             # A request for the same generation continues the wait for consent of the present request.
             accepted = replace(accepted, consent=current.consent, stall=current.stall if again else None)
-        requests = {one.id: one for one in self.requests.values() if one.id != request.id}
-        if current is not None and current.id in requests:
-            requests[current.id] = current.ended
+        requests = {key: one for key, one in self.requests.items() if key != request.key}
+        if current is not None and current.key in requests:
+            requests[current.key] = current.ended
         removed = request.mode is Mode.REMOVE
-        stays = self.ready.document if removed and rolled_back and self.ready is not None else self.document
+        stays = self.document
+        if removed and rolled_back:
+            stays = self.ready.document if self.ready is not None else None
         return replace(
             self,
             generation=generation, request_id=request.id, mode=request.mode, digest=digest,
             document=document if document is not None else stays, outcome=self.outcome if again else None,
             # A removed stack has no document to restore.
-            ready=None if removed else self.ready, requests=_bounded({**requests, request.id: accepted}),
+            ready=None if removed else self.ready, requests=_bounded({**requests, request.key: accepted}, request.key),
         )  # fmt: skip
 
     def written(self) -> "StackRecord":
@@ -172,33 +180,40 @@ class StackRecord:
 
     def noted(self, request: RequestState) -> "StackRecord":
         """A request that raises no generation was accepted."""
-        return replace(self, requests=_bounded({**self.requests, request.id: request}))
+        return replace(self, requests=_bounded({**self.requests, request.key: request}, self.request_id))
 
     def leased(self, run_id: str, *, announcing: str = "") -> "StackRecord":
-        """A run took the lease, and publishes the acceptance of the request `announcing`, if any."""
-        found = self.requests.get(announcing)
-        requests = {**self.requests, announcing: replace(found, announced=True)} if found is not None else self.requests
-        return replace(self, lease_id=run_id, older_lease_until=0.0, requests=requests)
+        """A run took the lease, and has published the acceptance of the request `announcing`, if any."""
+        taken = replace(self, lease_id=run_id, older_lease_until=0.0)
+        return taken.announced(announcing) if announcing else taken
+
+    def announced(self, request_id: str) -> "StackRecord":
+        """The acceptance of a request was published."""
+        found = self.requests.get(request_id)
+        if found is None:
+            return self
+        return replace(self, requests={**self.requests, request_id: replace(found, announced=True)})
 
     def released(self) -> "StackRecord":
         """The run released the lease."""
         return replace(self, lease_id=None)
 
-    def waiting(self, request_id: str, stall: Stall | None, consent: ConsentWait | None) -> "StackRecord":
+    def waiting(self, request_id: str, mode: Mode, stall: Stall | None, consent: ConsentWait | None) -> "StackRecord":
         """A request waits for the service (`stall`) or for people (`consent`); None: no such wait."""
-        found = self.requests.get(request_id)
+        found = self.state_of(request_id, mode)
         if found is None:
             return self
         changed = replace(found, stall=stall, consent=consent)
-        return replace(self, requests=_bounded({**self.requests, request_id: changed}))
+        return replace(self, requests=_bounded({**self.requests, found.key: changed}, self.request_id))
 
     def synchronized(self, request_id: str, outcome: Mapping[str, Any], *, final: bool) -> "StackRecord":
         """A run of a synchronization ended; only the last keeps the outcome, each keeps the final status."""
-        requests = {one.id: replace(one, outcome=None) for one in self.requests.values()}
-        before = requests.pop(request_id, None) or RequestState(request_id, Mode.SYNCHRONIZE)
+        requests = {key: replace(one, outcome=None) for key, one in self.requests.items()}
+        new = RequestState(request_id, Mode.SYNCHRONIZE)
+        before = requests.pop(new.key, new)
         status = str(outcome["status"]) if final else before.status
         changed = replace(before, status=status, outcome=outcome)
-        return replace(self, requests=_bounded({**requests, request_id: changed}))
+        return replace(self, requests=_bounded({**requests, new.key: changed}, self.request_id))
 
     def ended(self, outcome: Mapping[str, Any]) -> "StackRecord":
         """A run of a provision or a removal ended."""
@@ -218,14 +233,15 @@ class StackRecord:
         return replace(self, rollback=rollback)
 
 
-def _bounded(requests: Mapping[str, RequestState]) -> dict[str, RequestState]:
-    """Keep the last requests, counted apart by whether they raised a generation, and the waits of the last few."""
+def _bounded(requests: Mapping[str, RequestState], in_force: str) -> dict[str, RequestState]:
+    """Drop the oldest requests, those that raised a generation apart from the others; never the request in force."""
     raising = [one for one in requests.values() if one.generation is not None][-MOST_REQUESTS:]
     others = [one for one in requests.values() if one.generation is None][-MOST_REQUESTS:]
-    waiting = [one.id for one in others if one.stall is not None or one.consent is not None][-_MOST_WAITING:]
-    kept = {one.id for one in (*raising, *others)}
+    waiting = [one.key for one in others if one.stall is not None or one.consent is not None][-_MOST_WAITING:]
+    kept = {one.key for one in (*raising, *others)} | {in_force}
+    waits = {*(one.key for one in raising), *waiting, in_force}
     return {
-        one.id: one if one.generation is not None or one.id in waiting else replace(one, stall=None, consent=None)
-        for one in requests.values()
-        if one.id in kept
+        key: one if key in waits else replace(one, stall=None, consent=None)
+        for key, one in requests.items()
+        if key in kept
     }

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from infra.ledger import Item
-from workflows.records.form2 import upgraded_stack
+from workflows.records.form2 import folded, upgraded_stack
 from workflows.records.items import SCHEMA, readable
 from workflows.records.request_state import Mode, RequestState
 from workflows.records.stack import ReadyDocument, Rollback, StackRecord
@@ -19,7 +19,7 @@ _NESTED = ("mode", "ready", "rollback", "requests", "schema")
 def read_stack_record(item: Item) -> StackRecord:
     """Read an item of this form or an earlier form. Raises LedgerTooNew."""
     held = readable(item)
-    held = held if int(held.get("schema", 1)) == SCHEMA else upgraded_stack(held)
+    held = folded(held) if int(held.get("schema", 1)) == SCHEMA else upgraded_stack(held)
     mine: dict[str, Any] = {name: held[name] for name in _PLAIN if name in held}
     ready, rollback, requests = held.get("ready"), held.get("rollback"), held.get("requests", {})
     return StackRecord(
@@ -47,7 +47,7 @@ def stack_item_of(record: StackRecord) -> Item:
         "mode": str(record.mode),
         "ready": vars(ready).copy() if ready is not None else None,
         "rollback": {name: _plain(value) for name, value in vars(rollback).items()} if rollback is not None else None,
-        "requests": {one.id: one.item() for one in record.requests.values()},
+        "requests": {key: one.item() for key, one in record.requests.items()},
         "schema": SCHEMA,
     }
 

@@ -126,14 +126,14 @@ async def note_request(
     ledger: Ledger,
     partition: str,
     request_id: str,
+    mode: Mode,
     submitter: Submitter | None = None,
-    mode: Mode = Mode.SYNCHRONIZE,
 ) -> None:
     """Record a request that raises no generation, and the submitter, so that a later run can resume it by id."""
     sender = submitter.shown() if submitter is not None else None
 
     def noted(record: StackRecord) -> StackRecord | None:
-        known = record.knows(request_id)
+        known = record.state_of(request_id, mode) is not None
         return None if known else record.noted(RequestState(request_id, mode, submitter=sender))
 
     await change(ledger, partition, noted)

@@ -91,14 +91,15 @@ class Patience:
         before = self._state.consent
         if before is None or before.rollback != self.goes_back:
             before = ConsentWait(rollback=self.goes_back)
-        synchronizes = self.request.mode is Mode.SYNCHRONIZE
-        others = self.record.others_waiting(self.request.request_id) if synchronizes else []
+        others = self.record.others_waiting(self.request.request_id, self.request.mode)
+        if self.request.mode is not Mode.SYNCHRONIZE:
+            before = before.sharing(others)
         ready = [one.address for one in outcome.results if one.status is ResourceStatus.READY]
         return before.knowing(others).asking(outcome.asking, ready, self.now)
 
     @property
     def _state(self) -> RequestState:
-        known = self.record.requests.get(self.request.request_id)
+        known = self.record.state_of(self.request.request_id, self.request.mode)
         return known or RequestState(self.request.request_id, self.request.mode)
 
 
