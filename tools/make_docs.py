@@ -15,6 +15,7 @@ from workflows.document.naming import CATEGORIES
 from workflows.document.problems import WORDS
 from workflows.document.rules import MODELLED, PLANNED, RETIRED, RULES, UNCHECKED
 from workflows.kinds import KINDS, Kind
+from workflows.kinds.kind import Property
 from workflows.planner.decide import DECLARED, LEADS_TO, UNDECLARED
 from workflows.records.operation import TRANSITIONS, OpState
 from workflows.requests.authority import Grants
@@ -69,10 +70,20 @@ def kinds_table() -> str:
     return table(heads, [_kind_row(kind) for kind in KINDS])
 
 
+def properties_table() -> str:
+    """Return the properties of members, kind by kind."""
+    rows = [
+        [f"`{kind.section}`", f"`{name}`", _list(fact.name or "" for fact in Property if fact in facts)]
+        for kind in KINDS
+        for name, facts in sorted(kind.properties.items())
+    ]
+    return table(["section", "member", "properties"], rows)
+
+
 def _kind_row(kind: Kind) -> list[str]:
     section = f"`{kind.section}`" if kind.parent is None else f"`{kind.parent}.NAME.{kind.section}`"
     operations = f"{kind.operations.create}, … ({kind.service})"
-    fixed = [*kind.fixed, *(name for name in kind.creatable if _only_created(kind, name))]
+    fixed = [*kind.create_only, *(name for name in kind.creatable if _only_created(kind, name))]
     update = "member by member (PATCH)" if kind.patch else "whole (PUT)"
     statuses = ", ".join(f"{name}: {status.phase}" for name, status in kind.statuses.items()) or "none"
     return [section, operations, kind.id_member, update, ", ".join(kind.outputs), ", ".join(fixed), statuses]
@@ -139,7 +150,7 @@ def planner_states() -> str:
 TABLES: dict[str, tuple[Callable[[], str], ...]] = {
     "methods.md": (methods_table,),
     "rules.md": (rules_table,),
-    "kinds.md": (kinds_table,),
+    "kinds.md": (kinds_table, properties_table),
     "authority.md": (categories_table,),
     "architecture.md": (packages, planner_states, operation_states),
 }

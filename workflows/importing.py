@@ -23,7 +23,7 @@ from workflows.document.references import literal
 from workflows.document.rules.providers import SECRETLESS
 from workflows.document.stack import OWNER_TAG, RESERVED
 from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIAL_PROVIDER, Kind, children, top_level
-from workflows.kinds.kind import ADDED_BY_SERVICE, at
+from workflows.kinds.kind import ADDED_BY_SERVICE, Property, at
 from workflows.kinds.observed import ObservedState
 from workflows.reconcile.observe import Observer
 from workflows.reconcile.session import owners_of
@@ -154,10 +154,10 @@ def declaration(kind: Kind, seen: ObservedState) -> tuple[dict[str, Any], list[s
     declared: dict[str, Any] = {}
     for name, shape in kind.declarable.members.items():
         shown = at(seen.body, kind.shown_as.get(name, name))
-        value = shown if name in kind.opaque else _writable(shape, shown, kind.opaque)
+        value = shown if name in kind.payloads else _writable(shape, shown, kind.payloads)
         if not is_empty(value) and name != "tags":
             declared[name] = value
-    for path in kind.ignored:
+    for path in kind.having(Property.WITHOUT_EFFECT):
         *outer, last = path.split(".")
         (at(declared, ".".join(outer)) or {}).pop(last, None)
     tags = {key: value for key, value in (seen.tags or {}).items() if key != OWNER_TAG}

@@ -20,12 +20,13 @@ from tests.goals import tried
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, virtually
 from workflows.kinds import Kind
+from workflows.kinds.kind import Property
 from workflows.planner.outcome import Status
 
 pytestmark = pytest.mark.sweep
 
 #: Members that no read shows as they are declared, so that nobody can see that they were changed.
-UNSEEN = {kind.section: kind.secrets | kind.ending | kind.derived for kind, _ in MEMBERS}
+UNSEEN = {kind.section: kind.secrets | kind.delete_parameters | kind.having(Property.DERIVED) for kind, _ in MEMBERS}
 UNSEEN["apiKeyCredentialProviders"] |= {"apiKeySecretConfig"}
 #: What the service fills in at once where it is taken away.
 FILLED_IN = frozenset({("registries", "authorizerType")})

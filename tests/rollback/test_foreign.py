@@ -54,7 +54,7 @@ class Others(History):
         ours = the(world, kind)
         if ours is not None:
             ours.status, ours.next = GONE, None
-        body = kind.first(copy.deepcopy(LEAST[kind.section])) | {kind.name_member: NAME}
+        body = kind.create_members(copy.deepcopy(LEAST[kind.section])) | {kind.name_member: NAME}
         for config in body.get("oauth2ProviderConfigInput", {}).values():
             config["clientSecret"] = SENTINELS[0]
         body |= {"apiKey": SENTINELS[0]} if "apiKey" in body else {}

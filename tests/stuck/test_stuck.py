@@ -18,7 +18,7 @@ from tests.machine import run_through
 from tests.slices import sliced
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.kinds import KINDS
-from workflows.kinds.kind import SETTLED
+from workflows.kinds.status import SETTLED
 from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.requests.request import Request

@@ -33,7 +33,7 @@ from infra.service_model import Path
 from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import path_text
 from workflows.kinds.forms import accepts
-from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, UNKNOWN_ARM, Kind, at
+from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, UNKNOWN_ARM, Kind, Property, at
 
 
 class _Before(Enum):
@@ -81,14 +81,14 @@ def _compared(
     applied: Mapping[str, Any] | None,
 ) -> Iterator[Path]:
     kind = comparison.kind
-    elsewhere = {"tags", *kind.ending}
+    elsewhere = {"tags", *kind.delete_parameters}
     shown_as = {n: kind.shown_as.get(n, n) for n in {*declared, *(applied or {})} - elsewhere}
     shapes = {name: service_model.shape_at(kind.response, other.split(".")) for name, other in shown_as.items()}
     shown = {name: at(seen, other) for name, other in shown_as.items()}
     wanted = {name: value for name, value in declared.items() if name not in elsewhere}
     before = _Before.UNKNOWN if applied is None else {n: v for n, v in applied.items() if n not in elsewhere}
     found = comparison.members((), wanted, shapes, shown, before)
-    return (path for path in found if path_text(path) not in kind.ignored)
+    return (path for path in found if path_text(path) not in kind.having(Property.WITHOUT_EFFECT))
 
 
 def value_at(value: Any, path: Path) -> Any:
@@ -111,10 +111,10 @@ def shown_at(kind: Kind, seen: Mapping[str, Any], path: Path) -> Any:
 def frozen(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]) -> list[str]:
     """Return the create-only members among the differences: a change of such a member needs a replacement.
 
-    These are the members in `Kind.fixed` that changed, members that no update takes, and members that a PATCH cannot
-    clear.
+    These are the members in `Kind.create_only` that changed, members that no update takes, and members that a PATCH
+    cannot clear.
     """
-    named = {member for member, changed in kind.fixed.items() if changed(declared, seen)}
+    named = {member for member, changed in kind.create_only.items() if changed(declared, seen)}
     return sorted(named | {path_text(path) for path in paths if not _within_reach(kind, declared, path)})
 
 
@@ -129,7 +129,7 @@ def _within_reach(kind: Kind, declared: Any, path: Path) -> bool:
     if shape is None:
         return False
     can_be_emptied = isinstance(shape, ListShape | MapShape) and not shape.metadata.get("min")
-    can_be_emptied = can_be_emptied and path[-1] not in kind.empty_is_none
+    can_be_emptied = can_be_emptied and path[-1] not in kind.having(Property.NOT_CLEARABLE)
     return value is not None or clears or can_be_emptied or service_model.wrapped(shape) is not None
 
 
@@ -169,6 +169,7 @@ class _Comparison:
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
+        self._omitted = kind.having(Property.NOT_RETURNED)
         #: The paths at which the response shows a declared value in another accepted form.
         self.forms: set[Path] = set()
         #: The paths of maps: the parts that follow them are map keys, not member names.
@@ -189,13 +190,13 @@ class _Comparison:
             yield from self._member((*path, name), item, shapes.get(name), seen.get(name), known.get(name, otherwise))
         for name in set(known) - set(value) - self.kind.secrets:
             # A removed member that the response cannot show, or may leave out, may still be in force.
-            if shapes.get(name) is None or name in self.kind.left_out or not is_empty(seen.get(name)):
+            if shapes.get(name) is None or name in self._omitted or not is_empty(seen.get(name)):
                 yield (*path, name)
 
     def _member(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
         name = path[-1]
         says_nothing = is_empty(value) or value is False
-        unreadable = shape is None or name in self.kind.secrets or (seen is None and name in self.kind.left_out)
+        unreadable = shape is None or name in self.kind.secrets or (seen is None and name in self._omitted)
         if unreadable:
             if before is not _Before.UNKNOWN and canonical(fingerprint(value)) != canonical(before):
                 yield path
@@ -301,7 +302,7 @@ def update_body(
     merge = _patch if kind.patch else _merge
     for name, shape in kind.updatable.items():
         if name not in kind.filled_in:
-            shown = at(seen, kind.shown_as.get(name, name)) if name not in kind.derived else None
+            shown = at(seen, kind.shown_as.get(name, name)) if name not in kind.having(Property.DERIVED) else None
             merged = merge(shape, declared.get(name), shown, (applied or {}).get(name))
             if merged is not None:
                 body[name] = merged

@@ -193,7 +193,7 @@ class _Reader:
     def free(self, value: Any, path: Path) -> Iterator[Named]:
         """Yield the ARNs and S3 URIs in free-form JSON. In payload members, `${...}` is plain text."""
         for where, text in references.strings(value, frozenset(), path):
-            payload = not self.resource.kind.opaque.isdisjoint(where)
+            payload = not self.resource.kind.payloads.isdisjoint(where)
             if "parameterValues" in path:
                 yield from self.connector(where, text)
             elif _looks_like_a_name(text) or (references.TOKEN.search(self.place.filled(text)) and not payload):

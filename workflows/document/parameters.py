@@ -61,7 +61,7 @@ class _Filling:
             name: {
                 member: self.section(inner[member], value)
                 if member in inner
-                else (value if member in kind.opaque else self._fill(value, kind.opaque))
+                else (value if member in kind.payloads else self._fill(value, kind.payloads))
                 for member, value in body.items()
             }
             if isinstance(body, Mapping)

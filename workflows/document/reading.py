@@ -106,7 +106,7 @@ def _of(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Probl
     yield from _types(resource)
     yield from _secrets(resource)
     yield from _dependencies(resource, resources)
-    for path, text in references.strings(resource.declared, resource.kind.opaque):
+    for path, text in references.strings(resource.declared, resource.kind.payloads):
         if str(path[-1]).lower().endswith(_URLS) and not is_url(text):
             yield Problem(path_text((*_path(resource), *path)), "url", "this URL cannot be read")
 
@@ -157,7 +157,7 @@ def _secrets(resource: Resource) -> Iterator[Problem]:
     """Yield literal values in secret members, and secret references outside secret members."""
     kind, where = resource.kind, _path(resource)
     secret = kind.secret_texts(resource.declared)
-    for path, text in references.strings(resource.declared, kind.opaque):
+    for path, text in references.strings(resource.declared, kind.payloads):
         is_secret = path in secret
         if is_secret and SecretReference.parse(text) is None:
             message = (
@@ -179,7 +179,7 @@ def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iter
         message = _wrong(reference, resources)
         if message:
             yield Problem(path_text(reference.path), "reference", message)
-    for path, text in references.strings(resource.declared, resource.kind.opaque, _path(resource)):
+    for path, text in references.strings(resource.declared, resource.kind.payloads, _path(resource)):
         if references.is_unclosed(text):
             yield Problem(path_text(path), "reference", "a reference is opened with ${ and not closed with }")
     if resource.options.delete_endpoints and not resource.kind.endpoints:

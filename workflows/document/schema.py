@@ -66,7 +66,7 @@ class _Types:
 
     def member(self, name: str, shape: Shape, *, scanned: bool = True) -> dict[str, Any]:
         """Return the schema of a member, with AWS's description."""
-        scanned = scanned and name not in self._kind.opaque
+        scanned = scanned and name not in self._kind.payloads
         made = dict(_SECRET) if name in self._kind.secrets else self._of(shape, scanned=scanned)
         words = _words(shape.documentation)
         return {**made, "description": words} if words else made

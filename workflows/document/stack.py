@@ -117,7 +117,7 @@ def resources_in(section: Any, kind: Kind, path: Path, problems: list[Problem]) 
 
 
 def _references(declared: Mapping[str, Any], kind: Kind, where: Path) -> Iterator[Reference]:
-    for path, expression in references.find(declared, kind.opaque, where):
+    for path, expression in references.find(declared, kind.payloads, where):
         names = references.parts(expression)
         address, member = references.split(names) if names else ("", ())
         yield Reference(path, expression, address, member)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workflows.kinds.kind import SEVEN, UNKNOWN_ARM, Kind, Operations
+from workflows.kinds.kind import UNKNOWN_ARM, Kind, Operations, Property
+from workflows.kinds.status import COMMON_STATUSES
 
 
 def _another_artifact(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
@@ -26,7 +27,7 @@ AGENT_RUNTIME = Kind(
     id_member="agentRuntimeId",
     arn_member="agentRuntimeArn",
     name_member="agentRuntimeName",
-    statuses=SEVEN,
+    statuses=COMMON_STATUSES,
     reason_members=("failureReason",),
     outputs=("agentRuntimeId", "agentRuntimeArn", "agentRuntimeVersion"),
     list_items="agentRuntimes",
@@ -34,8 +35,9 @@ AGENT_RUNTIME = Kind(
     updated_member="lastUpdatedAt",
     token=True,
     tagged=True,
-    never_created=frozenset({"requireServiceS3Endpoint"}),
-    left_out=frozenset({"privateEndpointOverrides"}),
-    fixed={"agentRuntimeArtifact": _another_artifact},
-    stable=frozenset({"agentRuntimeName"}),
+    properties={
+        "requireServiceS3Endpoint": Property.UPDATE_ONLY,
+        "privateEndpointOverrides": Property.NOT_RETURNED,
+    },
+    create_only={"agentRuntimeArtifact": _another_artifact},
 )

@@ -1,6 +1,6 @@
 """API key credential providers: identified by name, changed synchronously, with the key stored by Secrets Manager."""
 
-from workflows.kinds.kind import Kind, Operations
+from workflows.kinds.kind import Kind, Operations, Property
 
 API_KEY_CREDENTIAL_PROVIDER = Kind(
     section="apiKeyCredentialProviders",
@@ -23,7 +23,9 @@ API_KEY_CREDENTIAL_PROVIDER = Kind(
     created_member="createdTime",
     updated_member="lastUpdatedTime",
     tagged=True,
-    derived=frozenset({"apiKeySecretSource"}),
-    secrets=frozenset({"apiKey"}),
-    stable=frozenset({"name", "credentialProviderArn"}),
+    properties={
+        "apiKey": Property.WRITE_ONLY,
+        "apiKeySecretSource": Property.DERIVED,
+        "credentialProviderArn": Property.FOLLOWS_NAME,
+    },
 )

@@ -3,16 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workflows.kinds.kind import (
-    IN_PROGRESS,
-    SETTLED,
-    Kind,
-    Operations,
-    Remedy,
-    at,
-    declared_otherwise,
-    failed,
-)
+from workflows.kinds.kind import Kind, Operations, Property, at, declared_otherwise
+from workflows.kinds.status import IN_PROGRESS, SETTLED, Remedy, failed
 
 _VERSIONS = "protocolConfiguration.mcp.supportedVersions"
 _SEARCH = "protocolConfiguration.mcp.searchType"
@@ -52,9 +44,8 @@ GATEWAY = Kind(
     updated_member="updatedAt",
     token=True,
     tagged=True,
-    opaque=frozenset({"instructions"}),
-    left_out=frozenset({"privateEndpointOverrides"}),
-    fixed={
+    properties={"instructions": Property.PAYLOAD, "privateEndpointOverrides": Property.NOT_RETURNED},
+    create_only={
         "authorizerType": declared_otherwise("authorizerType"),
         "protocolType": declared_otherwise("protocolType"),
         _SEARCH: declared_otherwise(_SEARCH),

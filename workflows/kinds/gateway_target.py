@@ -6,18 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from infra.arns import arn_of
-from workflows.kinds.kind import (
-    AWAITING_CONSENT,
-    IN_PROGRESS,
-    SETTLED,
-    UNKNOWN_ARM,
-    Kind,
-    Operations,
-    Remedy,
-    Synchronization,
-    at,
-    failed,
-)
+from workflows.kinds.kind import UNKNOWN_ARM, Kind, Operations, Property, Synchronization, at
+from workflows.kinds.status import AWAITING_CONSENT, IN_PROGRESS, SETTLED, Remedy, failed
 
 #: The account and the resource of an agent runtime's ARN.
 _RUNTIME = re.compile(r"\d{12}:runtime/\S+")
@@ -108,9 +98,9 @@ GATEWAY_TARGET = Kind(
     created_member="createdAt",
     updated_member="updatedAt",
     token=True,
-    opaque=frozenset({"inlinePayload", "parameterValues"}),
-    complete=_with_invocation_url,
+    properties={"inlinePayload": Property.PAYLOAD, "parameterValues": Property.PAYLOAD},
+    with_defaults=_with_invocation_url,
     asks_consent=_asks_consent,
-    fixed={"targetConfiguration": _another_kind},
+    create_only={"targetConfiguration": _another_kind},
     replaceable=True,
 )

@@ -1,6 +1,7 @@
 """Harnesses: identified by id, returned inside a wrapper, updated by PATCH, backed by a runtime and a memory."""
 
-from workflows.kinds.kind import SEVEN, Kind, Operations, declared_otherwise
+from workflows.kinds.kind import Kind, Operations, Property, declared_otherwise
+from workflows.kinds.status import COMMON_STATUSES
 
 _KEY = "memory.managedMemoryConfiguration.encryptionKeyArn"
 
@@ -19,7 +20,7 @@ HARNESS = Kind(
     arn_member="arn",
     name_member="harnessName",
     wrapper="harness",
-    statuses=SEVEN,
+    statuses=COMMON_STATUSES,
     reason_members=("failureReason",),
     outputs=("harnessId", "arn", "harnessVersion"),
     list_items="harnesses",
@@ -28,15 +29,18 @@ HARNESS = Kind(
     token=True,
     tagged=True,
     patch=True,
-    ending=frozenset({"deleteManagedMemory"}),
     # An empty list allows no tool; the service does not document the default (it may allow all tools).
-    empty_is_none=frozenset({"allowedTools"}),
     endpoints=True,
     more_actions=frozenset({"ListHarnessEndpoints", "DeleteHarnessEndpoint"}),
-    opaque=frozenset({"inputSchema", "systemPrompt", "additionalParams"}),
-    never_created=frozenset({"requireServiceS3Endpoint"}),
-    left_out=frozenset({"privateEndpointOverrides"}),
-    ignored=frozenset({"memory.managedMemoryConfiguration.arn"}),
-    fixed={_KEY: declared_otherwise(_KEY)},
-    stable=frozenset({"harnessName"}),
+    properties={
+        "inputSchema": Property.PAYLOAD,
+        "systemPrompt": Property.PAYLOAD,
+        "additionalParams": Property.PAYLOAD,
+        "requireServiceS3Endpoint": Property.UPDATE_ONLY,
+        "deleteManagedMemory": Property.DELETE_ONLY,
+        "privateEndpointOverrides": Property.NOT_RETURNED,
+        "memory.managedMemoryConfiguration.arn": Property.WITHOUT_EFFECT,
+        "allowedTools": Property.NOT_CLEARABLE,
+    },
+    create_only={_KEY: declared_otherwise(_KEY)},
 )

@@ -8,20 +8,21 @@ Types, required members, enums, patterns and descriptions come from the service 
 `creatable`, `updatable`, `response`) and are never repeated in a kind. These fields state the rest:
 
 - Identity: `id_member` is the primary identifier; `address_members` are the request members that address a resource.
-- Mutability: `fixed` lists conditional create-only members, in addition to members that no update takes. `replaceable`
-  allows a replacement without approval. `patch` tells whether an update merges (PATCH) or replaces (PUT).
-- Visibility: `secrets` are write-only members, responses may omit members in `left_out`, `shown_as` lists members with
-  different names in responses, and `outputs` are the read-only members that may be published.
+- Mutability: `create_only` lists conditional create-only members, in addition to members that no update takes.
+  `replaceable` allows a replacement without approval. `patch` tells whether an update merges (PATCH) or replaces (PUT).
+- Members: `properties` says of a member, at any depth, that it is write-only, not returned, updatable only, and so on
+  (`Property`). `shown_as` lists members with different names in responses, and `outputs` are the read-only members that
+  may be published.
 - Lifecycle: `statuses` maps each status to a phase, which tells whether the planner may act, and to the remedy of a
   failure. A status that is not in the table counts as in progress, so the planner waits and never acts on a guess.
 
-The few functions among the fields (`fixed`, `complete`, `asks_consent`, `Synchronization.refuses`) are pure: they read
-a declaration and, for `fixed`, an observed body. Tables at the end of this module hold for every kind.
+The few functions among the fields (`create_only`, `with_defaults`, `asks_consent`, `Synchronization.refuses`) are pure:
+they read a declaration and, for `create_only`, an observed body. Tables at the end of this module hold for every kind.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Flag, auto
 from functools import cached_property
 from typing import Any
 
@@ -29,54 +30,30 @@ from botocore.model import MapShape, OperationModel, Shape
 
 from infra import service_model
 from infra.service_model import CONTROL_PLANE, Path, RequestType
+from workflows.kinds.status import IN_PROGRESS, SETTLED, Status
 
 
-class Phase(StrEnum):
-    """The phase of a resource's lifecycle that a status stands for."""
+class Property(Flag):
+    """A fact about a member that the service model lacks, by CloudFormation's words where CloudFormation has one."""
 
-    SETTLED = "SETTLED"
-    IN_PROGRESS = "IN_PROGRESS"
-    FAILED = "FAILED"
-    AWAITING_CONSENT = "AWAITING_CONSENT"
-
-
-class Remedy(StrEnum):
-    """The operation that repairs a resource in a failed status."""
-
-    NONE = "NONE"
-    CREATE_AGAIN = "CREATE_AGAIN"
-    UPDATE_AGAIN = "UPDATE_AGAIN"
-    SYNCHRONIZE_AGAIN = "SYNCHRONIZE_AGAIN"
-
-
-@dataclass(frozen=True)
-class Status:
-    """The phase of a status that the service shows, and the remedy if the phase is FAILED."""
-
-    phase: Phase
-    remedy: Remedy = Remedy.NONE
-
-
-SETTLED = Status(Phase.SETTLED)
-IN_PROGRESS = Status(Phase.IN_PROGRESS)
-AWAITING_CONSENT = Status(Phase.AWAITING_CONSENT)
-
-
-def failed(remedy: Remedy) -> Status:
-    """Return a Status of phase FAILED with a remedy."""
-    return Status(Phase.FAILED, remedy)
-
-
-#: The seven statuses that OAuth2 providers, runtimes, harnesses and registries have in common.
-SEVEN: Mapping[str, Status] = {
-    "CREATING": IN_PROGRESS,
-    "CREATE_FAILED": failed(Remedy.CREATE_AGAIN),
-    "UPDATING": IN_PROGRESS,
-    "UPDATE_FAILED": failed(Remedy.UPDATE_AGAIN),
-    "READY": SETTLED,
-    "DELETING": IN_PROGRESS,
-    "DELETE_FAILED": failed(Remedy.NONE),
-}
+    #: A secret, never returned (CloudFormation: writeOnlyProperties). A document only references the secret.
+    WRITE_ONLY = auto()
+    #: Responses may omit the member although a value is set.
+    NOT_RETURNED = auto()
+    #: The service accepts the member in updates only, although the model of create has the member.
+    UPDATE_ONLY = auto()
+    #: A parameter of delete that a document may declare.
+    DELETE_ONLY = auto()
+    #: The service derives an undeclared value from other members, so an update never repeats the observed value.
+    DERIVED = auto()
+    #: The service ignores the member in requests, so that a difference is no drift.
+    WITHOUT_EFFECT = auto()
+    #: A list of a PATCH for which empty and absent differ in meaning, so that a PATCH cannot clear the list.
+    NOT_CLEARABLE = auto()
+    #: A payload of text: never scanned for references.
+    PAYLOAD = auto()
+    #: A response member that follows from the name, so that a replacement has the same value.
+    FOLLOWS_NAME = auto()
 
 
 def _nothing(declared: Mapping[str, Any]) -> str | None:
@@ -184,40 +161,48 @@ class Kind:
     tagged: bool = False
     #: Whether an update merges (PATCH: omitted members keep their values) instead of replacing the whole (PUT).
     patch: bool = False
-    #: Delete parameters: members of the delete request that a document may declare.
-    ending: frozenset[str] = frozenset()
-    #: Lists of a PATCH for which empty and absent differ in meaning, so that a PATCH cannot clear these lists.
-    empty_is_none: frozenset[str] = frozenset()
     #: Whether a resource may have endpoints, which no document declares and which must be deleted first.
     endpoints: bool = False
-    #: Secret members, at any depth: a document may only give them references to secrets.
-    secrets: frozenset[str] = frozenset()
-    #: Payload members, at any depth: their text is never scanned for references.
-    opaque: frozenset[str] = frozenset()
+    #: The properties of members: by member name at any depth, or by dotted path for WITHOUT_EFFECT.
+    properties: Mapping[str, Property] = field(default_factory=dict)
     #: Request members whose name differs in responses, with their dotted path there.
     shown_as: Mapping[str, str] = field(default_factory=dict)
-    #: Members, at any depth, that responses may omit even if set.
-    left_out: frozenset[str] = frozenset()
-    #: Members, at any depth, that the service accepts in updates only, although the model of create has them.
-    never_created: frozenset[str] = frozenset()
-    #: Members that the service derives from other members unless declared: an update never repeats observed values.
-    derived: frozenset[str] = frozenset()
-    #: Members that the service ignores in requests (dotted paths), so that they never count as drift.
-    ignored: frozenset[str] = frozenset()
     #: Create-only members in addition to those that no update takes, each with the test that detects a change.
-    fixed: Mapping[str, Changed] = field(default_factory=dict)
+    create_only: Mapping[str, Changed] = field(default_factory=dict)
     #: Whether a create-only member may be changed by a replacement without approval (`allow`).
     replaceable: bool = False
-    #: Response members that follow from the name, so that a replacement has the same values.
-    stable: frozenset[str] = frozenset({"name"})
     #: Completes a declaration after its references are resolved.
-    complete: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
+    with_defaults: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     #: Returns whether a create or update with a declaration waits for the consent of a person.
     asks_consent: Callable[[Mapping[str, Any]], bool] = _never
     #: Operations that a run calls in addition to those that `actions` derives from the other fields.
     more_actions: frozenset[str] = frozenset()
     #: Advice for a stack's author if the service refuses all operations of this kind.
-    instead: str = ""
+    advice: str = ""
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The secret members, at any depth."""
+        return self.having(Property.WRITE_ONLY)
+
+    @cached_property
+    def payloads(self) -> frozenset[str]:
+        """The payload members, at any depth."""
+        return self.having(Property.PAYLOAD)
+
+    @cached_property
+    def delete_parameters(self) -> frozenset[str]:
+        """The members of the delete request that a document may declare."""
+        return self.having(Property.DELETE_ONLY)
+
+    @cached_property
+    def follows_name(self) -> frozenset[str]:
+        """The response members that a replacement shows as before: the name and those that follow from the name."""
+        return self.having(Property.FOLLOWS_NAME) | {self.name_member}
+
+    def having(self, fact: Property) -> frozenset[str]:
+        """Return the members with a property."""
+        return frozenset(name for name, facts in self.properties.items() if fact in facts)
 
     @property
     def service(self) -> str:
@@ -254,8 +239,8 @@ class Kind:
     def declarable(self) -> RequestType:
         """The type of a declaration: the members of create, update and delete, without those that are filled in."""
         create, update = self._input(self.operations.create), self._input(self.operations.update)
-        ending = {n: s for n, s in self._input(self.operations.delete).members.items() if n in self.ending}
-        known = {**ending, **update.members, **create.members}
+        deleted = {n: s for n, s in self._input(self.operations.delete).members.items() if n in self.delete_parameters}
+        known = {**deleted, **update.members, **create.members}
         members = {name: shape for name, shape in known.items() if name not in self.filled_in}
         return RequestType(members, [name for name in create.required_members if name not in self.filled_in])
 
@@ -322,9 +307,9 @@ class Kind:
         needed = {self.id_member, self.name_member, "status"} & {*required}
         return tuple(f"{self.list_items}.{n}" for n in sorted(needed) if any(item.get(n) is None for item in items))
 
-    def first(self, declared: Mapping[str, Any]) -> dict[str, Any]:
+    def create_members(self, declared: Mapping[str, Any]) -> dict[str, Any]:
         """Return the members of a declaration that create takes; an update after the create sends the rest."""
-        return {n: _without(v, self.never_created) for n, v in declared.items() if n in self.creatable}
+        return {n: _without(v, self.having(Property.UPDATE_ONLY)) for n, v in declared.items() if n in self.creatable}
 
     def secret_texts(self, declared: Mapping[str, Any]) -> dict[Path, str]:
         """Return the text of every secret member by path. A map key with the name of a secret member is no member."""

@@ -1,6 +1,7 @@
 """OAuth2 credential providers: identified by name, created without a client token, updated by PUT with the secret."""
 
-from workflows.kinds.kind import SEVEN, Kind, Operations, declared_otherwise
+from workflows.kinds.kind import Kind, Operations, Property, declared_otherwise
+from workflows.kinds.status import COMMON_STATUSES
 
 OAUTH2_CREDENTIAL_PROVIDER = Kind(
     section="oauth2CredentialProviders",
@@ -15,16 +16,18 @@ OAUTH2_CREDENTIAL_PROVIDER = Kind(
     address_members={"name": "name"},
     id_member="name",
     arn_member="credentialProviderArn",
-    statuses=SEVEN,
+    statuses=COMMON_STATUSES,
     reason_members=("failureReason",),
     outputs=("credentialProviderArn", "callbackUrl"),
     list_items="credentialProviders",
     created_member="createdTime",
     updated_member="lastUpdatedTime",
     tagged=True,
-    secrets=frozenset({"clientSecret"}),
     shown_as={"oauth2ProviderConfigInput": "oauth2ProviderConfigOutput"},
-    left_out=frozenset({"privateEndpointOverrides"}),
-    fixed={"credentialProviderVendor": declared_otherwise("credentialProviderVendor")},
-    stable=frozenset({"name", "credentialProviderArn"}),
+    properties={
+        "clientSecret": Property.WRITE_ONLY,
+        "privateEndpointOverrides": Property.NOT_RETURNED,
+        "credentialProviderArn": Property.FOLLOWS_NAME,
+    },
+    create_only={"credentialProviderVendor": declared_otherwise("credentialProviderVendor")},
 )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from workflows.kinds import Kind
-from workflows.kinds.kind import Phase, Status
+from workflows.kinds.status import Phase, Status
 
 
 @dataclass(frozen=True)

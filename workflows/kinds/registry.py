@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from infra.service_model import AGENT_REGISTRY
-from workflows.kinds.kind import SEVEN, Kind, Operations
+from workflows.kinds.kind import Kind, Operations, Property
+from workflows.kinds.status import COMMON_STATUSES
 
 REGISTRY = Kind(
     section="registries",
@@ -18,7 +19,7 @@ REGISTRY = Kind(
     address_members={"registryId": "id"},
     id_member="registryId",
     arn_member="registryArn",
-    statuses=SEVEN,
+    statuses=COMMON_STATUSES,
     reason_members=("statusReason",),
     outputs=("registryId", "registryArn"),
     list_items="registries",
@@ -26,8 +27,8 @@ REGISTRY = Kind(
     updated_member="updatedAt",
     token=True,
     patch=True,
-    left_out=frozenset({"privateEndpointOverrides"}),
-    instead="Registries moved to a namespace of their own; declare this one under agentRegistries.",
+    properties={"privateEndpointOverrides": Property.NOT_RETURNED},
+    advice="Registries moved to a namespace of their own; declare this one under agentRegistries.",
 )
 
 AGENT_REGISTRY_KIND = replace(
@@ -36,7 +37,7 @@ AGENT_REGISTRY_KIND = replace(
     noun="agent registry",
     operations=replace(REGISTRY.operations, service=AGENT_REGISTRY),
     tagged=True,
-    opaque=frozenset({"defaultSchema", "schema"}),
+    properties={**REGISTRY.properties, "defaultSchema": Property.PAYLOAD, "schema": Property.PAYLOAD},
     shown_as={"autoDetectionConfiguration": "autoDetection.configuration"},
-    instead="",
+    advice="",
 )

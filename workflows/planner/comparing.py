@@ -85,7 +85,7 @@ def beyond(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, *, 
 
     Looks at the declared members, or, with `carried`, at the members that an update would have to send back unchanged.
     """
-    names = (set(kind.updatable) - set(declared) if carried else set(declared)) - {"tags", *kind.ending}
+    names = (set(kind.updatable) - set(declared) if carried else set(declared)) - {"tags", *kind.delete_parameters}
     shown = {name: at(observed.body, kind.shown_as.get(name, name)) for name in names}
     return tuple(sorted(path_text((name, *path)) for name, value in shown.items() for path in unrecognized(value)))
 

@@ -37,8 +37,8 @@ Failures are decisions, too: FAIL carries a `Failure` with code, actor and advic
 from workflows.document.compare import frozen
 from workflows.document.problems import path_text
 from workflows.document.stack import Deletion
-from workflows.kinds.kind import Phase, Remedy
 from workflows.kinds.observed import ObservedState
+from workflows.kinds.status import Phase, Remedy
 from workflows.planner import failures
 from workflows.planner.comparing import beyond, differences
 from workflows.planner.decision import (

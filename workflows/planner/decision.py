@@ -87,7 +87,7 @@ class DesiredState:
     #: Whether reads by the recorded id prove the deletion: one read after our deletion, otherwise two, seconds apart.
     gone: bool = False
     #: Members of the delete request, as declared now or last.
-    ending: Mapping[str, Any] = field(default_factory=dict)
+    delete_parameters: Mapping[str, Any] = field(default_factory=dict)
     now: float = 0.0
 
 

@@ -71,8 +71,8 @@ def _deletion(desired: DesiredState) -> tuple[str, ...]:
 def _created(desired: DesiredState, before: ObservedState | None, record: ResourceRecord) -> Projected:
     kind, declared = desired.kind, desired.declared or {}
     body = {kind.name_member: desired.name} | ({"status": "READY"} if kind.statuses else {})
-    body |= {name: before.body[name] for name in kind.stable if before is not None and name in before.body}
-    for name, value in kind.first(declared).items():
+    body |= {name: before.body[name] for name in kind.follows_name if before is not None and name in before.body}
+    for name, value in kind.create_members(declared).items():
         if name != "tags":
             _put(body, kind.shown_as.get(name, name), value)
     tags = {**(declared.get("tags") or {}), OWNER_TAG: desired.stack}

@@ -29,8 +29,8 @@ import structlog
 from infra.errors import CallFailed, OutOfTime, Verdict
 from infra.service_model import is_mutating
 from infra.tasks import together
-from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState
+from workflows.kinds.status import Phase
 from workflows.planner import failures
 from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, DesiredState, State
 from workflows.planner.outcome import ResourceStatus, Result

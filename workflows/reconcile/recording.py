@@ -7,8 +7,8 @@ from infra.aws import CALL_SECONDS
 from infra.errors import CallFailed, Verdict
 from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import Deletion
-from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState
+from workflows.kinds.status import Phase
 from workflows.planner.decision import DesiredState
 from workflows.reconcile.run import Node, Run
 from workflows.records.operation import Operation, Verb
@@ -118,7 +118,7 @@ def declaration_of(run: Run, desired: DesiredState) -> Declaration:
         on_removal=OnRemoval(
             retain=desired.options.deletion is Deletion.RETAIN,
             delete_endpoints=desired.options.delete_endpoints,
-            parameters=desired.ending,
+            parameters=desired.delete_parameters,
         ),
     )
 

@@ -57,7 +57,7 @@ def not_undone(run: Run, results: Sequence[Result], rollback: Rollback) -> list[
     for result in results:
         kind: Kind = run.nodes[result.address].kind
         if result.status is ResourceStatus.READY and result.address in anew:
-            new = [name for name in kind.outputs if name not in kind.stable]
+            new = [name for name in kind.outputs if name not in kind.follows_name]
             message = f"it had been deleted and was created again: {', '.join(new)} have new values"
             found.append(Problem(result.address, "rollback", message))
     return found

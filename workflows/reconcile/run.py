@@ -223,7 +223,7 @@ class Run:
             unmanaged=() if node.options.delete_endpoints else self.unmanaged.get(address, ()),
             staying=self._staying(address),
             gone=node.gone_id is not None and node.gone_id == record.id,
-            ending=_ending(node, record),
+            delete_parameters=_delete_parameters(node, record),
             now=self.now() + node.ahead,
         )
 
@@ -235,7 +235,7 @@ class Run:
             value = values.get(expression)
             return f"${{{expression}}}" if value is None else str(value)
 
-        return resource.kind.complete(references.resolve(resource.declared, resource.kind.opaque, look_up))
+        return resource.kind.with_defaults(references.resolve(resource.declared, resource.kind.payloads, look_up))
 
     def value_of(self, reference: Reference) -> Any:
         """Return the current value of a reference; None: not known."""
@@ -306,9 +306,10 @@ class Run:
         return count
 
 
-def _ending(node: Node, record: ResourceRecord) -> Mapping[str, Any]:
+def _delete_parameters(node: Node, record: ResourceRecord) -> Mapping[str, Any]:
     """Return the parameters of a deletion beside the address: as declared, else as last applied."""
-    return {name: v for name, v in node.declared.items() if name in node.kind.ending} or record.on_removal.parameters
+    declared = {name: v for name, v in node.declared.items() if name in node.kind.delete_parameters}
+    return declared or record.on_removal.parameters
 
 
 def _ignore(observed: Mapping[str, ObservedState]) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from infra.errors import CallFailed, OutOfTime
 from infra.tasks import together
 from workflows.kinds import KINDS
-from workflows.kinds.kind import Phase
+from workflows.kinds.status import Phase
 from workflows.planner.decide import decide
 from workflows.planner.decision import Action
 from workflows.planner.outcome import ResourceStatus, Result

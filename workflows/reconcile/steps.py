@@ -35,8 +35,8 @@ from workflows.document.fingerprint import client_token, digest
 from workflows.document.problems import path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
-from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState
+from workflows.kinds.status import Phase
 from workflows.planner.comparing import accepted, standing_at
 from workflows.planner.decision import DesiredState
 from workflows.reconcile.observation import look_by_name
@@ -222,7 +222,7 @@ async def delete(run: Run, desired: DesiredState) -> ObservedState | None:
     record, observed = identified_record(run, desired), present(run, desired)
     intent = intent_of(run, desired, Verb.DELETE, error=observed.reasons)
     await record_intent(run, desired, record.to_be_deleted(observed), intent)
-    params = address_of(desired.kind, observed.id, run.parent_id(desired.address)) | dict(desired.ending)
+    params = address_of(desired.kind, observed.id, run.parent_id(desired.address)) | dict(desired.delete_parameters)
     try:
         answer = await ask(run.calls, desired.kind, desired.kind.operations.delete, params)
     except (CallFailed, OutOfTime) as failed:
@@ -290,7 +290,7 @@ def _lacks(kind: Kind, items: str, identity: str | None, answer: Mapping[str, An
 
 def _creatable(run: Run, desired: DesiredState, declared: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of a creation: the declared members, the name, the parent, the owner tag."""
-    body = desired.kind.first(declared)
+    body = desired.kind.create_members(declared)
     body[desired.kind.name_member] = desired.name
     if desired.kind.parent is not None:
         body[str(desired.kind.parent_member)] = run.parent_id(desired.address)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import anyio
 
-from workflows.kinds.kind import Phase
 from workflows.kinds.observed import ObservedState, time_text
+from workflows.kinds.status import Phase
 from workflows.planner.decision import VISIBLE_WITHIN
 from workflows.reconcile.observation import find, look_by_name
 from workflows.reconcile.run import Node, Run
