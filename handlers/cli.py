@@ -71,11 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (CallFailed, BotoCoreError) as failed:
         refused = isinstance(failed, CallFailed) and failed.verdict is Verdict.CREDENTIALS
         advice = f"\n{OF_VERDICTS[Verdict.CREDENTIALS][1]}" if refused else ""
-        return _failed(options, FAILED, f"AWS cannot be asked: {failed}{advice}")
+        return _failed(options, FAILED, f"AWS cannot be called: {failed}{advice}")
     except OutOfTime as late:
-        return _failed(options, UNFINISHED, f"{late}; the same command goes on from here")
+        return _failed(options, UNFINISHED, f"{late}; the same command continues from here")
     except KeyboardInterrupt:
-        return _failed(options, UNFINISHED, "interrupted; the same command goes on from here")
+        return _failed(options, UNFINISHED, "interrupted; the same command continues from here")
     except Exception as error:  # noqa: BLE001 - a person needs the location of any error, and no value of a document
         where = "\n  ".join(frames(error))
         return _failed(options, FAILED, f"this is a defect of Gatewright: {type(error).__name__}, raised at\n  {where}")
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     planning.add_argument(
         "--exit-code", action="store_true", help="exit 3 when changes are pending, 1 when something would fail"
     )
-    applying = working("apply", _apply, "bring a stack to what its document declares")
+    applying = working("apply", _apply, "create or update the resources that a stack document declares")
     for sub in (planning, applying):
         sub.add_argument(
             "--allow",
@@ -123,9 +123,9 @@ def _parser() -> argparse.ArgumentParser:
             help="allow this resource to be removed, or replaced",
         )
     working("destroy", _destroy, "remove a stack")
-    working("sync", _sync, "have the tools of a stack's targets read again")
+    working("sync", _sync, "synchronize the tools of a stack's targets")
     add_commands(command)
-    adopting = working("adopt", _adopt, "write the stack document of what was made by hand", file=False)
+    adopting = working("adopt", _adopt, "write a stack document for an existing resource", file=False)
     adopting.add_argument("section", metavar="SECTION", help="such as gateways")
     adopting.add_argument("name", metavar="NAME", help="the resource's name")
     adopting.add_argument("--stack", default="", metavar="STACK", help="the new stack's name (default: NAME)")

@@ -47,17 +47,17 @@ def add_commands(command: Command) -> None:
         ("status", _status, "show what the ledger knows"),
         ("history", _history, "show the runs of a stack, the newest first"),
         ("cancel", _cancel, "end the request of a stack that is under way"),
-        ("forget", _forget, "have the ledger forget a stack, such as one that was adopted by mistake"),
+        ("forget", _forget, "delete a stack from the ledger, such as one that was imported by mistake"),
     ):
         sub = command(name, function, text, file=False)
         sub.add_argument("stack", metavar="STACK", **({"nargs": "?", "default": ""} if name == "status" else {}))
         sub.add_argument("--ledger", default="", metavar="URL")
-    submit = command("submit", _submit, "ask a deployment: put a request on its bus", file=False)
+    submit = command("submit", _submit, "send a request to a deployment, on its event bus", file=False)
     submit.add_argument("file", type=Path, metavar="FILE", help="a stack document or a sample event")
     add_parameters(submit)
     submit.add_argument("--bus", required=True, metavar="NAME", help="the deployment's bus")
     submit.add_argument("--ask", choices=("provision", "plan", "remove", "synchronize"), default="")
-    submit.add_argument("--source", default=TERMINAL, metavar="TEXT", help="what the grants know you by")
+    submit.add_argument("--source", default=TERMINAL, metavar="TEXT", help="the event source that grants name")
     submit.add_argument("--allow", action="append", default=[], metavar="ADDRESS")
     submit.add_argument("--wait", action="store_true", help="wait for the outcome, which the ledger keeps")
     submit.add_argument("--ledger", default="", metavar="URL", help="dynamodb:TABLE")
@@ -76,7 +76,7 @@ def add_parameters(sub: Any) -> None:
         default=[],
         type=_parameter,
         metavar="NAME=VALUE",
-        help="the text that ${parameters.NAME} in the document stands for",
+        help="the value of ${parameters.NAME} in the document",
     )
 
 

@@ -26,7 +26,7 @@ _NOT_DONE = ((Action.FAIL, "would fail"), ("BLOCKED", "blocked"), (Action.CONSEN
 def plan(found: Plan) -> None:
     """Print the changes that a run would make."""
     if not found.known:
-        say(f"this ledger does not know {found.stack}: what exists is found by name and tag", file=sys.stderr)
+        say(f"this ledger does not know {found.stack}: existing resources are found by name and tag", file=sys.stderr)
     shown = [one for one in found.resources if one.action != "NONE"]
     colored = sys.stdout.isatty()
     for one in shown:

@@ -68,9 +68,9 @@ def outcome(found: Outcome) -> None:
     calls = counted(sum(found.calls.values()), "call")
     say(f"{found.stack}: {found.status}{f' ({found.reason})' if found.reason else ''}, {calls}")
     if found.status == "AWAITING_CONSENT":
-        say("Consent there; then the same command goes on from here.")
+        say("Consent there; then the same command continues from here.")
     if found.status == "IN_PROGRESS":
-        say(f"In {found.retry_after or 1:.0f} s the same command goes on from here.")
+        say(f"In {found.retry_after or 1:.0f} s the same command continues from here.")
 
 
 def _results(found: Outcome) -> None:
@@ -109,7 +109,7 @@ def taken_over(found: Imported) -> None:
     """Print the document of an adopted resource; the paths that the user must fill in go to stderr."""
     sys.stdout.write(yaml.safe_dump(found.document, sort_keys=False, allow_unicode=True, width=120))
     for path in found.fill_in:
-        say(f"fill in where this secret is: {path}", file=sys.stderr)
+        say(f"fill in the reference of this secret: {path}", file=sys.stderr)
 
 
 def valid(stack: Stack) -> None:
@@ -155,7 +155,8 @@ def stacks(found: dict[str, Any]) -> None:
                 table(("resource", "id", "pending"), inner)
             for address, r in one["resources"].items():
                 if r["shownOtherwise"]:
-                    say(f"warning: {address}: the service shows {', '.join(r['shownOtherwise'])} in a form of its own")
+                    paths = ", ".join(r["shownOtherwise"])
+                    say(f"warning: {address}: the service shows {paths} in another form of the declared value")
             failures(one["failures"])
             for address in one["consents"]:
                 say(f"{address} awaits consent; apply shows where")

@@ -40,7 +40,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         outcome = await handle(context, request, deadline_of(lambda_context, env.settings.door_patience))
         handed_over = await start_execution(context, request, outcome)
         if outcome.status is Status.IN_PROGRESS and not handed_over:
-            raise Unsettled(f"stack {outcome.stack} is in progress; next useful in {outcome.retry_after} s")
+            raise Unsettled(f"stack {outcome.stack} is in progress; retry after {outcome.retry_after} s")
         return outcome.shown()
 
     return env.run(job)

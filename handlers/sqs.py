@@ -152,7 +152,7 @@ async def _unsettled(context: Context, message: Message, deadline: Deadline) -> 
     except CallFailed as failed:
         where = frames(failed)
         log.error(
-            "AWS cannot be asked", message_id=message.id, operation=failed.operation, code=failed.code, frames=where
+            "AWS cannot be called", message_id=message.id, operation=failed.operation, code=failed.code, frames=where
         )
         return f"{failed.operation}: {failed.code}"
     except Exception as error:  # noqa: BLE001 - one message's trouble must not become its neighbors'

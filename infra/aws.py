@@ -207,7 +207,7 @@ def _complete(operation: str, answer: dict[str, Any], missing: tuple[str, ...]) 
     """Return the response if no required member is missing. Raises CallFailed otherwise."""
     if missing:
         log.info("incomplete answer", operation=operation, lacking=missing)
-        message = f"the answer lacks {', '.join(missing)}, without which it says nothing"
+        message = f"the response lacks required members: {', '.join(missing)}"
         raise CallFailed(operation, Verdict.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
     return answer
 

@@ -176,7 +176,7 @@ class Slots:
             if self._mine:
                 await self._freed.wait()
             elif self._left:
-                raise OutOfTime("operations that are under way hold every place", min(self._left.values()))
+                raise OutOfTime("every slot is taken by an operation in progress", min(self._left.values()))
             else:
                 await wait_for_others()
         self._mine.add(key)

@@ -67,7 +67,7 @@ async def _back(
     patience.goes_back = True
     under_way = accepted.record.rollback if failed is None else rollback.begun(failed)
     if under_way is None:
-        raise AssertionError("a rollback goes on that was never begun")
+        raise AssertionError("the recorded rollback names no generation to restore")
     ready = accepted.record.ready
     back_to = ready.generation if ready is not None else None
     if failed is not None:

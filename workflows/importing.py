@@ -84,7 +84,8 @@ async def import_resource(context: Context, section: str, name: str, stack: str,
     account = await calls.account()
     partition = partition_of(account, context.aws.region, stack)
     if await context.ledger.get(stack_key(partition)) or await context.ledger.query(partition, "resource#"):
-        raise Invalid([Problem("stack", "known-stack", f"a stack named {stack} is known here already; choose another")])
+        known = f"the ledger knows a stack named {stack} already; choose another name"
+        raise Invalid([Problem("stack", "known-stack", known)])
     observer = Observer(calls, stack)
     owners = await owners_of(context.ledger, partition_of(account, context.aws.region, ""))
     taken = Imported({"stack": stack})

@@ -66,7 +66,10 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
         await ledger.write(Delete(key, when={"version": session.stack.version}), Delete(lease))
     except ConditionFailed:
         await session.release()
-        return "a request for it came in between; its resources are forgotten, and found again by their tags"
+        return (
+            "another request for the stack arrived meanwhile; the records of its resources were deleted, and the next "
+            "run finds the resources by their tags"
+        )
     return FORGOTTEN
 
 
@@ -74,7 +77,7 @@ async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> s
     while True:
         stack = await stack_record(ledger, partition)
         if stack is None or finished(stack, stack.request_id):
-            return "nothing is under way"
+            return "no request is in progress"
         told = kept(_cancelled(partition, stack, now))
         run = Key(partition, f"run#{told['finishedAt']}#cancelled")
         ended = stack.ended(told).waiting(stack.request_id, stack.mode, None, None).released()

@@ -116,7 +116,7 @@ async def _accept(run: RequestRun, stack: Stack | None) -> Accepted | Refused:
     if run.synchronizes:
         return await _accept_synchronization(run)
     if request.mode is Mode.REMOVE and stack is None and await stack_record(ledger, run.partition) is None:
-        raise Invalid([Problem("stack", "unknown-stack", f"no stack named {request.stack} is known here")])
+        raise Invalid([Problem("stack", "unknown-stack", f"this ledger knows no stack named {request.stack}")])
     # All removals are equal, whichever document came with them.
     of = stack.digest if stack is not None and request.mode is Mode.PROVISION else digest(["remove"])
     return await accept(ledger, run.partition, request, of, run.started.timestamp(), run.context.new_id)
@@ -127,7 +127,8 @@ async def _accept_synchronization(run: RequestRun) -> Accepted | Refused:
     request, ledger = run.request, run.context.ledger
     found = synchronization_of(await stack_record(ledger, run.partition))
     if found is None:
-        raise Invalid([Problem("stack", "unknown-stack", f"no stack named {request.stack} is in force here")])
+        unknown = f"this ledger knows no provisioned stack named {request.stack}"
+        raise Invalid([Problem("stack", "unknown-stack", unknown)])
     before = found.record.state_of(request.request_id, Mode.SYNCHRONIZE)
     if before is not None and before.outcome is not None and before.outcome["status"] in FINAL:
         return answered(before.outcome, found.generation)
@@ -210,10 +211,10 @@ async def _overtaken(run: RequestRun, accepted: Accepted) -> Outcome:
         # Another delivery finished the request, or an operator canceled the request.
         return run.refused(answered(record.outcome))
     if record.generation > accepted.generation and not run.synchronizes:
-        reason = "a newer generation took over"
+        reason = "a newer generation superseded it"
         return run.outcome(accepted.record, accepted.generation, Status.SUPERSEDED, reason=reason)
     # A synchronization has no generation, so it is still pending, for the generation that is in force by then.
-    return _unfinished(run, accepted, "this run does not hold the stack any more", 5.0)
+    return _unfinished(run, accepted, "this run has lost the lease of the stack", 5.0)
 
 
 def _unfinished(run: RequestRun, accepted: Accepted, reason: str, retry: float) -> Outcome:
@@ -308,7 +309,7 @@ async def resume(context: Context, named: RequestRef, deadline: Deadline) -> Out
     record = await stack_record(context.ledger, partition_of(account, context.aws.region, named.stack))
     if record is None or not _known(context, record, named):
         what = f"request {named.request_id}, generation {named.generation} of a stack named {named.stack},"
-        problem = Problem("stack", "unknown-stack", f"{what} is not known here")
+        problem = Problem("stack", "unknown-stack", f"{what} is not in this ledger")
         return await announced(context, rejected_unread(named.request_id, [problem]))
     return await handle(context, named.request(record), deadline, admitted=True)
 

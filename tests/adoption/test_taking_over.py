@@ -114,7 +114,7 @@ async def test_what_cannot_be_taken_over_is_said(by_hand):
     assert "no gateway named other" in await refused("gateways", "other", "new")
     assert "is none of" in await refused("gateway", "payments", "new")
     await import_resource(world.context(), "gateways", "payments", "payments", Deadline())
-    assert "known here already" in await refused("gateways", "payments", "payments")
+    assert "knows a stack named payments already" in await refused("gateways", "payments", "payments")
     mine: dict[str, Any] = {"stack": "theirs", "agentRuntimes": {}, "gateways": {}}
     mine["gateways"]["other"] = {"roleArn": ROLE, "authorizerType": "AWS_IAM"}
     await world.apply(mine)

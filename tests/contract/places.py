@@ -72,7 +72,7 @@ class Service:
         return str(made["targetId"])
 
     async def rest(self, get: Callable[..., Awaitable[Mapping[str, Any]]], **address: Any) -> Mapping[str, Any]:
-        """Return what Get shows as soon as nothing is under way."""
+        """Return what Get shows as soon as no request is in progress."""
         with anyio.fail_after(600):
             while (shown := await get(**address)).get("status", "READY") in MOVING:
                 await self.pause(self.interval)

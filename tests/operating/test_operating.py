@@ -80,7 +80,7 @@ async def test_a_cancelled_request_ends_and_its_run_stops(world):
     assert again.status is Status.FAILED
     assert (await world.run(provision(small_stack(1), "two"))).status is Status.READY
     found = await cancel(world.ledger, "payments.tools", datetime(2026, 1, 1, tzinfo=UTC), 90)
-    assert list(found.values()) == ["nothing is under way"]
+    assert list(found.values()) == ["no request is in progress"]
 
 
 async def test_a_request_that_is_cancelled_between_two_runs_is_told_why(world):

@@ -28,13 +28,13 @@ NOT_UNDONE = "the failed generation did not create it"
 CREATING = unanswered()
 
 ABSENT = (
-    Row("the last read did not show it", goes(), None, knows(), Action.LOOK, "by its id"),
+    Row("the last read did not show it", goes(), None, knows(), Action.LOOK, "read by id"),
     Row("reads by its id say that it is gone", goes(gone=True), None, knows(), Action.GONE, "it does not exist"),
     Row("it never was there", goes(), None, nothing(), Action.GONE, "it does not exist"),
     Row("its creation was answered 89 s ago, and reads do not show it", goes(), None, knows(created_at=NOW - 89),
         Action.WAIT, "reads do not show it yet"),
     Row("its creation was answered 90 s ago, and reads do not show it", goes(), None, knows(created_at=NOW - 90),
-        Action.LOOK, "by its id"),
+        Action.LOOK, "read by id"),
     Row("its creation has no answer since 149 s", goes(), None, nothing(ops=unanswered(Verb.CREATE, 149)),
         Action.WAIT, "reads do not show it yet"),
     Row("its creation has no answer since 150 s", goes(), None, nothing(ops=unanswered(Verb.CREATE, 150)),
@@ -46,7 +46,7 @@ STAYS = (
     Row("it was only looked up", goes(**EXISTING), shows(), knows(), Action.KEEP, "not owned by this stack"),
     Row("somebody else's bears the name, and a creation of an untagged kind has no answer", goes(REGISTRY),
         shows(kind=REGISTRY, ours=False), nothing(REGISTRY, ops=CREATING), Action.FAIL,
-        "a creation had no answer", code="CreationInDoubt"),
+        "the response to a create was lost", code="CreationInDoubt"),
     Row("the same of what was only looked up", goes(REGISTRY, **EXISTING), shows(kind=REGISTRY, ours=False),
         nothing(REGISTRY, ops=CREATING), Action.KEEP, "not owned by this stack"),
     Row("it is to be retained", goes(**RETAINED), shows(), knows(), Action.KEEP, "retained as declared"),
@@ -82,14 +82,14 @@ GOES = (
     Row("it awaits consent, and a list shows no URL", goes(TARGET), shows("CREATE_PENDING_AUTH", TARGET, full=False),
         knows(TARGET), Action.LOOK, "for the authorization URL"),
     Row("it holds what nobody manages", goes(unmanaged=("theirs",)), shows(), knows(), Action.FAIL,
-        "stand under it: theirs", code="UnmanagedTargets"),
+        "belong to it: theirs", code="UnmanagedTargets"),
     Row("it has failed", goes(), shows("FAILED"), knows(), Action.DELETE, "asked for"),
     Row("two deletions of this request failed", goes(), shows("FAILED"), knows(ops=tried(2)), Action.DELETE,
         "asked for"),
     Row("three deletions of this request failed", goes(), shows("FAILED"), knows(ops=tried(3)), Action.FAIL,
         "FAILED after 3 tries", code="FAILED"),
     Row("three failed, and a list does not say why", goes(), shows("FAILED", full=False), knows(ops=tried(3)),
-        Action.LOOK, "for the reason of the failure"),
+        Action.LOOK, "to read the reason of the failure"),
 )  # fmt: skip
 
 ROWS = (*ABSENT, *STAYS, *GOES)

@@ -147,7 +147,7 @@ def test_an_endpoint_that_is_not_there_is_a_plain_sentence(shell):
     shell.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
     done = shell("apply", SAMPLE)
     assert done.returncode == 1
-    assert "AWS cannot be asked" in done.stderr
+    assert "AWS cannot be called" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -271,7 +271,7 @@ def test_who_ends_a_job_leaves_no_lease_behind(shell, how):
     said = process.stderr.read()
     assert process.wait() == 5
     process.stderr.close()
-    assert "the same command goes on from here" in said
+    assert "the same command continues from here" in said
     assert next(iter(shell.json("status").values()))["running"] is False
 
 

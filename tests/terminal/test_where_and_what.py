@@ -85,7 +85,7 @@ def test_credentials_that_expire_end_a_command_at_once(shell):
     shell.control("faults", "POST", REFUSED)
     done = shell("apply", SAMPLE)
     assert done.returncode == 5
-    assert "Renew the credentials that AWS is called with" in done.stdout
+    assert "Renew the AWS credentials" in done.stdout
     assert shell("apply", SAMPLE).returncode == 0
 
 
@@ -95,7 +95,7 @@ def test_credentials_that_are_refused_at_once_show_where_they_are(shell):
     done = shell("plan", SAMPLE)
     assert done.returncode == 1
     assert f"account unknown, Region us-east-1, endpoint {shell.url}" in done.stderr.splitlines()
-    assert "Renew the credentials that AWS is called with" in done.stderr
+    assert "Renew the AWS credentials" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_variable_that_cannot_be_used_is_named(shell, name, value):
 
 
 def test_a_plan_says_that_its_ledger_does_not_know_the_stack(shell, tmp_path):
-    unknown = "this ledger does not know payments.tools: what exists is found by name and tag"
+    unknown = "this ledger does not know payments.tools: existing resources are found by name and tag"
     assert unknown in shell("plan", written(tmp_path, STACK)).stderr
     assert shell("apply", written(tmp_path, STACK)).returncode == 0
     assert unknown not in shell("plan", written(tmp_path, STACK)).stderr

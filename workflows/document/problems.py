@@ -14,23 +14,23 @@ _LONGEST_PATH, _LONGEST_MESSAGE = 512, 1024
 WORDS: Mapping[str, str] = {
     "adopted": "warns: a resource that this stack did not create was imported",
     "allow": "warns: a removal was allowed at an address where there is nothing",
-    "authority": "no grant lets this submitter ask for this stack, or lets this stack name this",
-    "cycle": "resources wait for each other",
+    "authority": "no grant lets this submitter request this stack, or lets this stack refer to this resource",
+    "cycle": "resources depend on each other in a cycle",
     "depth": "it is nested too deep",
-    "kept": "warns: something was left in place, and why",
+    "kept": "warns: a resource was retained, and why",
     "known-stack": "the ledger knows a stack of this name already",
-    "missing": "what is required is not there",
-    "more": "so many problems were found that not all are told",
-    "name": "a name is not what AWS takes for one",
+    "missing": "a required member is missing",
+    "more": "so many problems were found that not all are listed",
+    "name": "AWS does not accept this name",
     "names": "a member's name is no string, or too long",
     "option": "an option means nothing for this kind",
     "owned": "it belongs to another stack",
-    "reference": "a `${...}` cannot be read, or names nothing that there is",
-    "rollback": "warns: what a rollback could not put back as it was",
-    "secret": "a secret is given as a literal, and not as a reference to where it is kept",
-    "secret-reference": "a reference to a secret stands where no secret belongs",
+    "reference": "a `${...}` cannot be parsed, or refers to nothing declared",
+    "rollback": "warns: a rollback could not restore something",
+    "secret": "a secret is given as a literal, and not as a reference",
+    "secret-reference": "a reference to a secret in a member that holds no secret",
     "shown-otherwise": "warns: the service shows a declared value in another form (case, order, default, mask, ARN)",
-    "tags-unread": "warns: tags cannot be read, and what is to go is known by its recorded id alone",
+    "tags-unread": "warns: tags cannot be read, so a resource to delete is identified by its recorded id alone",
     "credentials": "warns: the caller's credentials or clock are refused; the request goes on once they are right",
     "size": "it is too large",
     "tag": "this tag is Gatewright's own",
@@ -38,9 +38,9 @@ WORDS: Mapping[str, str] = {
     "type": "it is of another type than is needed here",
     "unknown-section": "no section has this name",
     "unknown-stack": "the ledger knows no such stack",
-    "unmanaged": "warns: targets that nobody declared stand under a gateway of the stack",
-    "unreachable": "what a `stackUri` names cannot be fetched",
-    "unreadable": "what a `stackUri` names is no document",
+    "unmanaged": "warns: a gateway of the stack has targets that are not declared",
+    "unreachable": "the document at `stackUri` cannot be fetched",
+    "unreadable": "the object at `stackUri` is no stack document",
     "url": "this URL cannot be read",
 }
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
@@ -76,7 +76,7 @@ def told(problems: Iterable[Problem]) -> list[Problem]:
     found = sorted({problem.cut() for problem in problems})
     more = len(found) - (MOST_PROBLEMS - 1)
     if more > 1:
-        message = f"at least {more} more were found; they are told once these are mended"
+        message = f"at least {more} more were found; they are listed once these are corrected"
         found[MOST_PROBLEMS - 1 :] = [Problem("", "more", message)]
     return found
 

@@ -226,7 +226,7 @@ def _cycles(resources: Mapping[str, Resource]) -> Iterator[Problem]:
         except CycleError as error:
             cycle: list[str] = error.args[1]
             # The sorter lists a cycle from dependency to dependent; people read it the other way.
-            yield Problem(min(cycle), "cycle", "these wait for each other: " + " -> ".join(reversed(cycle)))
+            yield Problem(min(cycle), "cycle", "these depend on each other in a cycle: " + " -> ".join(reversed(cycle)))
             graph = {address: needs - set(cycle) for address, needs in graph.items() if address not in cycle}
         else:
             return

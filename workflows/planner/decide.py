@@ -75,7 +75,7 @@ def _look_by_id(desired: DesiredState, record: ResourceRecord) -> Decision | Non
     """Return a LOOK where an id is recorded: only reads by id prove a deletion, as a list may lack existing objects."""
     if record.id is None or desired.gone or desired.options.existing:
         return None
-    return Decision(Action.LOOK, "by its id: the last read did not show it")
+    return Decision(Action.LOOK, "read by id: the last read did not show it")
 
 
 def _absent(state: State) -> Decision:
@@ -100,7 +100,7 @@ def _foreign(state: State) -> Decision:
     """Fail, unless a repeated creation can tell whether this stack made the object."""
     desired, observed, record = state.desired, state.present, state.record
     if record.pending_creation is not None and desired.kind.token and not desired.kind.tagged:
-        return Decision(Action.CREATE, "repeated, to learn whether what bears its name is ours")
+        return Decision(Action.CREATE, "repeated with its client token, to learn who created the resource of this name")
     identity = observed.arn or observed.id or desired.name
     failure = failures.name_taken(desired.address, desired.kind.noun, desired.name, identity)
     return Decision(Action.FAIL, failure.message, failure=failure)
@@ -154,7 +154,7 @@ def _given_up(desired: DesiredState, observed: ObservedState, tries: int) -> Dec
 
 
 def _look_for_reason() -> Decision:
-    return Decision(Action.LOOK, "for the reason of the failure")
+    return Decision(Action.LOOK, "to read the reason of the failure")
 
 
 def _go_on(desired: DesiredState, observed: ObservedState, record: ResourceRecord, reason: str) -> Decision:

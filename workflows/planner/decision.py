@@ -115,7 +115,7 @@ class State:
     def present(self) -> ObservedState:
         """The observed state, of which a row before has found that there is one."""
         if self.observed is None:
-            raise AssertionError(f"{self.desired.address} was decided about as if it existed")
+            raise AssertionError(f"{self.desired.address} has no observed state")
         return self.observed
 
 

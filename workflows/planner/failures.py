@@ -49,29 +49,29 @@ OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
         Actor.PLATFORM,
         "A permission was missing for longer than IAM takes to show a new one. Grant it as the message says.",
     ),
-    Verdict.EXISTS: (Actor.APP_TEAM, "The name is taken; choose another, or adopt what bears it."),
+    Verdict.EXISTS: (Actor.APP_TEAM, "The name is taken; choose another, or import the resource (`adopt: true`)."),
     Verdict.GONE: (
         Actor.APP_TEAM,
-        "Something that the declaration names does not exist; create it or correct the name.",
+        "A resource that the declaration refers to does not exist; create it or correct the reference.",
     ),
     Verdict.TOKEN_MISMATCH: (
         Actor.AWS,
-        "The service remembers another creation under this token; resend the request.",
+        "The service recorded another create under this client token; resend the request.",
     ),
-    Verdict.IN_USE: (Actor.APP_TEAM, "Something still uses it; remove or detach that first."),
+    Verdict.IN_USE: (Actor.APP_TEAM, "Another resource still uses it; remove or detach that one first."),
     Verdict.DENIED: (
         Actor.PLATFORM,
         "Grant the worker's role this action, or correct the role that the declaration names.",
     ),
     Verdict.CREDENTIALS: (
         Actor.PLATFORM,
-        "Renew the credentials that AWS is called with, or set the clock. Nothing is undone; the same request goes on.",
+        "Renew the AWS credentials, or set the clock. Nothing is rolled back; the same request continues.",
     ),
     Verdict.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
     Verdict.INVALID: (Actor.APP_TEAM, "Correct the declaration and resend."),
     Verdict.UNKNOWN: (
         Actor.AWS,
-        "This error is not known to Gatewright; its text says what the service wants.",
+        "Gatewright has no entry for this error; follow the message of the service.",
     ),
 }
 
@@ -83,7 +83,7 @@ UNRECOGNIZED = "Unrecognized"
 _TAGGING = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
 OF_TAGS = (
     Actor.PLATFORM,
-    "Tags say whose a resource is: let the worker's role list and set the tags of this resource.",
+    "Tags identify the owner of a resource: let the worker's role list and set the tags of this resource.",
 )
 
 
@@ -99,7 +99,7 @@ def not_in_force(address: str, noun: str, paths: Iterable[str], seconds: float) 
     what = ", ".join(paths)
     message = f"{what} of this {noun}: the service accepted an update and {seconds:.0f} s later shows another value"
     advice = (
-        "What is declared there is not in force. Look at the resource at AWS and for others who change it; a new "
+        "The declared value is not in force. Check the resource in AWS, and whether something else changes it; a new "
         "request updates it again."
     )
     return Failure(address, "NotInForce", message, Actor.PLATFORM, advice)
@@ -122,7 +122,7 @@ def of_status(address: str, status: str, reasons: str, tries: int) -> Failure:
 def name_taken(address: str, noun: str, name: str, identity: str) -> Failure:
     """Return the failure of a resource whose name belongs to a resource of another owner."""
     message = f"the name {name} is taken by another {noun} ({identity}), which is not this stack's"
-    advice = "Choose another name, or declare `gatewright: {adopt: true}` on the resource to take it over."
+    advice = "Choose another name, or declare `gatewright: {adopt: true}` on the resource to import it."
     return Failure(address, "NameTaken", message, Actor.APP_TEAM, advice)
 
 
@@ -130,8 +130,8 @@ def fixed(address: str, member: str, noun: str) -> Failure:
     """Return the failure of a change to a create-only member of an existing resource."""
     message = f"{member} of an existing {noun} cannot be changed in place"
     advice = (
-        f"Declare it as it was, or resend with its address in `allow` (at a terminal: --allow {address}): it is "
-        "deleted then, made again under a new id, and what depends on it follows."
+        f"Declare the previous value, or resend with its address in `allow` (at a terminal: --allow {address}): it is "
+        "then replaced under a new id, and its dependents are updated."
     )
     return Failure(address, "Immutable", message, Actor.APP_TEAM, advice)
 
@@ -139,21 +139,21 @@ def fixed(address: str, member: str, noun: str) -> Failure:
 def unmanaged(address: str, names: tuple[str, ...], *, endpoints: bool) -> Failure:
     """Return the failure of a deletion because of targets, or endpoints of a harness, that are unmanaged."""
     what, more = ("endpoints", " or declare `gatewright: {deleteEndpoints: true}`,") if endpoints else ("targets", "")
-    message = f"{what} that this stack does not manage stand under it: {', '.join(names)}"
+    message = f"{what} that this stack does not manage belong to it: {', '.join(names)}"
     advice = f"Remove or move these {what},{more} then resend."
     return Failure(address, f"Unmanaged{what.capitalize()}", message, Actor.APP_TEAM, advice)
 
 
 def in_doubt(address: str, noun: str, name: str) -> Failure:
     """Return the failure of a deletion where an unanswered creation leaves the owner of the named object unknown."""
-    message = f"a creation had no answer, and whether the {noun} named {name} came of it is not known"
-    advice = "Apply the stack once more, which finds out; then remove it."
+    message = f"the response to a create was lost, and whether it created the {noun} named {name} is not known"
+    advice = "Apply the stack once more, which settles this; then remove it."
     return Failure(address, "CreationInDoubt", message, Actor.APP_TEAM, advice)
 
 
 def out_of_turn(address: str, other: str) -> Failure:
     """Return the failure of a resource whose dependency `other` belongs to a stage that has not run yet."""
-    message = f"{other}, which comes first, is outside this stage and not done"
+    message = f"it depends on {other}, which is outside this stage and not provisioned"
     return Failure(address, "OutOfTurn", message, Actor.APP_TEAM, f"Run the stage of {other} before this one.")
 
 
@@ -163,7 +163,7 @@ def missing(address: str, noun: str, name: str) -> Failure:
     return Failure(address, "NotFound", message, Actor.APP_TEAM, "Create it, or drop `existing: true`.")
 
 
-_APPLY_FIRST = "Apply the stack, which mends it; then synchronize again."
+_APPLY_FIRST = "Apply the stack, which repairs it; then synchronize again."
 
 
 def unapplied(address: str, noun: str, name: str) -> Failure:
@@ -181,8 +181,8 @@ def not_ours_to_delete(address: str, noun: str, status: str, reasons: str) -> Fa
     """Return the failure of a failed resource that may be in use, and so is not replaced without an approval."""
     message = f"this {noun} is {status}: {reasons or 'the service gives no reason'}"
     advice = (
-        f"Repair it with AWS, or resend with its address in `allow` (at a terminal: --allow {address}): it is deleted "
-        "then, and made again."
+        f"Repair it in AWS, or resend with its address in `allow` (at a terminal: --allow {address}): it is then "
+        "deleted and created again."
     )
     return Failure(address, status, message, Actor.PLATFORM, advice)
 
@@ -196,7 +196,7 @@ def consent_overdue(address: str, timeout: float) -> Failure:
 
 def stuck(address: str, reason: str, seconds: float) -> Failure:
     """Return the failure of a resource that made no progress for `seconds`, after which waiting ends."""
-    message = f"it has not moved for {seconds:.0f} s: {reason}"
+    message = f"no progress for {seconds:.0f} s: {reason}"
     advice = (
         "Ask AWS about a resource that does not leave its status. A new request goes on from there, and waits as long "
         "again."

@@ -53,7 +53,7 @@ def settled(desired: DesiredState, observed: ObservedState, record: ResourceReco
         paths = found
     tags = ("tags",) if adopting or _tags_differ(desired, observed, record) else ()
     if adopting:
-        return Decision(Action.TAG, "adopted on purpose", (*tags, *paths))
+        return Decision(Action.TAG, "declared with adopt: true", (*tags, *paths))
     if paths:
         return _update(desired, observed, record, paths, tags)
     rotated = rotated_secrets(desired, record)
@@ -148,7 +148,7 @@ def holds_others(desired: DesiredState) -> Decision:
 
 
 def _look_for_update() -> Decision:
-    return Decision(Action.LOOK, "for what an update must carry over")
+    return Decision(Action.LOOK, "to read the members that an update must repeat")
 
 
 def rotated_secrets(desired: DesiredState, record: ResourceRecord) -> tuple[str, ...]:

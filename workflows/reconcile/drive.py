@@ -89,7 +89,7 @@ async def _step(executor: Executor, node: Node, state: State, decision: Decision
     """Carry out a decision. Returns the result of the resource if the decision ends the work, else None."""
     run = executor.run
     if _garbled(node, decision):
-        await executor.pause(_ASK_AGAIN, f"another look at {node.address}")
+        await executor.pause(_ASK_AGAIN, f"another read of {node.address}")
         await look(run, node)
         return None
     if await _let_arrive(executor, node, decision):
@@ -142,7 +142,7 @@ async def _let_arrive(executor: Executor, node: Node, decision: Decision) -> boo
     left = run.session.in_flight_for(run.record(node.address)) if decision.action in CHANGES else 0.0
     if left <= 0:
         return False
-    reason = f"a call of a run that died, which may still be on its way to {node.address}"
+    reason = f"a call of an earlier run that may still reach {node.address}"
     run.tell(node.address, "WAIT", reason)
     await executor.pause(left, reason)
     if run.observed.get(node.address) is not None:

@@ -100,7 +100,7 @@ class LiveExecutor(Executor):
 
     def stays(self, node: Node, result: Result) -> None:
         """Leave the replacement of the parent to a later run. Raises OutOfTime."""
-        raise OutOfTime(f"{node.address} must go first: {result.reason}", retry_after=60.0)
+        raise OutOfTime(f"{node.address} must be deleted first: {result.reason}", retry_after=60.0)
 
     async def wait(self, node: Node, decision: Decision) -> None:
         """Wait until polls show the end of an operation."""
@@ -115,7 +115,7 @@ class LiveExecutor(Executor):
         slots, watch = run.slots(node), run.watch(node.address)
 
         async def wait_for_others() -> None:
-            await run.deadline.sleep(1.0, f"a place among the operations of {node.parent}")
+            await run.deadline.sleep(1.0, f"a slot among the operations of {node.parent}")
             await watch.look()
 
         await slots.take(node.name, wait_for_others)
@@ -168,7 +168,7 @@ class LiveExecutor(Executor):
             if changed:
                 last = max(node.ended for node in changed)
                 seconds = last + _CONFIRM_SECONDS - anyio.current_time()
-                await run.deadline.sleep(max(0.0, seconds), "a second look at what is READY")
+                await run.deadline.sleep(max(0.0, seconds), "a second read of READY resources")
             await together([watch.look for watch in looks.values()])
             return [node.address for node in changed if not await _rests(run, node)]
         except (CallFailed, OutOfTime):
@@ -202,7 +202,7 @@ async def _send(run: Run, node: Node, desired: DesiredState, decision: Decision)
         if node.unanswered > _MOST_UNANSWERED:
             raise
         # The call may have taken effect: read, and decide again.
-        await run.deadline.sleep(1.0, f"an answer of {failed.operation}")
+        await run.deadline.sleep(1.0, f"a response of {failed.operation}")
         await look(run, node)
 
 

@@ -49,7 +49,8 @@ async def find(run: Run, node: Node) -> ObservedState | None:
             raise
         if await _has_another_owner(run, observed):
             raise
-        run.warn(node.address, "tags-unread", f"its tags cannot be read ({failed.code}); it is known by its id")
+        unread = f"its tags cannot be read ({failed.code}); it is identified by its recorded id"
+        run.warn(node.address, "tags-unread", unread)
         return observed
 
 
@@ -154,7 +155,7 @@ def _turned_up(run: Run, parent: str, kind: Kind, by_id: Mapping[str | None, Obs
 def warn_of_strangers(run: Run, allow: Iterable[str]) -> None:
     """Warn of targets that this stack does not manage, and of approvals for addresses without a resource."""
     for address in sorted(set(allow) - set(run.nodes)):
-        run.warn(address, "allow", "allowed, but nothing of that address is declared or known")
+        run.warn(address, "allow", "allowed, but no resource has this address")
     for address, names in run.unmanaged.items():
         if names and not run.nodes[address].kind.endpoints:
             run.warn(address, "unmanaged", f"targets that this stack does not manage: {', '.join(names)}")

@@ -143,5 +143,5 @@ def present(run: Run, desired: DesiredState) -> ObservedState:
     """Return the observed state of a resource that a decision assumes to exist."""
     observed = run.observed.get(desired.address)
     if observed is None:
-        raise AssertionError(f"{desired.address} was decided about as if it existed")
+        raise AssertionError(f"{desired.address} has no observed state")
     return observed

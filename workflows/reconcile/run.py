@@ -143,7 +143,7 @@ class Run:
     def warn_of_forms(self, address: str, paths: tuple[str, ...]) -> None:
         """Warn of paths at which the service shows the declared value in a normalized form."""
         if paths:
-            message = f"the service shows {', '.join(paths)} in a form of its own, which counts as what is declared"
+            message = f"the service shows {', '.join(paths)} in another form of the declared value"
             self.warn(address, "shown-otherwise", message)
 
     def record(self, address: str) -> ResourceRecord:

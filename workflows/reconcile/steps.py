@@ -214,7 +214,7 @@ async def disown(run: Run, desired: DesiredState) -> None:
         params = {"resourceArn": observed.arn, "tagKeys": [OWNER_TAG]}
         await run.calls("UntagResource", params, service=desired.kind.service)
     except CallFailed as failed:
-        run.warn(desired.address, "kept", f"our tag could not be taken off: {failed.message}")
+        run.warn(desired.address, "kept", f"the ownership tag could not be removed: {failed.message}")
 
 
 async def delete(run: Run, desired: DesiredState) -> ObservedState | None:
@@ -252,7 +252,7 @@ async def delete_endpoints(run: Run, desired: DesiredState) -> None:
     while run.unmanaged.get(desired.address):
         run.unmanaged[desired.address] = await run.observer.endpoints(str(observed.id))
         if run.unmanaged[desired.address]:
-            await run.deadline.sleep(_ENDPOINT_SECONDS, f"the endpoints of {desired.address} to go")
+            await run.deadline.sleep(_ENDPOINT_SECONDS, f"the endpoints of {desired.address} to be deleted")
 
 
 async def _is_gone(run: Run, desired: DesiredState, observed: ObservedState, failed: CallFailed) -> bool:
@@ -266,7 +266,7 @@ async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
     """Synchronize a target's tools, one id per call. Returns the target as shown in the answer."""
     kind, known = desired.kind, desired.kind.synchronization
     if known is None:
-        raise AssertionError(f"{desired.address} was decided about as if it could be synchronized")
+        raise AssertionError(f"{desired.address} has no synchronize operation")
     record, observed = identified_record(run, desired), present(run, desired)
     intent = intent_of(run, desired, Verb.SYNCHRONIZE)
     record = await record_intent(run, desired, record, intent)

@@ -38,7 +38,7 @@ async def wait(run: Run, node: Node, why: str) -> None:
         await _wait_for(run, node, str(observed.status), anyio.current_time(), since=_since(run, record))
         return
     if record.id is None:
-        await run.deadline.sleep(_ASK_BY_NAME, f"a creation of {node.address} to show")
+        await run.deadline.sleep(_ASK_BY_NAME, f"{node.address} to appear after its create")
         await look_by_name(run, node)
         return
     # Slightly longer, so that the time has passed by every clock at the next decision.
@@ -117,7 +117,7 @@ async def look_by_id(run: Run, node: Node, lag: float = 0.0) -> ObservedState | 
         if observed is not None and anyio.current_time() - began >= lag:
             return observed
         if missing < 2:
-            await run.deadline.sleep(_ASK_BY_ID, f"another read of {node.address}, to see whether it is gone")
+            await run.deadline.sleep(_ASK_BY_ID, f"another read of {node.address}, to confirm that it is gone")
     node.gone_id = identity
     return None
 
@@ -133,7 +133,7 @@ async def until_gone(run: Run, node: Node, began: float) -> ObservedState | None
             node.gone_id = run.record(node.address).id
         if observed is None or (not observed.moving and anyio.current_time() - began >= _STALE):
             return observed
-        await run.deadline.sleep(1.0, f"the end of {node.address}")
+        await run.deadline.sleep(1.0, f"{node.address} to become stable")
 
 
 async def look(run: Run, node: Node) -> ObservedState | None:

@@ -121,7 +121,7 @@ def blocked(run: Run, node: Node) -> Result | None:
         if result.status is ResourceStatus.RETAINED:
             if _decision(run, node).action is Action.KEEP:
                 continue
-            reason = f"kept: {address}, which needs it, is retained"
+            reason = f"retained: {address}, which depends on it, is retained"
             return result_of(run, node, ResourceStatus.RETAINED, reason)
         if result.status is ResourceStatus.IN_PROGRESS:
             reason = f"waits for {address}, which is in progress"

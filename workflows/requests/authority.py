@@ -153,7 +153,7 @@ class Allowed:
             return
         patterns = (pattern for grant in self.grants for pattern in grant.may_name.get(named.category, ()))
         if not any(self._fits(pattern, named) for pattern in patterns):
-            yield Problem(named.path, _RULE, f"no grant lets this stack name it among {named.category}")
+            yield Problem(named.path, _RULE, f"no grant lets this stack refer to it, by category {named.category}")
 
     def _fits(self, pattern: str, named: Named) -> bool:
         full = self.place.secret(pattern) if named.category == "secrets" and pattern != "*" else pattern

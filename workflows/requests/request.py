@@ -88,7 +88,7 @@ def read_request(
     mode = DETAIL_TYPES.get(detail_type) if isinstance(detail_type, str) else None
     if mode is None:
         known = ", ".join(DETAIL_TYPES)
-        raise NotARequest(f"this detail-type is none of ours; known are: {known}")
+        raise NotARequest(f"unknown detail-type; known are: {known}")
     if not isinstance(detail, Mapping):
         raise NotARequest("an event's detail must be a JSON object")
     try:
