@@ -251,7 +251,7 @@ def test_a_dead_letter_is_sent_again_from_a_terminal(desk):
     desk.cloud.wait_until(
         lambda: [one for one in desk.cloud.messages("RequestsDeadLetters") if "Dance" in one["Body"]], LONG
     )
-    found = json.loads(shell(desk, "dead-letters", "--queue", dead, "--reason", "none of ours").stdout)
+    found = json.loads(shell(desk, "dead-letters", "--queue", dead, "--reason", "unknown detail-type").stdout)
     assert len(found["deadLetters"]) == 1
     assert "NotARequest" in found["deadLetters"][0]["reason"]
 
