@@ -22,7 +22,7 @@ from handlers.cli_plan import plan as show_plan
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.settings import SettingsError
 from infra.telemetry import frames
 from workflows.document.problems import Invalid
@@ -30,7 +30,7 @@ from workflows.document.reading import read_stack
 from workflows.document.schema import document_schema
 from workflows.importing import Imported, import_resource
 from workflows.planner.decision import Action
-from workflows.planner.failures import CREDENTIALS, OF_VERDICTS
+from workflows.planner.failures import CREDENTIALS, OF_ERROR_CLASSES
 from workflows.planner.outcome import Outcome, Status
 from workflows.planning import plan
 from workflows.records.request_state import Mode
@@ -69,8 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unreadable, NotARequest, SettingsError, OSError) as error:
         return _failed(options, INVALID if isinstance(error, Unreadable | NotARequest) else FAILED, str(error))
     except (CallFailed, BotoCoreError) as failed:
-        refused = isinstance(failed, CallFailed) and failed.verdict is Verdict.CREDENTIALS
-        advice = f"\n{OF_VERDICTS[Verdict.CREDENTIALS][1]}" if refused else ""
+        refused = isinstance(failed, CallFailed) and failed.error_class is ErrorClass.CREDENTIALS
+        advice = f"\n{OF_ERROR_CLASSES[ErrorClass.CREDENTIALS][1]}" if refused else ""
         return _failed(options, FAILED, f"AWS cannot be called: {failed}{advice}")
     except OutOfTime as late:
         return _failed(options, UNFINISHED, f"{late}; the same command continues from here")

@@ -22,7 +22,7 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.service_model import CONTROL_PLANE
 from infra.settings import Settings, ledger_path, read_settings
 from infra.telemetry import set_up_logs
-from workflows.dead_letters import letters, send_again
+from workflows.dead_letters import letters, redrive
 from workflows.document.parameters import fill
 from workflows.document.reading import read_stack
 from workflows.operating import FORGOTTEN, cancel, forget, history
@@ -236,7 +236,7 @@ def _dead_letters(options: argparse.Namespace) -> int:
             if options.reason not in letter.reason:
                 continue
             if options.redrive_to:
-                await send_again(calls, letter, dead=options.queue, queue=options.redrive_to)
+                await redrive(calls, letter, dead=options.queue, queue=options.redrive_to)
             found.append({"id": letter.id, "reason": letter.reason, "sent": "again" if options.redrive_to else ""})
         return found
 

@@ -19,7 +19,7 @@ from handlers.environment import at_init, deadline_of, environment, errors_logge
 from handlers.messages import Message, attributes_of, read_message, text_of
 from infra.deadline import Deadline
 from infra.errors import CallFailed
-from infra.tasks import together
+from infra.tasks import gather_all
 from infra.telemetry import frames, told
 from workflows.dead_letters import send_to_dlq
 from workflows.document.problems import Invalid
@@ -104,7 +104,7 @@ async def take(context: Context, records: Sequence[Record], deadline: Deadline) 
     for record in messages:
         taken = _Taken(record, _read(context, record))
         lanes[taken.lane].append(taken)
-    done = await together([partial(_in_order, context, lane, deadline) for lane in lanes.values()])
+    done = await gather_all([partial(_in_order, context, lane, deadline) for lane in lanes.values()])
     again = {message_id for lane in done for message_id in lane}
     return [record["messageId"] for record in messages if record["messageId"] in again]
 

@@ -16,7 +16,7 @@ from workflows.records.request_state import Mode
 from workflows.requests.answers import announced, rejected_unread
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
-from workflows.requests.fitting import fitting
+from workflows.requests.event_size import truncate_to_event_limit
 from workflows.requests.request import GREATEST, NotARequest, Request, is_id, is_name, read_request
 from workflows.service import RequestRef, handle, resume
 
@@ -56,7 +56,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
             return (await announced(context, rejected_unread(named, invalid.problems))).shown()
         return (await handle(context, _staged(request, stage_of(event)), deadline)).shown()
 
-    return fitting(env.run(job))
+    return truncate_to_event_limit(env.run(job))
 
 
 def stage_of(event: Mapping[str, Any]) -> str:

@@ -8,14 +8,14 @@ operation with parameters, counts every attempt, and either returns the response
 3. A mutating operation needs CALL_SECONDS before the deadline; a change that is cut off has an unknown outcome. Then
    `before_change` runs and may raise to prevent the change, for example because the lease has expired.
 4. The client sends the request. A read is canceled at the run's deadline, a change only by the client's own timeouts.
-5. An error becomes CallFailed with a Verdict: `classify` looks up error responses of AWS (infra.error_table), `_local`
-   assesses exceptions of the client. The message is redacted, and botocore's exception is cut off from the chain,
-   because its text may quote the request. THROTTLED also slows the rate limiter down.
-6. A response that lacks required members (`lacks`) counts as a lost response, with the verdict UNKNOWN_OUTCOME.
+5. An error becomes CallFailed with an ErrorClass: `classify` looks up error responses of AWS (infra.error_table),
+   `_local` assesses exceptions of the client. The message is redacted, and botocore's exception is cut off from the
+   chain, because its text may quote the request. THROTTLED also slows the rate limiter down.
+6. A response that lacks required members (`lacks`) counts as a lost response, with the error class UNKNOWN_OUTCOME.
 
-The verdict decides about the next attempt. After any attempt with an unknown outcome, `CallFailed.unanswered` is set:
-that attempt may have taken effect, even if a later attempt was refused. OutOfTime means that the deadline permits no
-further attempt; `OutOfTime.refused` is then the failure of the last attempt, if any failed.
+The error class decides about the next attempt. After any attempt with an unknown outcome, `CallFailed.unanswered` is
+set: that attempt may have taken effect, even if a later attempt was refused. OutOfTime means that the deadline permits
+no further attempt; `OutOfTime.refused` is then the failure of the last attempt, if any failed.
 """
 
 import random
@@ -39,7 +39,7 @@ from botocore.parsers import ResponseParserError
 
 from infra.deadline import Deadline
 from infra.error_table import classify
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.retry import attempts
@@ -127,7 +127,7 @@ class Calls:
                         answer = await self._once(operation, method, params, paced=service in PACED)
                         return _complete(operation, answer, lacks(answer) if lacks is not None else ())
                     except CallFailed as failed:
-                        unanswered = failed.unanswered = unanswered or failed.verdict is Verdict.UNKNOWN_OUTCOME
+                        unanswered = failed.unanswered = unanswered or failed.error_class is ErrorClass.UNKNOWN_OUTCOME
                         refused = failed
                         raise
         except OutOfTime as late:
@@ -145,7 +145,7 @@ class Calls:
             except CallFailed as failed:
                 # An unknown outcome proves nothing, and refused credentials belong to an account that is not the
                 # default.
-                unsaid = failed.verdict in (Verdict.UNKNOWN_OUTCOME, Verdict.CREDENTIALS)
+                unsaid = failed.error_class in (ErrorClass.UNKNOWN_OUTCOME, ErrorClass.CREDENTIALS)
                 if self.aws.default_account is None or unsaid:
                     raise
                 known["account"] = self.aws.default_account
@@ -176,7 +176,7 @@ class Calls:
             raise OutOfTime(f"{operation} took too long", retry_after=0.0) from None
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failed = self._failed(operation, error)
-            log.info("call failed", operation=operation, code=failed.code, verdict=failed.verdict)
+            log.info("call failed", operation=operation, code=failed.code, verdict=failed.error_class)
             raise failed from None  # botocore's own text may quote the request
         log.debug("call", operation=operation, seconds=round(anyio.current_time() - began, 3))
         self.aws.pace.answered(operation)
@@ -189,13 +189,13 @@ class Calls:
                 error.response["Error"].get("Message", ""),
             )
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            verdict = classify(operation, code, message, status=status)
+            error_class = classify(operation, code, message, status=status)
         else:
             code, message = type(error).__name__, str(error)
-            verdict = _local(operation, error)
-        if verdict is Verdict.THROTTLED:
+            error_class = _local(operation, error)
+        if error_class is ErrorClass.THROTTLED:
             self.aws.pace.throttled(operation)
-        return CallFailed(operation, verdict, code, self.aws.redaction.text(message), _reasons(error))
+        return CallFailed(operation, error_class, code, self.aws.redaction.text(message), _reasons(error))
 
 
 def lacking(*members: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
@@ -208,7 +208,7 @@ def _complete(operation: str, answer: dict[str, Any], missing: tuple[str, ...]) 
     if missing:
         log.info("incomplete answer", operation=operation, lacking=missing)
         message = f"the response lacks required members: {', '.join(missing)}"
-        raise CallFailed(operation, Verdict.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
+        raise CallFailed(operation, ErrorClass.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
     return answer
 
 
@@ -218,12 +218,12 @@ def _reasons(error: Exception) -> tuple[str, ...]:
     return tuple(str(one.get("Code", "")) for one in found or ())
 
 
-def _local(operation: str, error: Exception) -> Verdict:
+def _local(operation: str, error: Exception) -> ErrorClass:
     """Classify an exception of the client: raised before sending, or because no readable response arrived."""
     if isinstance(error, ResponseParserError) and not is_mutating(operation):
-        return Verdict.UNKNOWN
+        return ErrorClass.UNKNOWN
     if isinstance(error, ParamValidationError):
-        return Verdict.INVALID
+        return ErrorClass.INVALID
     if isinstance(error, NoCredentialsError | PartialCredentialsError | NoRegionError):
-        return Verdict.CREDENTIALS
-    return Verdict.UNKNOWN_OUTCOME
+        return ErrorClass.CREDENTIALS
+    return ErrorClass.UNKNOWN_OUTCOME

@@ -8,7 +8,7 @@ import structlog
 
 from infra.aws import Aws
 from infra.deadline import Deadline
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, ErrorClass
 
 SOURCE = "gatewright"
 #: The event source of requests that a schedule makes the worker send.
@@ -48,4 +48,4 @@ class Bus:
         if answer.get("FailedEntryCount"):
             failed = answer["Entries"][0]
             code, message = failed.get("ErrorCode", ""), failed.get("ErrorMessage", "")
-            raise CallFailed("PutEvents", Verdict.UNKNOWN_OUTCOME, code, message)
+            raise CallFailed("PutEvents", ErrorClass.UNKNOWN_OUTCOME, code, message)

@@ -9,7 +9,7 @@ from infra.errors import OutOfTime
 
 #: Up to this many seconds, a run waits by itself to send a call, or for an operation whose end is predicted. Ending the
 #: run and starting the next would cost more.
-BRIEF = 5.0
+BRIEF_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Deadline:
 
     async def sleep(self, seconds: float, what: str) -> None:
         """Sleep before sending a call. Raises OutOfTime if the wait is left to the next run."""
-        self._allow(seconds, what, max(self.patience, BRIEF))
+        self._allow(seconds, what, max(self.patience, BRIEF_SECONDS))
         await anyio.sleep(seconds)
 
     def allow(self, seconds: float, what: str, *, known: bool = False) -> None:
@@ -47,7 +47,7 @@ class Deadline:
         `known` states that the end of the operation is predicted from earlier operations, so that a longer wait is
         permitted.
         """
-        self._allow(seconds, what, max(self.patience, BRIEF) if known else self.patience)
+        self._allow(seconds, what, max(self.patience, BRIEF_SECONDS) if known else self.patience)
 
     def _allow(self, seconds: float, what: str, patience: float) -> None:
         if seconds > patience or seconds > self.remaining():

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class ErrorClass(StrEnum):
     """The meaning of an AWS error response for the caller."""
 
     THROTTLED = "THROTTLED"  # slow down, then repeat the call
@@ -23,19 +23,19 @@ class Verdict(StrEnum):
 
 #: The failure code of work that made no progress until the timeout. A separate metric counts this code.
 STUCK = "Stuck"
-#: Transient verdicts: the same call may succeed later.
-PASSING = frozenset({Verdict.THROTTLED, Verdict.BUSY, Verdict.UNKNOWN_OUTCOME})
+#: Transient error classes: the same call may succeed later.
+TRANSIENT = frozenset({ErrorClass.THROTTLED, ErrorClass.BUSY, ErrorClass.UNKNOWN_OUTCOME})
 
 
 class CallFailed(Exception):  # noqa: N818 - reads better where it is caught
     """A call failed permanently, or the retries are exhausted. `reasons` are the codes of a canceled transaction."""
 
     def __init__(
-        self, operation: str, verdict: Verdict, code: str, message: str, reasons: tuple[str, ...] = ()
+        self, operation: str, error_class: ErrorClass, code: str, message: str, reasons: tuple[str, ...] = ()
     ) -> None:
         super().__init__(f"{operation}: {code}: {message}")
         self.operation = operation
-        self.verdict = verdict
+        self.error_class = error_class
         self.code = code
         self.message = message
         self.reasons = reasons

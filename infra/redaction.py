@@ -3,7 +3,7 @@
 Secrets are recognized in two ways:
 
 - By value. `add` registers each secret that this process resolves, and each consent URL, which acts as a bearer token.
-  Other programs escape the texts that they quote, so `spellings` computes the encodings in which a secret may appear:
+  Other programs escape the texts that they quote, so `encodings` computes the encodings in which a secret may appear:
   JSON (also nested), URLs, HTML, Python, hexadecimal, and base64. In base64, a secret inside a longer text is written
   in one of three ways, depending on the number of preceding bytes modulo 3; only the characters that no neighboring
   byte affects are compared. `text` replaces the longest spelling first, because a shorter spelling may be part of a
@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-BLOT = "***"
+MASK = "***"
 _SHORTEST = 4
 #: A shorter fragment of base64 may occur by chance.
 _LEAST_BASE64 = 6
@@ -37,8 +37,8 @@ HIDDEN_MEMBERS = frozenset({
 })  # fmt: skip
 
 
-def spellings(secret: str) -> set[str]:
-    """Return the spellings of a secret in JSON, URLs, HTML, Python, hexadecimal and at any offset of a base64 text."""
+def encodings(secret: str) -> set[str]:
+    """Return the encodings of a secret in JSON, URLs, HTML, Python, hexadecimal and at any offset of a base64 text."""
     import html  # noqa: PLC0415 - its table of names is off the cold path
 
     octets = secret.encode("utf-8", "surrogatepass")
@@ -56,7 +56,7 @@ def spellings(secret: str) -> set[str]:
 
 
 def _in_base64(octets: bytes, shift: int) -> Iterator[str]:
-    """Yield the base64 spellings after `shift` preceding bytes: all characters that no neighboring byte affects."""
+    """Yield the base64 encodings after `shift` preceding bytes: all characters that no neighboring byte affects."""
     whole = base64.b64encode(bytes(shift) + octets).decode()
     if not shift:
         yield from (whole, base64.urlsafe_b64encode(octets).decode())
@@ -79,12 +79,12 @@ class Redaction:
         """Mask a value from now on. Values under four characters are ignored: they would mask innocent text."""
         if len(secret) >= _SHORTEST and secret not in self._secrets:
             self._secrets.add(secret)
-            self._spellings = sorted({*self._spellings, *spellings(secret)}, key=len, reverse=True)
+            self._spellings = sorted({*self._spellings, *encodings(secret)}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
         for spelling in self._spellings:
-            text = text.replace(spelling, BLOT)
+            text = text.replace(spelling, MASK)
         return text
 
     def value(self, value: Any) -> Any:
@@ -107,4 +107,4 @@ class Redaction:
         return event
 
     def _member(self, name: str, value: Any) -> Any:
-        return BLOT if name.lower() in HIDDEN_MEMBERS and value else self.value(value)
+        return MASK if name.lower() in HIDDEN_MEMBERS and value else self.value(value)

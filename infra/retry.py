@@ -1,18 +1,18 @@
 """The retry layer: exponential backoff with jitter, with a budget for each class of error.
 
-This is the only retry layer: botocore's own retries are off (infra.aws). A failed attempt has a Verdict, and BUDGETS
-maps every retryable verdict to the attempts, seconds and waits that are spent on this verdict. The attempts of a call
-end in one of these ways:
+This is the only retry layer: botocore's own retries are off (infra.aws). A failed attempt has an ErrorClass, and
+BUDGETS maps every retryable error class to the attempts, seconds and waits that are spent on this error class. The
+attempts of a call end in one of these ways:
 
 - An attempt succeeds.
-- The verdict has no budget, or the call must not be repeated blindly (`_again`): CallFailed is raised.
-- The attempts with this verdict, or the seconds since the first attempt, exhaust the budget: CallFailed is raised.
+- The error class has no budget, or the call must not be repeated blindly (`_again`): CallFailed is raised.
+- The attempts with this error class, or the seconds since the first attempt, exhaust the budget: CallFailed is raised.
 - The deadline leaves the wait to the next run: OutOfTime is raised, with the wait as `retry_after`. That happens if the
   wait exceeds the time left, or both the patience of the run and 5 seconds (infra.deadline).
 
-Attempts are counted per verdict, because the service did not process a throttled attempt. Seconds are counted from the
-start of the call, over all verdicts. The wait after the n-th attempt with a verdict is random between 20 % and 100 % of
-`first * 2 ** (n - 1)`, at most `longest`; the jitter spreads callers that were throttled together.
+Attempts are counted per error class, because the service did not process a throttled attempt. Seconds are counted from
+the start of the call, over all error classes. The wait after the n-th attempt with an error class is random between 20
+% and 100 % of `first * 2 ** (n - 1)`, at most `longest`; the jitter spreads callers that were throttled together.
 
 An Update, Delete or Synchronize with an unknown outcome is not repeated: the call may have taken effect, and a second
 effect could revoke the consent of a person. The caller must read the resource first. All other calls are repeated. All
@@ -26,12 +26,12 @@ import anyio
 from tenacity import AsyncRetrying, AttemptManager, RetryCallState, retry_if_exception
 
 from infra.deadline import Deadline
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The maximum attempts and seconds for a verdict, and the first and longest wait in seconds."""
+    """The maximum attempts and seconds for an error class, and the first and longest wait in seconds."""
 
     tries: int
     seconds: float
@@ -39,18 +39,18 @@ class Budget:
     longest: float
 
 
-#: The verdicts that are retried; every other verdict is final for the call.
+#: The error classes that are retried; every other error class is final for the call.
 BUDGETS = {
-    Verdict.THROTTLED: Budget(tries=60, seconds=900.0, first=0.4, longest=20.0),
-    Verdict.UNKNOWN_OUTCOME: Budget(tries=6, seconds=90.0, first=0.3, longest=10.0),
-    Verdict.BUSY: Budget(tries=6, seconds=60.0, first=1.0, longest=10.0),
+    ErrorClass.THROTTLED: Budget(tries=60, seconds=900.0, first=0.4, longest=20.0),
+    ErrorClass.UNKNOWN_OUTCOME: Budget(tries=6, seconds=90.0, first=0.3, longest=10.0),
+    ErrorClass.BUSY: Budget(tries=6, seconds=60.0, first=1.0, longest=10.0),
     # IAM changes are visible within about two minutes (service-notes: consistency).
-    Verdict.NOT_YET: Budget(tries=30, seconds=120.0, first=2.0, longest=10.0),
+    ErrorClass.NOT_YET: Budget(tries=30, seconds=120.0, first=2.0, longest=10.0),
     # Lists omit a deleted child before its parent does (service-notes: deletion order).
-    Verdict.IN_USE: Budget(tries=8, seconds=60.0, first=1.0, longest=10.0),
+    ErrorClass.IN_USE: Budget(tries=8, seconds=60.0, first=1.0, longest=10.0),
     # Temporary credentials are renewed concurrently with the calls that use them.
-    Verdict.CREDENTIALS: Budget(tries=2, seconds=10.0, first=1.0, longest=2.0),
-    Verdict.UNKNOWN: Budget(tries=2, seconds=10.0, first=0.5, longest=1.0),
+    ErrorClass.CREDENTIALS: Budget(tries=2, seconds=10.0, first=1.0, longest=2.0),
+    ErrorClass.UNKNOWN: Budget(tries=2, seconds=10.0, first=0.5, longest=1.0),
 }
 
 
@@ -65,43 +65,43 @@ def attempts(operation: str, deadline: Deadline, jitter: Jitter) -> AsyncIterato
         sleep=pace.sleep,
         wait=pace.wait,
         stop=pace.spent,
-        retry=retry_if_exception(lambda error: isinstance(error, CallFailed) and _again(operation, error.verdict)),
+        retry=retry_if_exception(lambda error: isinstance(error, CallFailed) and _again(operation, error.error_class)),
         reraise=True,
     ).__aiter__()
 
 
-def _again(operation: str, verdict: Verdict) -> bool:
+def _again(operation: str, error_class: ErrorClass) -> bool:
     """Return whether a failed call is repeated.
 
     An update, delete or synchronize with an unknown outcome is not: the call may have taken effect, and a second effect
     can revoke the consent of a person. The caller reads the resource first.
     """
-    blind = verdict is Verdict.UNKNOWN_OUTCOME and operation.startswith(("Update", "Delete", "Synchronize"))
-    return verdict in BUDGETS and not blind
+    blind = error_class is ErrorClass.UNKNOWN_OUTCOME and operation.startswith(("Update", "Delete", "Synchronize"))
+    return error_class in BUDGETS and not blind
 
 
 class _Pace:
-    """The backoff of a call. Attempts are counted per verdict, because a throttled attempt was not processed."""
+    """The backoff of a call. Attempts are counted per error class, because a throttled attempt was not processed."""
 
     def __init__(self, what: str, deadline: Deadline, jitter: Jitter) -> None:
         self._jitter = jitter
         self._what = what
         self._deadline = deadline
         self._began = anyio.current_time()
-        self._tries: dict[Verdict, int] = {}
+        self._tries: dict[ErrorClass, int] = {}
 
     def spent(self, state: RetryCallState) -> bool:
-        """Return whether the budget of the last failure's verdict is exhausted."""
-        verdict = _verdict(state)
-        budget = BUDGETS[verdict]
-        return self._tries[verdict] >= budget.tries or anyio.current_time() - self._began >= budget.seconds
+        """Return whether the budget of the last failure's error class is exhausted."""
+        error_class = _error_class(state)
+        budget = BUDGETS[error_class]
+        return self._tries[error_class] >= budget.tries or anyio.current_time() - self._began >= budget.seconds
 
     def wait(self, state: RetryCallState) -> float:
         """Count the failed attempt and return the seconds until the next. Tenacity calls this before `spent`."""
-        verdict = _verdict(state)
-        self._tries[verdict] = self._tries.get(verdict, 0) + 1
-        budget = BUDGETS[verdict]
-        ceiling = min(budget.longest, budget.first * 2.0 ** min(self._tries[verdict] - 1, 20))
+        error_class = _error_class(state)
+        self._tries[error_class] = self._tries.get(error_class, 0) + 1
+        budget = BUDGETS[error_class]
+        ceiling = min(budget.longest, budget.first * 2.0 ** min(self._tries[error_class] - 1, 20))
         return self._jitter(0.2 * ceiling, ceiling)
 
     async def sleep(self, seconds: float) -> None:
@@ -112,6 +112,6 @@ class _Pace:
             raise OutOfTime(f"{self._what} was refused for now", late.retry_after) from None
 
 
-def _verdict(state: RetryCallState) -> Verdict:
+def _error_class(state: RetryCallState) -> ErrorClass:
     error = state.outcome.exception() if state.outcome is not None else None
-    return error.verdict if isinstance(error, CallFailed) else Verdict.UNKNOWN
+    return error.error_class if isinstance(error, CallFailed) else ErrorClass.UNKNOWN

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.aws import Calls, lacking
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, ErrorClass
 
 _FORM = re.compile(
     r"\{\{resolve:secretsmanager:"
@@ -83,7 +83,7 @@ async def _ask(calls: Calls, operation: str, params: dict[str, str], needed: str
         return await calls(operation, params, service="secretsmanager", lacks=lacking(needed))
     except CallFailed as failed:
         message = f"secret {params['SecretId']}: {failed.message}"
-        raise CallFailed(operation, failed.verdict, failed.code, message) from None
+        raise CallFailed(operation, failed.error_class, failed.code, message) from None
 
 
 def _member(reference: SecretReference, text: str) -> str:
@@ -93,10 +93,10 @@ def _member(reference: SecretReference, text: str) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):
         # The exception chain is cut, because the original error would quote the secret's text.
         message = f"the secret {reference.secret_id} is no JSON object with a member {reference.key!r}"
-        raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message) from None
+        raise CallFailed("GetSecretValue", ErrorClass.INVALID, "SecretMember", message) from None
     if not isinstance(value, str):
         message = f"the member {reference.key!r} of the secret {reference.secret_id} is no string"
-        raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message)
+        raise CallFailed("GetSecretValue", ErrorClass.INVALID, "SecretMember", message)
     return value
 
 
@@ -106,5 +106,5 @@ def _unless_odd(reference: SecretReference, value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         message = f"the secret {reference.secret_id} is no Unicode text"
-        raise CallFailed("GetSecretValue", Verdict.INVALID, "SecretMember", message) from None
+        raise CallFailed("GetSecretValue", ErrorClass.INVALID, "SecretMember", message) from None
     return value

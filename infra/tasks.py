@@ -8,7 +8,7 @@ import anyio
 T = TypeVar("T")
 
 
-async def together(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+async def gather_all(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """Run all jobs concurrently and return the results in order. The first failure cancels all jobs and is raised."""
     results: dict[int, T] = {}
 
@@ -24,7 +24,7 @@ async def together(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     return [results[index] for index in sorted(results)]
 
 
-async def guarded(work: Callable[[], Awaitable[T]], guard: Callable[[], Coroutine[Any, Any, None]]) -> T:
+async def run_with_watchdog(work: Callable[[], Awaitable[T]], guard: Callable[[], Coroutine[Any, Any, None]]) -> T:
     """Return the result of `work`. `guard` runs concurrently, can stop `work` by raising, and is canceled after it."""
     results: list[T] = []
     try:

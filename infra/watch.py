@@ -19,7 +19,8 @@ The due time depends on past durations of operations of the same sort, for examp
 A wait that is longer than the patience of the run raises OutOfTime, and the next run continues. If a known duration
 predicts the end, waits of up to 5 seconds are permitted whatever the patience (infra.deadline).
 
-`Slots` limits the operations in flight under a parent, for services that refuse further concurrent operations.
+`InFlightLimiter` limits the operations in flight under a parent, for services that refuse further concurrent
+operations.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -55,7 +56,7 @@ class Duration:
         wide = self.high - self.low > max(PRECISION, FRACTION * self.high / 2)
         return (self.low + self.high) / 2 if wide else self.high * SLACK
 
-    def foresees(self, not_yet: float) -> bool:
+    def has_estimate(self, not_yet: float) -> bool:
         """Return whether operations of this sort usually take longer than the time elapsed."""
         return not_yet < max(self.high, self.first_look())
 
@@ -71,7 +72,7 @@ class Duration:
 
 
 @dataclass(frozen=True)
-class Look(Generic[S]):
+class Poll(Generic[S]):
     """The result of a poll, and the time when the poll began."""
 
     at: float
@@ -85,7 +86,7 @@ class Watch(Generic[S]):
     poll: Callable[[], Awaitable[Mapping[str, S]]]
     deadline: Deadline
     on_look: Callable[[Mapping[str, S]], None]
-    _latest: Look[S] | None = None
+    _latest: Poll[S] | None = None
     _asking: bool = False
     _news: anyio.Event = field(default_factory=anyio.Event)
     _durations: dict[str, Duration] = field(default_factory=dict)
@@ -105,7 +106,7 @@ class Watch(Generic[S]):
                     return look.seen.get(key)
                 not_yet = max(not_yet, look.at - began)
                 known.not_done(not_yet)
-            await self._next(self._due(began, not_yet, known), key, foreseen=known.foresees(not_yet))
+            await self._next(self._due(began, not_yet, known), key, foreseen=known.has_estimate(not_yet))
 
     @property
     def last(self) -> Mapping[str, S]:
@@ -146,7 +147,7 @@ class Watch(Generic[S]):
         try:
             at = anyio.current_time()
             seen = await self.poll()
-            self._latest = Look(at, seen)
+            self._latest = Poll(at, seen)
             self.on_look(seen)
         finally:
             # After a failed poll too: the next waiter then polls and receives the error itself.
@@ -155,7 +156,7 @@ class Watch(Generic[S]):
             self._news = anyio.Event()
 
 
-class Slots:
+class InFlightLimiter:
     """Limits the operations in flight under a parent. Operations of other clients count once a poll shows them."""
 
     def __init__(self, limit: int) -> None:

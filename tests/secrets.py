@@ -10,7 +10,7 @@ SENTINELS = ("sandbox-payments-idp-secret", "sandbox-reports-secret", "sandbox-m
 CONSENT = "request_uri="
 
 
-def spellings(secret: str) -> set[str]:
+def encodings(secret: str) -> set[str]:
     return {
         secret,
         json.dumps(secret)[1:-1],
@@ -25,5 +25,5 @@ def secrets_in(*texts: str) -> list[str]:
     return [
         f"sentinel {number}"
         for number, secret in enumerate(SENTINELS)
-        if any(spelling in text for spelling in spellings(secret) for text in texts)
+        if any(spelling in text for spelling in encodings(secret) for text in texts)
     ]

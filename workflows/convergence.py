@@ -47,12 +47,12 @@ async def _forward(
 ) -> Outcome:
     request = run.request
     allow = request.allow | accepted.record.approvals_of(request.request_id)
-    going = _run(run, session, request.mode, allow)
-    going.stage = request.stage
-    going.nodes = nodes_of(stack, session.records, request.mode)
-    going.warnings += stack.warnings if stack is not None else ()
-    results = await _drive(going)
-    return patience.judge(_of_results(run, accepted, going, results), stack, run.context.settings.stuck)
+    reconciliation = _run(run, session, request.mode, allow)
+    reconciliation.stage = request.stage
+    reconciliation.nodes = nodes_of(stack, session.records, request.mode)
+    reconciliation.warnings += stack.warnings if stack is not None else ()
+    results = await _drive(reconciliation)
+    return patience.judge(_of_results(run, accepted, reconciliation, results), stack, run.context.settings.stuck)
 
 
 async def _back(
@@ -67,26 +67,26 @@ async def _back(
     patience.goes_back = True
     under_way = accepted.record.rollback if failed is None else rollback.begun(failed)
     if under_way is None:
-        raise AssertionError("the recorded rollback names no generation to restore")
+        raise AssertionError("the ledger holds no rollback to resume")
     ready = accepted.record.ready
-    back_to = ready.generation if ready is not None else None
+    restored = ready.generation if ready is not None else None
     if failed is not None:
         await session.change(lambda record: record.rolling_back(under_way))
-        log.info("rollback", to=back_to, failures=len(failed.failures))
+        log.info("rollback", to=restored, failures=len(failed.failures))
     undone = tuple(under_way.failures)
     try:
         document = run.authorized(ready.document) if ready is not None else None
     except Invalid as invalid:
-        reason = f"generation {back_to} cannot be restored: {invalid}"
+        reason = f"generation {restored} cannot be restored: {invalid}"
         outcome = run.outcome(accepted.record, accepted.generation, Status.FAILED, reason=reason)
         return replace(outcome, undone=undone)
-    going = _run(run, session, Mode.PROVISION)
-    rollback.prepare(going, document, back_to)
-    results = await _drive(going)
-    going.warnings += rollback.not_undone(going, results, under_way)
-    outcome = patience.judge(_of_results(run, accepted, going, results), stack, run.context.settings.stuck)
+    reconciliation = _run(run, session, Mode.PROVISION)
+    rollback.prepare(reconciliation, document, restored)
+    results = await _drive(reconciliation)
+    reconciliation.warnings += rollback.not_undone(reconciliation, results, under_way)
+    outcome = patience.judge(_of_results(run, accepted, reconciliation, results), stack, run.context.settings.stuck)
     ended = rollback.ended(outcome.status)
-    anew = under_way.also_recreated(sorted(rollback.made_anew(results)))
+    anew = under_way.also_recreated(sorted(rollback.replaced_addresses(results)))
     if ended is not Status.ROLLED_BACK and set(anew.recreated) != set(under_way.recreated):
         await session.change(lambda record: record.rolling_back(anew))
     return replace(outcome, status=ended, undone=undone)
@@ -104,9 +104,9 @@ async def _drive(run: Run) -> list[Result]:
     return await walk(LiveExecutor(run))
 
 
-def _of_results(run: RequestRun, accepted: Accepted, going: Run, results: list[Result]) -> Outcome:
-    warn_of_strangers(going, run.request.allow if going.back_to is None else frozenset())
-    status = overall(results, removed=going.mode is Mode.REMOVE)
+def _of_results(run: RequestRun, accepted: Accepted, reconciliation: Run, results: list[Result]) -> Outcome:
+    warn_of_strangers(reconciliation, run.request.allow if reconciliation.rollback_generation is None else frozenset())
+    status = overall(results, removed=reconciliation.mode is Mode.REMOVE)
     outcome = run.outcome(accepted.record, accepted.generation, status)
     waits = retry_after(results) if status is Status.IN_PROGRESS else None
-    return replace(outcome, results=tuple(results), warnings=tuple(told(going.warnings)), retry_after=waits)
+    return replace(outcome, results=tuple(results), warnings=tuple(told(reconciliation.warnings)), retry_after=waits)

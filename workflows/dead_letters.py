@@ -108,7 +108,7 @@ async def letters(calls: Calls, queue: str) -> AsyncIterator[DeadLetter]:
             yield letter
 
 
-async def send_again(calls: Calls, letter: DeadLetter, *, dead: str, queue: str) -> None:
+async def redrive(calls: Calls, letter: DeadLetter, *, dead: str, queue: str) -> None:
     """Send a dead letter to a queue, then delete the letter from the dead-letter queue: at-least-once delivery."""
     await calls("SendMessage", {"QueueUrl": queue, "MessageBody": letter.again}, service="sqs")
     await calls("DeleteMessage", {"QueueUrl": dead, "ReceiptHandle": letter.receipt}, service="sqs")

@@ -13,14 +13,14 @@ import anyio
 import structlog
 
 from infra.deadline import Deadline
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.settings import Operation
-from infra.tasks import guarded
+from infra.tasks import run_with_watchdog
 from workflows.convergence import converge
 from workflows.document.fingerprint import digest
 from workflows.document.problems import Invalid, Problem
 from workflows.document.stack import Stack
-from workflows.planner.failures import CREDENTIALS, OF_VERDICTS
+from workflows.planner.failures import CREDENTIALS, OF_ERROR_CLASSES
 from workflows.planner.outcome import FINAL, Outcome, Status
 from workflows.reconcile.lease import Holder, LeaseHeld, LeaseLost
 from workflows.reconcile.session import StackSession
@@ -41,7 +41,7 @@ from workflows.requests.acceptance import (
 from workflows.requests.answers import announced, kept, rejected, rejected_unread, tell
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
-from workflows.requests.intake import admit, readmit
+from workflows.requests.intake import authorize_new, reauthorize
 from workflows.requests.patience import Patience
 from workflows.requests.request import Request
 from workflows.requests.request_run import RequestRun, authorized
@@ -72,7 +72,7 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
         return _postponed(request, _PAUSED, _PAUSED_SECONDS)
     began, calls = anyio.current_time(), context.aws.within(deadline)
     try:
-        request, allowed = await (readmit if admitted else admit)(context, calls, request)
+        request, allowed = await (reauthorize if admitted else authorize_new)(context, calls, request)
         stack = authorized(request, allowed, request.document) if request.document is not None else None
         run = await RequestRun.begin(context, calls, request, allowed)
         if request.dry_run or context.settings.mode is Operation.OBSERVE:
@@ -86,7 +86,7 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
     except OutOfTime as late:
         outcome = _postponed(request, str(late), late.retry_after)
     except CallFailed as failed:
-        if failed.verdict is not Verdict.CREDENTIALS:
+        if failed.error_class is not ErrorClass.CREDENTIALS:
             raise
         outcome = _refused_here(request, failed)
     return await announced(context, outcome, anyio.current_time() - began, request.submitter)
@@ -165,7 +165,7 @@ async def _under_lease(run: RequestRun, accepted: Accepted, stack: Stack | None)
         announcing=request.request_id if accepted.new and not run.synchronizes else "",
     )
     try:
-        return await guarded(partial(_converged, run, accepted, stack, session), session.guard)
+        return await run_with_watchdog(partial(_converged, run, accepted, stack, session), session.guard)
     finally:
         with anyio.CancelScope(shield=True):
             await session.release()
@@ -247,7 +247,7 @@ def _postponed(request: Request, reason: str, seconds: float) -> Outcome:
 
 def _refused_here(request: Request, failed: CallFailed) -> Outcome:
     """Return the outcome when AWS refuses the caller itself: nothing was begun, and the request is tried again."""
-    warning = Problem(CREDENTIALS, CREDENTIALS, f"{failed}. {OF_VERDICTS[failed.verdict][1]}")
+    warning = Problem(CREDENTIALS, CREDENTIALS, f"{failed}. {OF_ERROR_CLASSES[failed.error_class][1]}")
     return replace(_postponed(request, str(failed), _PAUSED_SECONDS), warnings=(warning,))
 
 

@@ -22,17 +22,17 @@ from workflows.requests.context import Context
 from workflows.requests.stacks import stack_record
 
 #: The detail type of a schedule's tick; its detail may say `{"converge": true}`.
-TICK = "Gateway Schedule"
+SCHEDULE_EVENT = "Gateway Schedule"
 #: The event sources of registries, before and after registries moved to a service of their own.
 _SERVICES = frozenset({"aws.agent-registry", "aws.bedrock-agentcore"})
 _REGISTRY = re.compile(r"arn:[a-z-]+:[a-z-]+:[a-z0-9-]+:\d{12}:registry/[A-Za-z0-9]+")
-_GOING = re.compile(r"delet|failed", re.IGNORECASE)
+_DELETION_EVENT = re.compile(r"delet|failed", re.IGNORECASE)
 _SECONDS = 60.0
 
 
 def is_service_event(event: Mapping[str, Any]) -> bool:
     """Return whether an event is a scheduled tick or an event of the service."""
-    return event.get("detail-type") == TICK or event.get("source") in _SERVICES
+    return event.get("detail-type") == SCHEDULE_EVENT or event.get("source") in _SERVICES
 
 
 async def handle_service_event(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,8 +41,8 @@ async def handle_service_event(context: Context, event: Mapping[str, Any]) -> di
     request_id = f"schedule-{event.get('id', '')}"
     detail = event.get("detail") or {}
     registries = set(_REGISTRY.findall(str(detail) + str(event.get("resources", ""))))
-    tick = event.get("detail-type") == TICK
-    if not tick and not (registries and _GOING.search(str(event.get("detail-type")))):
+    tick = event.get("detail-type") == SCHEDULE_EVENT
+    if not tick and not (registries and _DELETION_EVENT.search(str(event.get("detail-type")))):
         return {"version": 1, "asked": asked}
     async for partition, record in _stacks(context):
         stack = partition.split("/", 2)[2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from infra.service_model import is_document
 from tests.authority.desk import ACCOUNT, PLACE
-from workflows.document.naming import CATEGORIES, HARMLESS, NAMING, SOMETIMES
+from workflows.document.naming import CATEGORIES, MIXED_FIELDS, PLAIN_FIELDS, REFERENCE_FIELDS
 from workflows.kinds import KINDS, Kind
 from workflows.requests.authority import Grants, Submitter, covers
 
@@ -51,19 +51,19 @@ def members() -> dict[str, set[str]]:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.section)
 def test_every_text_has_one_place_in_the_tables(kind):
     """A member that a new SDK brings stands in no table, and this says where it is."""
-    tables = (set(NAMING), HARMLESS, SOMETIMES, kind.secrets)
+    tables = (set(REFERENCE_FIELDS), PLAIN_FIELDS, MIXED_FIELDS, kind.secrets)
     places = {path: sum(member in table for table in tables) for member, path in texts(kind)}
     assert {path: times for path, times in places.items() if times != 1} == {}
 
 
 def test_no_table_holds_what_no_model_has():
     """What AWS took away, or nobody ever had, is taken out."""
-    assert (set(NAMING) | HARMLESS | set(SOMETIMES)) - set(members()) == set()
+    assert (set(REFERENCE_FIELDS) | PLAIN_FIELDS | set(MIXED_FIELDS)) - set(members()) == set()
 
 
 def test_every_category_of_the_tables_can_be_granted():
     """A member that names something of no category could never be allowed."""
-    assert {category for category in NAMING.values() if category is not None} <= set(CATEGORIES)
+    assert {category for category in REFERENCE_FIELDS.values() if category is not None} <= set(CATEGORIES)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.section)

@@ -109,7 +109,7 @@ async def test_the_object_that_is_fetched_is_the_one_that_was_checked(world, uri
     shelf = Shelf()
     spelled = [uri.replace("tools", "other"), f"{exact}?*", exact.replace(".", "%2E")]
     outcome = await handle(deployed(world, grants(*REQUESTS, documents=spelled), shelf), request, Deadline.within(60))
-    tried("R20", "documents elsewhere, under several spellings", 1, shelf.asked)
+    tried("R20", "documents elsewhere, under several encodings", 1, shelf.asked)
     assert (outcome.status, shelf.asked) == (Status.REJECTED, [])
 
 
@@ -121,5 +121,5 @@ async def test_a_grant_of_another_stack_lets_a_document_come_from_nowhere(world)
     uri = "s3://payments-stacks/tools.yaml"
     request = Request(mode=Mode.PROVISION, request_id="one", stack="", uri=uri, submitter=PAYMENTS)
     outcome = await handle(deployed(world, mine, shelf), request, Deadline.within(60))
-    tried("R20", "documents elsewhere, under several spellings", violations=int(outcome.status is Status.READY))
+    tried("R20", "documents elsewhere, under several encodings", violations=int(outcome.status is Status.READY))
     assert (outcome.status, [one.path for one in outcome.problems]) == (Status.REJECTED, ["stackUri"])

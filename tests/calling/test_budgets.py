@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from infra.deadline import Deadline
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.pace import Pace
 from infra.retry import BUDGETS, attempts
 from tests.worlds import virtually
@@ -16,7 +16,7 @@ from tests.worlds import virtually
 OPERATION = "CreateGateway"
 
 
-async def times_of(verdict: Verdict, *, longest: bool) -> list[float]:
+async def times_of(error_class: ErrorClass, *, longest: bool) -> list[float]:
     """Return when a call is sent that always fails, with the longest or the shortest waits that there may be."""
     times: list[float] = []
 
@@ -27,15 +27,15 @@ async def times_of(verdict: Verdict, *, longest: bool) -> list[float]:
         async for attempt in attempts(OPERATION, Deadline(), jitter):
             with attempt:
                 times.append(anyio.current_time())
-                raise CallFailed(OPERATION, verdict, "", "")
+                raise CallFailed(OPERATION, error_class, "", "")
     return times
 
 
 @pytest.mark.parametrize("longest", [True, False], ids=["long waits", "short waits"])
-@pytest.mark.parametrize("verdict", list(BUDGETS))
-def test_a_call_ends_with_its_tries_or_with_its_time(verdict, longest):
+@pytest.mark.parametrize("error_class", list(BUDGETS))
+def test_a_call_ends_with_its_tries_or_with_its_time(error_class, longest):
     """Whichever is spent first; between two tries there is a wait, twice as long each time."""
-    times, budget = virtually(partial(times_of, verdict, longest=longest)), BUDGETS[verdict]
+    times, budget = virtually(partial(times_of, error_class, longest=longest)), BUDGETS[error_class]
     waits = [round(after - before, 6) for before, after in pairwise(times)]
     wrong = [] if len(times) <= budget.tries else [f"{len(times)} tries"]
     wrong += [] if times[-1] <= budget.seconds + budget.longest else [f"{times[-1]:.0f} s"]

@@ -8,7 +8,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.pace import Pace
 from infra.retry import BUDGETS
 from infra.sandbox.faults import Effect, Fault
@@ -38,20 +38,20 @@ async def test_tries_are_bounded(world):
     world.plane.faults.add(Fault("ListGateways", Effect.ERROR, times=-1))
     calls = calls_of(world)
     error = await failed(calls("ListGateways", {}))
-    assert error.verdict is Verdict.UNKNOWN_OUTCOME
-    assert calls.count["ListGateways"] == BUDGETS[Verdict.UNKNOWN_OUTCOME].tries
+    assert error.error_class is ErrorClass.UNKNOWN_OUTCOME
+    assert calls.count["ListGateways"] == BUDGETS[ErrorClass.UNKNOWN_OUTCOME].tries
 
 
 async def test_final_answers_are_not_tried_again(world):
     calls = calls_of(world)
-    assert (await failed(calls("GetGateway", NOWHERE))).verdict is Verdict.GONE
+    assert (await failed(calls("GetGateway", NOWHERE))).error_class is ErrorClass.GONE
     assert calls.count["GetGateway"] == 1
 
 
 async def test_an_unknown_error_is_tried_once_more(world):
     world.plane.faults.add(Fault("ListGateways", Effect.REFUSE, -1, 0, "NovelException", "?"))
     calls = calls_of(world)
-    assert (await failed(calls("ListGateways", {}))).verdict is Verdict.UNKNOWN
+    assert (await failed(calls("ListGateways", {}))).error_class is ErrorClass.UNKNOWN
     assert calls.count["ListGateways"] == 2
 
 
@@ -66,7 +66,7 @@ async def test_an_unknown_error_is_tried_once_more(world):
 async def test_an_unanswered_change_is_not_sent_blindly_again(world, operation, more):
     world.plane.faults.add(Fault(operation, Effect.LOST, times=-1))
     calls = calls_of(world)
-    assert (await failed(calls(operation, {**NOWHERE, **more}))).verdict is Verdict.UNKNOWN_OUTCOME
+    assert (await failed(calls(operation, {**NOWHERE, **more}))).error_class is ErrorClass.UNKNOWN_OUTCOME
     assert calls.count[operation] == 1
 
 

@@ -10,13 +10,13 @@ from botocore.model import StructureShape
 from infra import service_model
 from infra.deadline import Deadline
 from infra.error_table import THROTTLES, classify
-from infra.errors import PASSING, CallFailed, Verdict
+from infra.errors import TRANSIENT, CallFailed, ErrorClass
 from infra.retry import BUDGETS, attempts
 from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 from tests.goals import tried
 from tests.worlds import virtually
 from workflows.kinds import KINDS
-from workflows.planner.failures import OF_VERDICTS, Actor
+from workflows.planner.failures import OF_ERROR_CLASSES, Actor
 
 _V, _C, _Q = "ValidationException", "ConflictException", "ServiceQuotaExceededException"
 #: Every operation that we call, by service.
@@ -62,87 +62,87 @@ def _status(shape: StructureShape) -> int:
     return int(shape.metadata.get("error", {}).get("httpStatusCode", 500 if shape.name.startswith("Internal") else 400))
 
 
-async def tries_of(operation: str, verdict: Verdict) -> int:
-    """Return how often a call is sent that always fails with a verdict; it is given up some time."""
+async def tries_of(operation: str, error_class: ErrorClass) -> int:
+    """Return how often a call is sent that always fails with an error class; it is given up some time."""
     sent = 0
     with suppress(CallFailed):
         async for attempt in attempts(operation, Deadline(), Random(0).uniform):
             with attempt:
                 sent += 1
-                raise CallFailed(operation, verdict, "", "")
+                raise CallFailed(operation, error_class, "", "")
     return sent
 
 
 @pytest.mark.parametrize("service", OPERATIONS)
 def test_r12_every_error_of_every_operation_means_something(service):
-    """It has a verdict, somebody who must act and what to do; and it either passes or is final."""
+    """It has an error class, somebody who must act and what to do; and it either passes or is final."""
     pairs = [(name, code, status) for name in OPERATIONS[service] for code, status in errors_of(service).items()]
     wrong = []
     for operation, code, status in sorted(pairs):
-        verdict = classify(operation, code, "", status=status)
-        actor, advice = OF_VERDICTS[verdict]
-        fine = verdict is not Verdict.UNKNOWN and actor in Actor and advice.endswith(".")
+        error_class = classify(operation, code, "", status=status)
+        actor, advice = OF_ERROR_CLASSES[error_class]
+        fine = error_class is not ErrorClass.UNKNOWN and actor in Actor and advice.endswith(".")
         # What may have taken effect is told from a refusal, in both directions.
         open_end = (status >= 500 and code not in THROTTLES) or code in UNANSWERED
-        fine = fine and (verdict is Verdict.UNKNOWN_OUTCOME) == open_end
-        wrong += [] if fine else [f"{operation} {code}: {verdict}"]
+        fine = fine and (error_class is ErrorClass.UNKNOWN_OUTCOME) == open_end
+        wrong += [] if fine else [f"{operation} {code}: {error_class}"]
     tried("R12", "errors of the models and of any AWS service, of every operation that is called", len(pairs), wrong)
     assert wrong == []
 
 
-@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("error_class", list(ErrorClass))
 @pytest.mark.parametrize("operation", ["CreateGateway", "GetGateway", "UpdateGateway", "DeleteGateway"])
-def test_r12_what_passes_is_tried_again_and_what_is_final_is_not(operation, verdict):
-    """A verdict that passes has a budget, or is left to the next run; one that is final is sent once."""
-    sent = virtually(partial(tries_of, operation, verdict))
-    budget = BUDGETS.get(verdict)
+def test_r12_what_passes_is_tried_again_and_what_is_final_is_not(operation, error_class):
+    """An error class that passes has a budget, or is left to the next run; one that is final is sent once."""
+    sent = virtually(partial(tries_of, operation, error_class))
+    budget = BUDGETS.get(error_class)
     # Without an answer an update may have taken effect: the next step looks, and it passes all the same.
-    blind = verdict is Verdict.UNKNOWN_OUTCOME and operation.startswith(("Update", "Delete"))
+    blind = error_class is ErrorClass.UNKNOWN_OUTCOME and operation.startswith(("Update", "Delete"))
     fine = sent == 1 if budget is None or blind else 1 < sent <= budget.tries
-    tried("R12", "verdicts of creations, reads, updates and deletions", violations=not fine)
+    tried("R12", "error classes of creations, reads, updates and deletions", violations=not fine)
     assert fine, sent
-    assert verdict not in PASSING or budget is not None
+    assert error_class not in TRANSIENT or budget is not None
 
 
 def test_r12_every_verdict_says_who_must_act():
     """Whatever AWS refuses, somebody is told what to do."""
-    tried("R12", "verdicts that say who must act", len(Verdict), set(OF_VERDICTS) ^ set(Verdict))
-    assert set(OF_VERDICTS) == set(Verdict)
+    tried("R12", "error classes that say who must act", len(ErrorClass), set(OF_ERROR_CLASSES) ^ set(ErrorClass))
+    assert set(OF_ERROR_CLASSES) == set(ErrorClass)
 
 
 def test_r12_an_unknown_error_is_final():
     """What neither a model nor the table knows is said in the service's words, and tried once more at most."""
-    verdict = classify("CreateGateway", "NovelException", "?", status=418)
+    error_class = classify("CreateGateway", "NovelException", "?", status=418)
     tried("R12", "an unknown error")
-    assert verdict is Verdict.UNKNOWN
-    assert (BUDGETS[verdict].tries, verdict in PASSING) == (2, False)
+    assert error_class is ErrorClass.UNKNOWN
+    assert (BUDGETS[error_class].tries, error_class in TRANSIENT) == (2, False)
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "message", "verdict"),
+    ("operation", "code", "message", "error_class"),
     [
-        ("CreateOauth2CredentialProvider", _V, "Credential provider with name: x already exists", Verdict.EXISTS),
-        ("CreateGateway", _C, "A gateway with name x already exists", Verdict.EXISTS),
-        ("CreateGatewayTarget", _V, "Cannot perform operation X when gateway is in CREATING status", Verdict.BUSY),
-        ("UpdateGatewayTarget", _C, "Target is being updated", Verdict.BUSY),
-        ("DeleteGateway", _V, "Gateway g has targets associated with it. Delete all targets", Verdict.IN_USE),
-        ("CreateGatewayTarget", _V, "Gateway execution role lacks permission to invoke f", Verdict.NOT_YET),
-        ("CreateGatewayTarget", _Q, "Too many concurrent target operations", Verdict.BUSY),
-        ("CreateGateway", _Q, "The number of gateways has reached its limit", Verdict.QUOTA),
-        ("CreateGateway", _V, "AuthorizerConfiguration is required for CUSTOM_JWT", Verdict.INVALID),
-        ("CreateGateway", _V, "The client token was used before with other parameters", Verdict.TOKEN_MISMATCH),
-        ("GetGateway", "ResourceNotFoundException", "Gateway g not found", Verdict.GONE),
-        ("GetGateway", "ThrottlingException", "Rate exceeded", Verdict.THROTTLED),
-        ("GetGateway", "AccessDeniedException", "not authorized", Verdict.DENIED),
-        ("CreateGateway", "SomethingNew", "?", Verdict.UNKNOWN),
+        ("CreateOauth2CredentialProvider", _V, "Credential provider with name: x already exists", ErrorClass.EXISTS),
+        ("CreateGateway", _C, "A gateway with name x already exists", ErrorClass.EXISTS),
+        ("CreateGatewayTarget", _V, "Cannot perform operation X when gateway is in CREATING status", ErrorClass.BUSY),
+        ("UpdateGatewayTarget", _C, "Target is being updated", ErrorClass.BUSY),
+        ("DeleteGateway", _V, "Gateway g has targets associated with it. Delete all targets", ErrorClass.IN_USE),
+        ("CreateGatewayTarget", _V, "Gateway execution role lacks permission to invoke f", ErrorClass.NOT_YET),
+        ("CreateGatewayTarget", _Q, "Too many concurrent target operations", ErrorClass.BUSY),
+        ("CreateGateway", _Q, "The number of gateways has reached its limit", ErrorClass.QUOTA),
+        ("CreateGateway", _V, "AuthorizerConfiguration is required for CUSTOM_JWT", ErrorClass.INVALID),
+        ("CreateGateway", _V, "The client token was used before with other parameters", ErrorClass.TOKEN_MISMATCH),
+        ("GetGateway", "ResourceNotFoundException", "Gateway g not found", ErrorClass.GONE),
+        ("GetGateway", "ThrottlingException", "Rate exceeded", ErrorClass.THROTTLED),
+        ("GetGateway", "AccessDeniedException", "not authorized", ErrorClass.DENIED),
+        ("CreateGateway", "SomethingNew", "?", ErrorClass.UNKNOWN),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_texts_that_were_observed(operation, code, message, verdict):
+def test_texts_that_were_observed(operation, code, message, error_class):
     """The same code means different things; the message tells them apart."""
-    assert classify(operation, code, message) is verdict
+    assert classify(operation, code, message) is error_class
 
 
 def test_server_errors_leave_the_outcome_open():
     """Any 5xx that the table does not name may have taken effect."""
-    assert classify("CreateGateway", "Whatever", "", status=503) is Verdict.UNKNOWN_OUTCOME
+    assert classify("CreateGateway", "Whatever", "", status=503) is ErrorClass.UNKNOWN_OUTCOME

@@ -5,7 +5,7 @@ import pytest
 
 from infra.deadline import Deadline
 from infra.errors import OutOfTime
-from infra.watch import FRACTION, Slots, Watch
+from infra.watch import FRACTION, InFlightLimiter, Watch
 
 
 class Service:
@@ -107,7 +107,7 @@ async def test_a_failing_poll_reaches_every_waiter():
 
 async def test_places_in_flight_are_bounded():
     """Never more than five at once, whoever they belong to."""
-    slots, most, now = Slots(5), 0, 0
+    slots, most, now = InFlightLimiter(5), 0, 0
 
     async def nobody():
         raise AssertionError
@@ -129,7 +129,7 @@ async def test_places_in_flight_are_bounded():
 
 async def test_others_operations_take_places_too():
     """Operations that were seen and are not ours count, and are waited for."""
-    slots, looks = Slots(2), 0
+    slots, looks = InFlightLimiter(2), 0
     slots.seen({"theirs-1", "theirs-2"})
 
     async def wait_for_others():

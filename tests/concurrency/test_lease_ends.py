@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from infra.deadline import Deadline
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.ledger import Change
 from tests.concurrency.workers import History, Worker
 from tests.crash.harness import At, Process, run_once
@@ -21,7 +21,7 @@ from workflows.service import handle
 
 
 def credentials() -> CallFailed:
-    return CallFailed("PutEvents", Verdict.CREDENTIALS, "ExpiredToken", "the token has expired")
+    return CallFailed("PutEvents", ErrorClass.CREDENTIALS, "ExpiredToken", "the token has expired")
 
 
 REQUEST = provision(small_stack(3), "a")

@@ -8,7 +8,7 @@ import pytest
 from infra.deadline import Deadline
 from infra.ledger import Key, Put
 from infra.ledger.sqlite import SqliteLedger
-from infra.tasks import together
+from infra.tasks import gather_all
 from tests.goals import tried
 from tests.tables import table
 from workflows.reconcile.lease import Free, Holder, Lease, LeaseHeld, LeaseLost, lease_key
@@ -71,7 +71,7 @@ async def test_r6_of_many_that_take_a_stack_one_gets_it(ledger):
 
         await expired(ledger)
 
-        await together([partial(take, number) for number in range(WRITERS)])
+        await gather_all([partial(take, number) for number in range(WRITERS)])
         if len(taken) != 1:
             wrong.append(f"{len(taken)} took the stack")
             break
@@ -110,7 +110,7 @@ async def _writes_of(lost: StackSession) -> list[str]:
 
 async def test_r6_of_many_that_are_accepted_the_newest_stands(ledger):
     """Twelve generations arrive at once: numbers are given once, and the highest is in force."""
-    accepted = await together(
+    accepted = await gather_all(
         [partial(accept, ledger, PARTITION, asked(None, f"r{number}"), f"d{number}") for number in range(WRITERS)]
     )
     numbers = sorted(one.generation for one in accepted if isinstance(one, Accepted))

@@ -6,15 +6,15 @@ import anyio
 import pytest
 
 from infra.deadline import Deadline
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, ErrorClass
 from tests.documents import changed, small_stack
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, refused
-from workflows.planner.failures import OF_VERDICTS
+from workflows.planner.failures import OF_ERROR_CLASSES
 from workflows.planner.outcome import Status
 
 CODES = ["ExpiredTokenException", "InvalidSignatureException", "RequestExpired", "UnrecognizedClientException"]
-ADVICE = OF_VERDICTS[Verdict.CREDENTIALS][1]
+ADVICE = OF_ERROR_CLASSES[ErrorClass.CREDENTIALS][1]
 
 
 @pytest.fixture

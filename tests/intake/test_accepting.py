@@ -11,7 +11,7 @@ from workflows.planner.outcome import Status
 from workflows.records.request_state import Mode
 from workflows.records.stack import StackRecord
 from workflows.records.stack_items import read_stack_record
-from workflows.requests.acceptance import Accepted, Refused, accept, judge
+from workflows.requests.acceptance import Accepted, Refused, accept, decide_acceptance
 from workflows.requests.request import Request
 from workflows.requests.stacks import stack_record
 
@@ -78,7 +78,7 @@ ROWS = (
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.state)
 def test_which_request_is_in_force(row):
-    found = judge(row.record or StackRecord.new("id"), row.request, row.digest)
+    found = decide_acceptance(row.record or StackRecord.new("id"), row.request, row.digest)
     if isinstance(found, Refused):
         assert (found.status, row.generation) == (row.refused, None), found
         return
@@ -89,21 +89,24 @@ def test_which_request_is_in_force(row):
 
 def test_what_is_accepted_again_keeps_its_document():
     """What stands at a URI by now changes nothing of a request that is under way."""
-    found = judge(holds(), asks("old", uri=URI, document={"stack": "payments", "gateways": {}}), "d4")
+    found = decide_acceptance(holds(), asks("old", uri=URI, document={"stack": "payments", "gateways": {}}), "d4")
     assert isinstance(found, StackRecord)
     assert (found.document, found.digest) == (DOCUMENT, "d3")
 
 
 def test_after_a_removal_there_is_nothing_to_go_back_to():
     """What was READY before was removed on purpose."""
-    found = judge(holds(), asks(mode=Mode.REMOVE), "removal")
+    found = decide_acceptance(holds(), asks(mode=Mode.REMOVE), "removal")
     assert isinstance(found, StackRecord)
     assert found.ready is None
 
 
 def test_what_one_request_allows_is_its_own():
     """The next one begins without leave."""
-    new, old = judge(holds(), asks(), "d4"), judge(holds(), asks("old", allow=frozenset({"gateways.b"})), "d3")
+    new, old = (
+        decide_acceptance(holds(), asks(), "d4"),
+        decide_acceptance(holds(), asks("old", allow=frozenset({"gateways.b"})), "d3"),
+    )
     assert isinstance(new, StackRecord)
     assert isinstance(old, StackRecord)
     assert new.approvals_of("new") == frozenset()

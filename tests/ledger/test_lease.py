@@ -6,6 +6,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
+from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.ledger import Change, Put
 from infra.ledger.sqlite import SqliteLedger
@@ -222,19 +223,19 @@ async def test_a_renewal_whose_answer_was_lost_is_no_loss(ledger):
 
 
 @pytest.mark.parametrize("off", [0.0, 3_600.0, -3_600.0], ids=["same clock", "ahead", "behind"])
-async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
-    """Both moments are of one clock, so that it does not matter how wrong that one is."""
+@pytest.mark.parametrize("repeated", [0.0, 300.0], ids=["sent once", "repeated for minutes"])
+async def test_the_call_of_a_dead_holder_is_waited_for_from_its_last_renewal_on(ledger, off, repeated):
+    """A holder repeats a throttled call for minutes under one intent; the clock of the dead holder does not matter."""
     first = await opened(ledger, "first", off=off)
-    with anyio.move_on_after(5.0):
-        await first.guard()
-    intent = anyio.current_time()
     marked = begun(first.now())
     await first.store(marked)
-    with anyio.move_on_after(RENEW_SECONDS / 2):
+    with anyio.move_on_after(repeated + RENEW_SECONDS / 2):
         await first.guard()
+    died = anyio.current_time()
     second = await opened(ledger, "second")
     left = second.in_flight_for(second.records[marked.address])
-    assert abs(intent + IN_FLIGHT_SECONDS - anyio.current_time() - left) <= RENEW_SECONDS
+    sent = died + SILENT_SECONDS + CALL_SECONDS
+    assert sent - RENEW_SECONDS <= anyio.current_time() + left <= died + IN_FLIGHT_SECONDS + 1.0
     await second.release()
     await anyio.sleep(3.0)
     third = await opened(ledger, "third")
@@ -243,12 +244,14 @@ async def test_a_call_of_who_died_is_waited_for_from_its_intent_on(ledger, off):
     assert third.in_flight_for(marked) == 0.0
 
 
-async def test_who_gives_a_lease_back_leaves_nothing_on_its_way(ledger):
+async def test_nothing_is_in_flight_after_a_release_or_without_an_intent(ledger):
     first = await opened(ledger, "first")
     marked = begun(first.now())
     await first.store(marked)
     await first.release()
     assert (await opened(ledger, "second")).in_flight_for(marked) == 0.0
+    third = await opened(ledger, "third")
+    assert third.in_flight_for(MEMORY) == 0.0
 
 
 async def test_a_run_for_an_older_generation_writes_nothing_more(ledger):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from infra.ledger import Check, ConditionFailed, Delete, Key, Put
 from infra.ledger.sqlite import SqliteLedger
-from infra.tasks import together
+from infra.tasks import gather_all
 from tests.tables import table
 from workflows.records.items import SCHEMA
 from workflows.records.resource import ResourceRecord
@@ -126,7 +126,7 @@ async def test_one_of_many_at_once_wins(ledger):
             return
         won.append(number)
 
-    await together([partial(race, number) for number in range(10)])
+    await gather_all([partial(race, number) for number in range(10)])
     assert [(await ledger.get(A))["by"]] == won
 
 

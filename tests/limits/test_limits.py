@@ -17,7 +17,7 @@ from tests.goals import tried
 from tests.worlds import SandboxWorld, provision, virtually
 from workflows.document.problems import MOST_PROBLEMS, Problem
 from workflows.planner.outcome import Status
-from workflows.requests.fitting import fitting
+from workflows.requests.event_size import truncate_to_event_limit
 
 pytestmark = pytest.mark.sweep
 
@@ -108,7 +108,7 @@ def test_r25_a_stack_fits_into_events_results_items_and_one_invocation(targets):
                     "ready": outcome.status is Status.READY,
                     "time": took < INVOCATION,
                     "event": max(told) < EVENT and not cut,
-                    "result": len(json.dumps(fitting(shown))) < RESULT and state < KIB,
+                    "result": len(json.dumps(truncate_to_event_limit(shown))) < RESULT and state < KIB,
                     "item": ledger.largest < min(ITEM, LARGEST + 10_000),
                     "writes": per_resource <= 4,
                     "calls": calls <= 3,
@@ -132,7 +132,7 @@ async def test_r25_a_hundred_targets_that_all_fail_are_still_told_of(world):
     for n in range(100):
         world.plane.faults.add(_refusal(n))
     outcome = await world.apply(document)
-    told = [len(json.dumps(fitting(detail)).encode()) for _, detail in world.announced]
+    told = [len(json.dumps(truncate_to_event_limit(detail)).encode()) for _, detail in world.announced]
     tried("R25", "outcomes of a hundred failures", 1, max(told) >= EVENT)
     assert outcome.status is Status.FAILED
     assert max(told) < EVENT
@@ -168,7 +168,7 @@ def test_r25_what_is_told_fits_whatever_it_is_made_of(letter):
     problem = Problem(letter * 512, "rule", letter * 1024).shown()
     told = dict.fromkeys(("failures", "problems", "warnings"), [problem] * 100)
     resources = {f"gateways.g{n}": {"status": "READY", "outputs": {"x": letter * 100}} for n in range(3000)}
-    made = fitting({"status": "FAILED", "requestId": "r", **told, "resources": resources})
+    made = truncate_to_event_limit({"status": "FAILED", "requestId": "r", **told, "resources": resources})
     size = len(json.dumps(made))
     tried("R25", "outcomes of long texts in any script", violations=int(size > EVENT))
     assert size < EVENT
@@ -189,7 +189,7 @@ async def test_r25_warnings_are_told_as_problems_are(world):
     target["credentialProviderConfigurations"] = [{"credentialProviderType": "GATEWAY_IAM_ROLE"}]
     document["gateways"]["payments"]["targets"] = {"t": target}
     outcome = await world.apply(document)
-    size = len(json.dumps(fitting(outcome.shown())))
+    size = len(json.dumps(truncate_to_event_limit(outcome.shown())))
     tried("R25", "outcomes of thousands of warnings", violations=int(size > EVENT))
     assert (outcome.status, len(outcome.warnings)) == (Status.READY, MOST_PROBLEMS)
     assert size < EVENT

@@ -1,4 +1,4 @@
-"""Mutants of calls to AWS: retries, rates, verdicts, time."""
+"""Mutants of calls to AWS: retries, rates, error classes, time."""
 
 from tests.mutants.mutant import Mutant
 
@@ -15,7 +15,8 @@ MUTANTS = (
            "    if missing:\n", "    if missing and not operation:\n", ("tests/observing/test_answers.py",),
            goal="R18"),
     Mutant("refused-callers-are-denied", "expired credentials are a missing permission", _TABLE,
-           '_row(Verdict.CREDENTIALS, "", "ExpiredTokenException"', '_row(Verdict.DENIED, "", "ExpiredTokenException"',
+           '_row(ErrorClass.CREDENTIALS, "", "ExpiredTokenException"',
+           '_row(ErrorClass.DENIED, "", "ExpiredTokenException"',
            ("tests/failing/test_credentials.py",), goal="R13"),
     Mutant("two-retry-layers", "botocore tries again too, below our own retries", _AWS,
            '"retries": {"total_max_attempts": 1}', '"retries": {"total_max_attempts": 2}',
@@ -48,15 +49,16 @@ MUTANTS = (
            "self.aws.redaction.text(message), _reasons", "message, _reasons",
            ("tests/failing/test_failures.py::test_the_service_s_words_never_carry_the_secret",), goal="R19"),
     Mutant("server-errors-final", "an unknown error of the server counts as a refusal without effect", _TABLE,
-           "return Verdict.UNKNOWN_OUTCOME if status >= 500 else Verdict.UNKNOWN", "return Verdict.UNKNOWN", _ERRORS,
-           goal="R12"),
+           "return ErrorClass.UNKNOWN_OUTCOME if status >= 500 else ErrorClass.UNKNOWN", "return ErrorClass.UNKNOWN",
+           _ERRORS, goal="R12"),
     Mutant("quota-for-busy", "too many operations at once count as a quota", _TABLE,
            '"ServiceQuotaExceededException", operation="*GatewayTarget*"', '"Nothing", operation="*GatewayTarget*"',
            _ERRORS, goal="R12"),
     Mutant("taken-anywhere", "a refusal that only sounds like a taken name counts as one", _TABLE,
-           '_row(Verdict.EXISTS, r"already exists", *_REFUSALS', '_row(Verdict.EXISTS, r"exists|duplicate", *_REFUSALS',
+           '_row(ErrorClass.EXISTS, r"already exists", *_REFUSALS',
+           '_row(ErrorClass.EXISTS, r"exists|duplicate", *_REFUSALS',
            ("tests/failing/test_refusals.py::test_words_that_only_sound_like_a_taken_name",), goal="R12"),
     Mutant("not-yet-never", "a permission that IAM does not show yet fails at once", _RETRY,
-           "Verdict.NOT_YET: Budget(tries=30,", "Verdict.NOT_YET: Budget(tries=1,",
+           "ErrorClass.NOT_YET: Budget(tries=30,", "ErrorClass.NOT_YET: Budget(tries=1,",
            ("tests/failing/test_failures.py::test_a_permission_that_is_not_visible_yet_is_waited_for",)),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Mutants of secrecy: what is blotted out, in which spellings, and what is known to be a secret."""
+"""Mutants of secrecy: what is blotted out, in which encodings, and what is known to be a secret."""
 
 from tests.mutants.mutant import Mutant
 
@@ -8,7 +8,7 @@ _SPELLINGS = ("tests/secrecy/test_spellings.py",)
 
 MUTANTS = (
     Mutant("no-redaction", "redaction returns what it gets", _REDACTION,
-           "            text = text.replace(spelling, BLOT)\n", "            text = text.replace(spelling, spelling)\n",
+           "            text = text.replace(spelling, MASK)\n", "            text = text.replace(spelling, spelling)\n",
            ("tests/secrecy/test_secrets.py::test_redaction_blots_out_every_spelling",), goal="R19"),
     Mutant("redact-apikey", "an API key is written to the log", _REDACTION, '"clientsecret", "apikey",',
            '"clientsecret",',

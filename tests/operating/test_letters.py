@@ -9,7 +9,7 @@ from infra.aws import Aws
 from infra.deadline import Deadline
 from infra.errors import CallFailed
 from tests.worlds import REGION
-from workflows.dead_letters import DeadLetter, send_again
+from workflows.dead_letters import DeadLetter, redrive
 
 LETTER = DeadLetter("d", "receipt", '{"x": 1}', "why", "m")
 
@@ -36,7 +36,7 @@ async def send(queues: Queues) -> None:
     async def client(_: str) -> Queues:
         return queues
 
-    await send_again(Aws(client, REGION).within(Deadline()), LETTER, dead="dead", queue="requests")
+    await redrive(Aws(client, REGION).within(Deadline()), LETTER, dead="dead", queue="requests")
 
 
 async def test_a_letter_is_taken_out_once_it_was_sent():

@@ -16,7 +16,7 @@ from tests.documents import small_stack
 from tests.goals import tried
 from tests.tables import services
 from tests.worlds import REGION, SandboxWorld, provision
-from workflows.dead_letters import DeadLetter, letters, send_again, send_to_dlq
+from workflows.dead_letters import DeadLetter, letters, redrive, send_to_dlq
 from workflows.operating import FORGOTTEN, cancel, forget, history
 from workflows.planner.outcome import Status
 from workflows.requests.context import Context
@@ -119,7 +119,7 @@ async def test_dead_letters_are_found_by_their_reason_and_sent_again(world, moto
         calls = context.aws.within(Deadline.within(60))
         found = {letter.reason: letter async for letter in letters(calls, dead)}
         assert set(found) == {"RuntimeError", "NotARequest: no JSON"}
-        await send_again(calls, found["RuntimeError"], dead=dead, queue=queue)
+        await redrive(calls, found["RuntimeError"], dead=dead, queue=queue)
         assert [letter.body async for letter in letters(calls, queue)] == ['{"x": 1, "requestId": "m"}']
 
 

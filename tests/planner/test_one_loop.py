@@ -10,7 +10,7 @@ from infra.deadline import Deadline
 from infra.service_model import is_mutating
 from tests.crash.test_single_faults import replaced, sample
 from tests.documents import gateway, oauth, small_stack
-from tests.worlds import SandboxWorld
+from tests.worlds import SandboxWorld, provision
 from workflows.document.reading import read_stack
 from workflows.planner.decision import Decision, State
 from workflows.planner.outcome import Status
@@ -94,11 +94,18 @@ async def everything(world: SandboxWorld) -> None:
     await world.apply(sample("every-kind.yaml"))
 
 
+async def invisible(world: SandboxWorld) -> None:
+    """Create the gateway and the provider; reads do not show them yet."""
+    world.behaviour.durations.visible_after = 60.0
+    await world.run(provision(small_stack(2), "begun"), seconds=30)
+
+
 ALLOWED = frozenset({"gateways.payments"})
 Before = Callable[[SandboxWorld], Awaitable[None]]
 CASES: dict[str, tuple[Before, Callable[[], dict[str, Any]]]] = {
     "nothing exists": (nothing, lambda: small_stack(2)),
     "one of every kind, and nothing exists": (nothing, lambda: sample("every-kind.yaml")),
+    "created, and reads do not show it yet": (invisible, lambda: small_stack(2)),
     "as declared": (small, lambda: small_stack(2)),
     "members differ": (small, changed),
     "a resource more": (small, grown),

@@ -5,7 +5,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from infra.redaction import BLOT, Redaction
+from infra.redaction import MASK, Redaction
 
 MEMBERS = (
     "apiKey", "clientSecret", "SecretString", "clientToken", "authorizationUrl", "Authorization", "customParameters",
@@ -21,8 +21,8 @@ def test_what_such_a_member_holds_is_not_written(name):
     redaction = Redaction()
     found = redaction.value({"a": [{name: "hunter22", "name": "tools"}]})
     event = dict(redaction.processor(None, "info", {name: {"key": "hunter22"}, "event": "seen"}))
-    assert found == {"a": [{name: BLOT, "name": "tools"}]}
-    assert event == {name: BLOT, "event": "seen"}
+    assert found == {"a": [{name: MASK, "name": "tools"}]}
+    assert event == {name: MASK, "event": "seen"}
 
 
 @pytest.mark.parametrize("how", [lambda one: quote(one, safe=""), quote, quote_plus], ids=["quote", "path", "form"])
@@ -33,7 +33,7 @@ def test_a_secret_in_a_url_is_blotted_out_however_its_octets_are_written(how, sm
     redaction.add(SECRET)
     written = how(SECRET)
     written = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), written) if small else written
-    assert redaction.text(f"https://example.com/?secret={written}&x=1") == f"https://example.com/?secret={BLOT}&x=1"
+    assert redaction.text(f"https://example.com/?secret={written}&x=1") == f"https://example.com/?secret={MASK}&x=1"
 
 
 def test_a_secret_inside_another_leaves_nothing_of_it():
@@ -42,4 +42,4 @@ def test_a_secret_inside_another_leaves_nothing_of_it():
         redaction = Redaction()
         for secret in order:
             redaction.add(secret)
-        assert redaction.text("hunter22-and-more, hunter22") == f"{BLOT}, {BLOT}"
+        assert redaction.text("hunter22-and-more, hunter22") == f"{MASK}, {MASK}"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from infra.deadline import Deadline
-from infra.redaction import BLOT
+from infra.redaction import MASK
 from infra.sandbox.faults import Effect, Fault
 from infra.sandbox.world import Failure
 from tests.documents import mcp_target, oauth, provider, small_stack
@@ -26,7 +26,7 @@ def judged(world, outcome: Outcome) -> None:
     found = secrets_in(shown, str(world.announced), "\n".join(world.ledger.dump()))
     tried("R19", WHAT, violations=found)
     assert found == []
-    assert BLOT in shown
+    assert MASK in shown
 
 
 @pytest.mark.parametrize("name", ["idp", "target-0"])
@@ -64,7 +64,7 @@ async def test_r19_a_plan_tells_it_without_the_secret_too(world):
     record.reasons = [QUOTED.reason]
     found = await plan(world.context(), small_stack(1), Deadline(), frozenset())
     tried("R19", WHAT, violations=secrets_in(str(found.shown())))
-    assert BLOT in str(found.shown())
+    assert MASK in str(found.shown())
     assert secrets_in(str(found.shown())) == []
 
 
@@ -80,7 +80,7 @@ async def test_r19_an_error_that_quotes_where_to_consent_is_told_without_it(worl
     # The first list shows the URL; the one that looks for the end of another target's creation is refused.
     document["gateways"]["payments"]["targets"]["other"] = mcp_target()
     outcome = await world.run(provision(document, "two"))
-    assert [one.message for one in outcome.failures] == [f"ListGatewayTargets: cannot list: see {BLOT}"]
+    assert [one.message for one in outcome.failures] == [f"ListGatewayTargets: cannot list: see {MASK}"]
     kept = "\n".join(world.ledger.dump())
     tried("R19", "errors that quote a consent URL", violations=kept.count(CONSENT))
     assert CONSENT not in kept

@@ -6,13 +6,13 @@ import pytest
 import structlog
 
 from infra.ledger.sqlite import SqliteLedger
-from infra.redaction import BLOT, Redaction
+from infra.redaction import MASK, Redaction
 from infra.sandbox.faults import Effect, Fault
 from infra.secrets import SecretReference
 from infra.telemetry import set_up_logs
 from tests.documents import provider, small_stack
 from tests.goals import tried
-from tests.secrets import SENTINELS, secrets_in, spellings
+from tests.secrets import SENTINELS, encodings, secrets_in
 from workflows.planner.outcome import Status
 
 
@@ -77,7 +77,7 @@ def test_redaction_blots_out_every_spelling(secret):
     """A secret that was seen is blotted out raw, escaped and encoded."""
     redaction = Redaction()
     redaction.add(secret)
-    for spelling in spellings(secret):
+    for spelling in encodings(secret):
         assert not secrets_in(redaction.text(f"before {spelling} after"))
 
 
@@ -107,7 +107,7 @@ async def test_r19_without_redaction_the_search_of_every_test_finds_the_secret(w
 def test_without_redaction_the_search_finds_the_secret():
     """The search bites: what redaction would blot out is found when it is off."""
     for secret in SENTINELS:
-        for spelling in spellings(secret):
+        for spelling in encodings(secret):
             assert secrets_in(f"before {spelling} after")
 
 
@@ -117,7 +117,7 @@ def test_logs_hide_consent_urls(logs):
     url = "https://example.com/authorize?request_uri=x"
     structlog.get_logger().info("seen", target={"authorizationData": {"oauth2": {"authorizationUrl": url}}})
     assert url not in logs.getvalue()
-    assert BLOT in logs.getvalue()
+    assert MASK in logs.getvalue()
 
 
 @pytest.mark.parametrize("more", ["", ":key", ":key:AWSPREVIOUS", "::AWSCURRENT", ":key::8b6e"])

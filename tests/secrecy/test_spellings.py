@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.redaction import BLOT, Redaction
+from infra.redaction import MASK, Redaction
 from tests.documents import provider, small_stack
 from tests.goals import tried
 from workflows.planner.outcome import Status
@@ -35,9 +35,9 @@ def test_r19_a_secret_is_blotted_out_in_every_spelling(how):
     redaction = Redaction()
     redaction.add(SECRET)
     text = redaction.text(f"before {SPELLED[how](SECRET)} after")
-    tried("R19", "spellings of a secret in other texts")
-    assert text in (f"before {BLOT} after", f'before "{BLOT}" after', f"before '{BLOT}' after") or (
-        how == "JSON in JSON" and text == f'before "\\"{BLOT}\\"" after'
+    tried("R19", "encodings of a secret in other texts")
+    assert text in (f"before {MASK} after", f'before "{MASK}" after', f"before '{MASK}' after") or (
+        how == "JSON in JSON" and text == f'before "\\"{MASK}\\"" after'
     )
 
 
@@ -52,8 +52,8 @@ def test_r19_in_the_midst_of_a_base64_text_nothing_of_it_can_be_read(secret, bef
     redaction.add(secret)
     octets = secret.encode()
     text = redaction.text(base64.b64encode(before + octets + after).decode())
-    assert BLOT in text
-    first, _, last = text.partition(BLOT)
+    assert MASK in text
+    first, _, last = text.partition(MASK)
     parts = (first[: len(first) // 4 * 4], last[len(last) % 4 :])
     assert all(octets[2:-2] not in base64.b64decode(part) for part in parts)
 

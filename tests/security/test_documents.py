@@ -14,7 +14,7 @@ from tests.authority.desk import FILE, PAYMENTS, SECRET_CALLS, Shelf, asked, dep
 from tests.documents import changed, mcp_target
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
-from workflows.requests.intake import admit
+from workflows.requests.intake import authorize_new
 from workflows.requests.request import read_request
 
 REQUESTED = "Gateway Stack Requested"
@@ -111,7 +111,7 @@ async def test_security_a_granted_object_is_read_by_one_call_and_nothing_else(wo
     context = deployed(world, shelf=shelf)
 
     calls = context.aws.within(Deadline.within(60))
-    await admit(context, calls, request.model_copy(update={"submitter": PAYMENTS}))
+    await authorize_new(context, calls, request.model_copy(update={"submitter": PAYMENTS}))
     assert shelf.asked == [("payments-stacks", "tools.yaml")]
     assert set(calls.count) == {"GetObject", "GetCallerIdentity"}
 

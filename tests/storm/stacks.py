@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 from botocore.exceptions import ClientError
 
-from infra.deadline import BRIEF, Deadline
-from infra.errors import Verdict
+from infra.deadline import BRIEF_SECONDS, Deadline
+from infra.errors import ErrorClass
 from infra.retry import BUDGETS
 from infra.settings import Settings
 from tests.crash.harness import History, Process, context_of
@@ -25,7 +25,7 @@ STORM = 600.0
 WIDTH = 2
 #: Turns of one stack without a storm, at most.
 CALM = 10
-_BUDGET = BUDGETS[Verdict.THROTTLED]
+_BUDGET = BUDGETS[ErrorClass.THROTTLED]
 #: Waits shorter than the longest of all, by the least that they may be: the first tries of a call follow each other.
 QUICK = next(n for n in range(_BUDGET.tries) if _BUDGET.first * 2.0**n >= _BUDGET.longest)
 #: Seconds between two later tries of one call, at least.
@@ -84,7 +84,7 @@ class Life:
     @property
     def most_turns(self) -> int:
         """A turn that throttling ends is followed by a longer wait than a run waits itself."""
-        return int(STORM / BRIEF) + CALM
+        return int(STORM / BRIEF_SECONDS) + CALM
 
 
 async def work_on(world: SandboxWorld, name: str, life: Life) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from infra.clients import open_clients
 from infra.deadline import Deadline
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.retry import BUDGETS, attempts
@@ -97,7 +97,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "SynchronizeGatewayTargets": {**GATEWAY, "targetIdList": ["TARGET0123"]},
 }
 #: By HTTP status (0: no answer), what it means.
-STATUSES = {429: Verdict.THROTTLED, **dict.fromkeys((500, 503, 0), Verdict.UNKNOWN_OUTCOME)}
+STATUSES = {429: ErrorClass.THROTTLED, **dict.fromkeys((500, 503, 0), ErrorClass.UNKNOWN_OUTCOME)}
 #: What is not sent again without an answer.
 ONCE = ("Update", "Delete", "Synchronize")
 
@@ -119,7 +119,7 @@ async def requests_of(operation: str, status: int, wait: float, monkeypatch) -> 
 async def test_r11_there_is_one_retry_layer(operation, status, monkeypatch):
     """Where ours stops at its first try, one HTTP request went out; where it does not wait, as many as its budget."""
     one = await requests_of(operation, status, 1000.0, monkeypatch)
-    blind = operation.startswith(ONCE) and STATUSES[status] is Verdict.UNKNOWN_OUTCOME
+    blind = operation.startswith(ONCE) and STATUSES[status] is ErrorClass.UNKNOWN_OUTCOME
     most = 1 if blind else BUDGETS[STATUSES[status]].tries
     budget = await requests_of(operation, status, 0.0, monkeypatch)
     wrong = [] if (one, budget) == (1, most) else [f"{one} and {budget} requests"]
@@ -137,7 +137,7 @@ async def waits(calls: int, tries: int) -> list[list[float]]:
             with attempt:
                 mine.append(anyio.current_time())
                 if len(mine) <= tries:
-                    raise CallFailed("ListGateways", Verdict.THROTTLED, "ThrottlingException", "Rate exceeded")
+                    raise CallFailed("ListGateways", ErrorClass.THROTTLED, "ThrottlingException", "Rate exceeded")
         times.append([after - before for before, after in pairwise(mine)])
 
     async with anyio.create_task_group() as group:
@@ -150,7 +150,7 @@ def test_r11_what_was_throttled_together_comes_back_spread():
     """Of a thousand calls no more come in one millisecond than chance would have."""
     calls, tries, wrong = 1_000, 6, []
     for number, seconds in enumerate(virtually(partial(waits, calls, tries))):
-        longest = BUDGETS[Verdict.THROTTLED].first * 2.0**number
+        longest = BUDGETS[ErrorClass.THROTTLED].first * 2.0**number
         least, buckets = 0.2 * longest, round(800 * longest)
         wrong += [f"try {number}: {one:.3f} s" for one in seconds if not least <= one <= longest]
         found = Counter(min(buckets - 1, int(1000 * (one - least))) for one in seconds)

@@ -8,7 +8,7 @@ from infra.service_model import MAX_DEPTH, Path
 from workflows.document.problems import Problem, path_text
 
 #: The number of problems after which a document is not checked further.
-ENOUGH = 1000
+MAX_FINDINGS = 1000
 #: The longest number (in digits) and name (in characters): nobody writes longer ones on purpose.
 _DIGITS, _LONGEST_NAME = 38, 1_000
 #: The limit on the total length of the paths to all values of a document, in characters.
@@ -25,7 +25,7 @@ def too_deep(value: Any) -> bool:
     return True
 
 
-def unfit(value: Any) -> Problem | None:
+def out_of_bounds(value: Any) -> Problem | None:
     """Return the problem that keeps a document from being checked at all (depth, size, non-JSON values), or None."""
     if too_deep(value):
         return Problem("", "depth", f"nested deeper than {MAX_DEPTH} levels")

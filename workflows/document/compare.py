@@ -16,10 +16,10 @@ declaration, in which long strings are digests; None without a record).
 - A value in another accepted form (workflows/kinds/forms.py) is equal while the declared value is the last-applied
   value. A changed value is always sent: a masked credential or the key behind an alias would not show the change.
 
-`frozen` returns the create-only members among the differences; such a change needs a replacement. `update_body`
-merges the three inputs. A PUT replaces the whole resource, so its body repeats observed members that were never
-declared (manual changes survive) and omits removed members. A PATCH keeps each member that its body omits, so its
-body names declared and removed members only, and clears the removed members explicitly.
+`create_only_differences` returns the create-only members among the differences; such a change needs a replacement.
+`update_body` merges the three inputs. A PUT replaces the whole resource, so its body repeats observed members that
+were never declared (manual changes survive) and omits removed members. A PATCH keeps each member that its body omits,
+so its body names declared and removed members only, and clears the removed members explicitly.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -108,17 +108,19 @@ def shown_at(kind: Kind, seen: Mapping[str, Any], path: Path) -> Any:
     return value_at(at(seen, kind.shown_as.get(str(path[0]), str(path[0]))), path[1:])
 
 
-def frozen(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]) -> list[str]:
+def create_only_differences(
+    kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], paths: Iterable[Path]
+) -> list[str]:
     """Return the create-only members among the differences: a change of such a member needs a replacement.
 
     These are the members in `Kind.create_only` that changed, members that no update takes, and members that a PATCH
     cannot clear.
     """
     named = {member for member, changed in kind.create_only.items() if changed(declared, seen)}
-    return sorted(named | {path_text(path) for path in paths if not _within_reach(kind, declared, path)})
+    return sorted(named | {path_text(path) for path in paths if not _is_updatable(kind, declared, path)})
 
 
-def _within_reach(kind: Kind, declared: Any, path: Path) -> bool:
+def _is_updatable(kind: Kind, declared: Any, path: Path) -> bool:
     """Return whether an update can set a member to its declared value, or clear the member."""
     shape: Shape | None = kind.updatable.get(str(path[0]))
     clears, value = not kind.patch, declared.get(path[0])

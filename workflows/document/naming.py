@@ -4,9 +4,9 @@ The worker's role may use the roles, secrets, keys, functions, buckets and netwo
 borrow that permission, so each external reference needs a grant for the submitter and the stack (docs/authority.md).
 `named_by` yields the references; `Allowed` in workflows/requests/authority.py denies those without a grant.
 
-- Each text member of AWS's requests is classified by name: in NAMING the text is a reference, in SOMETIMES the text may
-  contain references, in HARMLESS the text contains none; secret members hold secret references. A test fails unless
-  every text member of the service model is in exactly one of these tables.
+- Each text member of AWS's requests is classified by name: in REFERENCE_FIELDS the text is a reference, in
+  MIXED_FIELDS the text may contain references, in PLAIN_FIELDS the text contains none; secret members hold secret
+  references. A test fails unless every text member of the service model is in exactly one of these tables.
 - A reference has a category (a key of `mayName` in a grant) and a name. The service and resource type of an ARN decide
   the category (`_ARNS`). AgentCore URLs become the ARN of their runtime or gateway.
 - Anything that cannot be classified has the category None and is denied: an unclassified member, an unknown type of
@@ -57,7 +57,7 @@ CATEGORIES: Mapping[str, str] = {
 }
 
 #: Members whose text is a reference, each with its category. None: the text is an ARN, whose type decides the category.
-NAMING: Mapping[str, str | None] = {
+REFERENCE_FIELDS: Mapping[str, str | None] = {
     **dict.fromkeys(("accessPointArn", "apiKeyArn", "arn", "browserArn", "capacityProviderArn", "codeInterpreterArn",
                      "credentialArn", "encryptionKeyArn", "executionRoleArn", "gatewayArn", "kmsKeyArn", "lambdaArn",
                      "providerArn", "roleArn", "secretArn", "uri")),
@@ -71,7 +71,7 @@ NAMING: Mapping[str, str | None] = {
 
 #: Members whose text refers to no resource that needs permission: words, settings, URLs that only the service calls,
 #: and values that the code of a runtime reads under the role of that runtime.
-HARMLESS = frozenset({
+PLAIN_FIELDS = frozenset({
     "actorId", "actorTokenScopes", "additionalHeaderClaims", "additionalPayloadClaims", "advertisedScopeMapping",
     "allowedAudience", "allowedClients", "allowedQueryParameters", "allowedRequestHeaders", "allowedResponseHeaders",
     "allowedScopes", "allowedTools", "apiBase", "authorizationEndpoint", "bucketOwnerAccountId", "clientId",
@@ -86,7 +86,7 @@ HARMLESS = frozenset({
     "workloadIdentities",
 })  # fmt: skip
 #: Members whose text may contain references among other text, each with the method of `_Reader` that finds them.
-SOMETIMES: Mapping[str, str] = {
+MIXED_FIELDS: Mapping[str, str] = {
     "endpoint": "endpoint",
     "headers": "header",
     "modelId": "model",
@@ -204,11 +204,11 @@ class _Reader:
         if member in self.resource.kind.secrets:
             secret = SecretReference.parse(text)
             yield self.at(path, "secrets" if secret else None, self.place.secret(secret.secret_id if secret else ""))
-        elif member in NAMING:
+        elif member in REFERENCE_FIELDS:
             yield from self.naming(path, member, text)
-        elif member in SOMETIMES:
-            yield from getattr(self, SOMETIMES[member])(path, text)
-        elif member not in HARMLESS:
+        elif member in MIXED_FIELDS:
+            yield from getattr(self, MIXED_FIELDS[member])(path, text)
+        elif member not in PLAIN_FIELDS:
             yield self.at(path, None, text, "this member is not known here")
 
     def model(self, path: Path, text: str) -> Iterator[Named]:
@@ -262,11 +262,11 @@ class _Reader:
             yield self.at(path, None, url, "this is no name of a runtime")
 
     def naming(self, path: Path, member: str, text: str) -> Iterator[Named]:
-        """Yield the reference in a member of NAMING (or in a text that is read as an `arn` member)."""
+        """Yield the reference in a member of REFERENCE_FIELDS (or in a text that is read as an `arn` member)."""
         filled = self.place.filled(text)
         if references.TOKEN.search(filled):
             yield from self.reference(path, filled)
-        elif _looks_like_a_name(filled) or NAMING[member] is None:
+        elif _looks_like_a_name(filled) or REFERENCE_FIELDS[member] is None:
             yield from self.arn(path, filled)
         elif member == "secretId":
             yield self.at(path, "secrets", self.place.secret(filled))
@@ -277,7 +277,7 @@ class _Reader:
             else:
                 yield self.at(path, "buckets", f"s3://{filled}/{prefix}")
         else:
-            yield self.at(path, NAMING[member], filled)
+            yield self.at(path, REFERENCE_FIELDS[member], filled)
 
     def arn(self, path: Path, text: str) -> Iterator[Named]:
         """Yield the reference that an ARN or an S3 URI makes; AWS's own resources need no grant and are skipped."""

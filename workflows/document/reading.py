@@ -2,14 +2,15 @@
 
 `read_stack` takes a parsed document whose parameters are already substituted (parameters.py) and works in this order:
 
-1. `unfit` (bounds.py) refuses a document that is too large, too deep or not JSON: every later step walks all of it.
+1. `out_of_bounds` (bounds.py) refuses a document that is too large, too deep or not JSON: every later step walks all
+   of it.
 2. `_head` checks the members beside the sections, such as `stack` and `onFailure`, and reports unknown sections.
 3. `_resources` turns each entry of each section into a Resource with its address, options and references.
 4. `_of` checks each resource: types against AWS's service model, secrets, references, dependencies and URLs.
 5. `_cycles` checks the dependency graph, and `rules.check` the rules that the service model cannot express.
 
 No step stops at the first problem, so that authors can correct a document in one pass; only step 1 reports a single
-problem. Collection ends at ENOUGH problems, of which at most MOST_PROBLEMS are reported. If there is any problem,
+problem. Collection ends at MAX_FINDINGS problems, of which at most MOST_PROBLEMS are reported. If there is any problem,
 Invalid is raised. Broken rules that only warn become `Stack.warnings`.
 
 The value of a member with a `${...}` reference is not known yet, so problems of its form are ignored here; the whole
@@ -30,7 +31,7 @@ from infra import service_model
 from infra.secrets import SecretReference
 from infra.service_model import Path
 from workflows.document import parameters, references, rules
-from workflows.document.bounds import ENOUGH, unfit
+from workflows.document.bounds import MAX_FINDINGS, out_of_bounds
 from workflows.document.compare import value_at
 from workflows.document.problems import MOST_PROBLEMS, Invalid, Problem, path_text, told
 from workflows.document.references import Reference
@@ -72,7 +73,7 @@ def read_stack(document: Any) -> Stack:
     """Return the stack of a document (parsed YAML or JSON). Raises Invalid with every problem found."""
     if not isinstance(document, Mapping):
         raise Invalid([Problem("", "type", "a stack document is a mapping with the members stack and sections")])
-    if problem := unfit(document):
+    if problem := out_of_bounds(document):
         raise Invalid([problem])
     text = json.dumps(document)
     return _read_before(text) if len(text) <= _KEPT else _read(document)
@@ -89,11 +90,11 @@ def _read(document: Mapping[str, Any]) -> Stack:
     head = _head(document, problems)
     resources = {r.address: r for r in _resources(document, problems)}
     for resource in resources.values():
-        problems += islice(_of(resource, resources), max(0, ENOUGH - len(problems)))
+        problems += islice(_of(resource, resources), max(0, MAX_FINDINGS - len(problems)))
     findings: list[rules.Found] = []
-    if len(problems) < ENOUGH:
+    if len(problems) < MAX_FINDINGS:
         problems += _cycles(resources)
-        findings += islice(rules.check(resources), ENOUGH)
+        findings += islice(rules.check(resources), MAX_FINDINGS)
         problems += [found.problem for found in findings if found.refuses]
     if problems or head is None:
         raise Invalid(problems)

@@ -1,4 +1,4 @@
-"""The accepted forms: other spellings in which the service may show the declared value of a member.
+"""The accepted forms: other encodings in which the service may show the declared value of a member.
 
 A value in an accepted form is not drift, but is reported in a warning. Any other difference is drift. The tables are
 data; the functions that read them are pure.

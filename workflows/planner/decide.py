@@ -22,7 +22,7 @@ The rules are rows of two tables; the first row that applies decides. For a decl
 4. Awaiting consent: CONSENT, once the authorization URL is known. Only a person can continue.
 5. `existing`: NONE. Such a resource is never changed.
 6. Mode SYNCHRONIZE: SYNCHRONIZE, NONE or FAIL, and never any other change.
-7. Failed status (`_mend`): the remedy of that status, TRIES times for a request. UPDATE and SYNCHRONIZE repair in
+7. Failed status (`_recover`): the remedy of that status, TRIES times for a request. UPDATE and SYNCHRONIZE repair in
    place; REPLACE deletes, and so needs an approval, a replaceable kind, or a failed creation that was never READY.
 8. At rest: compared with the declaration (`settled`).
 
@@ -34,7 +34,7 @@ in flight at the service, a pending consent, children that this stack does not m
 Failures are decisions, too: FAIL carries a `Failure` with code, actor and advice (`failures`).
 """
 
-from workflows.document.compare import frozen
+from workflows.document.compare import create_only_differences
 from workflows.document.problems import path_text
 from workflows.document.stack import Deletion
 from workflows.kinds.observed import ObservedState
@@ -84,7 +84,7 @@ def _absent(state: State) -> Decision:
     if not fresh and (look := _look_by_id(desired, record)) is not None:
         return look
     if desired.options.existing or desired.mode is Mode.SYNCHRONIZE:
-        said = failures.missing if desired.options.existing else failures.unapplied
+        said = failures.missing if desired.options.existing else failures.not_provisioned
         failure = said(desired.address, desired.kind.noun, desired.name)
         return Decision(Action.FAIL, failure.message, failure=failure)
     if fresh:
@@ -100,7 +100,8 @@ def _foreign(state: State) -> Decision:
     """Fail, unless a repeated creation can tell whether this stack made the object."""
     desired, observed, record = state.desired, state.present, state.record
     if record.pending_creation is not None and desired.kind.token and not desired.kind.tagged:
-        return Decision(Action.CREATE, "repeated with its client token, to learn who created the resource of this name")
+        reason = "repeated with its recorded client tokens, to learn who created the resource of this name"
+        return Decision(Action.CREATE, reason)
     identity = observed.arn or observed.id or desired.name
     failure = failures.name_taken(desired.address, desired.kind.noun, desired.name, identity)
     return Decision(Action.FAIL, failure.message, failure=failure)
@@ -122,7 +123,7 @@ def _consent(state: State) -> Decision:
     return Decision(Action.CONSENT, f"{observed.status}: a person must consent")
 
 
-def _mend(state: State) -> Decision:
+def _recover(state: State) -> Decision:
     """Return the remedy of a failed status, at most three times for a request."""
     desired, observed, record = state.desired, state.present, state.record
     if not observed.full:
@@ -133,7 +134,7 @@ def _mend(state: State) -> Decision:
     reason = f"{observed.status}: {observed.reasons or 'no reason given'}"
     if remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN):
         return _go_on(desired, observed, record, reason)
-    if not (free(desired, record) or _just_made(observed, record)):
+    if not (free(desired, record) or _is_failed_creation(observed, record)):
         failure = failures.not_ours_to_delete(
             desired.address, desired.kind.noun, str(observed.status), observed.reasons
         )
@@ -165,7 +166,7 @@ def _go_on(desired: DesiredState, observed: ObservedState, record: ResourceRecor
     ]:
         return cannot_tell(desired, tuple(unknown))
     found = differences(desired.kind, declared, observed, record)
-    fixed = tuple(frozen(desired.kind, declared, observed.body, found))
+    fixed = tuple(create_only_differences(desired.kind, declared, observed.body, found))
     if fixed:
         return replaced(desired, fixed, record)
     repeats = observed.meaning.remedy is Remedy.SYNCHRONIZE_AGAIN and not found
@@ -174,7 +175,7 @@ def _go_on(desired: DesiredState, observed: ObservedState, record: ResourceRecor
     return Decision(Action.UPDATE, reason, tuple(sorted(path_text(path) for path in found)))
 
 
-def _just_made(observed: ObservedState, record: ResourceRecord) -> bool:
+def _is_failed_creation(observed: ObservedState, record: ResourceRecord) -> bool:
     """Return whether the failed resource was created by this stack and never became READY, so that nothing uses it."""
     mine = record.id == observed.id or record.pending_creation is not None
     return mine and record.incarnation > 0 and not record.ever_ready and observed.meaning.remedy is Remedy.CREATE_AGAIN
@@ -187,7 +188,7 @@ def _synchronize(state: State) -> Decision:
     if failing and observed.meaning.remedy is not Remedy.SYNCHRONIZE_AGAIN:
         if not observed.full:
             return _look_for_reason()
-        failure = failures.unfit(desired.address, desired.kind.noun, str(observed.status), observed.reasons)
+        failure = failures.bad_status(desired.address, desired.kind.noun, str(observed.status), observed.reasons)
         return Decision(Action.FAIL, failure.message, failure=failure)
     if desired.kind.synchronization is None:
         return Decision(Action.NONE, "nothing to synchronize")
@@ -287,7 +288,7 @@ DECLARED: tuple[Row, ...] = (
     Row("existing", lambda state: state.desired.options.existing, _only_looked_up, frozenset({_A.NONE})),
     Row("to be synchronized", lambda state: state.desired.mode is Mode.SYNCHRONIZE, _synchronize,
         frozenset({_A.LOOK, _A.FAIL, _A.NONE, _A.SYNCHRONIZE})),
-    Row("failed", _has_failed, _mend, frozenset({_A.LOOK, _A.FAIL, _A.UPDATE, _A.SYNCHRONIZE, _A.REPLACE})),
+    Row("failed", _has_failed, _recover, frozenset({_A.LOOK, _A.FAIL, _A.UPDATE, _A.SYNCHRONIZE, _A.REPLACE})),
     Row("at rest", _always, lambda state: settled(state.desired, state.present, state.record),
         frozenset({_A.LOOK, _A.FAIL, _A.NONE, _A.UPDATE, _A.TAG, _A.REPLACE, _A.SYNCHRONIZE})),
 )  # fmt: skip

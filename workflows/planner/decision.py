@@ -14,7 +14,7 @@ from workflows.records.resource import ResourceRecord
 
 #: Attempts (creates, updates and deletes) that a request makes on a resource.
 TRIES = 3
-#: Seconds after an answered create during which reads may not show the resource (R18 in docs/continuity.md).
+#: Seconds after an answered create during which reads may not show the resource (goal R18 of docs/continuity.md).
 VISIBLE_WITHIN = 90.0
 #: Seconds during which a create without an answer may still take effect; VISIBLE_WITHIN starts only then.
 ARRIVES_WITHIN = 60.0
@@ -47,16 +47,18 @@ CHANGES = frozenset({
 class Provenance(StrEnum):
     """When a resource was created, relative to the generations of a rollback."""
 
-    #: Not created by this stack, or of unknown origin.
+    #: Not created by this stack, or of unknown age.
     FOREIGN = "FOREIGN"
     #: Created no later than the generation that the rollback restores.
     PRE_EXISTING = "PRE_EXISTING"
+    #: Created after the generation that the rollback restores, or never READY since.
     LATER_GENERATION = "LATER_GENERATION"
     #: Created in the generation that is rolled back.
     FAILED_GENERATION = "FAILED_GENERATION"
 
 
-#: The resources that a rollback may delete.
+#: The resources that a rollback may delete for good. A replacement, which deletes and creates, follows the rules of
+#: every run instead: a rollback may replace an older target, whose settings cannot be restored in place.
 ROLLBACK_DELETABLE = frozenset({Provenance.LATER_GENERATION, Provenance.FAILED_GENERATION})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from infra.errors import STUCK, CallFailed, Verdict
+from infra.errors import STUCK, CallFailed, ErrorClass
 
 
 class Actor(StrEnum):
@@ -38,38 +38,38 @@ class Failure:
 
 
 #: Actor and advice for each class of call that AWS refused.
-OF_VERDICTS: Mapping[Verdict, tuple[Actor, str]] = {
-    Verdict.THROTTLED: (
+OF_ERROR_CLASSES: Mapping[ErrorClass, tuple[Actor, str]] = {
+    ErrorClass.THROTTLED: (
         Actor.PLATFORM,
         "Lower the deployment's concurrency or ask AWS for a higher rate, then resend.",
     ),
-    Verdict.UNKNOWN_OUTCOME: (Actor.AWS, "The service did not answer; resend the request later."),
-    Verdict.BUSY: (Actor.AWS, "Another operation holds the resource; resend the request later."),
-    Verdict.NOT_YET: (
+    ErrorClass.UNKNOWN_OUTCOME: (Actor.AWS, "The service did not answer; resend the request later."),
+    ErrorClass.BUSY: (Actor.AWS, "Another operation holds the resource; resend the request later."),
+    ErrorClass.NOT_YET: (
         Actor.PLATFORM,
         "A permission was missing for longer than IAM takes to show a new one. Grant it as the message says.",
     ),
-    Verdict.EXISTS: (Actor.APP_TEAM, "The name is taken; choose another, or import the resource (`adopt: true`)."),
-    Verdict.GONE: (
+    ErrorClass.EXISTS: (Actor.APP_TEAM, "The name is taken; choose another, or import the resource (`adopt: true`)."),
+    ErrorClass.GONE: (
         Actor.APP_TEAM,
         "A resource that the declaration refers to does not exist; create it or correct the reference.",
     ),
-    Verdict.TOKEN_MISMATCH: (
+    ErrorClass.TOKEN_MISMATCH: (
         Actor.AWS,
         "The service recorded another create under this client token; resend the request.",
     ),
-    Verdict.IN_USE: (Actor.APP_TEAM, "Another resource still uses it; remove or detach that one first."),
-    Verdict.DENIED: (
+    ErrorClass.IN_USE: (Actor.APP_TEAM, "Another resource still uses it; remove or detach that one first."),
+    ErrorClass.DENIED: (
         Actor.PLATFORM,
         "Grant the worker's role this action, or correct the role that the declaration names.",
     ),
-    Verdict.CREDENTIALS: (
+    ErrorClass.CREDENTIALS: (
         Actor.PLATFORM,
         "Renew the AWS credentials, or set the clock. Nothing is rolled back; the same request continues.",
     ),
-    Verdict.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
-    Verdict.INVALID: (Actor.APP_TEAM, "Correct the declaration and resend."),
-    Verdict.UNKNOWN: (
+    ErrorClass.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
+    ErrorClass.INVALID: (Actor.APP_TEAM, "Correct the declaration and resend."),
+    ErrorClass.UNKNOWN: (
         Actor.AWS,
         "Gatewright has no entry for this error; follow the message of the service.",
     ),
@@ -89,7 +89,7 @@ OF_TAGS = (
 
 def of_call(address: str, failed: CallFailed, instead: str = "") -> Failure:
     """Return the failure of a resource whose call was refused; `instead` is additional advice of the kind."""
-    actor, advice = OF_TAGS if failed.operation in _TAGGING else OF_VERDICTS[failed.verdict]
+    actor, advice = OF_TAGS if failed.operation in _TAGGING else OF_ERROR_CLASSES[failed.error_class]
     text = f"{failed.operation}: {failed.message}"
     return Failure(address, failed.code, text, actor, f"{advice} {instead}".strip())
 
@@ -151,7 +151,7 @@ def in_doubt(address: str, noun: str, name: str) -> Failure:
     return Failure(address, "CreationInDoubt", message, Actor.APP_TEAM, advice)
 
 
-def out_of_turn(address: str, other: str) -> Failure:
+def out_of_order(address: str, other: str) -> Failure:
     """Return the failure of a resource whose dependency `other` belongs to a stage that has not run yet."""
     message = f"it depends on {other}, which is outside this stage and not provisioned"
     return Failure(address, "OutOfTurn", message, Actor.APP_TEAM, f"Run the stage of {other} before this one.")
@@ -166,12 +166,12 @@ def missing(address: str, noun: str, name: str) -> Failure:
 _APPLY_FIRST = "Apply the stack, which repairs it; then synchronize again."
 
 
-def unapplied(address: str, noun: str, name: str) -> Failure:
+def not_provisioned(address: str, noun: str, name: str) -> Failure:
     """Return the failure of a synchronization of a resource that does not exist."""
     return Failure(address, "NotFound", f"no {noun} named {name} exists", Actor.APP_TEAM, _APPLY_FIRST)
 
 
-def unfit(address: str, noun: str, status: str, reasons: str) -> Failure:
+def bad_status(address: str, noun: str, status: str, reasons: str) -> Failure:
     """Return the failure of a synchronization of a resource whose failed status no synchronization can repair."""
     message = f"this {noun} is {status}: {reasons or 'the service gives no reason'}"
     return Failure(address, status, message, Actor.APP_TEAM, _APPLY_FIRST)
@@ -204,7 +204,7 @@ def stuck(address: str, reason: str, seconds: float) -> Failure:
     return Failure(address, STUCK, message, Actor.AWS, advice)
 
 
-def restless(address: str, paths: str) -> Failure:
+def never_converges(address: str, paths: str) -> Failure:
     """Return the failure of a resource that differs again after every change and so never converges."""
     message = f"it differs again after every change, last at {paths or 'no path'}"
     return Failure(address, "Restless", message, Actor.AWS, "Look for others who change it; then resend.")

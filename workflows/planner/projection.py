@@ -50,6 +50,9 @@ def project(action: Action, desired: DesiredState, observed: ObservedState | Non
             return Projected(ready, known, (synchronization.operation,) if synchronization is not None else ())
         case Action.WAIT if observed is not None and observed.status != "DELETING":
             return Projected(_mended(observed), record)
+        case Action.WAIT if observed is None and desired.declared is not None:
+            # An accepted creation that reads do not show yet: the object exists, and no call is sent.
+            return replace(_created(desired, None, record), calls=())
         case _:
             return Projected(None, record.gone())
 

@@ -24,7 +24,7 @@ Until the service accepts an update with exactly this declaration, the compariso
 in force, and not only the last: an unanswered update may have set members which the document no longer declares.
 """
 
-from workflows.document.compare import frozen, value_at
+from workflows.document.compare import create_only_differences, value_at
 from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import parse_path, path_text
 from workflows.document.stack import OWNER_TAG
@@ -77,7 +77,7 @@ def _compared(desired: DesiredState, observed: ObservedState, record: ResourceRe
     if unknown := beyond(desired.kind, declared, observed, carried=False):
         return cannot_tell(desired, unknown)
     found = standing(desired.kind, declared, observed, record).differs
-    fixed = tuple(frozen(desired.kind, declared, observed.body, found))
+    fixed = tuple(create_only_differences(desired.kind, declared, observed.body, found))
     if fixed:
         return replaced(desired, fixed, record)
     paths = sorted(path_text(path) for path in found)

@@ -25,8 +25,8 @@ CallFailed and OutOfTime leave the loop, and `act` turns them into a result.
 from dataclasses import replace
 from functools import partial
 
-from infra.errors import CallFailed, Verdict
-from infra.tasks import together
+from infra.errors import CallFailed, ErrorClass
+from infra.tasks import gather_all
 from workflows.document.stack import Deletion
 from workflows.planner import failures
 from workflows.planner.comparing import forms
@@ -64,12 +64,12 @@ async def drive(executor: Executor, node: Node) -> Result:
         result = await _step(executor, node, state, decision)
         if result is not None:
             return result
-    return executor.restless(node, decision)
+    return executor.never_converges(node, decision)
 
 
 async def _prepare(executor: Executor, node: Node) -> None:
     run = executor.run
-    obstacle = run.obstacles.get(node.address) or run.obstacles.get(node.parent or "")
+    obstacle = run.observation_errors.get(node.address) or run.observation_errors.get(node.parent or "")
     if obstacle is not None:
         raise obstacle
     if node.parent is not None and node.parent not in run.listed and run.parent_id(node.address):
@@ -122,7 +122,7 @@ async def _conclude(executor: Executor, node: Node, state: State, decision: Deci
                 await _settle(executor, node, state)
             return result_of(run, node, ResourceStatus.READY, decision.reason)
         case Action.GONE:
-            await recording.record_deleted(run, desired, hidden=True)
+            await recording.record_deleted(run, desired, unconfirmed=True)
             return result_of(run, node, ResourceStatus.DELETED, decision.reason)
         case Action.KEEP:
             return await _keep(executor, node, state, decision)
@@ -165,9 +165,9 @@ async def _empty(executor: Executor, node: Node) -> None:
     run = executor.run
     mine = [one for one in run.nodes.values() if one.parent == node.address]
     hidden = [one for one in mine if run.observed.get(one.address) is None and run.record(one.address).id]
-    await together([partial(executor.find, one) for one in hidden])
+    await gather_all([partial(executor.find, one) for one in hidden])
     inside = [one for one in mine if run.observed.get(one.address)]
-    await together([partial(_remove, executor, one, f"{node.address} is replaced") for one in inside])
+    await gather_all([partial(_remove, executor, one, f"{node.address} is replaced") for one in inside])
 
 
 async def _remove(executor: Executor, node: Node, why: str) -> None:
@@ -183,7 +183,7 @@ async def _remove(executor: Executor, node: Node, why: str) -> None:
             decision = decide(state.desired, state.observed, state.record)
             result = await _step(executor, node, state, decision)
     if result.failure is not None:
-        raise CallFailed(node.kind.operations.delete, Verdict.UNKNOWN, result.failure.code, result.failure.message)
+        raise CallFailed(node.kind.operations.delete, ErrorClass.UNKNOWN, result.failure.code, result.failure.message)
     if result.status is not ResourceStatus.DELETED:
         executor.stays(node, result)
 
@@ -213,16 +213,16 @@ async def _keep(executor: Executor, node: Node, state: State, decision: Decision
     """Retain a resource; stop managing the resource unless a missing approval or a rollback is the reason."""
     run, desired = executor.run, state.desired
     run.warn(node.address, "kept", decision.reason)
-    # Built before the record is deleted: the result names the ids that the owner needs from now on.
+    # Built before the record is cleared: the result names the ids that the owner needs from now on.
     result = result_of(run, node, ResourceStatus.RETAINED, decision.reason)
     record, observed = run.record(node.address), present(run, desired)
     # Keep the record of an owned resource of unknown age: an untagged resource could never be identified again.
     others = desired.provenance is Provenance.FOREIGN and (record.imported or not observed.ours)
     before = desired.provenance in (Provenance.PRE_EXISTING, Provenance.FOREIGN) and not others
-    lacks_leave = desired.needs_allow and not desired.allowed and run.mode is Mode.PROVISION and not others
+    lacks_approval = desired.needs_allow and not desired.allowed and run.mode is Mode.PROVISION and not others
     retained = desired.options.deletion is Deletion.RETAIN
     # A resource that a rollback retains because this stack owned it before remains managed.
-    if not lacks_leave and (retained or not before):
+    if not lacks_approval and (retained or not before):
         if others:
             if record.imported:
                 await executor.disown(desired)

@@ -19,7 +19,7 @@ Invariants:
 
 from dataclasses import dataclass, field
 
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, DesiredState, State
 from workflows.planner.differences import Change, changes
 from workflows.planner.outcome import ResourceStatus, Result
@@ -114,17 +114,17 @@ class DryExecutor(Executor):
     async def disown(self, desired: DesiredState) -> None:
         """Do nothing: no tag is removed in a plan."""
 
-    def restless(self, node: Node, decision: Decision) -> Result:
+    def never_converges(self, node: Node, decision: Decision) -> Result:
         """Return READY for a resource that projections do not converge: the planned steps are known by then."""
         return result_of(self.run, node, ResourceStatus.READY, decision.reason)
 
     async def failed(self, node: Node, error: CallFailed | OutOfTime) -> Result:
         """Plan a failure. Raises the error itself when credentials are refused or time runs out: there is no plan."""
-        if isinstance(error, OutOfTime) or error.verdict is Verdict.CREDENTIALS:
+        if isinstance(error, OutOfTime) or error.error_class is ErrorClass.CREDENTIALS:
             raise error
         self.steps.setdefault(node.address, Steps(Decision(Action.FAIL, str(error))))
         return result_of(self.run, node, ResourceStatus.FAILED, str(error))
 
-    async def unsteady(self) -> list[str]:
+    async def changed_since(self) -> list[str]:
         """Return no address: a plan changes nothing."""
         return []

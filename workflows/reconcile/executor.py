@@ -56,7 +56,7 @@ class Executor(ABC):
         """Remove the owner tag from a resource that is no longer managed."""
 
     @abstractmethod
-    def restless(self, node: Node, decision: Decision) -> Result:
+    def never_converges(self, node: Node, decision: Decision) -> Result:
         """Return the result of a resource that never converges."""
 
     @abstractmethod
@@ -64,5 +64,5 @@ class Executor(ABC):
         """Return the result of a resource after a refused call or a lack of time."""
 
     @abstractmethod
-    async def unsteady(self) -> list[str]:
+    async def changed_since(self) -> list[str]:
         """Return the addresses of resources that were READY and are not in a second read."""

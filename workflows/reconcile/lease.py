@@ -11,11 +11,10 @@ The lease is a small ledger item beside the stack's record. The holder raises a 
   another run may hold the lease by now. After a renewal without an answer, the holder reads the counter first.
 - Release: the holder is removed from the item, so that the next run need not wait for the lease to expire.
 
-A holder that died may have sent a call just before, and the call may still be in flight. The run that acquires the
-expired lease only reads the resource of that call until `IN_FLIGHT_SECONDS` after the intent was recorded
-(`Lease.in_flight_for`). The time from the intent to the last renewal is measured by the clock of the holder that died,
-the time since then by the clock of the acquiring run. The item keeps the death of a holder for that long, for the
-runs that follow.
+A holder that died may have sent or repeated a call up to `SILENT_SECONDS` after its last renewal, and the call may
+still be in flight. The run that acquires the expired lease only reads the resource of an unanswered call until
+`IN_FLIGHT_SECONDS` after the last renewal (`Lease.in_flight_for`), measured by the clock of the acquiring run alone.
+The item keeps the death of a holder for that long, for the runs that follow.
 """
 
 from collections.abc import Mapping
@@ -33,6 +32,8 @@ from workflows.records.items import SCHEMA, readable
 RENEW_SECONDS = 4.0
 EXPIRED_SECONDS = 12.0
 SILENT_SECONDS = 8.0
+#: Seconds after the last renewal of a dead holder for which its calls may be in flight: `SILENT_SECONDS` in which a
+#: call may be sent, the longest call (`infra.aws.CALL_SECONDS`), and 2 s for the network.
 IN_FLIGHT_SECONDS = 30.0
 #: Seconds lost to rounding in the arithmetic of clocks: a shorter wait might never end.
 _ROUNDING = 0.001
@@ -179,13 +180,11 @@ class Lease:
         if anyio.current_time() - self.renewed > SILENT_SECONDS:
             raise LeaseLost
 
-    def in_flight_for(self, intent_at: float) -> float:
-        """Return the seconds for which the call of an intent, recorded by a dead holder, may still be in flight."""
-        death = self._death
-        if death is None:
+    def in_flight_for(self) -> float:
+        """Return the seconds for which calls of a dead holder may still be in flight."""
+        if self._death is None:
             return 0.0
-        age = max(float(death["at"]) - intent_at, -SILENT_SECONDS) + float(death["stood"])
-        left = IN_FLIGHT_SECONDS - age - (anyio.current_time() - self._taken)
+        left = IN_FLIGHT_SECONDS - float(self._death["stood"]) - (anyio.current_time() - self._taken)
         return left if left > _ROUNDING else 0.0
 
     def _item(self, now: float, counter: int) -> Item:
@@ -206,12 +205,12 @@ class Lease:
 def _death(free: Free, now: float) -> Mapping[str, Any] | None:
     """Return the last death of a holder, as stored in the lease for the runs that follow; None: too long ago to matter.
 
-    `at` is the last renewal, by the dead holder's clock. `stood` is the seconds for which the counter had not moved
-    when the death was `found`, both by the clock of the run that found the death.
+    `stood` is the seconds for which the counter had not moved when the death was `found`, both by the clock of the run
+    that found the death.
     """
     before = free.item or {}
     if free.expired is not None:
-        return {"at": before.get("at", 0.0), "stood": free.expired, "found": now}
+        return {"stood": free.expired, "found": now}
     death: Mapping[str, Any] | None = before.get("death")
     passed = max(0.0, now - float(death["found"])) if death else IN_FLIGHT_SECONDS
     return {**death, "stood": death["stood"] + passed, "found": now} if death and passed < IN_FLIGHT_SECONDS else None

@@ -2,8 +2,9 @@
 
 A change passes through these functions:
 
-1. `change` takes a place among the operations in flight of the resource's kind under the parent (`Slots`). A TAG and a
-   resource without a parent need no place. A place whose operation outlasts the run stays taken, as at the service.
+1. `change` takes a place among the operations in flight of the resource's kind under the parent (`InFlightLimiter`). A
+   TAG and a resource without a parent need no place. A place whose operation outlasts the run stays taken, as at the
+   service.
 2. `_carry_out` calls the step (`steps`), which records an intent before the call is sent. A run that dies, or a lost
    answer, therefore leaves a record of the declarations that may be in force. A replacement deletes the resource,
    waits until the resource is gone, and creates the new resource; a deletion without effect counts as an attempt.
@@ -11,13 +12,14 @@ A change passes through these functions:
 
 Errors:
 
-- A call without an answer (UNKNOWN_OUTCOME) is never repeated blindly. An existing resource is read and decided about
-  again, up to `_MOST_UNANSWERED` times. A creation is left to the next run, under the same client token.
+- An update or a deletion without an answer (UNKNOWN_OUTCOME) is not repeated within the call: the resource is read and
+  decided about again, up to `_MOST_UNANSWERED` times. A creation is repeated within the call (infra.retry), then by the
+  next run, under the same client token.
 - A refusal for a passing reason (`REFUSED`) is recorded with the time of the first refusal, over runs, so that the
   resource fails in the end (`results`).
 - No call is sent that may not be answered before the run's deadline. OutOfTime makes the resource IN_PROGRESS.
 
-READY can flicker: when all tasks are done, `unsteady` reads every changed resource a second time.
+READY can flicker: when all tasks are done, `changed_since` reads every changed resource a second time.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,9 +28,9 @@ from dataclasses import replace
 import anyio
 import structlog
 
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.service_model import is_mutating
-from infra.tasks import together
+from infra.tasks import gather_all
 from workflows.kinds.observed import ObservedState
 from workflows.kinds.status import Phase
 from workflows.planner import failures
@@ -74,7 +76,7 @@ class LiveExecutor(Executor):
                 await look(run, other)
             if run.value_of(reference) is None:
                 message = f"${{{reference.text}}} has no value: {other.address} does not show that member"
-                raise CallFailed("reference", Verdict.INVALID, "UnresolvedReference", message)
+                raise CallFailed("reference", ErrorClass.INVALID, "UnresolvedReference", message)
 
     async def pause(self, seconds: float, reason: str) -> None:
         """Sleep for a number of seconds. Raises OutOfTime."""
@@ -92,7 +94,7 @@ class LiveExecutor(Executor):
             return
         if await look_by_id(run, node) is None:
             # Recorded, so that the next run need not repeat the reads if this run ends before the next step.
-            await recording.record_deleted(run, run.desired(node.address), hidden=True)
+            await recording.record_deleted(run, run.desired(node.address), unconfirmed=True)
 
     async def find(self, node: Node) -> None:
         """Read a resource by id, until two reads agree that there is none."""
@@ -133,9 +135,9 @@ class LiveExecutor(Executor):
         """Remove the owner tag from a resource."""
         await steps.disown(self.run, desired)
 
-    def restless(self, node: Node, decision: Decision) -> Result:
+    def never_converges(self, node: Node, decision: Decision) -> Result:
         """Return FAILED for a resource that never converges."""
-        failure = failures.restless(node.address, ", ".join(decision.paths))
+        failure = failures.never_converges(node.address, ", ".join(decision.paths))
         return replace(result_of(self.run, node, ResourceStatus.FAILED, failure.message), failure=failure)
 
     async def failed(self, node: Node, error: CallFailed | OutOfTime) -> Result:
@@ -145,16 +147,16 @@ class LiveExecutor(Executor):
             await self._note_refusal(node, error)
             return of_failed_call(run, node, error)
         refused = error.refused
-        if refused is not None and refused.verdict in REFUSED:
+        if refused is not None and refused.error_class in REFUSED:
             await self._note_refusal(node, refused)
             return of_failed_call(run, node, refused, cut_short=True)
         return result_of(run, node, ResourceStatus.IN_PROGRESS, str(error), retry_after=error.retry_after)
 
     async def _note_refusal(self, node: Node, failed: CallFailed) -> None:
-        if failed.verdict in REFUSED and is_mutating(failed.operation):
+        if failed.error_class in REFUSED and is_mutating(failed.operation):
             await recording.record_refusal(self.run, node, failed)
 
-    async def unsteady(self) -> list[str]:
+    async def changed_since(self) -> list[str]:
         """Read the changed resources once more, since READY can flicker; return the addresses not READY any more."""
         run = self.run
         changed = [
@@ -169,7 +171,7 @@ class LiveExecutor(Executor):
                 last = max(node.ended for node in changed)
                 seconds = last + _CONFIRM_SECONDS - anyio.current_time()
                 await run.deadline.sleep(max(0.0, seconds), "a second read of READY resources")
-            await together([watch.look for watch in looks.values()])
+            await gather_all([watch.look for watch in looks.values()])
             return [node.address for node in changed if not await _rests(run, node)]
         except (CallFailed, OutOfTime):
             return []
@@ -196,7 +198,7 @@ async def _send(run: Run, node: Node, desired: DesiredState, decision: Decision)
     try:
         await _carry_out(run, node, desired, decision)
     except CallFailed as failed:
-        if failed.verdict is not Verdict.UNKNOWN_OUTCOME or run.observed.get(node.address) is None:
+        if failed.error_class is not ErrorClass.UNKNOWN_OUTCOME or run.observed.get(node.address) is None:
             raise
         node.unanswered += 1
         if node.unanswered > _MOST_UNANSWERED:
@@ -226,7 +228,7 @@ async def _carry_out(run: Run, node: Node, desired: DesiredState, decision: Deci
     try:
         after = await step(run, desired)
     except CallFailed as failed:
-        if failed.verdict is not Verdict.GONE or before is None:
+        if failed.error_class is not ErrorClass.GONE or before is None:
             raise
         after = await look(run, node)
         if after is not None:

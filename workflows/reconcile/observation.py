@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from infra.errors import PASSING, CallFailed, OutOfTime, Verdict
+from infra.errors import TRANSIENT, CallFailed, ErrorClass, OutOfTime
 from infra.secrets import SecretReference, version_of
-from infra.tasks import together
+from infra.tasks import gather_all
 from workflows.document.stack import Deletion, Options
 from workflows.kinds import Kind, children
 from workflows.kinds.observed import ObservedState
@@ -21,8 +21,8 @@ async def observe_all(run: Run) -> None:
     """Observe the resource of every node, and read the current secret versions of existing resources."""
     top = [address for address, node in run.nodes.items() if node.parent is None]
     jobs: list[Callable[[], Any]] = [partial(_top, run, address) for address in top]
-    await together(jobs)
-    await together([partial(_secret_version, run, reference) for reference in _secrets_to_compare(run)])
+    await gather_all(jobs)
+    await gather_all([partial(_secret_version, run, reference) for reference in _secrets_to_compare(run)])
 
 
 async def _top(run: Run, address: str) -> None:
@@ -33,7 +33,7 @@ async def _top(run: Run, address: str) -> None:
         if children(node.kind) and run.observed[address] is not None:
             await list_children(run, address)
     except (CallFailed, OutOfTime) as failed:
-        run.obstacles[address] = failed
+        run.observation_errors[address] = failed
 
 
 async def find(run: Run, node: Node) -> ObservedState | None:
@@ -43,9 +43,9 @@ async def find(run: Run, node: Node) -> ObservedState | None:
     if observed is None or node.wanted:
         return observed
     try:
-        return await run.observer.proven(observed, strictly=run.back_to is not None)
+        return await run.observer.proven(observed, strictly=run.rollback_generation is not None)
     except CallFailed as failed:
-        if failed.verdict in PASSING or failed.verdict is Verdict.CREDENTIALS or not record.identifies(observed):
+        if failed.error_class in TRANSIENT | {ErrorClass.CREDENTIALS} or not record.identifies(observed):
             raise
         if await _has_another_owner(run, observed):
             raise
@@ -97,10 +97,10 @@ async def list_inside(run: Run, address: str) -> None:
     try:
         await _list_inside(run, address)
     except CallFailed as failed:
-        if failed.verdict is not Verdict.GONE:
+        if failed.error_class is not ErrorClass.GONE:
             raise
         # The resource existed a moment ago; the next read shows the new state.
-        raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+        raise CallFailed(failed.operation, ErrorClass.BUSY, failed.code, failed.message) from None
 
 
 async def _list_inside(run: Run, address: str) -> None:
@@ -175,4 +175,4 @@ async def _secret_version(run: Run, reference: SecretReference) -> None:
         run.secret_versions[reference] = await version_of(run.calls, reference)
     except (CallFailed, OutOfTime) as failed:
         users = (node for node in run.nodes.values() if reference in run.secrets_of(node.resource).values())
-        run.obstacles |= {node.address: failed for node in users}
+        run.observation_errors |= {node.address: failed for node in users}

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from infra.aws import Calls, lacking
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, ErrorClass
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
 from workflows.kinds.observed import ObservedState, time_text
@@ -47,7 +47,7 @@ class Observer:
         try:
             body = await ask(self._calls, kind, kind.operations.get, address_of(kind, identity, parent_id))
         except CallFailed as failed:
-            if failed.verdict is Verdict.GONE:
+            if failed.error_class is ErrorClass.GONE:
                 return None
             raise
         return ObservedState(kind, identity, body)
@@ -93,7 +93,7 @@ class Observer:
         try:
             asked = await self._owned(observed)
         except CallFailed as failed:
-            if failed.verdict is Verdict.GONE:
+            if failed.error_class is ErrorClass.GONE:
                 return observed  # deleted meanwhile, or tags are no longer shown
             raise
         by_name = strictly and observed.kind.id_member == "name"

@@ -10,7 +10,7 @@ from functools import partial
 
 from infra.errors import CallFailed, OutOfTime
 from infra.secrets import SecretReference, resolve
-from infra.tasks import together
+from infra.tasks import gather_all
 from workflows.reconcile.run import Node, Run
 
 
@@ -36,7 +36,7 @@ async def _know_secrets(run: Run, node: Node) -> None:
     named |= {one for one in map(SecretReference.parse, texts) if one is not None}
     async with run.secrets_lock:
         unknown = sorted(named - run.known_secrets, key=str)
-        await together([partial(_know, run, reference) for reference in unknown])
+        await gather_all([partial(_know, run, reference) for reference in unknown])
         run.known_secrets |= named
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.aws import CALL_SECONDS
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, ErrorClass
 from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import Deletion
 from workflows.kinds.observed import ObservedState
@@ -16,7 +16,7 @@ from workflows.records.request_state import Mode
 from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
 
 #: Refusals that usually pass by themselves, but not always.
-REFUSED = frozenset({Verdict.BUSY, Verdict.IN_USE, Verdict.NOT_YET})
+REFUSED = frozenset({ErrorClass.BUSY, ErrorClass.IN_USE, ErrorClass.NOT_YET})
 
 
 async def record_removal_options(run: Run) -> None:
@@ -71,26 +71,26 @@ async def record_refusal(run: Run, node: Node, failed: CallFailed) -> None:
     if run.mode is Mode.SYNCHRONIZE:
         return
     record = run.record(node.address)
-    why = {"error_class": str(failed.verdict), "error": failed.message}
+    why = {"error_class": str(failed.error_class), "error": failed.message}
     await _remember(run, record, record.refused_for_now(run.now(), run.retry_scope, **why))
 
 
 async def stop_managing(run: Run, desired: DesiredState) -> None:
-    """Delete the record of a resource that is only looked up from now on, and that no run may delete."""
+    """Clear the record of a resource that is only looked up from now on, and that no run may delete."""
     known = run.session.records.get(desired.address)
     if known is not None and known.exists:
         await run.session.store(known.gone())
 
 
-async def record_deleted(run: Run, desired: DesiredState, *, hidden: bool = False) -> None:
+async def record_deleted(run: Run, desired: DesiredState, *, unconfirmed: bool = False) -> None:
     """Record that a resource is gone. The incarnation is kept, so that the next creation gets a new client token.
 
-    `hidden` says that no deletion was seen, and only time, by a clock that may be wrong, suggests that the resource
-    does not exist: the id is then kept as deposed.
+    `unconfirmed` says that no deletion was seen, and only time, by a clock that may be wrong, suggests that the
+    resource does not exist: the id is then kept as deposed.
     """
     known = run.session.records.get(desired.address)
     if known is not None and known.exists:
-        await run.session.store(known.vanished(run.now()) if hidden and not known.deletion_begun else known.gone())
+        await run.session.store(known.vanished(run.now()) if unconfirmed and not known.deletion_begun else known.gone())
     run.learn(desired.address, None)
 
 

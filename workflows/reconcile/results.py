@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import anyio
 
-from infra.errors import PASSING, CallFailed, Verdict
+from infra.errors import TRANSIENT, CallFailed, ErrorClass
 from infra.retry import BUDGETS
 from workflows.planner import failures
 from workflows.planner.decision import Action
@@ -46,12 +46,12 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
 
     `cut_short` says that the run's time ended before the retry budget of the call; the next run goes on with retries.
     """
-    if failed.verdict is Verdict.CREDENTIALS:
+    if failed.error_class is ErrorClass.CREDENTIALS:
         return _of_credentials(run, node, failed)
     record = run.record(node.address)
-    since = record.refused_since(run.retry_scope, str(failed.verdict))
-    passing = failed.verdict in PASSING
-    allowed = REFUSED_FOR if passing else BUDGETS[failed.verdict].seconds if cut_short else 0.0
+    since = record.refused_since(run.retry_scope, str(failed.error_class))
+    passing = failed.error_class in TRANSIENT
+    allowed = REFUSED_FOR if passing else BUDGETS[failed.error_class].seconds if cut_short else 0.0
     if (passing or cut_short) and not (since and run.now() - since > allowed):
         reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
         return result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
@@ -61,7 +61,7 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
 
 def _of_credentials(run: Run, node: Node, failed: CallFailed) -> Result:
     """Return IN_PROGRESS for a resource that was not observed because AWS refused the caller itself."""
-    advice = failures.OF_VERDICTS[failed.verdict][1]
+    advice = failures.OF_ERROR_CLASSES[failed.error_class][1]
     text = f"{failed.operation} was refused: {failed.code}: {failed.message}"
     run.warn(failures.CREDENTIALS, failures.CREDENTIALS, f"{text}. {advice}")
     return result_of(run, node, ResourceStatus.IN_PROGRESS, text, retry_after=_RENEWED)

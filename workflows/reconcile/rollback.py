@@ -1,9 +1,9 @@
 """Rolling back: a failed stack returns to the last READY document, or without one to the resources READY before.
 
 A rollback is another run over the same ledger, under the same lease and generation. The rollback may delete resources
-that this stack created since the restored generation. Older resources are updated to the restored document if the
-document declares them, and otherwise left alone. The stack's record says that a rollback was begun, so that the next
-run resumes an interrupted rollback.
+that this stack created since the restored generation. Older resources are updated (targets also replaced) to the
+restored document if the document declares them, and otherwise left alone. The stack's record says that a rollback was
+begun, so that the next run resumes an interrupted rollback.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def prepare(run: Run, ready: Stack | None, generation: int | None) -> None:
     # No deletion waits for the rest of the rollback: each change is undone, even if another cannot be.
     stack = replace(ready, on_failure="HALT") if ready is not None else None
     # A stack that was never READY keeps the resources that were READY before this generation.
-    run.back_to = generation if generation is not None else run.session.generation - 1
+    run.rollback_generation = generation if generation is not None else run.session.generation - 1
     run.mode = Mode.PROVISION if stack is not None else Mode.REMOVE
     run.nodes = nodes_of(stack, run.session.records, run.mode)
 
@@ -43,7 +43,7 @@ def ended(status: Status) -> Status:
     return Status.ROLLED_BACK if status in (Status.READY, Status.DELETED) else status
 
 
-def made_anew(results: Sequence[Result]) -> set[str]:
+def replaced_addresses(results: Sequence[Result]) -> set[str]:
     """Return the addresses of resources that this run of a rollback created or replaced."""
     return {result.address for result in results if result.action in _ANEW}
 
@@ -53,7 +53,7 @@ def not_undone(run: Run, results: Sequence[Result], rollback: Rollback) -> list[
     lost = set(rollback.removed) - {address for address, one in run.nodes.items() if one.wanted}
     message = "it was deleted by the failed generation and is not part of the restored document"
     found = [Problem(address, "rollback", message) for address in sorted(lost)]
-    anew = {*rollback.recreated, *made_anew(results)}
+    anew = {*rollback.recreated, *replaced_addresses(results)}
     for result in results:
         kind: Kind = run.nodes[result.address].kind
         if result.status is ResourceStatus.READY and result.address in anew:

@@ -11,9 +11,9 @@ import anyio
 
 from infra.aws import Calls
 from infra.deadline import Deadline
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.secrets import SecretReference
-from infra.watch import Slots, Watch
+from infra.watch import InFlightLimiter, Watch
 from workflows.document import references
 from workflows.document.problems import Problem, path_text
 from workflows.document.references import Reference
@@ -55,7 +55,7 @@ class Node:
     released: bool = False
     unanswered: int = 0
     #: Siblings whose deletion the resource waits for after a quota refusal.
-    room: frozenset[str] = frozenset()
+    blocked_by: frozenset[str] = frozenset()
     #: Whether a read that showed an unrecognized value was repeated.
     asked_again: bool = False
     #: The recorded id that no resource has any more, as reads have confirmed.
@@ -86,7 +86,7 @@ class Run:
     request_id: str = ""
     allow: frozenset[str] = frozenset()
     #: In a rollback: the generation to restore.
-    back_to: int | None = None
+    rollback_generation: int | None = None
     #: The section to work on; empty: the whole document.
     stage: str = ""
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -95,14 +95,14 @@ class Run:
     #: Gateways whose targets are known: listed, or absent because the gateway was just created.
     listed: set[str] = field(default_factory=set)
     #: Errors that keep a resource from being observed, such as a missing permission.
-    obstacles: dict[str, CallFailed | OutOfTime] = field(default_factory=dict)
+    observation_errors: dict[str, CallFailed | OutOfTime] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     secret_versions: dict[SecretReference, str] = field(default_factory=dict)
     #: The secrets registered for redaction; a secret that could not be read counts too, and is not tried again.
     known_secrets: set[SecretReference] = field(default_factory=set)
     #: Held while secrets are read, so that no task uses a reason before redaction knows the quoted secrets.
     secrets_lock: anyio.Lock = field(default_factory=anyio.Lock)
-    _slots: dict[tuple[str, str], Slots] = field(default_factory=dict)
+    _slots: dict[tuple[str, str], InFlightLimiter] = field(default_factory=dict)
     _watches: dict[tuple[str, str], Watch[ObservedState]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,12 +120,12 @@ class Run:
     @property
     def target_generation(self) -> int:
         """The generation to which a creation belongs: the restored generation in a rollback."""
-        return self.session.generation if self.back_to is None else self.back_to
+        return self.session.generation if self.rollback_generation is None else self.rollback_generation
 
     @property
     def retry_scope(self) -> str:
         """The scope in which attempts and refusals count: the request, or the rollback of the request."""
-        return self.request_id if self.back_to is None else f"{self.request_id} rollback"
+        return self.request_id if self.rollback_generation is None else f"{self.request_id} rollback"
 
     def learn(self, address: str, observed: ObservedState | None) -> ObservedState | None:
         """Store and return the observed state of a resource; None: the resource does not exist."""
@@ -180,23 +180,23 @@ class Run:
         """Return whether a resource is only looked up, retained, or not deletable by a rollback."""
         if node.options.existing or node.wanted:
             return node.options.existing
-        provenance = self._birth(node.address)
+        provenance = self._provenance_of(node.address)
         if provenance is not None and provenance not in ROLLBACK_DELETABLE:
             return True
         return node.options.deletion is Deletion.RETAIN and provenance is not Provenance.FAILED_GENERATION
 
-    def _birth(self, address: str) -> Provenance | None:
+    def _provenance_of(self, address: str) -> Provenance | None:
         """Return the provenance of a resource in a rollback; None outside a rollback."""
-        if self.back_to is None:
+        if (restored := self.rollback_generation) is None:
             return None
         observed = self.observed.get(address)
         record, ours = self.record(address), observed is None or observed.ours
         born = record.created_generation(ours=ours)
         if not born:
             # A resource that was imported before the failed generation is the stack's own since then.
-            return Provenance.PRE_EXISTING if ours and record.was_ready_by(self.back_to) else Provenance.FOREIGN
+            return Provenance.PRE_EXISTING if ours and record.was_ready_by(restored) else Provenance.FOREIGN
         # In a stack that was never READY, nobody can depend on a resource that was never READY, however old.
-        if born <= self.back_to and (self.mode is Mode.PROVISION or record.was_ready_by(self.back_to)):
+        if born <= restored and (self.mode is Mode.PROVISION or record.was_ready_by(restored)):
             return Provenance.PRE_EXISTING
         return Provenance.FAILED_GENERATION if born == self.session.generation else Provenance.LATER_GENERATION
 
@@ -205,7 +205,7 @@ class Run:
         node = self.nodes[address]
         declared = self.resolved(node.resource) if node.resource is not None else None
         record = self.record(address)
-        provenance = self._birth(address)
+        provenance = self._provenance_of(address)
         return DesiredState(
             address=address,
             kind=node.kind,
@@ -274,10 +274,10 @@ class Run:
             self._watches[place] = Watch(partial(poll, node.kind, place[0]), self.deadline, on_look)
         return self._watches[place]
 
-    def slots(self, node: Node) -> Slots:
+    def slots(self, node: Node) -> InFlightLimiter:
         """Return the limiter of operations in flight for the kind and parent of a resource."""
         place = (node.parent or "", node.kind.section)
-        return self._slots.setdefault(place, Slots(node.kind.in_flight or _ANY_NUMBER))
+        return self._slots.setdefault(place, InFlightLimiter(node.kind.in_flight or _ANY_NUMBER))
 
     async def _poll_one(self, kind: Kind, address: str) -> Mapping[str, ObservedState]:
         observed = self.observed.get(address)
@@ -292,12 +292,12 @@ class Run:
         try:
             return await self.observer.children(kind, observed.id)
         except CallFailed as failed:
-            if failed.verdict is not Verdict.GONE:
+            if failed.error_class is not ErrorClass.GONE:
                 raise
             if self.now() - self.record(parent).created_at < VISIBLE_WITHIN:
                 return {}
             # The parent existed a moment ago; the next run observes the parent again.
-            raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+            raise CallFailed(failed.operation, ErrorClass.BUSY, failed.code, failed.message) from None
 
     def _counting(self, node: Node) -> Any:
         def count(observed: Mapping[str, ObservedState]) -> None:

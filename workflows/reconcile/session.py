@@ -28,7 +28,7 @@ import anyio
 from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime
 from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
-from infra.tasks import together
+from infra.tasks import gather_all
 from workflows.reconcile.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, LeaseLost, wait_until_free
 from workflows.records.items import resource_key, stack_key
 from workflows.records.resource import ResourceRecord
@@ -122,7 +122,7 @@ class StackSession:
         """Return the seconds for which a dead run's last call for a resource may still be in flight."""
         if record.log.intent is None or self.lease is None:
             return 0.0
-        return self.lease.in_flight_for(record.log.intent.at)
+        return self.lease.in_flight_for()
 
     async def store(self, record: ResourceRecord) -> None:
         """Write the record of a resource. Raises LeaseLost."""
@@ -175,7 +175,7 @@ class StackSession:
         """
         if self.lease is not None:
             jobs: list[Callable[[], Awaitable[None]]] = [partial(self._renew, self.lease), self._watch]
-            await together(jobs)
+            await gather_all(jobs)
 
     async def _renew(self, lease: Lease) -> None:
         while True:

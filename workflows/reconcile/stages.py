@@ -8,7 +8,7 @@ is blocked from outside the stage has failed. A stage never finishes a request, 
 from functools import partial
 
 from infra.errors import CallFailed, OutOfTime
-from infra.tasks import together
+from infra.tasks import gather_all
 from workflows.kinds import KINDS
 from workflows.kinds.status import Phase
 from workflows.planner.decide import decide
@@ -33,11 +33,11 @@ async def skip_out_of_scope(run: Run) -> list[str]:
     mine = [node for node in run.nodes.values() if in_scope(run, node)]
     needed = {address for node in mine for address in node.after}
     others = [node for node in run.nodes.values() if not in_scope(run, node)]
-    await together([partial(_as_seen, run, node, whole=node.address in needed) for node in others])
+    await gather_all([partial(_skip_out_of_scope, run, node, whole=node.address in needed) for node in others])
     return [node.address for node in mine]
 
 
-async def _as_seen(run: Run, node: Node, *, whole: bool) -> None:
+async def _skip_out_of_scope(run: Run, node: Node, *, whole: bool) -> None:
     try:
         if run.observed.get(node.address) is None and run.record(node.address).id is not None and not node.wanted:
             await look_by_id(run, node)

@@ -3,8 +3,8 @@
 A step has a fixed order:
 
 1. Build the request. Secret values are put in at the last moment, and the declared members are checked again.
-2. Record the intent (`mark`): the operation, the declaration and, for a creation, the client token. The intent is not
-   recorded unless enough time is left for a call.
+2. Record the intent (`record_intent`): the operation, the declaration and, for a creation, the client token. The
+   intent is not recorded unless enough time is left for a call.
 3. Send the call.
 4. Record that the service accepted the call, and store the answer as the observed state.
 
@@ -28,7 +28,7 @@ from functools import partial
 from typing import Any
 
 from infra import service_model
-from infra.errors import CallFailed, OutOfTime, Verdict
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.secrets import Secret, resolve
 from workflows.document.compare import update_body
 from workflows.document.fingerprint import client_token, digest
@@ -56,7 +56,8 @@ from workflows.records.resource import ResourceRecord
 
 #: Refusals of a creation which prove that nothing was created.
 _NO_EFFECT = frozenset({
-    Verdict.INVALID, Verdict.GONE, Verdict.DENIED, Verdict.CREDENTIALS, Verdict.QUOTA, Verdict.NOT_YET,
+    ErrorClass.INVALID, ErrorClass.GONE, ErrorClass.DENIED, ErrorClass.CREDENTIALS, ErrorClass.QUOTA,
+    ErrorClass.NOT_YET,
 })  # fmt: skip
 #: Seconds between two reads of endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
@@ -73,7 +74,7 @@ async def create(run: Run, desired: DesiredState) -> ObservedState | None:
     body, versions = await _with_secrets(
         run, desired, desired.kind.operations.create, _creatable(run, desired, declared)
     )
-    doubts, again = record.log.intent, record.repeats_creation(identity)
+    open_intent, again = record.log.intent, record.repeats_creation(identity)
     recorded = record.pending_creation.tokens[-1:] if again and record.pending_creation is not None else ()
     record = record.before_creation(run.now(), again=again)
     tokens = recorded or _tokens(run, desired, record)
@@ -84,7 +85,7 @@ async def create(run: Run, desired: DesiredState) -> ObservedState | None:
     try:
         answer = await _create(run, desired, body)
     except CallFailed as failed:
-        if failed.verdict in _NO_EFFECT and doubts is None and not failed.unanswered:
+        if failed.error_class in _NO_EFFECT and open_intent is None and not failed.unanswered:
             # The creation was refused, so no resource can appear later.
             await run.session.store(run.record(desired.address).refused())
         raise
@@ -118,16 +119,16 @@ async def _create(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> d
     try:
         return await ask(run.calls, desired.kind, desired.kind.operations.create, body)
     except CallFailed as failed:
-        if failed.verdict not in (Verdict.EXISTS, Verdict.TOKEN_MISMATCH):
+        if failed.error_class not in (ErrorClass.EXISTS, ErrorClass.TOKEN_MISMATCH):
             raise
         found = await look_by_name(run, run.nodes[desired.address])
         if found is not None and not found.ours and not desired.kind.tagged:
             await _learn_whose(run, desired, body, found)
         if found is not None:
             return None
-        if failed.verdict is Verdict.EXISTS:
+        if failed.error_class is ErrorClass.EXISTS:
             # The name is taken and no read shows the resource yet: the next read finds the resource.
-            raise CallFailed(failed.operation, Verdict.BUSY, failed.code, failed.message) from None
+            raise CallFailed(failed.operation, ErrorClass.BUSY, failed.code, failed.message) from None
         # No resource has the name, so the token belongs to an earlier incarnation; the next creation gets a new token.
         await run.session.store(run.record(desired.address).refused())
         return None
@@ -153,9 +154,9 @@ async def _made_it(run: Run, desired: DesiredState, body: Mapping[str, Any], rec
         try:
             await ask(run.calls, desired.kind, desired.kind.operations.create, {**body, "clientToken": token})
         except CallFailed as failed:
-            if failed.verdict is Verdict.EXISTS:
+            if failed.error_class is ErrorClass.EXISTS:
                 continue
-            if failed.verdict is not Verdict.TOKEN_MISMATCH:
+            if failed.error_class is not ErrorClass.TOKEN_MISMATCH:
                 raise
         return True
     return False
@@ -230,7 +231,7 @@ async def delete(run: Run, desired: DesiredState) -> ObservedState | None:
             # If reads go on showing the resource, this call counts as an attempt too.
             await run.session.store(run.record(desired.address).deletion_accepted(desired.retry_scope))
             return run.learn(desired.address, None)
-        if isinstance(failed, OutOfTime) or failed.verdict is not Verdict.UNKNOWN_OUTCOME:
+        if isinstance(failed, OutOfTime) or failed.error_class is not ErrorClass.UNKNOWN_OUTCOME:
             # A refused deletion is not a deletion without effect.
             await run.session.store(run.record(desired.address).deletion_refused())
         raise
@@ -256,10 +257,10 @@ async def delete_endpoints(run: Run, desired: DesiredState) -> None:
 
 
 async def _is_gone(run: Run, desired: DesiredState, observed: ObservedState, failed: CallFailed) -> bool:
-    """Return whether a refused deletion found no resource; a deleted runtime may answer as forbidden (1.1)."""
-    if failed.verdict is Verdict.DENIED and observed.id is not None:
+    """Return whether a refused deletion found no resource; a deleted runtime may answer as forbidden."""
+    if failed.error_class is ErrorClass.DENIED and observed.id is not None:
         return await run.observer.look(desired.kind, observed.id, run.parent_id(desired.address)) is None
-    return failed.verdict is Verdict.GONE
+    return failed.error_class is ErrorClass.GONE
 
 
 async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
@@ -315,7 +316,7 @@ async def _with_secrets(
     wrong = [fault for fault in faults if fault.path[0] in declared]
     if wrong:
         text = "; ".join(f"{path_text(fault.path)}: {fault.message}" for fault in wrong)
-        raise CallFailed(operation, Verdict.INVALID, "InvalidAfterResolution", text)
+        raise CallFailed(operation, ErrorClass.INVALID, "InvalidAfterResolution", text)
     return filled, {path: secret.version for path, secret in secrets.items()}
 
 

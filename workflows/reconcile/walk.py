@@ -6,8 +6,8 @@ from graphlib import TopologicalSorter
 
 import anyio
 
-from infra.errors import CallFailed, OutOfTime, Verdict
-from infra.tasks import together
+from infra.errors import CallFailed, ErrorClass, OutOfTime
+from infra.tasks import gather_all
 from workflows.planner import failures
 from workflows.planner.decide import decide
 from workflows.planner.decision import Action, Decision
@@ -28,8 +28,8 @@ async def walk(executor: Executor) -> list[Result]:
     run = executor.run
     todo = await skip_out_of_scope(run)
     while todo:
-        await together([partial(_task, executor, address) for address in todo])
-        todo = await executor.unsteady()
+        await gather_all([partial(_task, executor, address) for address in todo])
+        todo = await executor.changed_since()
     results = [node.result for node in run.nodes.values() if node.result is not None and in_scope(run, node)]
     if not run.stage and all(result.status in _ENDS for result in results):
         await _let_go_of_released(run)
@@ -37,10 +37,10 @@ async def walk(executor: Executor) -> list[Result]:
 
 
 async def _let_go_of_released(run: Run) -> None:
-    """Delete the records of retained resources, but only when the run has converged.
+    """Clear the records of retained resources, but only when the run has converged.
 
     Until then these records keep the dependencies of retained resources from being deleted. The record of a dependency
-    is deleted before the records of its users, so that an interrupted run leaves no dependency without known users.
+    is cleared before the records of its users, so that an interrupted run leaves no dependency without known users.
     """
     order = TopologicalSorter({address: node.after for address, node in run.nodes.items()}).static_order()
     for address in reversed(list(order)):
@@ -71,8 +71,8 @@ async def _drive_with_room(executor: Executor, node: Node) -> Result:
         async with node.lock:
             return await drive(executor, node)
     except CallFailed as failed:
-        leaving = _leaving_beside(run, node) if failed.verdict is Verdict.QUOTA else []
-        node.room = frozenset(one.address for one in leaving)
+        leaving = _leaving_beside(run, node) if failed.error_class is ErrorClass.QUOTA else []
+        node.blocked_by = frozenset(one.address for one in leaving)
         for one in leaving:
             await one.done.wait()
         ends = {one.address: one.result for one in leaving if one.result is not None}
@@ -91,7 +91,7 @@ def _leaving_beside(run: Run, node: Node) -> list[Node]:
 
     def waits(one: Node, observed: set[str]) -> bool:
         observed.add(one.address)
-        others = one.after | one.room
+        others = one.after | one.blocked_by
         return node.address in others or any(waits(run.nodes[a], observed) for a in others if a not in observed)
 
     beside = (one for one in run.nodes.values() if (one.kind, one.parent) == (node.kind, node.parent))
@@ -128,7 +128,7 @@ def blocked(run: Run, node: Node) -> Result | None:
             return result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=result.retry_after)
         found = result_of(run, node, ResourceStatus.BLOCKED, f"waits for {address}, which is {result.status}")
         # The run drives a dependency in the stage, or reports the failure; outside the stage nobody works on it now.
-        return found if in_scope(run, other) else replace(found, failure=failures.out_of_turn(node.address, address))
+        return found if in_scope(run, other) else replace(found, failure=failures.out_of_order(node.address, address))
     return None
 
 

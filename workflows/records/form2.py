@@ -119,8 +119,8 @@ def _synchronization(item: Item) -> list[Item]:
 def _refusal(item: Item) -> list[Item]:
     if not item.get("refused_since"):
         return []
-    scope, _, verdict = str(item.get("refused_to") or "").rpartition(": ")
-    refused = {"at": item["refused_since"], "scope": scope, "error_class": verdict}
+    scope, _, error_class = str(item.get("refused_to") or "").rpartition(": ")
+    refused = {"at": item["refused_since"], "scope": scope, "error_class": error_class}
     return [{"verb": "UPDATE", "state": "REFUSED", **refused}]
 
 

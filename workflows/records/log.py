@@ -29,9 +29,9 @@ since a lost call was last folded; until then such a call may still arrive, and 
 
 `end` keeps attempts only. `vanish` in addition folds everything possibly in force, as the object may turn up again.
 
-Compaction keeps the operations that a query returns and the attempts of the last scope (at most 6 entries), and drops
-everything else, so the log is bounded. Excess operations are folded and never dropped while they can matter. Every
-transition returns a new log.
+Compaction keeps the operations that a query returns, except the last error of a closed operation without an attempt,
+and the attempts of the last scope (at most 6 entries), and drops everything else, so the log is bounded. Excess
+operations are folded and never dropped while they can matter. Every transition returns a new log.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -8,7 +8,8 @@ The life of a request:
 
 - `accepted`: a provision or a removal is in force from now on. `generation`, `request_id`, `mode`, `digest` and
   `document` describe the request in force, and `outcome` is cleared unless the same request is delivered again.
-  `noted`: a request that raises no generation (a synchronization) is known; the request in force stays.
+  `noted`: a request that raises no generation (a synchronization, or a scheduled convergence) is known; the request in
+  force stays.
 - `leased`: a run took the lease, and publishes the acceptance once. `waiting` stores the stall timer and the wait for
   consent between runs. `released`: the run returned the lease.
 - `ended` stores the outcome of a run of the request in force, `synchronized` that of a synchronization.
@@ -48,6 +49,7 @@ class ReadyDocument:
 class Rollback:
     """A rollback in progress."""
 
+    #: The failed generation and the failed request.
     generation: int
     request_id: str
     #: The failures that caused the rollback, as JSON.

@@ -38,7 +38,7 @@ class Refused:
     outcome: Mapping[str, Any] | None = None
 
 
-def judge(old: StackRecord, request: Request, digest: str, now: float = 0.0) -> StackRecord | Refused:
+def decide_acceptance(old: StackRecord, request: Request, digest: str, now: float = 0.0) -> StackRecord | Refused:
     """Return the record of the stack with the request accepted, or the reason for a refusal. Pure."""
     current = old.generation
     generation = request.generation or old.generation_of(request.request_id) or current + 1
@@ -90,7 +90,7 @@ async def accept(
     """
     while True:
         record = await stack_record(ledger, partition)
-        judged = judge(record or StackRecord.new(new_id()), request, digest, now)
+        judged = decide_acceptance(record or StackRecord.new(new_id()), request, digest, now)
         if isinstance(judged, Refused):
             return judged
         try:

@@ -11,7 +11,7 @@ from workflows.document.problems import Problem
 from workflows.planner.outcome import FINAL, Outcome, Status
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
-from workflows.requests.fitting import fitting
+from workflows.requests.event_size import truncate_to_event_limit
 from workflows.requests.request import Request
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ async def announced(
 async def tell(context: Context, outcome: Outcome) -> Outcome:
     """Publish an outcome on the bus, and return the outcome marked as published. Raises CallFailed."""
     words = str(outcome.status).replace("_", " ").title()
-    await context.announce(f"Gateway Stack {words}", fitting(outcome.shown()))
+    await context.announce(f"Gateway Stack {words}", truncate_to_event_limit(outcome.shown()))
     return replace(outcome, news=False)
 
 

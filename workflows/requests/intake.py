@@ -6,7 +6,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from infra.aws import Calls
-from infra.errors import CallFailed, Verdict
+from infra.errors import CallFailed, ErrorClass
 from workflows.document.naming import Named, Place
 from workflows.document.parameters import fill
 from workflows.document.problems import Invalid, Problem
@@ -21,7 +21,7 @@ _LARGEST = 8 * 1024 * 1024
 _TYPES = {Mode.PROVISION: "provision", Mode.REMOVE: "remove", Mode.SYNCHRONIZE: "synchronize"}
 
 
-async def admit(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
+async def authorize_new(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
     """Return a request with its document, and the grants of the submitter. Raises Invalid and CallFailed.
 
     At a terminal, users act with their own IAM permissions and need no grant.
@@ -42,7 +42,7 @@ async def admit(context: Context, calls: Calls, request: Request) -> tuple[Reque
     return request, allowed
 
 
-async def readmit(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
+async def reauthorize(context: Context, calls: Calls, request: Request) -> tuple[Request, Allowed | None]:
     """Return a request that was accepted before, and the present grants of the submitter: grants may be revoked.
 
     Applies to requests of every mode, also to removals and synchronizations. Raises Invalid.
@@ -101,7 +101,7 @@ async def _fetch(calls: Calls, where: Location) -> Mapping[str, Any]:
             raise Invalid([Problem("stackUri", "size", f"a document is at most {_LARGEST} bytes long")])
         document = parse((await answer["Body"].read()).decode("utf-8"))
     except CallFailed as failed:
-        if failed.verdict is Verdict.UNKNOWN_OUTCOME:
+        if failed.error_class is ErrorClass.UNKNOWN_OUTCOME:
             raise
         raise Invalid([Problem("stackUri", "unreachable", f"it cannot be read: {failed.code}")]) from None
     except (Unreadable, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ _FEW = 50
 _LISTS = ("consents", "failures", "problems", "warnings")
 
 
-def fitting(detail: Mapping[str, Any]) -> dict[str, Any]:
+def truncate_to_event_limit(detail: Mapping[str, Any]) -> dict[str, Any]:
     """Return an outcome that fits into an event or the result of a task, truncated to the essentials if too long."""
     most = 2 * _FEW
     made = dict(detail)
