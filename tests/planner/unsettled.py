@@ -66,7 +66,7 @@ FOREIGN = (
         nothing(ops=CREATING), Action.FAIL, "the name one is taken", code="NameTaken"),
     Row("somebody else's has the name, and a creation of an untagged kind has no answer", wants(REGISTRY),
         shows(kind=REGISTRY, ours=False), nothing(REGISTRY, ops=CREATING), Action.CREATE,
-        "repeated with its client token, to learn who created the resource of this name"),
+        "repeated with its recorded client tokens, to learn who created the resource of this name"),
     Row("somebody else's has the name, of an untagged kind, and nothing is in doubt", wants(REGISTRY),
         shows(kind=REGISTRY, ours=False), nothing(REGISTRY), Action.FAIL, "the name one is taken", code="NameTaken"),
     Row("somebody else's is to be adopted", wants(**ADOPT), shows(ours=False), nothing(), Action.TAG,

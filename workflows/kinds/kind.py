@@ -175,6 +175,12 @@ class Kind:
     with_defaults: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     #: Returns whether a create or update with a declaration waits for the consent of a person.
     asks_consent: Callable[[Mapping[str, Any]], bool] = _never
+    #: Returns the name of a listed resource; None: the name member. For kinds that lists show without a name.
+    listed_name: Callable[[Mapping[str, Any]], str | None] | None = None
+    #: Reshapes a declaration's members into the body of an update, for an update that takes another shape than create.
+    as_update: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
+    #: Reshapes a resource in a response into the members of a declaration, for a response of another shape than create.
+    as_declared: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     #: Operations that a run calls in addition to those that `actions` derives from the other fields.
     more_actions: frozenset[str] = frozenset()
     #: Advice for a stack's author if the service refuses all operations of this kind.
@@ -280,7 +286,11 @@ class Kind:
         arn = shown.get(self.arn_member) if self.arn_member else None
         if arn and self.id_member not in shown:
             shown[self.id_member] = str(arn).rpartition("/")[2]
-        return shown
+        return self.as_declared(shown)
+
+    def name_in(self, item: Mapping[str, Any]) -> str | None:
+        """Return the name of a listed resource; None: the resource cannot be one of a document."""
+        return self.listed_name(item) if self.listed_name is not None else item.get(self.name_member)
 
     def lacks(self, operation: str, answer: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the members that the service model requires in the response of an operation and that are missing.

@@ -57,7 +57,7 @@ class Observer:
         found = {}
         async for item in self._pages(kind, {str(kind.parent_member): parent_id}):
             hide_url(self._calls, item)
-            found[item.get(kind.name_member, "")] = ObservedState(kind, item[kind.id_member], item, full=False)
+            found[kind.name_in(item) or ""] = ObservedState(kind, item[kind.id_member], item, full=False)
         return found
 
     async def endpoints(self, harness_id: str) -> tuple[str, ...]:
@@ -76,7 +76,8 @@ class Observer:
             return name
         if kind.section not in self._ids:
             items = [item async for item in self._pages(kind, {})]
-            self._ids[kind.section] = {item[kind.name_member]: item[kind.id_member] for item in items}
+            named = ((kind.name_in(item), item[kind.id_member]) for item in items)
+            self._ids[kind.section] = {found: identity for found, identity in named if found is not None}
         return self._ids[kind.section].get(name)
 
     def forget_lists(self) -> None:

@@ -175,6 +175,7 @@ async def update(run: Run, desired: DesiredState) -> ObservedState:
     again = same and accepted(declared_of(desired), record)
     if "name" in desired.kind.updatable:
         body["name"] = desired.name
+    body = desired.kind.as_update(body)
     body |= address_of(desired.kind, observed.id, run.parent_id(desired.address))
     body, versions = await _with_secrets(run, desired, desired.kind.operations.update, body)
     intent = intent_of(run, desired, Verb.UPDATE, secret_versions=versions)
