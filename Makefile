@@ -29,6 +29,10 @@ quick: $(STAMP) ## Run the tests that need no sockets, no processes and no build
 	@# What needs sockets throughout is not even imported.
 	@$(BIN)/python -m pytest -n auto -m "not real_time and not sweep" --ignore tests/deploy --ignore tests/strangers $(TESTS)
 
+coverage: $(STAMP) ## Branch coverage of the tests without sweeps and builds, against the floor in pyproject.toml
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not sweep" --ignore tests/deploy --ignore tests/strangers \
+		--cov --cov-report=term $(TESTS)
+
 # A seed that fails is lived again by LIVES=1. SWEEPS=no leaves it at simulated lives.
 SECONDS ?= 600
 SEED ?= 1
@@ -92,5 +96,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test quick soak flakes mutants audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
+.PHONY: help install demo test quick coverage soak flakes mutants audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
 	lock

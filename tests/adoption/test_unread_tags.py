@@ -10,7 +10,8 @@ from tests.twists import Twist, TwistedWorld, refused
 from workflows.kinds import GATEWAY, OAUTH2_CREDENTIAL_PROVIDER
 from workflows.kinds.observed import ObservedState
 from workflows.planner.outcome import Status
-from workflows.records.resource import RemoteObject, ResourceRecord
+from workflows.records.declaration import RemoteObject
+from workflows.records.resource import ResourceRecord
 
 CODES = ["AccessDeniedException", "ValidationException"]
 WHAT = "removals where tags cannot be read"

@@ -22,10 +22,11 @@ from workflows.reconcile.lease import (
     lease_key,
 )
 from workflows.reconcile.session import StackSession
+from workflows.records.declaration import Declaration, RemoteObject
 from workflows.records.items import stack_key
 from workflows.records.operation import Operation, OpState, Verb
 from workflows.records.request_state import Mode
-from workflows.records.resource import Declaration, RemoteObject, ResourceRecord
+from workflows.records.resource import ResourceRecord
 from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import accept
 from workflows.requests.request import Request

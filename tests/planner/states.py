@@ -13,10 +13,11 @@ from workflows.document.stack import Options
 from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, GATEWAY, GATEWAY_TARGET, HARNESS, REGISTRY, Kind
 from workflows.kinds.observed import ObservedState
 from workflows.planner.decision import Action, DesiredState
+from workflows.records.declaration import RemoteObject
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation, OpState, Verb
 from workflows.records.request_state import Mode
-from workflows.records.resource import RemoteObject, ResourceRecord
+from workflows.records.resource import ResourceRecord
 
 #: The moment at which the planner is asked, in seconds.
 NOW = 10_000.0

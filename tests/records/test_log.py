@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.goals import tried
 from workflows.kinds import GATEWAY
 from workflows.kinds.observed import ObservedState
+from workflows.records.declaration import Declaration
 from workflows.records.operation import LATEST_ARRIVAL, TRANSITIONS, Operation, OpState, Verb
-from workflows.records.resource import Declaration, ResourceRecord
+from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of, read_record
 
 #: Members of which declarations are made; each stands for a member of a resource, or for a tag.

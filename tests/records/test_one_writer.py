@@ -4,9 +4,10 @@ import ast
 from dataclasses import fields
 from pathlib import Path
 
+from workflows.records.declaration import RemoteObject
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation
-from workflows.records.resource import RemoteObject, ResourceRecord
+from workflows.records.resource import ResourceRecord
 
 ROOT = Path(__file__).parents[2]
 ROOM = ROOT / "workflows" / "records"

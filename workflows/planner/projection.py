@@ -16,8 +16,9 @@ from workflows.kinds import Kind
 from workflows.kinds.kind import at
 from workflows.kinds.observed import ObservedState
 from workflows.planner.decision import Action, DesiredState
+from workflows.records.declaration import Declaration
 from workflows.records.operation import Operation, Verb
-from workflows.records.resource import Declaration, ResourceRecord
+from workflows.records.resource import ResourceRecord
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from workflows.kinds.observed import ObservedState
 from workflows.kinds.status import Phase
 from workflows.planner.decision import DesiredState
 from workflows.reconcile.run import Node, Run
+from workflows.records.declaration import Declaration, OnRemoval
 from workflows.records.operation import Operation, Verb
 from workflows.records.request_state import Mode
-from workflows.records.resource import Declaration, OnRemoval, ResourceRecord
+from workflows.records.resource import ResourceRecord
 
 #: Refusals that usually pass by themselves, but not always.
 REFUSED = frozenset({ErrorClass.BUSY, ErrorClass.IN_USE, ErrorClass.NOT_YET})

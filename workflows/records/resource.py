@@ -36,47 +36,12 @@ from typing import Any, Self
 
 from workflows.document.compare import either
 from workflows.kinds.observed import ObservedState, time_text
+from workflows.records.declaration import Declaration, OnRemoval, RemoteObject
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation, OpState, Verb
 
 #: How many references of secrets a record keeps.
 _MOST_SECRETS = 10
-
-
-@dataclass(frozen=True)
-class OnRemoval:
-    """How to remove a resource once no document declares the resource."""
-
-    retain: bool = False
-    delete_endpoints: bool = False
-    #: Members of the delete request, in addition to the ids.
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """The declaration of a resource in a document, in the form that is recorded."""
-
-    #: A fingerprint, without secrets.
-    members: Mapping[str, Any]
-    depends_on: tuple[str, ...] = ()
-    #: The references of the declared secrets.
-    secrets: tuple[str, ...] = ()
-    on_removal: OnRemoval = OnRemoval()
-
-
-@dataclass(frozen=True)
-class RemoteObject:
-    """The object at AWS that a record identifies."""
-
-    id: str
-    arn: str | None = None
-    parent_id: str | None = None
-    #: The service's time of the creation, for kinds whose id is the name: a different time means a different object.
-    created: str = ""
-    #: The service's time of the last change, as of the last comparison with the declaration.
-    compared: str = ""
-    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,7 +62,7 @@ class ResourceRecord:
     #: The first generation in which the object was as declared; 0 where unknown, None where the object never was.
     first_ready_generation: int | None = None
     depends_on: tuple[str, ...] = ()
-    on_removal: OnRemoval = OnRemoval()
+    on_removal: OnRemoval = field(default_factory=OnRemoval)
     #: The references of secrets that were sent: messages of the service may quote the values.
     secrets: tuple[str, ...] = ()
     log: OperationLog = field(default_factory=OperationLog)

@@ -6,11 +6,12 @@ from typing import Any
 
 from infra.ledger import Item
 from workflows.document.fingerprint import digest
+from workflows.records.declaration import OnRemoval, RemoteObject
 from workflows.records.form2 import upgraded
 from workflows.records.items import SCHEMA, readable
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation
-from workflows.records.resource import OnRemoval, RemoteObject, ResourceRecord
+from workflows.records.resource import ResourceRecord
 
 #: How many characters of its digest identify a declaration within a record.
 _DIGEST = 16

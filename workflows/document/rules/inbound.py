@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workflows.document.problems import parse_path, path_text
 from workflows.document.rules.rule import Finding, items, part, rule, text, warning
 from workflows.document.stack import Resource
 from workflows.document.urls import is_https
@@ -80,7 +81,10 @@ def advertised_scopes_are_allowed(resource: Resource, _: Mapping[str, Resource])
     known = set(plain)
     for scope in part(authorizer, "advertisedScopeMapping") if len(plain) == len(allowed) else ():
         if scope not in known:
-            yield f"{place}.advertisedScopeMapping.{scope}", f"{scope} is not among allowedScopes"
+            yield (
+                path_text((*parse_path(place), "advertisedScopeMapping", scope)),
+                f"{scope} is not among allowedScopes",
+            )
 
 
 _MATCHES = {"STRING": {"EQUALS": "matchValueString"},

@@ -57,7 +57,10 @@ def credentials_fit_the_target(resource: Resource, _: Mapping[str, Resource]) ->
     """The credential of a target must be of a type that the kind of target accepts."""
     taken = CREDENTIALS.get(configuration_kind(resource.declared), {})
     path, used = _used(resource)
-    if not items(resource.declared, _CONFIGS) and resource.declared.get(_CONFIGS) is not None:
+    configs = items(resource.declared, _CONFIGS)
+    if not configs and resource.declared.get(_CONFIGS) is not None:
+        return
+    if used == "NONE" and any("${" in str(part(config).get("credentialProviderType")) for config in configs):
         return
     if taken.get(used) is False:
         known = ", ".join(name for name, allowed in taken.items() if allowed)

@@ -75,7 +75,8 @@ def volumes_need_a_capacity_provider(resource: Resource, _: Mapping[str, Resourc
 @warning("R83", BOTH, "assumed")
 def network_mounts_need_a_vpc(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """S3 Files and EFS access points should only be mounted in networkMode VPC."""
-    mode = text(_environment(resource)[1], "networkConfiguration", "networkMode")
+    network = part(_environment(resource)[1], "networkConfiguration")
+    mode = "VPC" if "${" in str(network.get("networkMode")) else network.get("networkMode")
     for path, one in _mounts(resource):
         for name in ("s3FilesAccessPoint", "efsAccessPoint"):
             if name in one and mode != "VPC":

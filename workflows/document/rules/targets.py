@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workflows.document.problems import parse_path, path_text
 from workflows.document.rules.rule import Finding, items, parent_of, part, rule, text, warning
 from workflows.document.stack import Resource
 from workflows.kinds.gateway_target import configuration_kind
@@ -134,7 +135,7 @@ def _sense(path: str, schema: Mapping[str, Any], depth: int = 0) -> Iterator[Fin
     for name in items(schema, "required"):
         if isinstance(name, str) and name not in properties:
             yield f"{path}.required", f"{name} is no property"
-    inner = [*((f"{path}.properties.{name}", part(one)) for name, one in properties.items())]
+    inner = [(path_text((*parse_path(path), "properties", name)), part(one)) for name, one in properties.items()]
     inner += [(f"{path}.items", part(schema, "items"))] if part(schema, "items") else []
     for where, one in inner if depth < len(_FORBIDDEN) * 10 else []:
         yield from _sense(where, one, depth + 1)
