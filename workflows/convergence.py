@@ -86,9 +86,6 @@ async def _back(
     reconciliation.warnings += rollback.not_undone(reconciliation, results, under_way)
     outcome = patience.judge(_of_results(run, accepted, reconciliation, results), stack, run.context.settings.stuck)
     ended = rollback.ended(outcome.status)
-    anew = under_way.also_recreated(sorted(rollback.replaced_addresses(results)))
-    if ended is not Status.ROLLED_BACK and set(anew.recreated) != set(under_way.recreated):
-        await session.change(lambda record: record.rolling_back(anew))
     return replace(outcome, status=ended, undone=undone)
 
 

@@ -76,16 +76,24 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
 async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> str:
     while True:
         stack = await stack_record(ledger, partition)
-        if stack is None or finished(stack, stack.request_id):
+        if stack is None or not _in_progress(stack):
             return "no request is in progress"
         told = kept(_cancelled(partition, stack, now))
         run = Key(partition, f"run#{told['finishedAt']}#cancelled")
-        ended = stack.ended(told).waiting(stack.request_id, stack.mode, None, None).released()
+        ended = stack.released()
+        if not finished(stack, stack.request_id):
+            ended = ended.ended(told, final=True).waiting(stack.request_id, stack.mode, None, None)
+        for one in stack.open_synchronizations:
+            ended = ended.synchronized(one.id, {**told, "requestId": one.id}, final=True)
         try:
             await ledger.write(put_of(partition, stack, ended), Put(run, told, expires=now.timestamp() + days * _DAY))
         except ConditionFailed:
             continue
         return "cancelled"
+
+
+def _in_progress(stack: StackRecord) -> bool:
+    return not finished(stack, stack.request_id) or bool(stack.open_synchronizations)
 
 
 def _cancelled(partition: str, record: StackRecord, now: datetime) -> Outcome:

@@ -25,7 +25,7 @@ from workflows.requests.stacks import stack_record
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan of one resource: the first action, and all changing calls that follow."""
+    """The plan of one resource: its first changing action, or else its first action, and all changing calls."""
 
     address: str
     action: str
@@ -127,9 +127,9 @@ def _planned(executor: DryExecutor, node: Node) -> Planned:
     """Return the plan of one resource, made from the projected steps."""
     waits_on, steps = tuple(sorted(node.after)), executor.steps.get(node.address)
     if steps is not None:
-        first = steps.first
-        advice = first.failure.advice if first.failure is not None else ""
-        return Planned(node.address, first.action, first.reason, steps.changes, waits_on, tuple(steps.calls), advice)
+        shown = steps.shown
+        advice = shown.failure.advice if shown.failure is not None else ""
+        return Planned(node.address, shown.action, shown.reason, steps.changes, waits_on, tuple(steps.calls), advice)
     result = node.result
     if result is None:
         raise AssertionError(f"{node.address} was not planned")

@@ -134,7 +134,8 @@ async def _accept_synchronization(run: RequestRun) -> Accepted | Refused:
         return answered(before.outcome, found.generation)
     if before is not None and before.status:
         return Refused(Status(before.status), "this request was finished before", found.generation)
-    await note_request(ledger, run.partition, request.request_id, Mode.SYNCHRONIZE, request.submitter)
+    now = run.started.timestamp()
+    await note_request(ledger, run.partition, request.request_id, Mode.SYNCHRONIZE, request.submitter, now)
     return found
 
 

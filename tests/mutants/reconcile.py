@@ -10,7 +10,9 @@ _OBSERVATION = "workflows/reconcile/observation.py"
 _WAITING = "workflows/reconcile/waiting.py"
 _RUN = "workflows/reconcile/run.py"
 _OUTCOME = "workflows/planner/outcome.py"
+_PROJECTION = "workflows/planner/projection.py"
 _DOUBTS = "tests/crash/test_doubts_kept.py"
+_BESIDE = "tests/concurrency/test_beside.py"
 _OWNERSHIP = "tests/adoption/test_ownership.py"
 
 MUTANTS = (
@@ -32,6 +34,24 @@ MUTANTS = (
     Mutant("former-ids-unknown", "what turns up again is a stranger", _OBSERVATION,
            "or not set(record.deposed) & set(by_id):", "or record.deposed:", ("tests/observing/test_gone.py",),
            goal="R18"),
+    Mutant("recreated-forgotten", "a rollback says nothing of what an earlier run of it created again",
+           "workflows/reconcile/rollback.py", "one is not None and one.scope == run.retry_scope",
+           "one is not None and one.scope == run.retry_scope and not run.session.stack.rollback",
+           (_BESIDE,), goal="R13"),
+    Mutant("plan-first-step", "a plan counts the first step alone, which may be a wait", "workflows/reconcile/dry.py",
+           "steps is None or (steps.shown.action not in CHANGES and decision.action in CHANGES)", "steps is None",
+           (_BESIDE,)),
+    Mutant("plan-new-arn", "a plan does not know the ARN of what is created again", _PROJECTION,
+           "known = before.body if before is not None else outputs",
+           "known = before.body if before is not None else {}",
+           (_BESIDE,)),
+    Mutant("plan-creates-twice", "a plan creates what was created and is not shown yet", _PROJECTION,
+           "case Action.WAIT if observed is None and desired.declared is not None:",
+           "case Action.WAIT if observed is None and desired.declared is Ellipsis:",
+           ("tests/planner/test_one_loop.py",)),
+    Mutant("adopted-untagged", "a failed resource is updated before it is taken over", "workflows/planner/decide.py",
+           "if desired.kind.tagged and not observed.ours:\n", "if desired.kind.tagged and not observed:\n",
+           ("tests/planner/test_decide.py",)),
     Mutant("tags-stop-removals", "a tag that cannot be read stops a removal", _OBSERVATION,
            "or not record.identifies(observed):", "or True:", ("tests/adoption/test_unread_tags.py",)),
     Mutant("adopts-anything", "what bears our name is taken for ours, without our tag", _OBSERVE,

@@ -13,6 +13,7 @@ _SINGLE = "tests/crash/test_single_faults.py::test_r1_r2_r13_every_single_fault_
 _DOUBTS = "tests/crash/test_doubts_kept.py"
 _LEASES = "workflows/reconcile/lease.py"
 _LEASE = "tests/ledger/test_lease.py"
+_BESIDE = "tests/concurrency/test_beside.py"
 
 MUTANTS = (
     Mutant("random-token", "a creation's client token is random, not derived", "workflows/document/fingerprint.py",
@@ -104,6 +105,9 @@ MUTANTS = (
     Mutant("interrupted-at-once", "what a run that died was about to change is changed again at once",
            "workflows/reconcile/drive.py", "if decision.action in CHANGES else 0.0", "if not decision.action else 0.0",
            ("tests/concurrency/test_lease_ends.py",), goal="R1"),
+    Mutant("in-flight-from-intent", "calls that a dead holder repeated are taken for answered", _LEASES,
+           'IN_FLIGHT_SECONDS - float(self._death["stood"])', 'EXPIRED_SECONDS - float(self._death["stood"])',
+           (_LEASE,), goal="R1"),
     Mutant("death-forgotten", "the run after the next one knows of no call on its way", _LEASES,
            'before.get("death")', 'before.get("no death")', (_LEASE,), goal="R1"),
     Mutant("lost-answer-is-loss", "a renewal without an answer loses the lease", _LEASES,
@@ -111,6 +115,22 @@ MUTANTS = (
     Mutant("unfenced-writes", "what a run remembers is written whoever holds the lease", _BOOK,
           "self.ledger.write(Check(stack_key(self.partition), when=self._mine()), change)", "self.ledger.write(change)",
            (_LEASE,), goal="R6"),
+    Mutant("approvals-overtaken", "the approvals of a request end when another one of its generation takes the stack",
+           "workflows/records/stack.py", "current.beside if same else current.ended", "current.ended", (_BESIDE,)),
+    Mutant("approvals-outlive", "what a request approves is approved after its end, too",
+           "workflows/records/stack.py", "replace(current, allow=())", "current",
+           ("tests/records/test_stack.py",)),
+    Mutant("attempts-of-one-request", "the attempts of a request are forgotten when another one has attempts", _LOG,
+           "return op.scope == last.scope or op.generation == last.generation", "return op.scope == last.scope",
+           (_BESIDE,), goal="R14"),
+    Mutant("synchronizations-alone", "a synchronization does not count for another one that was asked for before it",
+           _RECORD, "(last.scope == scope or last.at >= since)", "last.scope == scope", (_BESIDE,), goal="R14"),
+    Mutant("synchronizations-ever", "a synchronization counts for another one that is asked for after it",
+           _RECORD, "(last.scope == scope or last.at >= since)", "(last.scope == scope or last.at >= 0)", (_BESIDE,)),
+    Mutant("synchronizations-uncancelled", "a synchronization that is cancelled goes on", "workflows/operating.py",
+           "for one in stack.open_synchronizations:", "for one in stack.open_synchronizations[:0]:", (_BESIDE,)),
+    Mutant("future-believed", "a time that a wrong clock wrote is waited for", "workflows/records/operation.py",
+           "max(times) <= now + CLOCK_SKEW", "max(times) >= 0", (_BESIDE,), goal="R16"),
     Mutant("lease-kept", "a run that has ended keeps its lease", _BOOK,
            "if releases and self.lease is not None else []", "if not releases and self.lease is not None else []",
            (_LEASE,), goal="R7"),

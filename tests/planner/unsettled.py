@@ -73,6 +73,8 @@ FOREIGN = (
         "declared with adopt: true", ("tags",)),
     Row("somebody else's is to be adopted and changed", wants(declared=DESCRIBED, **ADOPT), shows(ours=False),
         nothing(), Action.TAG, "declared with adopt: true", ("tags", "description")),
+    Row("somebody else's is to be adopted, and its last update failed", wants(**ADOPT),
+        shows(UPDATED, ours=False), nothing(), Action.TAG, "declared with adopt: true", ("tags",)),
     Row("somebody else's is to be adopted, and only a list showed it", wants(**ADOPT), shows(ours=False, full=False),
         nothing(), Action.LOOK, "changed since it was last seen"),
     Row("somebody else's is only looked up", wants(**EXISTING), shows(ours=False), nothing(), Action.NONE,

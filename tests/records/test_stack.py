@@ -54,6 +54,17 @@ def test_a_synchronization_under_the_id_of_a_provision_has_a_state_of_its_own():
     assert accepted(record, "one", 1).generation_of("one") == 1
 
 
+def test_approvals_end_with_their_request():
+    """Not with a run of it that does not finish it, and not when another request for its generation comes."""
+    record = accepted(StackRecord.new("id"), "one", 1)
+    assert record.ended({"status": "IN_PROGRESS", "requestId": "one"}).approvals_of("one") == {"gateways.a"}
+    assert accepted(record, "two", 1).approvals_of("one") == {"gateways.a"}
+    assert accepted(record, "two", 2).approvals_of("one") == frozenset()
+    done = record.ended({"status": "READY", "requestId": "one"}, final=True)
+    assert done.approvals_of("one") == frozenset()
+    assert accepted(done, "two", 1).approvals_of("one") == frozenset()
+
+
 def test_a_removal_after_a_rollback_to_nothing_has_no_document():
     """The document in force was rolled back, and there is none before it."""
     record = accepted(StackRecord.new("id"), "one", 1).ended({"status": "ROLLED_BACK", "requestId": "one"})

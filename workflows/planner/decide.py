@@ -133,6 +133,8 @@ def _recover(state: State) -> Decision:
         return _given_up(desired, observed, tries)
     reason = f"{observed.status}: {observed.reasons or 'no reason given'}"
     if remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN):
+        if desired.kind.tagged and not observed.ours:
+            return Decision(Action.TAG, "declared with adopt: true", ("tags",))
         return _go_on(desired, observed, record, reason)
     if not (free(desired, record) or _is_failed_creation(observed, record)):
         failure = failures.not_ours_to_delete(
@@ -288,7 +290,8 @@ DECLARED: tuple[Row, ...] = (
     Row("existing", lambda state: state.desired.options.existing, _only_looked_up, frozenset({_A.NONE})),
     Row("to be synchronized", lambda state: state.desired.mode is Mode.SYNCHRONIZE, _synchronize,
         frozenset({_A.LOOK, _A.FAIL, _A.NONE, _A.SYNCHRONIZE})),
-    Row("failed", _has_failed, _recover, frozenset({_A.LOOK, _A.FAIL, _A.UPDATE, _A.SYNCHRONIZE, _A.REPLACE})),
+    Row("failed", _has_failed, _recover,
+        frozenset({_A.LOOK, _A.FAIL, _A.TAG, _A.UPDATE, _A.SYNCHRONIZE, _A.REPLACE})),
     Row("at rest", _always, lambda state: settled(state.desired, state.present, state.record),
         frozenset({_A.LOOK, _A.FAIL, _A.NONE, _A.UPDATE, _A.TAG, _A.REPLACE, _A.SYNCHRONIZE})),
 )  # fmt: skip

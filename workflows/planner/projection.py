@@ -75,7 +75,9 @@ def _deletion(desired: DesiredState) -> tuple[str, ...]:
 def _created(desired: DesiredState, before: ObservedState | None, record: ResourceRecord) -> Projected:
     kind, declared = desired.kind, desired.declared or {}
     body = {kind.name_member: desired.name} | ({"status": "READY"} if kind.statuses else {})
-    body |= {name: before.body[name] for name in kind.follows_name if before is not None and name in before.body}
+    outputs = record.object.outputs if record.object is not None else {}
+    known = before.body if before is not None else outputs
+    body |= {name: known[name] for name in kind.follows_name if name in known}
     for name, value in kind.create_members(declared).items():
         if name != "tags":
             _put(body, kind.shown_as.get(name, name), value)

@@ -20,7 +20,7 @@ Invariants:
 from dataclasses import dataclass, field
 
 from infra.errors import CallFailed, ErrorClass, OutOfTime
-from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, DesiredState, State
+from workflows.planner.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, DesiredState, State
 from workflows.planner.differences import Change, changes
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.planner.projection import project
@@ -42,9 +42,13 @@ class UnwrittenRecords(StackSession):
 
 @dataclass
 class Steps:
-    """The first decision about a resource, and all changing calls that follow."""
+    """The decisions about a resource, and all changing calls that follow.
+
+    `first` may only read or wait; `shown` is the first decision that changes the resource, or else the first.
+    """
 
     first: Decision
+    shown: Decision
     changes: tuple[Change, ...] = ()
     calls: list[str] = field(default_factory=list)
 
@@ -57,10 +61,12 @@ class DryExecutor(Executor):
         self.steps: dict[str, Steps] = {}
 
     def decided(self, node: Node, state: State, decision: Decision) -> None:
-        """Store the first decision about a resource, with the values that would change."""
-        if node.address not in self.steps:
+        """Store the first decisions about a resource, with the values that would change."""
+        steps = self.steps.get(node.address)
+        if steps is None or (steps.shown.action not in CHANGES and decision.action in CHANGES):
             changed = changes(state.desired, state.observed, state.record, decision.paths)
-            self.steps[node.address] = Steps(decision, changed)
+            first, calls = (decision, []) if steps is None else (steps.first, steps.calls)
+            self.steps[node.address] = Steps(first, decision, changed, calls)
 
     async def know_references(self, node: Node) -> None:
         """Read resources that a list showed in part; a reference to a missing resource stays as written."""
@@ -122,7 +128,8 @@ class DryExecutor(Executor):
         """Plan a failure. Raises the error itself when credentials are refused or time runs out: there is no plan."""
         if isinstance(error, OutOfTime) or error.error_class is ErrorClass.CREDENTIALS:
             raise error
-        self.steps.setdefault(node.address, Steps(Decision(Action.FAIL, str(error))))
+        failed = Decision(Action.FAIL, str(error))
+        self.steps.setdefault(node.address, Steps(failed, failed))
         return result_of(self.run, node, ResourceStatus.FAILED, str(error))
 
     async def changed_since(self) -> list[str]:

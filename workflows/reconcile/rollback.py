@@ -12,14 +12,10 @@ from dataclasses import replace
 from workflows.document.problems import Problem
 from workflows.document.stack import Stack
 from workflows.kinds.kind import Kind
-from workflows.planner.decision import Action
 from workflows.planner.outcome import Outcome, ResourceStatus, Result, Status
 from workflows.reconcile.run import Run, nodes_of
 from workflows.records.request_state import Mode
 from workflows.records.stack import Rollback
-
-#: Actions after which a restored stack has a new resource in place of the earlier resource.
-_ANEW = frozenset({Action.CREATE, Action.REPLACE})
 
 
 def begun(failed: Outcome) -> Rollback:
@@ -43,9 +39,10 @@ def ended(status: Status) -> Status:
     return Status.ROLLED_BACK if status in (Status.READY, Status.DELETED) else status
 
 
-def replaced_addresses(results: Sequence[Result]) -> set[str]:
-    """Return the addresses of resources that this run of a rollback created or replaced."""
-    return {result.address for result in results if result.action in _ANEW}
+def recreated(run: Run) -> set[str]:
+    """Return the addresses of resources that a rollback created or replaced, in this run or an earlier one."""
+    creations = {address: record.log.creation for address, record in run.session.records.items()}
+    return {address for address, one in creations.items() if one is not None and one.scope == run.retry_scope}
 
 
 def not_undone(run: Run, results: Sequence[Result], rollback: Rollback) -> list[Problem]:
@@ -53,7 +50,7 @@ def not_undone(run: Run, results: Sequence[Result], rollback: Rollback) -> list[
     lost = set(rollback.removed) - {address for address, one in run.nodes.items() if one.wanted}
     message = "it was deleted by the failed generation and is not part of the restored document"
     found = [Problem(address, "rollback", message) for address in sorted(lost)]
-    anew = {*rollback.recreated, *replaced_addresses(results)}
+    anew = {*rollback.recreated, *recreated(run)}
     for result in results:
         kind: Kind = run.nodes[result.address].kind
         if result.status is ResourceStatus.READY and result.address in anew:

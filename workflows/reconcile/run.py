@@ -1,5 +1,6 @@
 """The state of one run: desired state, observed state and record of each resource, and the dependency graph."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -123,6 +124,13 @@ class Run:
         return self.session.generation if self.rollback_generation is None else self.rollback_generation
 
     @property
+    def synchronized_since(self) -> float:
+        """Since when a synchronization of another request serves this synchronization as well; infinite: none does."""
+        state = self.session.stack.state_of(self.request_id, self.mode)
+        since = state.accepted_at if state is not None and self.mode is Mode.SYNCHRONIZE else 0.0
+        return since or math.inf
+
+    @property
     def retry_scope(self) -> str:
         """The scope in which attempts and refusals count: the request, or the rollback of the request."""
         return self.request_id if self.rollback_generation is None else f"{self.request_id} rollback"
@@ -218,7 +226,7 @@ class Run:
             needs_allow=node.parent is None or not self.nodes[node.parent].wanted,
             allowed=bool(self.allow & {address, node.parent}) or provenance in ROLLBACK_DELETABLE,
             provenance=provenance,
-            synchronizations=record.synchronizations(self.retry_scope),
+            synchronizations=record.synchronizations(self.retry_scope, self.synchronized_since),
             secret_versions=self.versions_of(node.resource),
             unmanaged=() if node.options.delete_endpoints else self.unmanaged.get(address, ()),
             staying=self._staying(address),

@@ -112,7 +112,10 @@ class StackSession:
         except ConditionFailed:
             raise LeaseHeld(1.0) from None
         records = await records_of(ledger, partition)
-        return cls(ledger, partition, holder.run_id, holder.generation, records, taken.written(), lease, now)
+        session = cls(ledger, partition, holder.run_id, holder.generation, records, taken.written(), lease, now)
+        for record in [one for one in records.values() if one.not_after(now()) is not one]:
+            await session.store(record.not_after(now()))
+        return session
 
     def of(self, address: str, kind: str, name: str, parent: str | None) -> ResourceRecord:
         """Return the record of a resource, or a new record if there is none."""

@@ -30,7 +30,7 @@ since a lost call was last folded; until then such a call may still arrive, and 
 `end` keeps attempts only. `vanish` in addition folds everything possibly in force, as the object may turn up again.
 
 Compaction keeps the operations that a query returns, except the last error of a closed operation without an attempt,
-and the attempts of the last scope (at most 6 entries), and drops everything else, so the log is bounded. Excess
+and the attempts of the last 6 requests for the generation, and drops everything else, so the log is bounded. Excess
 operations are folded and never dropped while they can matter. Every transition returns a new log.
 """
 
@@ -45,7 +45,9 @@ from workflows.records.operation import DECLARING, LATEST_ARRIVAL, Operation, Op
 #: How many unanswered intents are kept without folding.
 _MOST_PENDING = 5
 #: How many attempts of a scope are kept without folding.
-_MOST_ATTEMPTS = 6
+_MOST_ATTEMPTS = 1
+#: How many requests for one generation keep their attempts.
+_MOST_SCOPES = 6
 #: A stand-in for a deletion that records of an earlier form do not have.
 _NO_DELETION = Operation(Verb.DELETE, OpState.PENDING)
 
@@ -257,6 +259,15 @@ class OperationLog:
             return self
         return _compact([*(op for op in self.operations if op is not before), refusal])
 
+    def not_after(self, now: float) -> "OperationLog":
+        """Return the log with times in the future, which a wrong clock wrote, set to `now`; itself without any."""
+        operations = tuple(op.not_after(now) for op in self.operations)
+        return (
+            self
+            if all(one is op for one, op in zip(operations, self.operations, strict=True))
+            else replace(self, operations=operations)
+        )
+
     def change_update(self, change: Callable[[Operation], Operation]) -> "OperationLog":
         """Return the log with its last update changed."""
         last = self.last_update
@@ -330,19 +341,35 @@ def _counted(op: Operation, scope: str) -> Operation:
 
 
 def _compact(operations: Iterable[Operation]) -> OperationLog:
-    """Return a log without operations that can no longer matter, and with excess operations folded."""
+    """Return a log without operations that can no longer matter, and with excess operations folded.
+
+    Several requests may ask for one generation, and each has attempts of its own: those of the last generation stay.
+    """
     log = OperationLog(tuple(operations))
-    scope = next((op.scope for op in reversed(log.operations) if op.attempts), "")
+    last = next((op for op in reversed(log.operations) if op.attempts), None)
+    scopes = _last_scopes(op.scope for op in log.operations if op.attempts and last and _is_beside(op, last))
     needed = (log.unanswered, log.creation, log.base, log.last_update, log.intent, log.synchronization, log.refusal)
 
     def matters(op: Operation) -> bool:
-        attempt = op.attempts > 0 and op.scope == scope
+        attempt = op.attempts > 0 and op.scope in scopes
         return attempt or op in log.pending or any(op is one for one in needed)
 
     kept = [op for op in log.operations if matters(op)]
     kept = _folded(kept, [op for op in kept if op in log.pending], _MOST_PENDING, Operation.folded_with)
-    attempts = [op for op in kept if op.attempts and not any(op is one for one in needed)]
-    return OperationLog(tuple(_folded(kept, attempts, _MOST_ATTEMPTS, _added)))
+    for scope in scopes:
+        attempts = [op for op in kept if op.attempts and op.scope == scope and not any(op is one for one in needed)]
+        kept = _folded(kept, attempts, _MOST_ATTEMPTS, _added)
+    return OperationLog(tuple(kept))
+
+
+def _is_beside(op: Operation, last: Operation) -> bool:
+    """Return whether attempts count together: of one request, or of requests for one generation."""
+    return op.scope == last.scope or op.generation == last.generation
+
+
+def _last_scopes(scopes: Iterable[str]) -> list[str]:
+    """Return the distinct scopes that were used last, at most _MOST_SCOPES."""
+    return list(dict.fromkeys(reversed(list(scopes))))[:_MOST_SCOPES]
 
 
 def _folded(

@@ -10,6 +10,8 @@ from workflows.document.compare import either
 
 #: Seconds after which an unanswered call can no longer take effect.
 LATEST_ARRIVAL = 3600.0
+#: Seconds by which the clocks of two workers may differ: a recorded time that is further in the future is wrong.
+CLOCK_SKEW = 60.0
 #: The version of a secret of which two folded operations sent different versions: equals no real version.
 _SEVERAL_VERSIONS = "(several)"
 
@@ -105,6 +107,14 @@ class Operation:
         if state not in TRANSITIONS[self.state]:
             raise AssertionError(f"{self.verb} is {self.state}, and cannot become {state}")
         return replace(self, state=state, **changes)
+
+    def not_after(self, now: float) -> "Operation":
+        """Return the operation with times in the future set to `now`; itself without any."""
+        times = (self.at, self.accepted_at, self.unapplied_since)
+        if max(times) <= now + CLOCK_SKEW:
+            return self
+        at, accepted_at, unapplied_since = (min(one, now) for one in times)
+        return replace(self, at=at, accepted_at=accepted_at, unapplied_since=unapplied_since)
 
     def closed(self) -> "Operation":
         """Return the operation without the members that matter only while the declaration may be in force."""

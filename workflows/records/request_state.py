@@ -120,6 +120,11 @@ class RequestState:
         """The request without the members that matter only while the request is in force."""
         return replace(self, allow=(), outcome=None, stall=None, consent=None)
 
+    @property
+    def beside(self) -> "RequestState":
+        """The request after another request for the same generation: it still approves, should it be continued."""
+        return replace(self.ended, allow=self.allow)
+
     @classmethod
     def read(cls, key: str, item: Mapping[str, Any]) -> "RequestState":
         """Read the state of a request from a stack's item."""

@@ -29,6 +29,7 @@ no longer show the object and no deletion explains that: the id becomes deposed,
 possibly in force. Both keep name, incarnation and attempts.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -179,10 +180,10 @@ class ResourceRecord:
         """Return how many attempts count for a scope: a request, or the rollback of a request."""
         return self.log.attempts(scope)
 
-    def synchronizations(self, scope: str) -> int:
-        """Return how often the service accepted a synchronization for a scope."""
+    def synchronizations(self, scope: str, since: float = math.inf) -> int:
+        """Return how often the service accepted a synchronization for a scope, or for another scope after `since`."""
         last = self.log.synchronization
-        return last.repeats if last is not None and last.scope == scope else 0
+        return last.repeats if last is not None and (last.scope == scope or last.at >= since) else 0
 
     def refused_since(self, scope: str, error_class: str) -> float:
         """Return since when the service refuses changes with this error class in this scope; 0 without a refusal."""
@@ -343,6 +344,11 @@ class ResourceRecord:
         """The service refused a change for a reason that is usually transient."""
         refusal = Operation(Verb.UPDATE, OpState.REFUSED, now, scope, error=error, error_class=error_class)
         return replace(self, log=self.log.refuse_for_now(refusal))
+
+    def not_after(self, now: float) -> "ResourceRecord":
+        """Times in the future, which a wrong clock wrote, are set to now: waits that count from them begin now."""
+        log = self.log.not_after(now)
+        return self if log is self.log else replace(self, log=log)
 
     def with_removal(self, *, retain: bool, delete_endpoints: bool) -> "ResourceRecord":
         """The document sets how to remove the resource once no document declares the resource."""

@@ -18,8 +18,9 @@ The life of a request:
   that rollback has ended; the document in force is still the failed document.
 
 Queries: `is_outcome_of` compares request ids, because several requests may ask for the same generation;
-`generation_of` lets a late delivery keep the generation of the request; `approvals_of` is empty unless the request is
-in force; `rolls_back` tells a run to continue a rollback; `others_waiting` helps to publish a consent URL only once.
+`generation_of` lets a late delivery keep the generation of the request; `approvals_of` is empty for a request that has
+ended, or whose generation is no longer in force; `rolls_back` tells a run to continue a rollback; `others_waiting`
+helps to publish a consent URL only once.
 
 At most MOST_REQUESTS requests of each sort are kept (with and without a generation), the last ones.
 """
@@ -56,12 +57,8 @@ class Rollback:
     failures: Sequence[Mapping[str, Any]] = ()
     #: The addresses of resources that the failed generation deleted.
     removed: Sequence[str] = ()
-    #: The addresses of resources that the rollback created or replaced.
+    #: The addresses of resources that a rollback of an earlier version created or replaced; newer ones are in the logs.
     recreated: Sequence[str] = ()
-
-    def also_recreated(self, addresses: Sequence[str]) -> "Rollback":
-        """Return the rollback with more resources that a run created or replaced."""
-        return replace(self, recreated=sorted({*self.recreated, *addresses}))
 
 
 @dataclass(frozen=True)
@@ -117,9 +114,10 @@ class StackRecord:
         return found.generation if found is not None else None
 
     def approvals_of(self, request_id: str) -> frozenset[str]:
-        """Return the addresses that a request approves for deletion or replacement, if the request is in force."""
+        """Return the addresses that a request for the generation in force approves for deletion or replacement."""
         found = self.requests.get(request_id)
-        return frozenset(found.allow) if found is not None and request_id == self.request_id else frozenset()
+        counts = found is not None and (request_id == self.request_id or found.generation == self.generation)
+        return frozenset(found.allow) if found is not None and counts else frozenset()
 
     def rolls_back(self, generation: int, request_id: str) -> bool:
         """Return whether this request is being rolled back; any different request goes forward."""
@@ -129,6 +127,11 @@ class StackRecord:
     def state_of(self, request_id: str, mode: Mode) -> RequestState | None:
         """Return the state of a request; None if the request is not known."""
         return self.requests.get(key_of(request_id, mode))
+
+    @property
+    def open_synchronizations(self) -> list[RequestState]:
+        """The synchronizations that have not ended."""
+        return [one for one in self.requests.values() if one.mode is Mode.SYNCHRONIZE and not one.status]
 
     def others_waiting(self, request_id: str, mode: Mode) -> list[ConsentWait]:
         """Return the consent waits of all requests except `request_id`."""
@@ -163,7 +166,7 @@ class StackRecord:
             accepted = replace(accepted, consent=current.consent, stall=current.stall if again else None)
         requests = {key: one for key, one in self.requests.items() if key != request.key}
         if current is not None and current.key in requests:
-            requests[current.key] = current.ended
+            requests[current.key] = current.beside if same else current.ended
         removed = request.mode is Mode.REMOVE
         stays = self.document
         if removed and rolled_back:
@@ -217,9 +220,12 @@ class StackRecord:
         changed = replace(before, status=status, outcome=outcome)
         return replace(self, requests=_bounded({**requests, new.key: changed}, self.request_id))
 
-    def ended(self, outcome: Mapping[str, Any]) -> "StackRecord":
-        """A run of a provision or a removal ended."""
-        return replace(self, outcome=outcome)
+    def ended(self, outcome: Mapping[str, Any], *, final: bool = False) -> "StackRecord":
+        """A run of a provision or a removal ended; a `final` outcome ends the request, and its approvals."""
+        current = self.requests.get(self.request_id)
+        if not final or current is None:
+            return replace(self, outcome=outcome)
+        return replace(self, outcome=outcome, requests={**self.requests, current.key: replace(current, allow=())})
 
     def ready_now(self) -> "StackRecord":
         """The document in force is READY."""
@@ -231,7 +237,7 @@ class StackRecord:
         return replace(self, rollback=None)
 
     def rolling_back(self, rollback: Rollback) -> "StackRecord":
-        """A rollback has begun, or goes on with more recreated resources."""
+        """A rollback has begun."""
         return replace(self, rollback=rollback)
 
 

@@ -112,7 +112,7 @@ def with_outcome(record: StackRecord, outcome: Outcome, request: Request) -> Sta
         if outcome.status is Status.IN_PROGRESS:
             return record
         return record.synchronized(request.request_id, kept(outcome), final=outcome.status in FINAL)
-    ended = record.ended(kept(outcome))
+    ended = record.ended(kept(outcome), final=outcome.status in FINAL)
     match outcome.status:
         case Status.READY:
             return ended.ready_now()
@@ -128,13 +128,14 @@ async def note_request(
     request_id: str,
     mode: Mode,
     submitter: Submitter | None = None,
+    now: float = 0.0,
 ) -> None:
     """Record a request that raises no generation, and the submitter, so that a later run can resume it by id."""
     sender = submitter.shown() if submitter is not None else None
 
     def noted(record: StackRecord) -> StackRecord | None:
         known = record.state_of(request_id, mode) is not None
-        return None if known else record.noted(RequestState(request_id, mode, submitter=sender))
+        return None if known else record.noted(RequestState(request_id, mode, submitter=sender, accepted_at=now))
 
     await change(ledger, partition, noted)
 
