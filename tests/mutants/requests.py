@@ -9,6 +9,7 @@ _ANSWERS = "workflows/requests/answers.py"
 _STATE = "workflows/records/request_state.py"
 _STACK = "workflows/records/stack.py"
 _FULFIL = "workflows/service.py"
+_BESIDE_STACK = "tests/records/test_stack.py::test_approvals_end_with_their_request"
 _ACCEPTING = "tests/intake/test_accepting.py"
 _TRIALS = "tests/authority/test_authority.py"
 
@@ -32,8 +33,8 @@ MUTANTS = (
            (_ACCEPTING, "tests/intake/test_lanes.py")),
     Mutant("leave-anybodys", "what one request allows is allowed to every later one", _STACK,
            "        found = self.requests.get(request_id)\n        counts",
-           "        found = self.requests.get(self.request_id)\n        counts",
-           ("tests/handing_over/test_going_on.py::test_leave_is_given_to_one_request",)),
+           "        found = next((one for one in self.requests.values() if one.allow), None)\n        counts",
+           ("tests/handing_over/test_going_on.py::test_leave_is_given_to_one_request", _BESIDE_STACK)),
     Mutant("known-any", "whoever may start a run goes on with what nobody asked for", _FULFIL,
            "not named.synchronizes) or record.knows(named.request_id)", "not named.synchronizes) or bool(record)",
            (f"{_TRIALS}::test_only_what_was_accepted_goes_on_by_name",)),

@@ -15,7 +15,8 @@ READY = {"status": "READY", "requestId": "provision"}
 
 def accepted(record: StackRecord, request_id: str, generation: int, **more: Any) -> StackRecord:
     mode = more.pop("mode", Mode.PROVISION)
-    state = RequestState(request_id, mode, generation, submitter={"source": request_id}, allow=("gateways.a",))
+    allow = more.pop("allow", ("gateways.a",))
+    state = RequestState(request_id, mode, generation, submitter={"source": request_id}, allow=allow)
     given = {"digest": f"d{generation}", "document": DOCUMENT, "rolled_back": False, **more}
     return record.accepted(state, generation, **given)
 
@@ -58,7 +59,8 @@ def test_approvals_end_with_their_request():
     """Not with a run of it that does not finish it, and not when another request for its generation comes."""
     record = accepted(StackRecord.new("id"), "one", 1)
     assert record.ended({"status": "IN_PROGRESS", "requestId": "one"}).approvals_of("one") == {"gateways.a"}
-    assert accepted(record, "two", 1).approvals_of("one") == {"gateways.a"}
+    beside = accepted(record, "two", 1, allow=())
+    assert (beside.approvals_of("one"), beside.approvals_of("two")) == ({"gateways.a"}, frozenset())
     assert accepted(record, "two", 2).approvals_of("one") == frozenset()
     done = record.ended({"status": "READY", "requestId": "one"}, final=True)
     assert done.approvals_of("one") == frozenset()
