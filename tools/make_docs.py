@@ -15,7 +15,7 @@ from workflows.document.naming import CATEGORIES
 from workflows.document.problems import WORDS
 from workflows.document.rules import MODELLED, PLANNED, RETIRED, RULES, UNCHECKED
 from workflows.kinds import KINDS, Kind
-from workflows.kinds.kind import Property
+from workflows.kinds.kind import PROPERTIES, Property
 from workflows.planner.decide import DECLARED, LEADS_TO, UNDECLARED
 from workflows.records.operation import TRANSITIONS, OpState
 from workflows.requests.authority import Grants
@@ -68,6 +68,11 @@ def kinds_table() -> str:
     """Return the kinds with what sets them apart."""
     heads = ["section", "operations", "known by", "update", "outputs", "needs a new resource", "statuses"]
     return table(heads, [_kind_row(kind) for kind in KINDS])
+
+
+def property_meanings() -> str:
+    """Return what each property of a member means."""
+    return table(["property", "meaning"], [[str(one.name), says] for one, says in PROPERTIES.items()])
 
 
 def properties_table() -> str:
@@ -150,7 +155,7 @@ def planner_states() -> str:
 TABLES: dict[str, tuple[Callable[[], str], ...]] = {
     "methods.md": (methods_table,),
     "rules.md": (rules_table,),
-    "kinds.md": (kinds_table, properties_table),
+    "kinds.md": (kinds_table, property_meanings, properties_table),
     "authority.md": (categories_table,),
     "architecture.md": (packages, planner_states, operation_states),
 }

@@ -60,7 +60,8 @@ def test_approvals_end_with_their_request():
     record = accepted(StackRecord.new("id"), "one", 1)
     assert record.ended({"status": "IN_PROGRESS", "requestId": "one"}).approvals_of("one") == {"gateways.a"}
     beside = accepted(record, "two", 1, allow=())
-    assert (beside.approvals_of("one"), beside.approvals_of("two")) == ({"gateways.a"}, frozenset())
+    assert beside.approvals_of("one") == {"gateways.a"}
+    assert beside.approvals_of("two") == frozenset()
     assert accepted(record, "two", 2).approvals_of("one") == frozenset()
     done = record.ended({"status": "READY", "requestId": "one"}, final=True)
     assert done.approvals_of("one") == frozenset()

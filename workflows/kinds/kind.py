@@ -36,24 +36,29 @@ from workflows.kinds.status import IN_PROGRESS, SETTLED, Status
 class Property(Flag):
     """A fact about a member that the service model lacks, by CloudFormation's words where CloudFormation has one."""
 
-    #: A secret, never returned (CloudFormation: writeOnlyProperties). A document only references the secret.
     WRITE_ONLY = auto()
-    #: Responses may omit the member although a value is set.
     NOT_RETURNED = auto()
-    #: The service accepts the member in updates only, although the model of create has the member.
     UPDATE_ONLY = auto()
-    #: A parameter of delete that a document may declare.
     DELETE_ONLY = auto()
-    #: The service derives an undeclared value from other members, so an update never repeats the observed value.
     DERIVED = auto()
-    #: The service ignores the member in requests, so that a difference is no drift.
     WITHOUT_EFFECT = auto()
-    #: A list of a PATCH for which empty and absent differ in meaning, so that a PATCH cannot clear the list.
     NOT_CLEARABLE = auto()
-    #: A payload of text: never scanned for references.
     PAYLOAD = auto()
-    #: A response member that follows from the name, so that a replacement has the same value.
     FOLLOWS_NAME = auto()
+
+
+#: The meaning of each property.
+PROPERTIES: Mapping[Property, str] = {
+    Property.WRITE_ONLY: "A secret, never returned (CloudFormation: writeOnlyProperties). A document only references the secret.",
+    Property.NOT_RETURNED: "Responses may omit the member although a value is set.",
+    Property.UPDATE_ONLY: "The service accepts the member in updates only, although the model of create has the member.",
+    Property.DELETE_ONLY: "A parameter of delete that a document may declare.",
+    Property.DERIVED: "The service derives an undeclared value from other members, so an update never repeats the observed value.",
+    Property.WITHOUT_EFFECT: "The service ignores the member in requests, so that a difference is no drift.",
+    Property.NOT_CLEARABLE: "A list of a PATCH for which empty and absent differ in meaning, so that a PATCH cannot clear the list.",
+    Property.PAYLOAD: "A payload of text: never scanned for references.",
+    Property.FOLLOWS_NAME: "A response member that follows from the name, so that a replacement has the same value.",
+}
 
 
 def _nothing(declared: Mapping[str, Any]) -> str | None:
