@@ -49,13 +49,13 @@ class Property(Flag):
 
 #: The meaning of each property.
 PROPERTIES: Mapping[Property, str] = {
-    Property.WRITE_ONLY: "A secret, never returned (CloudFormation: writeOnlyProperties). A document only references the secret.",
+    Property.WRITE_ONLY: "A secret, never returned (writeOnlyProperties); a document refers to the secret.",
     Property.NOT_RETURNED: "Responses may omit the member although a value is set.",
-    Property.UPDATE_ONLY: "The service accepts the member in updates only, although the model of create has the member.",
+    Property.UPDATE_ONLY: "The service accepts the member in updates only, although create has the member.",
     Property.DELETE_ONLY: "A parameter of delete that a document may declare.",
-    Property.DERIVED: "The service derives an undeclared value from other members, so an update never repeats the observed value.",
+    Property.DERIVED: "The service derives an undeclared value from others: updates do not repeat it.",
     Property.WITHOUT_EFFECT: "The service ignores the member in requests, so that a difference is no drift.",
-    Property.NOT_CLEARABLE: "A list of a PATCH for which empty and absent differ in meaning, so that a PATCH cannot clear the list.",
+    Property.NOT_CLEARABLE: "Empty and absent lists differ in meaning, so that a PATCH cannot clear the list.",
     Property.PAYLOAD: "A payload of text: never scanned for references.",
     Property.FOLLOWS_NAME: "A response member that follows from the name, so that a replacement has the same value.",
 }
