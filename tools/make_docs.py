@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from infra.service_model import CONTROL_PLANE
+from tests.permissions.table import permission_rows
 from tools.api_coverage import methods
 from workflows.document.naming import CATEGORIES
 from workflows.document.problems import WORDS
@@ -85,6 +86,11 @@ def properties_table() -> str:
     return table(["section", "member", "properties"], rows)
 
 
+def permissions_table() -> str:
+    """Return the permissions of each operation, with the statements of the template that grant them."""
+    return table(["section", "operation", "permission", "granted where", "source"], permission_rows())
+
+
 def _kind_row(kind: Kind) -> list[str]:
     section = f"`{kind.section}`" if kind.parent is None else f"`{kind.parent}.NAME.{kind.section}`"
     operations = f"{kind.operations.create}, … ({kind.service})"
@@ -157,6 +163,7 @@ TABLES: dict[str, tuple[Callable[[], str], ...]] = {
     "rules.md": (rules_table,),
     "kinds.md": (kinds_table, property_meanings, properties_table),
     "authority.md": (categories_table,),
+    "permissions.md": (permissions_table,),
     "architecture.md": (packages, planner_states, operation_states),
 }
 

@@ -14,6 +14,9 @@ _ARN = "arn:aws:{}:us-east-1:123456789012:{}"
 ALTERNATIVES: Mapping[str, str] = {
     "PassableRoleArns": "arn:aws:iam::123456789012:role/payments-gateway,arn:aws:iam::123456789012:role/tools/*",
     "SecretArns": _ARN.format("secretsmanager", "secret:payments/*"),
+    "ObjectArns": "arn:aws:s3:::payments-schemas/*,arn:aws:s3:::payments-code/*",
+    "RestApiArns": "arn:aws:apigateway:us-east-1::/restapis/*/stages/*/exports/*",
+    "DocumentKeyArns": _ARN.format("kms", "key/00000000-0000-0000-0000-000000000001"),
     "SubmitterAccounts": "210987654321,310987654321",
     "SubmitterSources": "gatewright.terminal,pipelines",
     "OperatorRoleArns": "arn:aws:iam::123456789012:role/operators",

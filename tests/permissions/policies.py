@@ -10,6 +10,7 @@ import yaml
 
 from tests.localcloud.resolve import Resolver, Resource
 from tests.localcloud.translate import Translated, translate
+from tests.permissions.cloudformation import PERMISSIONS
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE.parents[1] / "template.yaml"
@@ -23,6 +24,10 @@ EVERYTHING = {
     "ManagedPrivateEndpoints": "true",
     "SelfManagedPrivateEndpoints": "true",
     "CapacityProviders": "true",
+    "ObjectArns": "arn:aws:s3:::payments-schemas/*",
+    "RestApiArns": "arn:aws:apigateway:us-east-1::/restapis/*/stages/*/exports/*",
+    "DocumentKeyArns": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000001",
+    "InferenceTargets": "true",
     "SynchronizationSchedule": "rate(1 day)",
     "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000",
     "SubnetIds": "subnet-1",
@@ -98,10 +103,18 @@ def needed(who: str, recorded: Mapping[str, list[str]] = RECORDED, *, runs: bool
 
 
 def asked_by(operation: str) -> list[str]:
+    """Return the actions that a recorded operation asks for, sorted."""
+    return sorted(sources_of(operation))
+
+
+def sources_of(operation: str) -> dict[str, str]:
+    """Return the actions that an operation asks for, each with the source that says so."""
     service, _, name = operation.partition(":")
     if name in TABLE["instead"]:
-        return list(TABLE["instead"][name])
-    return [f"{TABLE['prefixes'][service]}:{name}", *TABLE["more"].get(name, ())]
+        return dict.fromkeys(TABLE["instead"][name], "service authorization reference")
+    listed = dict.fromkeys(PERMISSIONS.get((service, name), ()), "CloudFormation schema")
+    own = {f"{TABLE['prefixes'][service]}:{name}": "recorded call"}
+    return {**TABLE["beside"].get(name, {}), **own, **listed}
 
 
 def differences(roles: Roles, who: str, *, runs: bool) -> list[str]:

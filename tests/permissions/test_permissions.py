@@ -1,14 +1,16 @@
 """Least privilege: what the roles may do is what the suite was seen to do, both ways, over exactly those resources."""
 
-import re
-
 import pytest
 
-from tests.permissions.policies import RECORDED, TABLE, TEMPLATE, Roles, asked_by, differences
+from tests.permissions.cloudformation import permissions_of
+from tests.permissions.policies import TABLE, TEMPLATE, Roles, differences
+from tests.permissions.reference import exists, resources_of
 from workflows.kinds import KINDS
 
 FUNCTIONS = ("RequestsFunction", "EventsFunction", "ConvergeFunction")
 MACHINES = ("ConvergeMachine", "FleetMachine")
+#: The services whose ARNs have the form of the reference.
+OURS = ("bedrock-agentcore:", "agent-registry:", "bedrock-mantle:")
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +73,74 @@ def test_roles_are_passed_to_agentcore_alone_and_only_those_of_the_parameter(rol
         assert statement.resources == ("arn:aws:iam::123456789012:role/payments-gateway",)
 
 
-@pytest.mark.parametrize("operation", [one for one in RECORDED["worker"] if "agentcore-control" in one])
-def test_an_operation_is_allowed_on_its_resource_and_not_in_another_account(roles, operation):
-    """The statement that allows an operation covers the resources of its kind, and those of nobody else."""
-    name = operation.partition(":")[2]
-    resource = next(resource for pattern, resource in TABLE["resources"] if re.search(pattern, name))
+@pytest.mark.parametrize("who", [*FUNCTIONS, *MACHINES])
+def test_every_action_is_in_the_service_authorization_reference(roles, who):
+    """A misspelled action grants nothing."""
+    assert {one for one in roles.actions(who) if not exists(one)} <= set(TABLE["unlisted"])
+
+
+@pytest.mark.parametrize("who", [*FUNCTIONS, *MACHINES])
+def test_every_action_is_granted_over_the_resources_that_it_knows(roles, who):
+    """Over "*" if the reference has no resource type for the action; the service's own, over each required type."""
+    assert uncovered(roles, who) == []
+
+
+def uncovered(roles: Roles, who: str) -> list[str]:
+    """Return the actions of AWS that are granted over resources which the action does not know."""
+    statements, found = roles.statements(who), []
+    for action in sorted(roles.actions(who) - set(TABLE["unlisted"])):
+        known = resources_of(action)
+        if known and not action.startswith(OURS):
+            continue  # The ARNs of the deployment's own resources are not known here.
+        found += [
+            f"{action} on {one}"
+            for one in known or ["*"]
+            if not any(statement.allows(action, one) for statement in statements)
+        ]
+    return found
+
+
+def test_an_action_over_resources_that_it_does_not_know_is_found(tmp_path):
+    """CreateGateway has no resource type: over the ARN of gateways the grant would match nothing."""
+    moved = "              - bedrock-agentcore:CreateGateway\n"
+    target = "              - bedrock-agentcore:GetGateway\n"
+    text = TEMPLATE.read_text("utf-8").replace(moved, "", 1).replace(target, moved + target, 1)
+    changed = tmp_path / "template.yaml"
+    changed.write_text(text.replace("DefinitionUri: infra", f"DefinitionUri: {TEMPLATE.parent}/infra"))
+    assert uncovered(Roles(changed), "ConvergeFunction") == ["bedrock-agentcore:CreateGateway on *"]
+
+
+def test_nothing_is_granted_in_another_account(roles):
+    """Of AgentCore and of registries, where the action knows resources."""
     statements = roles.statements("ConvergeFunction")
-    action = asked_by(operation)[0]
-    assert any(one.allows(action, resource) for one in statements)
-    if resource != "*":
-        assert not any(one.allows(action, resource.replace("123456789012", "210987654321")) for one in statements)
+    wide = [
+        (action, one)
+        for action in sorted(roles.actions("ConvergeFunction") - set(TABLE["unlisted"]))
+        if action.startswith(OURS)
+        for one in resources_of(action)
+        if any(each.allows(action, one.replace("123456789012", "210987654321")) for each in statements)
+    ]
+    assert wide == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.cloudformation], ids=lambda kind: kind.section)
+@pytest.mark.parametrize("who", FUNCTIONS)
+def test_what_cloudformation_lists_is_granted(roles, who, kind):
+    """AgentCore checks rights of the caller that no call shows; with every parameter given, the worker has them."""
+    for operation, permissions in permissions_of(kind).items():
+        assert permissions - roles.actions(who) == set(), operation
 
 
 def test_with_every_switch_off_what_it_switches_is_not_granted():
     """No role can be passed, no secret read, no network touched until a parameter says so."""
     actions = Roles(parameters={}).actions("ConvergeFunction")
-    assert not {one for one in actions if one.startswith(("iam:", "ec2:", "vpc-lattice:", "kms:"))}
+    switched = ("iam:", "ec2:", "vpc-lattice:", "kms:", "apigateway:", "bedrock-mantle:")
+    assert {one for one in actions if one.startswith(switched)} == {"iam:CreateServiceLinkedRole"}
     statements = Roles(parameters={}).statements("ConvergeFunction")
+    (linked,) = [one for one in statements if "iam:CreateServiceLinkedRole" in one.actions]
+    names = linked.condition["StringEquals"]["iam:AWSServiceName"]
+    assert {name.partition(".")[2] for name in names} <= {"amazonaws.com", "bedrock-agentcore.amazonaws.com"}
+    objects = [one.resources for one in statements if "s3:GetObject" in one.actions]
+    assert all(name.startswith("arn:aws:DocumentsBucket/") for names in objects for name in names)
     reading = [one for one in statements if "secretsmanager:GetSecretValue" in one.actions]
     assert {one.sid for one in reading} == {"ProvidersOwnSecrets"}

@@ -16,6 +16,7 @@ def _another_artifact(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> b
 AGENT_RUNTIME = Kind(
     section="agentRuntimes",
     noun="agent runtime",
+    cloudformation="AWS::BedrockAgentCore::Runtime",
     operations=Operations(
         create="CreateAgentRuntime",
         get="GetAgentRuntime",

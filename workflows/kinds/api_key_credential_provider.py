@@ -5,6 +5,7 @@ from workflows.kinds.kind import Kind, Operations, Property
 API_KEY_CREDENTIAL_PROVIDER = Kind(
     section="apiKeyCredentialProviders",
     noun="API key credential provider",
+    cloudformation="AWS::BedrockAgentCore::ApiKeyCredentialProvider",
     operations=Operations(
         create="CreateApiKeyCredentialProvider",
         get="GetApiKeyCredentialProvider",

@@ -19,6 +19,7 @@ def _versions_grow(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool
 GATEWAY = Kind(
     section="gateways",
     noun="gateway",
+    cloudformation="AWS::BedrockAgentCore::Gateway",
     operations=Operations(
         create="CreateGateway",
         get="GetGateway",

@@ -64,6 +64,7 @@ def _with_invocation_url(declared: dict[str, Any]) -> dict[str, Any]:
 GATEWAY_TARGET = Kind(
     section="targets",
     noun="gateway target",
+    cloudformation="AWS::BedrockAgentCore::GatewayTarget",
     parent="gateways",
     operations=Operations(
         create="CreateGatewayTarget",

@@ -8,6 +8,7 @@ _KEY = "memory.managedMemoryConfiguration.encryptionKeyArn"
 HARNESS = Kind(
     section="harnesses",
     noun="harness",
+    cloudformation="AWS::BedrockAgentCore::Harness",
     operations=Operations(
         create="CreateHarness",
         get="GetHarness",

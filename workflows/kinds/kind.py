@@ -148,6 +148,8 @@ class Kind:
     list_items: str
     updated_member: str
     created_member: str
+    #: CloudFormation's resource type, whose schema lists the permissions of each operation; empty if there is none.
+    cloudformation: str = ""
     #: The section of the parent kind; None for a top-level kind.
     parent: str | None = None
     #: The most creates, updates and deletes of this kind in progress at a time per parent; None: no limit.

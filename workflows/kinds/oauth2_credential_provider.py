@@ -6,6 +6,7 @@ from workflows.kinds.status import COMMON_STATUSES
 OAUTH2_CREDENTIAL_PROVIDER = Kind(
     section="oauth2CredentialProviders",
     noun="OAuth2 credential provider",
+    cloudformation="AWS::BedrockAgentCore::OAuth2CredentialProvider",
     operations=Operations(
         create="CreateOauth2CredentialProvider",
         get="GetOauth2CredentialProvider",

@@ -35,6 +35,7 @@ AGENT_REGISTRY_KIND = replace(
     REGISTRY,
     section="agentRegistries",
     noun="agent registry",
+    cloudformation="AWS::AgentRegistry::Registry",
     operations=replace(REGISTRY.operations, service=AGENT_REGISTRY),
     tagged=True,
     properties={**REGISTRY.properties, "defaultSchema": Property.PAYLOAD, "schema": Property.PAYLOAD},
