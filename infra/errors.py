@@ -17,6 +17,7 @@ class ErrorClass(StrEnum):
     DENIED = "DENIED"  # the caller lacks a permission
     CREDENTIALS = "CREDENTIALS"  # the caller's credentials or clock are refused: no statement about any resource
     QUOTA = "QUOTA"  # a limit of the account is reached
+    UNSUPPORTED = "UNSUPPORTED"  # this account, Region or endpoint does not offer the operation
     INVALID = "INVALID"  # the request itself is invalid
     UNKNOWN = "UNKNOWN"  # an error that the table does not list
 

@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant("no-effect-despite-doubts", "a refusal takes back the doubt of an earlier call without an answer", _STEPS,
            "in _NO_EFFECT and open_intent is None and", "in _NO_EFFECT and", (_DOUBTS,), goal="R1"),
     Mutant("no-effect-unknown", "an error that nobody knows counts as a refusal without effect", _STEPS,
-           "NOT_YET,\n})", "NOT_YET, ErrorClass.UNKNOWN,\n})", (_DOUBTS,), goal="R1"),
+           "ErrorClass.UNSUPPORTED,\n})", "ErrorClass.UNSUPPORTED, ErrorClass.UNKNOWN,\n})", (_DOUBTS,), goal="R1"),
     Mutant("no-effect-repeated", "a refusal takes back what an earlier try of the same call may have done", _STEPS,
            " and not failed.unanswered:", ":", (_DOUBTS,), goal="R1"),
     Mutant("another-is-ours", "what bears our name and was made at another time is known by its id", _RECORD,

@@ -24,6 +24,7 @@ from workflows.records.request_state import Mode
 
 EXISTING: dict[str, Any] = {"options": {"existing": True}}
 ADOPT: dict[str, Any] = {"options": {"adopt": True}}
+ROLE_DENIED: dict[str, Any] = {"says": {"statusReasons": ["not authorized to perform AssumeRole on the role"]}}
 WHY: dict[str, Any] = {"says": {"statusReasons": ["the role cannot be assumed"]}}
 AUTHORIZER: dict[str, Any] = {"says": {"authorizerType": "CUSTOM_JWT"}}
 URL: dict[str, Any] = {"says": {"authorizationData": {"oauth2": {"authorizationUrl": "https://example.com/consent"}}}}
@@ -132,6 +133,16 @@ FAILED = (
         shows("FAILED"), knows(), Action.FAIL, "belong to it: theirs", code="UnmanagedTargets"),
     Row("it failed, may be made anew, and holds what is to stay", wants(allowed=True, staying=("kept",)),
         shows("FAILED"), knows(), Action.FAIL, "belong to it: kept", code="UnmanagedTargets"),
+    Row("its creation failed for its role 29 s after it was accepted", wants(), shows("FAILED", **ROLE_DENIED),
+        knows(**YOUNG, created_at=NOW - 29, ops=tried(1)), Action.LOOK, "a grant may not be visible yet"),
+    Row("its creation failed for its role 30 s after it was accepted", wants(), shows("FAILED", **ROLE_DENIED),
+        knows(**YOUNG, created_at=NOW - 30, ops=tried(1)), Action.REPLACE, "FAILED"),
+    Row("its second creation failed for its role 59 s after it was accepted", wants(),
+        shows("FAILED", **ROLE_DENIED), knows(**YOUNG, created_at=NOW - 59, ops=tried(2)), Action.LOOK,
+        "a grant may not be visible yet"),
+    Row("its creation failed for another reason", wants(),
+        shows("FAILED", says={"statusReasons": ["no such function"]}),
+        knows(**YOUNG, created_at=NOW - 1, ops=tried(1)), Action.REPLACE, "FAILED"),
     Row("its creation failed, and it never was READY", wants(), shows("FAILED"), knows(**YOUNG), Action.REPLACE,
         "FAILED"),
     Row("another one than ours failed under its name", wants(), shows("FAILED"), knows(**{**YOUNG, "id": "id-0"}),

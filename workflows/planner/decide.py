@@ -34,6 +34,7 @@ in flight at the service, a pending consent, children that this stack does not m
 Failures are decisions, too: FAIL carries a `Failure` with code, actor and advice (`failures`).
 """
 
+from infra.error_table import propagates
 from workflows.document.compare import create_only_differences
 from workflows.document.problems import path_text
 from workflows.document.stack import Deletion
@@ -43,6 +44,7 @@ from workflows.planner import failures
 from workflows.planner.comparing import beyond, differences
 from workflows.planner.decision import (
     ARRIVES_WITHIN,
+    PROPAGATION,
     ROLLBACK_DELETABLE,
     TRIES,
     VISIBLE_WITHIN,
@@ -132,6 +134,8 @@ def _recover(state: State) -> Decision:
     if tries >= TRIES:
         return _given_up(desired, observed, tries)
     reason = f"{observed.status}: {observed.reasons or 'no reason given'}"
+    if (pause := _propagation(desired, record, observed.reasons)) > 0:
+        return Decision(Action.LOOK, f"{reason}; a grant may not be visible yet", pause=pause)
     if remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN):
         if desired.kind.tagged and not observed.ours:
             return Decision(Action.TAG, "declared with adopt: true", ("tags",))
@@ -146,6 +150,16 @@ def _recover(state: State) -> Decision:
     if unknown := beyond(desired.kind, desired.declared or {}, observed, carried=False):
         return cannot_tell(desired, unknown)
     return Decision(Action.REPLACE, reason)
+
+
+def _propagation(desired: DesiredState, record: ResourceRecord, reasons: str) -> float:
+    """Return the seconds to wait until a permission that an operation lacked may be visible."""
+    last = record.log.last_update
+    since = max(record.created_at, last.accepted_at if last is not None else 0.0)
+    if not since or not propagates(reasons):
+        return 0.0
+    wait = PROPAGATION[record.attempts(desired.retry_scope) > 1]
+    return since + wait - desired.now
 
 
 def _given_up(desired: DesiredState, observed: ObservedState, tries: int) -> Decision:

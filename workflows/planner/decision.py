@@ -16,6 +16,9 @@ from workflows.records.resource import ResourceRecord
 TRIES = 3
 #: Seconds after an answered create during which reads may not show the resource (goal R18 of docs/continuity.md).
 VISIBLE_WITHIN = 90.0
+#: Seconds after which an operation that failed for a permission is repeated: the first time, and later. IAM shows a new
+#: grant within two minutes; Terraform's acceptance tests of targets wait for 30 s.
+PROPAGATION = (30.0, 60.0)
 #: Seconds during which a create without an answer may still take effect; VISIBLE_WITHIN starts only then.
 ARRIVES_WITHIN = 60.0
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from infra.error_table import propagates, row_of
 from infra.errors import STUCK, CallFailed, ErrorClass
 
 
@@ -68,6 +69,10 @@ OF_ERROR_CLASSES: Mapping[ErrorClass, tuple[Actor, str]] = {
         "Renew the AWS credentials, or set the clock. Nothing is rolled back; the same request continues.",
     ),
     ErrorClass.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
+    ErrorClass.UNSUPPORTED: (
+        Actor.PLATFORM,
+        "Use an account, a Region and an endpoint that offer this operation, or have AWS enable it for the account.",
+    ),
     ErrorClass.INVALID: (Actor.APP_TEAM, "Correct the declaration and resend."),
     ErrorClass.UNKNOWN: (
         Actor.AWS,
@@ -90,6 +95,8 @@ OF_TAGS = (
 def of_call(address: str, failed: CallFailed, instead: str = "") -> Failure:
     """Return the failure of a resource whose call was refused; `instead` is additional advice of the kind."""
     actor, advice = OF_TAGS if failed.operation in _TAGGING else OF_ERROR_CLASSES[failed.error_class]
+    row = row_of(failed.operation, failed.code, failed.message)
+    advice = row.advice if row is not None and row.advice else advice
     text = f"{failed.operation}: {failed.message}"
     return Failure(address, failed.code, text, actor, f"{advice} {instead}".strip())
 
@@ -115,6 +122,8 @@ def unrecognized(address: str, noun: str, paths: Iterable[str]) -> Failure:
 def of_status(address: str, status: str, reasons: str, tries: int) -> Failure:
     """Return the failure of a resource with a failed status after `tries` attempts."""
     message = f"{status} after {tries} tries: {reasons or 'the service gives no reason'}"
+    if propagates(reasons):
+        return Failure(address, status, message, *OF_ERROR_CLASSES[ErrorClass.NOT_YET])
     advice = "Correct what the service's reason names, then resend; a new request tries three times again."
     return Failure(address, status, message, Actor.APP_TEAM, advice)
 

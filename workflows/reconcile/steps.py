@@ -57,7 +57,7 @@ from workflows.records.resource import ResourceRecord
 #: Refusals of a creation which prove that nothing was created.
 _NO_EFFECT = frozenset({
     ErrorClass.INVALID, ErrorClass.GONE, ErrorClass.DENIED, ErrorClass.CREDENTIALS, ErrorClass.QUOTA,
-    ErrorClass.NOT_YET,
+    ErrorClass.NOT_YET, ErrorClass.UNSUPPORTED,
 })  # fmt: skip
 #: Seconds between two reads of endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
