@@ -13,7 +13,7 @@ from workflows.planner.decision import CHANGES, Action
 from workflows.planner.differences import Change
 from workflows.planner.outcome import ResourceStatus
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
-from workflows.reconcile.observation import observe_all, warn_of_strangers
+from workflows.reconcile.observation import observe_all, warn_of_strangers, warn_of_withheld
 from workflows.reconcile.run import Node, Run, nodes_of
 from workflows.reconcile.session import records_of
 from workflows.reconcile.walk import walk
@@ -34,11 +34,13 @@ class Planned:
     waits_on: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     advice: str = ""
+    #: Declared members that the service does not take yet.
+    withheld: tuple[str, ...] = ()
 
     @property
     def pending(self) -> bool:
-        """Whether a run would change the resource."""
-        return self.action in CHANGES
+        """Whether a run would change the resource, or a later run will."""
+        return self.action in CHANGES or bool(self.withheld)
 
     def shown(self) -> dict[str, Any]:
         """Return the plan of the resource as JSON, with the paths of the document."""
@@ -118,6 +120,7 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
     await observe_all(run)
     executor = DryExecutor(run)
     await walk(executor)
+    warn_of_withheld(run)
     warn_of_strangers(run, allow)
     planned = tuple(_planned(executor, node) for node in run.nodes.values())
     return Plan(stack.name, is_known, planned, (*stack.warnings, *run.warnings), dict(calls.count))
@@ -129,7 +132,9 @@ def _planned(executor: DryExecutor, node: Node) -> Planned:
     if steps is not None:
         shown = steps.shown
         advice = shown.failure.advice if shown.failure is not None else ""
-        return Planned(node.address, shown.action, shown.reason, steps.changes, waits_on, tuple(steps.calls), advice)
+        withheld = executor.run.withheld(node.address)
+        calls = tuple(steps.calls)
+        return Planned(node.address, shown.action, shown.reason, steps.changes, waits_on, calls, advice, withheld)
     result = node.result
     if result is None:
         raise AssertionError(f"{node.address} was not planned")

@@ -56,6 +56,8 @@ class Gateways:
         if params["authorizerType"] != record.request["authorizerType"]:
             raise invalid("Authorizer type cannot be updated for an existing gateway")
         authorized(params, params["authorizerType"])
+        if "wafConfiguration" in params and record.id not in self._world.web_acls:
+            raise invalid("wafConfiguration can only be set when a WebACL is associated with the gateway")
         record.go("UPDATING", now=self._world.now)
         self._world.replace(record, kept(params))
         self._world.settle(record, self._seconds(params), "UPDATE", "READY", "UPDATE_UNSUCCESSFUL")
@@ -131,4 +133,6 @@ class Gateways:
                 "workloadIdentityArn": world.arn(f"workload-identity-directory/default/workload-identity/{record.id}")
             },
         }
+        if record.id in world.web_acls:
+            body["webAclArn"] = world.web_acls[record.id]
         return hide_overrides(body) if world.behaviour.hides_overrides else body

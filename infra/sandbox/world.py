@@ -37,6 +37,8 @@ class World:
     secrets: SecretsManager
     api_keys: set[str] = field(default_factory=set)
     failing: dict[str, Failure] = field(default_factory=dict)
+    #: The ARNs of associated web ACLs, by the id of the gateway.
+    web_acls: dict[str, str] = field(default_factory=dict)
     #: Names whose status never changes again by itself.
     stuck: set[str] = field(default_factory=set)
 

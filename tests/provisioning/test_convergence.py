@@ -2,11 +2,14 @@
 
 import pytest
 
+from infra.deadline import Deadline
 from tests.documents import gateway, mcp_target, oauth, provider, small_stack
 from workflows.document.stack import OWNER_TAG
 from workflows.planner.outcome import ResourceStatus, Status
+from workflows.planning import plan
 
 TARGET = "gateways.payments.targets.target-0"
+WEB_ACL = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/edge/00000000-0000-0000-0000-000000000000"
 
 
 async def test_everything_declared_exists_and_is_ready(world):
@@ -78,6 +81,7 @@ async def test_hand_made_settings_survive_an_update(world):
         "lambda": {"arn": "arn:aws:lambda:us-east-1:123456789012:function:transform"}
     }
     by_hand["wafConfiguration"] = {"failureMode": "FAIL_OPEN"}
+    world.plane.world.web_acls[world.live["gateway payments"].id] = WEB_ACL
     document["gateways"]["payments"]["description"] = "Payments"
     await world.apply(document)
     request = world.live["gateway payments"].request
@@ -86,17 +90,51 @@ async def test_hand_made_settings_survive_an_update(world):
     assert request["description"] == "Payments"
 
 
+TRANSFORM = {"lambda": {"arn": "arn:aws:lambda:us-east-1:123456789012:function:transform"}}
+
+
 async def test_members_that_only_update_takes_are_declarable(world):
-    """A gateway's wafConfiguration is set by an update right after its creation, once."""
+    """A gateway's customTransformConfiguration is set by an update right after its creation, once."""
     document = small_stack(0)
-    document["gateways"]["payments"]["wafConfiguration"] = {"failureMode": "FAIL_CLOSE"}
+    document["gateways"]["payments"]["customTransformConfiguration"] = TRANSFORM
     outcome = await world.apply(document)
     assert outcome.status is Status.READY
     assert sorted(world.sent()) == ["CreateGateway", "CreateOauth2CredentialProvider", "UpdateGateway"]
-    assert world.live["gateway payments"].request["wafConfiguration"] == {"failureMode": "FAIL_CLOSE"}
+    assert world.live["gateway payments"].request["customTransformConfiguration"] == TRANSFORM
     world.sent()
     await world.apply(document)
     assert world.sent() == []
+
+
+async def test_a_waf_configuration_waits_for_the_association_of_its_web_acl(world):
+    """The association needs the gateway: READY with a warning until reads show it, pending for a plan, then set."""
+    document = small_stack(1)
+    document["gateways"]["payments"]["wafConfiguration"] = {"failureMode": "FAIL_CLOSE"}
+    for expected in (["CreateGateway", "CreateGatewayTarget", "CreateOauth2CredentialProvider"], []):
+        planned = await plan(world.context(), document, Deadline(), frozenset())
+        assert [one.address for one in planned.pending if one.withheld] == ["gateways.payments"]
+        world.sent()
+        outcome = await world.apply(document)
+        assert (outcome.status, sorted(world.sent())) == (Status.READY, expected)
+        assert [(one.path, one.rule) for one in outcome.warnings] == [("gateways.payments", "withheld")]
+    gateway = world.live["gateway payments"]
+    world.plane.world.web_acls[gateway.id] = WEB_ACL
+    gateway.updated += 1_000
+    outcome = await world.apply(document)
+    assert (outcome.status, world.sent(), outcome.warnings) == (Status.READY, ["UpdateGateway"], ())
+    assert gateway.request["wafConfiguration"] == {"failureMode": "FAIL_CLOSE"}
+    assert not (await plan(world.context(), document, Deadline(), frozenset())).pending
+
+
+async def test_a_waf_configuration_whose_association_is_gone_hinders_no_update(world):
+    """The service refuses an update that repeats it, although reads still show it."""
+    document = small_stack(1)
+    await world.apply(document)
+    gateway = world.live["gateway payments"]
+    gateway.request["wafConfiguration"] = {"failureMode": "FAIL_OPEN"}
+    document["gateways"]["payments"]["description"] = "Payments"
+    assert (await world.apply(document)).status is Status.READY
+    assert gateway.request["description"] == "Payments"
 
 
 async def test_drift_is_repaired(world):

@@ -303,7 +303,7 @@ def update_body(
     body: dict[str, Any] = {}
     merge = _patch if kind.patch else _merge
     for name, shape in kind.updatable.items():
-        if name not in kind.filled_in:
+        if name not in kind.filled_in and name not in kind.withheld({name: None}, seen):
             shown = at(seen, kind.shown_as.get(name, name)) if name not in kind.having(Property.DERIVED) else None
             merged = merge(shape, declared.get(name), shown, (applied or {}).get(name))
             if merged is not None:

@@ -39,6 +39,10 @@ GATEWAY = Kind(
         "FAILED": failed(Remedy.CREATE_AGAIN),
     },
     reason_members=("statusReasons",),
+    # UpdateGateway: "can only be set when a WebACL is associated with the gateway" (terraform-provider-aws#48710).
+    prerequisites={
+        "wafConfiguration": ("webAclArn", "Associate a web ACL with the gateway in AWS WAF, then apply again.")
+    },
     outputs=("gatewayId", "gatewayArn", "gatewayUrl"),
     list_items="items",
     created_member="createdAt",

@@ -176,6 +176,8 @@ class Kind:
     shown_as: Mapping[str, str] = field(default_factory=dict)
     #: Create-only members in addition to those that no update takes, each with the test that detects a change.
     create_only: Mapping[str, Changed] = field(default_factory=dict)
+    #: Members that the service takes only while it shows another member, with that member and what a person must do.
+    prerequisites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: Whether a create-only member may be changed by a replacement without approval (`allow`).
     replaceable: bool = False
     #: Completes a declaration after its references are resolved.
@@ -226,6 +228,11 @@ class Kind:
     def parent_member(self) -> str | None:
         """The request member that contains the id of the parent; None for a top-level kind."""
         return next((member for member, source in self.address_members.items() if source == "parent"), None)
+
+    def withheld(self, declared: Mapping[str, Any], shown: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the declared members that the service does not take yet, given what it shows of the resource."""
+        members = self.prerequisites.items()
+        return tuple(name for name, (needed, _) in members if name in declared and not shown.get(needed))
 
     def refuses_synchronization(self, declared: Mapping[str, Any]) -> str | None:
         """Return why a resource cannot be synchronized, or None."""

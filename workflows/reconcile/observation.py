@@ -161,6 +161,15 @@ def warn_of_strangers(run: Run, allow: Iterable[str]) -> None:
             run.warn(address, "unmanaged", f"targets that this stack does not manage: {', '.join(names)}")
 
 
+def warn_of_withheld(run: Run) -> None:
+    """Warn of declared members that are not set, because the service does not take them yet."""
+    for address, node in run.nodes.items():
+        for name in run.withheld(address):
+            needed, advice = node.kind.prerequisites[name]
+            message = f"{name} is not set: the service takes the member only while it shows {needed}. {advice}"
+            run.warn(address, "withheld", message)
+
+
 def _secrets_to_compare(run: Run) -> set[SecretReference]:
     """Return the secrets of managed resources that exist, even if no read shows them yet."""
     if run.mode is not Mode.PROVISION:

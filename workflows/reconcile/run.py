@@ -212,6 +212,8 @@ class Run:
         """Return the desired state of a resource, with references resolved from the observed states."""
         node = self.nodes[address]
         declared = self.resolved(node.resource) if node.resource is not None else None
+        for name in self.withheld(address):
+            (declared or {}).pop(name, None)
         record = self.record(address)
         provenance = self._provenance_of(address)
         return DesiredState(
@@ -234,6 +236,13 @@ class Run:
             delete_parameters=_delete_parameters(node, record),
             now=self.now() + node.ahead,
         )
+
+    def withheld(self, address: str) -> tuple[str, ...]:
+        """Return the declared members of a resource that the service does not take yet; a list may not show enough."""
+        node, observed = self.nodes[address], self.observed.get(address)
+        if node.resource is None or (observed is not None and not observed.full):
+            return ()
+        return node.kind.withheld(node.resource.declared, observed.body if observed is not None else {})
 
     def resolved(self, resource: Resource) -> dict[str, Any]:
         """Return a declaration in which references with a known value are resolved; the rest stay as written."""
