@@ -8,11 +8,12 @@ from workflows.document.problems import Invalid, told
 from workflows.document.stack import Stack
 from workflows.planner.outcome import Outcome, Result, Status, overall, retry_after
 from workflows.reconcile import rollback
+from workflows.reconcile.graph import nodes_of
 from workflows.reconcile.lease import LeaseLost
 from workflows.reconcile.live import LiveExecutor
 from workflows.reconcile.observation import observe_all, warn_of_strangers, warn_of_withheld
 from workflows.reconcile.recording import record_removal_options
-from workflows.reconcile.run import Run, nodes_of
+from workflows.reconcile.run import Run
 from workflows.reconcile.session import StackSession
 from workflows.reconcile.walk import walk
 from workflows.records.request_state import Mode

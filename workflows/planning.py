@@ -13,8 +13,9 @@ from workflows.planner.decision import CHANGES, Action
 from workflows.planner.differences import Change
 from workflows.planner.outcome import ResourceStatus
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
+from workflows.reconcile.graph import Node, nodes_of
 from workflows.reconcile.observation import observe_all, warn_of_strangers, warn_of_withheld
-from workflows.reconcile.run import Node, Run, nodes_of
+from workflows.reconcile.run import Run
 from workflows.reconcile.session import records_of
 from workflows.reconcile.walk import walk
 from workflows.records.items import partition_of

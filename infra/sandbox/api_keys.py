@@ -1,7 +1,7 @@
 """API key credential providers: created, updated and deleted synchronously, so there is no status."""
 
 from infra.sandbox.records import GONE, Record
-from infra.sandbox.refusals import Refusal, missing, quota
+from infra.sandbox.refusals import Refusal, invalid, missing, quota
 from infra.sandbox.world import Body, Params, World, kept
 
 KIND = "apiKey"
@@ -34,6 +34,8 @@ class ApiKeys:
     def update(self, params: Params) -> Body:
         """UpdateApiKeyCredentialProvider: a full replacement."""
         record = self._find(params)
+        if _source(params) != _source(record.request):
+            raise invalid("The source of the secret cannot be switched between MANAGED and EXTERNAL")
         self._put(record, params)
         return self._body(record)
 
@@ -63,13 +65,12 @@ class ApiKeys:
         raise missing(f"Credential provider {params['name']}")
 
     def _body(self, record: Record, *, times: bool = True) -> Body:
-        external, time = record.request.get("apiKeySecretConfig"), self._world.records.time
-        if record.request.get("apiKeySecretSource") == "MANAGED":
-            external = None
+        source, time = _source(record.request), self._world.records.time
+        external = record.request["apiKeySecretConfig"] if source == "EXTERNAL" else None
         name = external["secretId"] if external else _secret_name(record.name)
         body: Body = {
             "apiKeySecretArn": {"secretArn": self._world.secrets.arn(name)},
-            "apiKeySecretSource": "EXTERNAL" if external else "MANAGED",
+            "apiKeySecretSource": source,
             "name": record.name,
             "credentialProviderArn": record.arn,
         }
@@ -77,6 +78,12 @@ class ApiKeys:
             body["apiKeySecretJsonKey"] = external["jsonKey"]
         dates = {"createdTime": time(record.created), "lastUpdatedTime": time(record.updated)}
         return {**body, **dates} if times else body
+
+
+def _source(params: Params) -> str:
+    """Return where the key is kept: by its owner, if a secret is referred to."""
+    external = params.get("apiKeySecretConfig") is not None and params.get("apiKeySecretSource") != "MANAGED"
+    return "EXTERNAL" if external else "MANAGED"
 
 
 def _secret_name(name: str) -> str:

@@ -64,6 +64,8 @@ class Behaviour:
     pending: Refusal = "ConflictException"
     #: Documented: a consent session lasts ten minutes.
     consent_seconds: float = 600.0
+    #: Observed both ways: whether an OpenAPI target with AUTHORIZATION_CODE waits for consent, or is READY at once.
+    openapi_consents: bool = True
     #: Unknown: whether an expired session leads to the failed status; if not, the target stays pending.
     consent_expires: bool = True
     #: Unknown: whether a refusal leads to the failed status at once, or only ends the session.
@@ -104,6 +106,8 @@ class Behaviour:
     registries_closed: Literal["AccessDeniedException", "ValidationException", "ResourceNotFoundException"] = (
         "AccessDeniedException"
     )
+    #: Observed (Terraform, tests of targets): whether the provider that a target names must exist at its creation.
+    looks_up_providers: bool = False
     #: Unknown: whether a provider can be deleted while a target or an authorizer uses the provider.
     used_provider_deletable: bool = True
     #: The base URL of consent pages; the HTTP server sets this to its own address.

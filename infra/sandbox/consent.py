@@ -18,8 +18,10 @@ class Consent:
 
     def needed(self, record: Record) -> bool:
         """Return whether an operation needs consent: an AUTHORIZATION_CODE grant without a static tool schema."""
-        server = record.request["targetConfiguration"].get("mcp", {}).get("mcpServer", {})
-        if "mcpToolSchema" in server:
+        mcp = record.request["targetConfiguration"].get("mcp", {})
+        if "mcpToolSchema" in mcp.get("mcpServer", {}):
+            return False
+        if "openApiSchema" in mcp and not self._world.behaviour.openapi_consents:
             return False
         configs = record.request.get("credentialProviderConfigurations", [])
         oauth = [c.get("credentialProvider", {}).get("oauthCredentialProvider", {}) for c in configs]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from infra.sandbox.records import GONE, Record
-from infra.sandbox.refusals import Refusal, busy, missing
+from infra.sandbox.refusals import Refusal, busy, invalid, missing
 from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
 
 KIND = "provider"
@@ -49,6 +49,9 @@ class Providers:
     def update(self, params: Params) -> Body:
         """UpdateOauth2CredentialProvider: a full replacement."""
         record = self._idle("UpdateOauth2CredentialProvider", params)
+        before, after = (next(iter(one["oauth2ProviderConfigInput"].values())) for one in (record.request, params))
+        if self._secret(record, before)["source"] != self._secret(record, after)["source"]:
+            raise invalid("The source of the secret cannot be switched between MANAGED and EXTERNAL")
         record.go("UPDATING", now=self._world.now)
         self._world.replace(record, _without_secret(kept(params)))
         self._keep_secret(record, params)

@@ -180,6 +180,8 @@ class Targets:
             raise Refusal(code, f"Too many concurrent target operations on gateway {gateway.id}: at most {limit}")
 
     def _check_providers(self, params: Params) -> None:
+        if not self._world.behaviour.looks_up_providers:
+            return
         for config in params.get("credentialProviderConfigurations", ()):
             for provider in config.get("credentialProvider", {}).values():
                 arn = provider.get("providerArn")

@@ -249,8 +249,8 @@ async def test_other_kinds_are_taken_over_too(world, section):
     assert taken.fill_in == []
 
 
-async def test_protocol_versions_shrink_and_do_not_grow(world):
-    """A version taken away is an update; one added needs a new gateway (aws-cli 10346)."""
+async def test_protocol_versions_change_in_place(world):
+    """A version taken away is an update, and so is one that is added (Terraform)."""
 
     def stack(*versions: str) -> dict:
         return document(
@@ -262,8 +262,8 @@ async def test_protocol_versions_shrink_and_do_not_grow(world):
     await world.apply(stack("2025-06-18"))
     assert world.sent() == ["UpdateGateway"]
     grown = await plan(world.context(), stack("2025-06-18", "2025-11-25"), Deadline(), frozenset({"gateways.thing"}))
-    assert [one.action for one in grown.resources] == ["REPLACE"]
-    assert grown.resources[0].calls == ("DeleteGateway", "CreateGateway")
+    assert [one.action for one in grown.resources] == ["UPDATE"]
+    assert grown.resources[0].calls == ("UpdateGateway",)
 
 
 async def test_what_only_updates_take_is_not_sent_with_a_creation(world):

@@ -8,7 +8,7 @@ _REACH = "workflows/reconcile/live.py"
 _ACT = "workflows/reconcile/walk.py"
 _OBSERVATION = "workflows/reconcile/observation.py"
 _WAITING = "workflows/reconcile/waiting.py"
-_RUN = "workflows/reconcile/run.py"
+_GRAPH = "workflows/reconcile/graph.py"
 _OUTCOME = "workflows/planner/outcome.py"
 _PROJECTION = "workflows/planner/projection.py"
 _DOUBTS = "tests/crash/test_doubts_kept.py"
@@ -94,10 +94,10 @@ MUTANTS = (
     Mutant("places-given-back", "an operation that is left to the next run gives its place back", "infra/watch.py",
            "        self._left[key] = retry_after\n", "",
            ("tests/failing/test_refusals.py::test_impatient_runs_keep_to_five_operations",)),
-    Mutant("removes-first", "a stack that may have to go back removes before everything else is READY", _RUN,
+    Mutant("removes-first", "a stack that may have to go back removes before everything else is READY", _GRAPH,
            "if stack is not None and stack.goes_back else set()", "if stack is None else set()",
            ("tests/everything/test_leave.py::test_a_stack_that_may_go_back_removes_last",), goal="R13"),
-    Mutant("parent-first", "what a resource needs is removed before it", _RUN,
+    Mutant("parent-first", "what a resource needs is removed before it", _GRAPH,
            "users.get(node.address, frozenset()) | last", "frozenset() | last",
            ("tests/provisioning/test_convergence.py::test_an_allowed_removal_goes_targets_first",)),
     Mutant("lists-kept", "lists are not read again after something was made", _OBSERVE,

@@ -17,9 +17,10 @@ from workflows.planner.outcome import Status
 from workflows.planning import plan
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
 from workflows.reconcile.executor import Executor
+from workflows.reconcile.graph import Node, nodes_of
 from workflows.reconcile.live import LiveExecutor
 from workflows.reconcile.observation import observe_all
-from workflows.reconcile.run import Node, Run, nodes_of
+from workflows.reconcile.run import Run
 from workflows.reconcile.session import records_of
 from workflows.reconcile.walk import walk
 from workflows.records.items import partition_of

@@ -11,9 +11,10 @@ from tests.worlds import SandboxWorld
 from workflows.document.reading import read_stack
 from workflows.kinds.gateway import GATEWAY
 from workflows.reconcile.dry import UnwrittenRecords
+from workflows.reconcile.graph import nodes_of
 from workflows.reconcile.live import LiveExecutor
 from workflows.reconcile.observation import observe_all
-from workflows.reconcile.run import Run, nodes_of
+from workflows.reconcile.run import Run
 from workflows.reconcile.walk import walk
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode

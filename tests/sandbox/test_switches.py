@@ -271,3 +271,26 @@ def test_r0_an_answer_that_the_model_does_not_know_is_a_mistake(operation, answe
 def test_r0_a_refusal_that_the_model_does_not_know_is_a_mistake(operation, refused):
     with pytest.raises(AssertionError, match=operation):
         check_refusal(CONTROL_PLANE, operation, refused)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+async def test_r0_a_provider_is_looked_up_as_set(service, behaviour, exists):
+    behaviour.looks_up_providers = exists
+    gateway_id = await service.ready_gateway()
+    grant = {"providerArn": "arn:aws:iam::123456789012:oidc-provider/login.example.com", "scopes": []}
+    credential = {"credentialProviderType": "OAUTH", "credentialProvider": {"oauthCredentialProvider": grant}}
+    made = service.target(gateway_id, credentialProviderConfigurations=[credential])
+    if exists:
+        assert (await refusal(made))[0] == "ResourceNotFoundException"
+    else:
+        assert await made
+
+
+@pytest.mark.parametrize("consents", [False, True])
+async def test_r0_an_openapi_target_waits_for_consent_as_set(service, behaviour, consents):
+    behaviour.openapi_consents = consents
+    gateway_id = await service.ready_gateway()
+    shape = {"targetConfiguration": {"mcp": {"openApiSchema": {"inlinePayload": "{}"}}}}
+    target_id = await service.target(gateway_id, **shape, credentialProviderConfigurations=await consenting(service))
+    shown = await service.target_at_rest(gateway_id, target_id)
+    assert shown["status"] == ("CREATE_PENDING_AUTH" if consents else "READY")

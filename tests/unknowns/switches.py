@@ -35,6 +35,8 @@ OTHERS: dict[str, list[dict[str, Any]]] = {
     # Observed somewhere and unknown elsewhere, so switches too.
     "duplicate": [{"duplicate": "ValidationException"}],
     "duplicate_provider": [{"duplicate_provider": "ConflictException"}],
+    "looks_up_providers": [{"looks_up_providers": True}],
+    "openapi_consents": [{"openapi_consents": False}],
     "hides_overrides": [{"hides_overrides": True}],
     "adds_policy_header": [{"adds_policy_header": False}],
     "gone_runtime_is_denied": [{"gone_runtime_is_denied": True}],

@@ -1,6 +1,6 @@
 """API key credential providers: identified by name, changed synchronously, with the key stored by Secrets Manager."""
 
-from workflows.kinds.kind import Kind, Operations, Property
+from workflows.kinds.kind import Kind, Operations, Property, source_changes
 
 API_KEY_CREDENTIAL_PROVIDER = Kind(
     section="apiKeyCredentialProviders",
@@ -29,4 +29,6 @@ API_KEY_CREDENTIAL_PROVIDER = Kind(
         "apiKeySecretSource": Property.DERIVED,
         "credentialProviderArn": Property.FOLLOWS_NAME,
     },
+    # "The API rejects switching the secret source" (Terraform: api_key_credential_provider.go, ModifyPlan).
+    create_only={"apiKeySecretSource": source_changes("apiKey", "apiKeySecretConfig", "apiKeySecretSource")},
 )

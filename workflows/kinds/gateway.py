@@ -1,20 +1,7 @@
 """Gateways: identified by id, created with a client token, updated by PUT, never while an operation is in progress."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from workflows.kinds.kind import Kind, Operations, Property, at, declared_otherwise
+from workflows.kinds.kind import Kind, Operations, Property, declared_otherwise
 from workflows.kinds.status import IN_PROGRESS, SETTLED, Remedy, failed
-
-_VERSIONS = "protocolConfiguration.mcp.supportedVersions"
-_SEARCH = "protocolConfiguration.mcp.searchType"
-
-
-def _versions_grow(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    """Return whether protocol versions are added: a gateway can only lose versions (service-notes: normalization)."""
-    wanted, there = at(declared, _VERSIONS), at(seen, _VERSIONS)
-    return bool(there) and bool(set(wanted or ()) - set(there))
-
 
 GATEWAY = Kind(
     section="gateways",
@@ -50,10 +37,6 @@ GATEWAY = Kind(
     token=True,
     tagged=True,
     properties={"instructions": Property.PAYLOAD, "privateEndpointOverrides": Property.NOT_RETURNED},
-    create_only={
-        "authorizerType": declared_otherwise("authorizerType"),
-        "protocolType": declared_otherwise("protocolType"),
-        _SEARCH: declared_otherwise(_SEARCH),
-        _VERSIONS: _versions_grow,
-    },
+    # Terraform updates protocolType, searchType and supportedVersions in place.
+    create_only={"authorizerType": declared_otherwise("authorizerType")},
 )

@@ -127,6 +127,21 @@ def declared_otherwise(path: str) -> Changed:
     return changed
 
 
+def source_changes(given: str, referred: str, source: str) -> Changed:
+    """Return a test of the source of a secret, which no update changes between MANAGED and EXTERNAL.
+
+    `given` is the member of a secret that the service keeps, `referred` that of a secret kept by its owner, and
+    `source` that of the declared and of the shown source.
+    """
+
+    def changed(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+        default = "EXTERNAL" if referred in declared and given not in declared else "MANAGED"
+        wanted, shown = declared.get(source) or default, seen.get(source)
+        return shown is not None and wanted != shown and "${" not in str(wanted)
+
+    return changed
+
+
 @dataclass(frozen=True, eq=False)
 class Kind:
     """A resource type.

@@ -1,7 +1,19 @@
 """OAuth2 credential providers: identified by name, created without a client token, updated by PUT with the secret."""
 
-from workflows.kinds.kind import Kind, Operations, Property, declared_otherwise
+from collections.abc import Mapping
+from typing import Any
+
+from workflows.kinds.kind import Kind, Operations, Property, declared_otherwise, source_changes
 from workflows.kinds.status import COMMON_STATUSES
+
+_of_config = source_changes("clientSecret", "clientSecretConfig", "clientSecretSource")
+
+
+def _another_source(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Return whether the declared source of the client's secret differs; a method without a secret has no source."""
+    configs = [one for one in (declared.get("oauth2ProviderConfigInput") or {}).values() if isinstance(one, Mapping)]
+    return any(_of_config(one, seen) for one in configs if one.keys() & {"clientSecret", "clientSecretConfig"})
+
 
 OAUTH2_CREDENTIAL_PROVIDER = Kind(
     section="oauth2CredentialProviders",
@@ -30,5 +42,8 @@ OAUTH2_CREDENTIAL_PROVIDER = Kind(
         "privateEndpointOverrides": Property.NOT_RETURNED,
         "credentialProviderArn": Property.FOLLOWS_NAME,
     },
-    create_only={"credentialProviderVendor": declared_otherwise("credentialProviderVendor")},
+    create_only={
+        "credentialProviderVendor": declared_otherwise("credentialProviderVendor"),
+        "clientSecretSource": _another_source,
+    },
 )

@@ -35,11 +35,11 @@ from workflows.planner.decision import CHANGES, Action, Decision, DesiredState, 
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile import recording
 from workflows.reconcile.executor import Executor
+from workflows.reconcile.graph import Node
 from workflows.reconcile.observation import list_children, list_inside, look_by_name, may_hold_others
 from workflows.reconcile.reasons import without_secrets
 from workflows.reconcile.recording import declared_of, present
 from workflows.reconcile.results import awaiting_consent, result_of
-from workflows.reconcile.run import Node
 from workflows.reconcile.waiting import look
 from workflows.records.request_state import Mode
 

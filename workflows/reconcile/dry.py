@@ -25,8 +25,9 @@ from workflows.planner.differences import Change, changes
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.planner.projection import project
 from workflows.reconcile.executor import Executor
+from workflows.reconcile.graph import Node
 from workflows.reconcile.results import result_of
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.run import Run
 from workflows.reconcile.session import StackSession
 from workflows.reconcile.waiting import look
 from workflows.records.resource import ResourceRecord

@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from infra.errors import CallFailed, OutOfTime
 from workflows.planner.decision import Decision, DesiredState, State
 from workflows.planner.outcome import Result
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.graph import Node
+from workflows.reconcile.run import Run
 
 
 class Executor(ABC):

@@ -38,9 +38,10 @@ from workflows.planner.decision import VISIBLE_WITHIN, Action, Decision, Desired
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile import recording, steps
 from workflows.reconcile.executor import Executor
+from workflows.reconcile.graph import Node
 from workflows.reconcile.recording import REFUSED
 from workflows.reconcile.results import of_failed_call, result_of
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.run import Run
 from workflows.reconcile.waiting import look, look_by_id, until_gone, wait, wait_until_stable
 
 log = structlog.get_logger()

@@ -11,7 +11,8 @@ from infra.tasks import gather_all
 from workflows.document.stack import Deletion, Options
 from workflows.kinds import Kind, children
 from workflows.kinds.observed import ObservedState
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.graph import Node
+from workflows.reconcile.run import Run
 from workflows.reconcile.session import owners_of
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode

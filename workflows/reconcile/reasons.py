@@ -11,7 +11,8 @@ from functools import partial
 from infra.errors import CallFailed, OutOfTime
 from infra.secrets import SecretReference, resolve
 from infra.tasks import gather_all
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.graph import Node
+from workflows.reconcile.run import Run
 
 
 async def without_secrets(run: Run, node: Node) -> None:

@@ -10,7 +10,8 @@ from workflows.document.stack import Deletion
 from workflows.kinds.observed import ObservedState
 from workflows.kinds.status import Phase
 from workflows.planner.decision import DesiredState
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.graph import Node
+from workflows.reconcile.run import Run
 from workflows.records.declaration import Declaration, OnRemoval
 from workflows.records.operation import Operation, Verb
 from workflows.records.request_state import Mode

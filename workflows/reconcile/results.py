@@ -9,7 +9,8 @@ from infra.retry import BUDGETS
 from workflows.planner import failures
 from workflows.planner.decision import Action
 from workflows.planner.outcome import ResourceStatus, Result
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.graph import Node
+from workflows.reconcile.run import Run
 
 #: Seconds after which to retry when AWS refuses a call for a passing reason.
 _LATER = 15.0

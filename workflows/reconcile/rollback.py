@@ -13,7 +13,8 @@ from workflows.document.problems import Problem
 from workflows.document.stack import Stack
 from workflows.kinds.kind import Kind
 from workflows.planner.outcome import Outcome, ResourceStatus, Result, Status
-from workflows.reconcile.run import Run, nodes_of
+from workflows.reconcile.graph import nodes_of
+from workflows.reconcile.run import Run
 from workflows.records.request_state import Mode
 from workflows.records.stack import Rollback
 

@@ -14,8 +14,9 @@ from workflows.kinds.status import Phase
 from workflows.planner.decide import decide
 from workflows.planner.decision import Action
 from workflows.planner.outcome import ResourceStatus, Result
+from workflows.reconcile.graph import Node
 from workflows.reconcile.results import of_failed_call, result_of
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.run import Run
 from workflows.reconcile.waiting import look, look_by_id
 
 #: The stage that is a synchronization.

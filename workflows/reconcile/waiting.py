@@ -7,8 +7,9 @@ import anyio
 from workflows.kinds.observed import ObservedState, time_text
 from workflows.kinds.status import Phase
 from workflows.planner.decision import VISIBLE_WITHIN
+from workflows.reconcile.graph import Node
 from workflows.reconcile.observation import find, look_by_name
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.run import Run
 from workflows.records.resource import ResourceRecord
 
 #: Seconds for which a read after a deletion may still show the deleted resource (service-notes: consistency).

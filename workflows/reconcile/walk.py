@@ -15,8 +15,9 @@ from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile import recording
 from workflows.reconcile.drive import drive
 from workflows.reconcile.executor import Executor
+from workflows.reconcile.graph import Node
 from workflows.reconcile.results import result_of
-from workflows.reconcile.run import Node, Run
+from workflows.reconcile.run import Run
 from workflows.reconcile.stages import in_scope, skip_out_of_scope
 
 #: Statuses after which a run does no more work on a resource.

@@ -23,9 +23,15 @@ RESTRICTED = frozenset({
     "x-csrf-token", "cf-ray", "cf-connecting-ip", "cf-ipcountry", "cf-visitor", "x-amz-cf-id", "x-cache",
     "x-served-by", "link", "sec-websocket-key", "sec-websocket-accept", "sec-websocket-version",
     "sec-websocket-protocol", "sec-websocket-extensions", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform",
-    "sec-fetch-site", "sec-fetch-mode", "sec-fetch-user", "sec-fetch-dest",
+    "sec-fetch-site", "sec-fetch-mode", "sec-fetch-user", "sec-fetch-dest", "accept-ch", "accept-ch-lifetime", "dpr",
+    "width", "viewport-width", "downlink", "ect", "rtt", "save-data", "clear-site-data", "feature-policy", "expect-ct",
+    "public-key-pins", "public-key-pins-report-only", "access-control-allow-credentials",
+    "access-control-allow-headers", "access-control-allow-methods", "access-control-allow-origin",
+    "access-control-expose-headers", "access-control-max-age", "access-control-request-headers",
+    "access-control-request-method",
 })  # fmt: skip
-_FAMILIES = ("access-control-", "x-forwarded-", "cf-", "sec-", ":")
+#: The names of a family that are documented as restricted; other names of a family are passed on.
+_FAMILIES = (":",)
 _CUSTOM = "x-amzn-bedrock-agentcore-runtime-custom-"
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _LISTS = ("allowedRequestHeaders", "allowedResponseHeaders")

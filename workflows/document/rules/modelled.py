@@ -66,7 +66,6 @@ MODELLED: tuple[Modelled, ...] = (
 
 #: Rules that the planner enforces, rather than a check of the document.
 PLANNED: Mapping[str, str] = {
-    "R9": "a change of searchType is planned as a replacement",
     "R19": "names are map keys, so a target's name cannot stand twice",
     "R27": "a target with mcpToolSchema is never synchronized",
     "R31": "another kind of target is planned as a replacement",
@@ -77,6 +76,7 @@ UNCHECKED: Mapping[str, str] = {
 }
 #: Rules that newer documentation or service models contradict.
 RETIRED: Mapping[str, str] = {
+    "R9": "a change of searchType is sent as an update (Terraform: gateway.go, plain attribute)",
     "R93": "a static MCP tool schema is supported for all credential providers (service model of botocore 1.43.117)",
 }
 

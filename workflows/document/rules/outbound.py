@@ -33,7 +33,7 @@ _PROVIDER_OF = {"OAUTH": "oauthCredentialProvider", "API_KEY": "apiKeyCredential
 _SIGNING = frozenset({"GATEWAY_IAM_ROLE", "CALLER_IAM_CREDENTIALS"})
 #: Kinds of targets for which the service to sign for must be named, and kinds that imply the service.
 _NAMES_SERVICE = frozenset({"mcp.mcpServer", "mcp.openApiSchema"})
-_KNOWS_SERVICE = frozenset({"mcp.lambda", "mcp.apiGateway", "mcp.smithyModel", "mcp.connector"})
+_KNOWS_SERVICE = frozenset({"mcp.lambda", "mcp.smithyModel", "mcp.connector"})
 
 
 def _configs(resource: Resource) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -91,6 +91,14 @@ def signed_calls_name_their_service(resource: Resource, _: Mapping[str, Resource
             yield f"{path}.credentialProvider", f"GATEWAY_IAM_ROLE needs iamCredentialProvider.service here: {message}"
 
 
+@rule("R40", "targets", "live run: refused for API Gateway targets")
+def api_gateways_name_no_service(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """GATEWAY_IAM_ROLE of an API Gateway target must not name the service to sign for."""
+    for path, kind, provider in _configs(resource):
+        if kind == "GATEWAY_IAM_ROLE" and configuration_kind(resource.declared) == "mcp.apiGateway" and provider:
+            yield f"{path}.credentialProvider", "an API Gateway target takes GATEWAY_IAM_ROLE alone"
+
+
 @warning("R40", "targets", "developer guide, target authorization; strictness assumed")
 def known_services_are_not_named(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """GATEWAY_IAM_ROLE should not name the service to sign for if the kind of target implies the service."""
@@ -135,13 +143,22 @@ def consent_will_be_asked(resource: Resource, _: Mapping[str, Resource]) -> Iter
             yield f"{path}.grantType", message
 
 
-@warning("R46", "targets", "developer guide, sense; AUTHORIZATION_CODE assumed")
-def user_grants_need_users(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
-    """The AUTHORIZATION_CODE and TOKEN_EXCHANGE grants act for a user, whom only a CUSTOM_JWT gateway identifies."""
+@rule("R46", "targets", "service answer: 3LO Auth is not supported when gateway authorizer type is AWS_IAM")
+def consent_needs_a_user(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The AUTHORIZATION_CODE grant acts for a user, whom a gateway of type AWS_IAM or NONE cannot identify."""
     inbound = text(parent_of(resource, resources), "authorizerType")
     for path, provider in oauth_of(resource):
-        if provider.get("grantType") in ("AUTHORIZATION_CODE", "TOKEN_EXCHANGE") and inbound not in ("", "CUSTOM_JWT"):
-            yield f"{path}.grantType", f"the gateway's authorizerType {inbound} tells of no user"
+        if provider.get("grantType") == "AUTHORIZATION_CODE" and inbound in ("AWS_IAM", "NONE"):
+            yield f"{path}.grantType", f"the gateway's authorizerType {inbound} identifies no user; declare CUSTOM_JWT"
+
+
+@warning("R46", "targets", "developer guide, sense")
+def user_grants_need_users(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The TOKEN_EXCHANGE grant acts for a user, whom only a CUSTOM_JWT gateway identifies."""
+    inbound = text(parent_of(resource, resources), "authorizerType")
+    for path, provider in oauth_of(resource):
+        if provider.get("grantType") == "TOKEN_EXCHANGE" and inbound not in ("", "CUSTOM_JWT"):
+            yield f"{path}.grantType", f"the gateway's authorizerType {inbound} identifies no user"
 
 
 @rule("R47", "targets", "developer guide, target authorization")
