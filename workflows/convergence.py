@@ -11,7 +11,7 @@ from workflows.reconcile import rollback
 from workflows.reconcile.graph import nodes_of
 from workflows.reconcile.lease import LeaseLost
 from workflows.reconcile.live import LiveExecutor
-from workflows.reconcile.observation import observe_all, warn_of_strangers, warn_of_withheld
+from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_withheld
 from workflows.reconcile.recording import record_removal_options
 from workflows.reconcile.run import Run
 from workflows.reconcile.session import StackSession
@@ -52,6 +52,7 @@ async def _forward(
     reconciliation.stage = request.stage
     reconciliation.nodes = nodes_of(stack, session.records, request.mode)
     reconciliation.warnings += stack.warnings if stack is not None else ()
+    warn_of_elsewhere(reconciliation, stack)
     results = await _drive(reconciliation)
     return patience.judge(_of_results(run, accepted, reconciliation, results), stack, run.context.settings.stuck)
 

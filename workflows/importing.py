@@ -23,7 +23,8 @@ from workflows.document.references import literal
 from workflows.document.rules.providers import SECRETLESS
 from workflows.document.stack import OWNER_TAG, RESERVED
 from workflows.kinds import API_KEY_CREDENTIAL_PROVIDER, KINDS, OAUTH2_CREDENTIAL_PROVIDER, Kind, children, top_level
-from workflows.kinds.kind import ADDED_BY_SERVICE, Property, at
+from workflows.kinds.kind import Property, at
+from workflows.kinds.members import ADDED_BY_SERVICE
 from workflows.kinds.observed import ObservedState
 from workflows.reconcile.observe import Observer
 from workflows.reconcile.session import owners_of

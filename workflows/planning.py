@@ -14,7 +14,7 @@ from workflows.planner.differences import Change
 from workflows.planner.outcome import ResourceStatus
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
 from workflows.reconcile.graph import Node, nodes_of
-from workflows.reconcile.observation import observe_all, warn_of_strangers, warn_of_withheld
+from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_withheld
 from workflows.reconcile.run import Run
 from workflows.reconcile.session import records_of
 from workflows.reconcile.walk import walk
@@ -122,6 +122,7 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
     executor = DryExecutor(run)
     await walk(executor)
     warn_of_withheld(run)
+    warn_of_elsewhere(run, stack)
     warn_of_strangers(run, allow)
     planned = tuple(_planned(executor, node) for node in run.nodes.values())
     return Plan(stack.name, is_known, planned, (*stack.warnings, *run.warnings), dict(calls.count))

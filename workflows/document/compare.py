@@ -33,7 +33,8 @@ from infra.service_model import Path
 from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import path_text
 from workflows.kinds.forms import accepts
-from workflows.kinds.kind import ADDED_BY_SERVICE, BOUND, SETS, UNKNOWN_ARM, Kind, Property, at
+from workflows.kinds.kind import Kind, Property, at
+from workflows.kinds.members import ADDED_BY_SERVICE, OWNERS, SETS, UNKNOWN_ARM
 
 
 class _Before(Enum):
@@ -335,7 +336,7 @@ def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
     if whole or not isinstance(declared, Mapping) or not isinstance(seen, Mapping):
         return declared
     before = applied if isinstance(applied, Mapping) else {}
-    loose = {name for name, owner in BOUND.items() if owner in declared and declared[owner] != seen.get(owner)}
+    loose = {name for name, owners in OWNERS.items() if any(_is_another(declared, seen, one) for one in owners)}
     names = set(declared) if service_model.is_union(shape) else set(shape.members) - (loose - set(declared))
     shown = {name: value for name, value in seen.items() if name not in loose}
     merged = {
@@ -344,6 +345,12 @@ def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
         if name in names
     }
     return {name: value for name, value in merged.items() if value is not None}
+
+
+def _is_another(declared: Mapping[str, Any], seen: Mapping[str, Any], owner: str) -> bool:
+    """Return whether a declared value, to which other members belong, differs from the observed value."""
+    wanted = at(declared, owner)
+    return wanted is not None and wanted != at(seen, owner)
 
 
 def _carried(shape: Shape, seen: Any) -> Any:

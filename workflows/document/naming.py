@@ -161,6 +161,19 @@ def named_by(stack: Stack, place: Place) -> Iterator[Named]:
                 yield from _Reader(stack, resource, place).part(shape, value, (member,), member)
 
 
+#: Categories whose resources AgentCore reaches in the account and Region of the gateway or runtime only.
+_NEAR = frozenset({"roles", "kmsKeys", "functions", "providers"})
+
+
+def elsewhere(stack: Stack, place: Place) -> Iterator[tuple[str, str]]:
+    """Yield the path and the ARN of each external resource that is in another account or Region. Pure."""
+    for named in named_by(stack, place):
+        found = arn_of(named.name) if named.category in _NEAR else None
+        here = (("", place.account), ("", place.region))
+        if found is not None and (found.account not in here[0] or found.region not in here[1]):
+            yield named.path, named.name
+
+
 @dataclass(frozen=True)
 class _Reader:
     """Finds the external references in the declaration of one resource."""

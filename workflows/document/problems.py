@@ -17,6 +17,7 @@ WORDS: Mapping[str, str] = {
     "authority": "no grant lets this submitter request this stack, or lets this stack refer to this resource",
     "cycle": "resources depend on each other in a cycle",
     "depth": "it is nested too deep",
+    "elsewhere": "warns: an external resource is in another account or Region",
     "kept": "warns: a resource was retained, and why",
     "known-stack": "the ledger knows a stack of this name already",
     "missing": "a required member is missing",

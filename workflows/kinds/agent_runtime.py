@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workflows.kinds.kind import UNKNOWN_ARM, Kind, Operations, Property
+from workflows.kinds.kind import Kind, Operations, Property
+from workflows.kinds.members import UNKNOWN_ARM
 from workflows.kinds.status import COMMON_STATUSES
 
 

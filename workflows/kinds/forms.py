@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.arns import arn_of
-from workflows.kinds.kind import ADDED_BY_SERVICE, MASKED
+from workflows.kinds.members import ADDED_BY_SERVICE, MASKED
 
 
 class Form(StrEnum):

@@ -17,7 +17,7 @@ Types, required members, enums, patterns and descriptions come from the service 
   failure. A status that is not in the table counts as in progress, so the planner waits and never acts on a guess.
 
 The few functions among the fields (`create_only`, `with_defaults`, `asks_consent`, `Synchronization.refuses`) are pure:
-they read a declaration and, for `create_only`, an observed body. Tables at the end of this module hold for every kind.
+they read a declaration and, for `create_only`, an observed body. The tables in members.py hold for every kind.
 """
 
 from collections.abc import Callable, Mapping
@@ -371,30 +371,3 @@ def _without(value: Any, names: frozenset[str]) -> Any:
     if isinstance(value, Mapping):
         return {name: _without(item, names) for name, item in value.items() if name not in names}
     return value
-
-
-#: The member that botocore puts in place of an unknown arm of a union.
-UNKNOWN_ARM = "SDK_UNKNOWN_MEMBER"
-#: The request members, at any depth and in every kind, whose lists are sets (CloudFormation: insertionOrder false).
-SETS = frozenset({
-    "subnetIds", "securityGroupIds", "subnets", "securityGroups", "scopes", "actorTokenScopes", "allowedAudience",
-    "allowedClients", "allowedScopes", "allowedRequestHeaders", "allowedResponseHeaders", "allowedQueryParameters",
-    "requestHeaderAllowlist", "methods", "required", "supportedVersions", "interceptionPoints", "responseTypes",
-    "tokenEndpointAuthMethods", "matchValueStringList", "workloadIdentities", "enabled", "hostingEnvironments",
-    "allowedTools", "strategies",
-})  # fmt: skip
-#: Members that depend on the value of a sibling: if that value changes, an update does not repeat the observed member.
-BOUND: Mapping[str, str] = {
-    "config": "strategy",
-    "networkModeConfig": "networkMode",
-    "privateKeyJwtConfig": "clientAuthenticationMethod",
-    "clientSecretConfig": "clientSecretSource",
-    "apiKeySecretConfig": "apiKeySecretSource",
-}
-#: Elements that the service adds to such lists (service-notes: normalization), compared in lower case.
-ADDED_BY_SERVICE = frozenset({"x-amzn-bedrock-agentcore-policy-session-id"})
-#: Members, at any depth, whose values are masked in output (service-notes: masked members).
-MASKED = frozenset({
-    "environmentVariables", "headers", "customParameters", "staticQueryParameters", "additionalHeaderClaims",
-    "additionalPayloadClaims",
-})  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any
 from workflows.document.problems import parse_path, path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
-from workflows.kinds.kind import MASKED, at
+from workflows.kinds.kind import at
+from workflows.kinds.members import MASKED
 from workflows.kinds.observed import ObservedState
 from workflows.planner.decision import DesiredState
 from workflows.records.resource import ResourceRecord

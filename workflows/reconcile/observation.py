@@ -8,7 +8,8 @@ from typing import Any
 from infra.errors import TRANSIENT, CallFailed, ErrorClass, OutOfTime
 from infra.secrets import SecretReference, version_of
 from infra.tasks import gather_all
-from workflows.document.stack import Deletion, Options
+from workflows.document.naming import Place, elsewhere
+from workflows.document.stack import Deletion, Options, Stack
 from workflows.kinds import Kind, children
 from workflows.kinds.observed import ObservedState
 from workflows.reconcile.graph import Node
@@ -169,6 +170,15 @@ def warn_of_withheld(run: Run) -> None:
             needed, advice = node.kind.prerequisites[name]
             message = f"{name} is not set: the service takes the member only while it shows {needed}. {advice}"
             run.warn(address, "withheld", message)
+
+
+def warn_of_elsewhere(run: Run, stack: Stack | None) -> None:
+    """Warn of external resources in another account or Region, which AgentCore can seldom use."""
+    if stack is None:
+        return
+    here = Place(run.account, run.calls.aws.region, run.calls.aws.partition)
+    for path, arn in elsewhere(stack, here):
+        run.warn(path, "elsewhere", f"{arn} is not in account {here.account} and Region {here.region}")
 
 
 def _secrets_to_compare(run: Run) -> set[SecretReference]:
