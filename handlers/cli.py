@@ -133,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     sandbox = command("sandbox", _sandbox, "serve a local AgentCore control plane on loopback", file=False)
     sandbox.add_argument("--port", type=_port, default=0, metavar="N", help="default: any free one")
     sandbox.add_argument("--page-size", type=int, default=1000, metavar="N")
+    sandbox.add_argument("--like-aws", action="store_true", help="operations take as long as at AWS, up to minutes")
+    sandbox.add_argument("--old-registries", action="store_true", help="serve the registries that AWS switched off")
     sandbox.add_argument("--round-trip", type=float, default=0.0, metavar="S", help="seconds added to every answer")
     return parser
 
@@ -249,11 +251,13 @@ def _schema(options: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
-    from infra.sandbox.behaviour import Behaviour  # noqa: PLC0415 - a development tool: the worker ships without it
+    from infra.sandbox.behaviour import Behaviour, Durations  # noqa: PLC0415 - a development tool: the worker ships without it
     from infra.sandbox.server import SandboxServer  # noqa: PLC0415 - as above
 
     async def serve() -> None:
-        server = SandboxServer(Behaviour(page_size=options.page_size), options.round_trip)
+        durations = Durations.like_aws() if options.like_aws else Durations()
+        behaviour = Behaviour(page_size=options.page_size, durations=durations, registries_open=options.old_registries)
+        server = SandboxServer(behaviour, options.round_trip)
         show.serving(await server.start(options.port), options)
         try:
             await asyncio.Event().wait()

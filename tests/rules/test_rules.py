@@ -81,7 +81,7 @@ def reporting(sample: dict[str, Any], *, refuses: bool) -> set[Rule]:
         for one in resources.values()
         if (rule.number, rule.refuses) == (sample["rule"], refuses) and one.kind.section in rule.sections
         for path, _ in rule.check(one, resources)
-        if f"{one.address}.{path}" == sample["path"]
+        if f"{one.address}.{path}".rstrip(".") == sample["path"]
     }
 
 
@@ -174,9 +174,9 @@ def test_a_path_is_in_the_notation_of_paths(sample):
 
 
 def test_every_number_has_its_place():
-    """R1 to R96: a function, the model, the planner, or a reason why nobody can tell, or why it is no rule any more."""
+    """R1 to R97: a function, the model, the planner, or a reason why nobody can tell, or why it is no rule any more."""
     known = {rule.number for rule in RULES} | {row.number for row in MODELLED} | set(PLANNED) | set(UNCHECKED)
-    assert known | set(RETIRED) == {f"R{n}" for n in range(1, 97)}
+    assert known | set(RETIRED) == {f"R{n}" for n in range(1, 98)}
     assert not known & set(RETIRED)
 
 

@@ -29,7 +29,7 @@ OTHERS: dict[str, list[dict[str, Any]]] = {
     "registries_open": [{"registries_open": False}],
     "registries_closed": [
         {"registries_open": False, "registries_closed": code}
-        for code in ("ValidationException", "ResourceNotFoundException")
+        for code in ("ValidationException", "AccessDeniedException")
     ],
     "used_provider_deletable": [{"used_provider_deletable": False}],
     # Observed somewhere and unknown elsewhere, so switches too.

@@ -31,7 +31,7 @@ from infra.secrets import SecretReference
 from infra.service_model import Path, is_document
 from workflows.document import references
 from workflows.document.problems import path_text
-from workflows.document.stack import Resource, Stack
+from workflows.document.stack import RESERVED, Resource, Stack
 from workflows.document.urls import host_of, path_of
 
 #: The categories of external references that grants can allow, each with the resources that it covers.
@@ -53,6 +53,7 @@ CATEGORIES: Mapping[str, str] = {
     "models": "Bedrock models, inference profiles and guardrails, by ARN",
     "existing": "resources that are only looked up (`existing: true`), as section/name",
     "adopted": "resources that are imported (`adopt: true`), as section/name",
+    "waivers": "rules that a document waives, by number",
     "documents": "stack documents, as s3://bucket/key",
 }
 
@@ -153,6 +154,8 @@ def named_by(stack: Stack, place: Place) -> Iterator[Named]:
     """Yield every external reference of a document, and every resource that is imported or only looked up. Pure."""
     for resource in stack.resources.values():
         options, name = resource.options, f"{resource.kind.section}/{resource.name}"
+        for number in options.waive:
+            yield Named(f"{resource.address}.{RESERVED}.waive.{number}", "waivers", number)
         if options.existing or options.adopt:
             yield Named(resource.address, "adopted" if options.adopt else "existing", name)
         for member, value in resource.declared.items():

@@ -186,6 +186,10 @@ def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iter
     if resource.options.delete_endpoints and not resource.kind.endpoints:
         path = (*_path(resource), RESERVED, "deleteEndpoints")
         yield Problem(path_text(path), "option", f"a {resource.kind.noun} has no endpoints")
+    waivable = {rule.number for rule in rules.RULES if rule.refuses}
+    for number in sorted(set(resource.options.waive) - waivable):
+        path = (*_path(resource), RESERVED, "waive", number)
+        yield Problem(path_text(path), "option", "no rule of this number refuses that could be waived (docs/rules.md)")
     for index, address in enumerate(resource.options.depends_on):
         if address not in resources:
             path = (*_path(resource), RESERVED, "dependsOn", index)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -52,6 +52,8 @@ class Options(BaseModel):
     delete_endpoints: bool = Field(default=False, alias="deleteEndpoints")
     #: Addresses of dependencies, in addition to those that references imply.
     depends_on: tuple[str, ...] = Field(default=(), alias="dependsOn", strict=False)
+    #: Rules that do not refuse this resource, by number, each with the author's reason: AWS may have moved on.
+    waive: Mapping[str, Annotated[str, Field(min_length=1, max_length=500)]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,11 @@ def check(resources: Mapping[str, Resource]) -> Iterator[Found]:
     for resource in resources.values():
         for rule in RULES:
             if resource.kind.section in rule.sections and not resource.options.existing:
+                reason = resource.options.waive.get(rule.number) if rule.refuses else None
+                waived = f" (waived: {reason})" if reason is not None else ""
                 for path, message in rule.check(resource, resources):
-                    yield Found(Problem(_joined(resource.address, path), rule.number, message), rule.refuses)
+                    problem = Problem(_joined(resource.address, path), rule.number, f"{message}{waived}")
+                    yield Found(problem, rule.refuses and reason is None)
 
 
 def _joined(address: str, path: str) -> str:

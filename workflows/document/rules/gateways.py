@@ -80,6 +80,13 @@ def open_gateways_are_guarded(resource: Resource, _: Mapping[str, Resource]) -> 
         yield "authorizerType", "anybody may call this gateway; its targets must authorize by themselves"
 
 
+@warning("R97", "registries", "registry FAQ; live runs: ResourceNotFoundException")
+def old_registries_are_switched_off(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The registries of the old namespace are switched off; registries are declared under agentRegistries."""
+    del resource
+    yield "", "AWS switched these registries off in autumn 2026; declare this one under agentRegistries"
+
+
 @rule("R92", "gateways oauth2CredentialProviders apiKeyCredentialProviders agentRuntimes harnesses agentRegistries",
       "tagging in every AWS service")  # fmt: skip
 def tags_of_aws_are_reserved(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
