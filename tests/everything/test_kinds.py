@@ -172,6 +172,9 @@ def without_secrets(kind: Kind, value: Any) -> Any:
     return value
 
 
+WEB_ACL = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/edge/00000000-0000-0000-0000-000000000000"
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize(("kind", "name"), MEMBERS, ids=lambda one: one if isinstance(one, str) else one.section)
 def test_each_member_is_set_changed_and_cleared(kind, name):
@@ -185,6 +188,8 @@ def test_each_member_is_set_changed_and_cleared(kind, name):
                 world.plane.world.secrets.put("payments/idp", f'{{"clientSecret": "a", "{secret}": "b"}}')
             allow = frozenset({address(kind)})
             await world.apply(document(kind, LEAST[kind.section]))
+            if kind.prerequisites:
+                world.plane.world.web_acls[the(world, kind).id] = WEB_ACL
             for one in declared:
                 outcome = await world.apply(document(kind, one), allow=allow)
                 assert outcome.status is Status.READY, [failure.shown() for failure in outcome.failures]
@@ -195,6 +200,7 @@ def test_each_member_is_set_changed_and_cleared(kind, name):
                     assert the(world, kind).tags.items() >= one[name].items()
             assert (await world.apply(document(kind, LEAST[kind.section]), allow=allow)).status is Status.READY
             await fresh.apply(document(kind, LEAST[kind.section]))
+            world.plane.world.web_acls.clear()
             assert state(world) == state(fresh)
 
     virtually(job)

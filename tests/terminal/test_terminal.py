@@ -287,13 +287,13 @@ def test_who_only_looks_makes_no_ledger(shell):
 
 def test_what_is_rolled_back_says_why(shell):
     assert shell("apply", gateways(shell)).returncode == 0
-    shell.control("failing", "POST", {"name": "one", "times": 3, "reason": "the role cannot be assumed"})
+    shell.control("failing", "POST", {"name": "one", "times": 3, "reason": "the function does not exist"})
     done = shell("apply", gateways(shell, description="new"))
     assert done.returncode == 1
     assert "ROLLED_BACK" in done.stdout
-    assert "the role cannot be assumed" in done.stdout
+    assert "the function does not exist" in done.stdout
     assert "must act" in done.stdout
-    assert "the role cannot be assumed" in shell("status", "one").stdout
+    assert "the function does not exist" in shell("status", "one").stdout
     assert "UPDATE_UNSUCCESSFUL" in shell("history", "one").stdout
 
 

@@ -30,5 +30,5 @@ API_KEY_CREDENTIAL_PROVIDER = Kind(
         "credentialProviderArn": Property.FOLLOWS_NAME,
     },
     # "The API rejects switching the secret source" (Terraform: api_key_credential_provider.go, ModifyPlan).
-    create_only={"apiKeySecretSource": source_changes("apiKey", "apiKeySecretConfig", "apiKeySecretSource")},
+    create_only={"apiKeySecretSource": source_changes("apiKeySecretConfig", "apiKeySecretSource")},
 )

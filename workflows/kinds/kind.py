@@ -127,15 +127,14 @@ def declared_otherwise(path: str) -> Changed:
     return changed
 
 
-def source_changes(given: str, referred: str, source: str) -> Changed:
+def source_changes(referred: str, source: str) -> Changed:
     """Return a test of the source of a secret, which no update changes between MANAGED and EXTERNAL.
 
-    `given` is the member of a secret that the service keeps, `referred` that of a secret kept by its owner, and
-    `source` that of the declared and of the shown source.
+    `referred` is the member of a secret that its owner keeps, and `source` that of the declared and the shown source.
     """
 
     def changed(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-        default = "EXTERNAL" if referred in declared and given not in declared else "MANAGED"
+        default = "EXTERNAL" if declared.get(referred) is not None else "MANAGED"
         wanted, shown = declared.get(source) or default, seen.get(source)
         return shown is not None and wanted != shown and "${" not in str(wanted)
 

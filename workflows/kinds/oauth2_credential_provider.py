@@ -6,7 +6,7 @@ from typing import Any
 from workflows.kinds.kind import Kind, Operations, Property, declared_otherwise, source_changes
 from workflows.kinds.status import COMMON_STATUSES
 
-_of_config = source_changes("clientSecret", "clientSecretConfig", "clientSecretSource")
+_of_config = source_changes("clientSecretConfig", "clientSecretSource")
 
 
 def _another_source(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
