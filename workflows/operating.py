@@ -76,14 +76,17 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
 async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> str:
     while True:
         stack = await stack_record(ledger, partition)
-        if stack is None or not _in_progress(stack):
+        synchronizations = stack.open_synchronizations if stack is not None else []
+        provisioning = stack is not None and not finished(stack, stack.request_id)
+        if stack is None or not (provisioning or synchronizations):
             return "no request is in progress"
-        told = kept(_cancelled(partition, stack, now))
+        request_id = stack.request_id if provisioning else synchronizations[-1].id
+        told = kept(_cancelled(partition, stack, request_id, now))
         run = Key(partition, f"run#{told['finishedAt']}#cancelled")
         ended = stack.released()
-        if not finished(stack, stack.request_id):
+        if provisioning:
             ended = ended.ended(told, final=True).waiting(stack.request_id, stack.mode, None, None)
-        for one in stack.open_synchronizations:
+        for one in synchronizations:
             ended = ended.synchronized(one.id, {**told, "requestId": one.id}, final=True)
         try:
             await ledger.write(put_of(partition, stack, ended), Put(run, told, expires=now.timestamp() + days * _DAY))
@@ -92,16 +95,12 @@ async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> s
         return "cancelled"
 
 
-def _in_progress(stack: StackRecord) -> bool:
-    return not finished(stack, stack.request_id) or bool(stack.open_synchronizations)
-
-
-def _cancelled(partition: str, record: StackRecord, now: datetime) -> Outcome:
+def _cancelled(partition: str, record: StackRecord, request_id: str, now: datetime) -> Outcome:
     account, region, stack = partition.split("/", 2)
     return Outcome(
         stack=stack,
         status=Status.FAILED,
-        request_id=record.request_id,
+        request_id=request_id,
         generation=record.generation,
         account=account,
         region=region,

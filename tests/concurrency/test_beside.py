@@ -16,7 +16,7 @@ from infra.sandbox.world import Failure
 from tests.crash.harness import At, Process, run_once
 from tests.documents import gateway, mcp_target, small_stack
 from tests.worlds import EPOCH, SandboxWorld, provision
-from workflows.operating import cancel
+from workflows.operating import cancel, history
 from workflows.planner.outcome import Outcome, Status
 from workflows.planning import plan
 from workflows.records.request_state import Mode
@@ -108,6 +108,9 @@ async def test_a_synchronization_is_cancelled(world):
     assert (await world.run(asked, seconds=30.0, patience=1.0)).status is Status.IN_PROGRESS
     cancelled = await cancel(world.ledger, "payments.tools", world.context().now(), 1)
     assert list(cancelled.values()) == ["cancelled"]
+    [runs] = (await history(world.ledger, "payments.tools")).values()
+    ended = [run for run in runs if "cancelled" in run.get("reason", "")]
+    assert [(run["requestId"], run["status"]) for run in ended] == [("s", "FAILED")]
     world.sent()
     assert (await world.run(asked, seconds=900.0)).status is Status.FAILED
     assert world.sent() == []

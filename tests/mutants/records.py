@@ -128,7 +128,7 @@ MUTANTS = (
     Mutant("synchronizations-ever", "a synchronization counts for another one that is asked for after it",
            _RECORD, "(last.scope == scope or last.at >= since)", "(last.scope == scope or last.at >= 0)", (_BESIDE,)),
     Mutant("synchronizations-uncancelled", "a synchronization that is cancelled goes on", "workflows/operating.py",
-           "for one in stack.open_synchronizations:", "for one in stack.open_synchronizations[:0]:", (_BESIDE,)),
+           "for one in synchronizations:", "for one in synchronizations[:0]:", (_BESIDE,)),
     Mutant("future-believed", "a time that a wrong clock wrote is waited for", "workflows/records/operation.py",
            "max(times) <= now + CLOCK_SKEW", "max(times) >= 0", (_BESIDE,), goal="R16"),
     Mutant("lease-kept", "a run that has ended keeps its lease", _BOOK,

@@ -1,4 +1,4 @@
-"""Records change in one room, by their events: nobody else makes an operation or replaces a member of a record."""
+"""Records change in one package, by their events: nobody else makes an operation or replaces a member of a record."""
 
 import ast
 from dataclasses import fields

@@ -172,8 +172,8 @@ def elsewhere(stack: Stack, place: Place) -> Iterator[tuple[str, str]]:
     """Yield the path and the ARN of each external resource that is in another account or Region. Pure."""
     for named in named_by(stack, place):
         found = arn_of(named.name) if named.category in _NEAR else None
-        here = (("", place.account), ("", place.region))
-        if found is not None and (found.account not in here[0] or found.region not in here[1]):
+        # An ARN without an account or a Region, such as that of a role, belongs to every place in that respect.
+        if found is not None and not (found.account in ("", place.account) and found.region in ("", place.region)):
             yield named.path, named.name
 
 

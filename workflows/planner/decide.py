@@ -134,17 +134,18 @@ def _recover(state: State) -> Decision:
     if tries >= TRIES:
         return _given_up(desired, observed, tries)
     reason = f"{observed.status}: {observed.reasons or 'no reason given'}"
-    if (pause := _propagation(desired, record, observed.reasons)) > 0:
-        return Decision(Action.LOOK, f"{reason}; a grant may not be visible yet", pause=pause)
-    if remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN):
-        if desired.kind.tagged and not observed.ours:
-            return Decision(Action.TAG, "declared with adopt: true", ("tags",))
-        return _go_on(desired, observed, record, reason)
-    if not (free(desired, record) or _is_failed_creation(observed, record)):
+    repeats = remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN)
+    if not (repeats or free(desired, record) or _is_failed_creation(observed, record)):
         failure = failures.not_ours_to_delete(
             desired.address, desired.kind.noun, str(observed.status), observed.reasons
         )
         return Decision(Action.FAIL, failure.message, failure=failure)
+    if (pause := _propagation(desired, record, observed.reasons)) > 0:
+        return Decision(Action.LOOK, f"{reason}; a grant may not be visible yet", pause=pause)
+    if repeats:
+        if desired.kind.tagged and not observed.ours:
+            return Decision(Action.TAG, "declared with adopt: true", ("tags",))
+        return _go_on(desired, observed, record, reason)
     if desired.unmanaged or desired.staying:
         return holds_others(desired)
     if unknown := beyond(desired.kind, desired.declared or {}, observed, carried=False):

@@ -30,8 +30,6 @@ RESTRICTED = frozenset({
     "access-control-expose-headers", "access-control-max-age", "access-control-request-headers",
     "access-control-request-method",
 })  # fmt: skip
-#: The names of a family that are documented as restricted; other names of a family are passed on.
-_FAMILIES = (":",)
 _CUSTOM = "x-amzn-bedrock-agentcore-runtime-custom-"
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _LISTS = ("allowedRequestHeaders", "allowedResponseHeaders")
@@ -46,7 +44,8 @@ def _named(resource: Resource) -> Iterator[tuple[str, str]]:
 
 
 def _is_restricted(name: str) -> bool:
-    return name in RESTRICTED or name.startswith(_FAMILIES)
+    # Pseudo-headers of HTTP/2, such as :path, begin with a colon.
+    return name in RESTRICTED or name.startswith(":")
 
 
 @rule("R55", "targets", "developer guide, headers")
