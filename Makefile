@@ -85,6 +85,13 @@ bench: $(STAMP) ## Time to READY against the floor and a sequential script; cold
 	@$(BIN)/python tests/bench/cold_start.py
 	@$(BIN)/python tests/bench/growth.py
 
+# BOTOCORE names a version; the newest without.
+models: $(STAMP) ## Renew the copy of AWS's service models in infra/models
+	@$(BIN)/python tools/renew_models.py $(BOTOCORE)
+
+newer-models: $(STAMP) ## Say whether AWS has published newer service models; changes nothing
+	@$(BIN)/python tools/renew_models.py --check
+
 docs: $(STAMP) ## Write the tables in docs/ from the code
 	@$(BIN)/python tools/make_docs.py
 
@@ -96,5 +103,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test quick coverage soak flakes mutants audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs \
+.PHONY: help install demo test quick coverage soak flakes mutants audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs models newer-models \
 	lock

@@ -19,6 +19,7 @@ from handlers import cli_show as show
 from handlers.cli_files import Source, read_source
 from handlers.cli_operate import add_commands, add_parameters, looking, settings_of, with_environment
 from handlers.cli_plan import plan as show_plan
+from infra import models
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gatewright", description=__doc__.splitlines()[0])
-    parser.add_argument("--version", action="version", version=f"gatewright {version('gatewright')}")
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Callable[[argparse.Namespace], int], text: str, *, file: bool = True) -> Any:
@@ -137,6 +138,10 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--old-registries", action="store_true", help="serve the registries that AWS switched off")
     sandbox.add_argument("--round-trip", type=float, default=0.0, metavar="S", help="seconds added to every answer")
     return parser
+
+
+def _version() -> str:
+    return f"gatewright {version('gatewright')} (service models of botocore {models.version_in_force()})"
 
 
 def _seconds(text: str) -> float:

@@ -15,6 +15,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError
 
+from infra import models
 from infra.aws import CLIENT_CONFIG, Aws
 from infra.pace import Pace
 from infra.redaction import Redaction
@@ -49,6 +50,7 @@ async def open_clients(
     """
     with _settings_checked():
         session = get_session()
+        session.register_component("data_loader", models.loader())
         configured = session.get_config_variable("region")
     local = is_loopback(os.environ.get("AWS_ENDPOINT_URL"))
     local = local or is_loopback(os.environ.get("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL"))

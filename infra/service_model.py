@@ -1,7 +1,7 @@
-"""The request types of AWS, taken from the service model that botocore ships.
+"""The request types of AWS, taken from the newest of botocore's service models.
 
 Shapes become pydantic-core schemas at run time, so a document is validated against exactly the members, enums, patterns
-and lengths that the installed SDK knows, without a handwritten class per structure. The stack document (members that
+and lengths that the model knows, without a handwritten class per structure. The stack document (members that
 may be declared), the sandbox (members that a request may contain) and tests use these types.
 """
 
@@ -12,9 +12,10 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, ClassVar, cast
 
-from botocore.loaders import create_loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator, ValidationError, core_schema
+
+from infra.models import loader
 
 CONTROL_PLANE = "bedrock-agentcore-control"
 #: The service that contains registries since they left the control plane (service-notes: namespaces).
@@ -31,8 +32,8 @@ Path = tuple[str | int, ...]
 
 @cache
 def service(name: str = CONTROL_PLANE) -> ServiceModel:
-    """Return botocore's model of a service, loaded once per process from the installed data files."""
-    return ServiceModel(create_loader().load_service_model(name, "service-2"), name)
+    """Return botocore's model of a service, the newest of the copy and the installed one, loaded once per process."""
+    return ServiceModel(loader().load_service_model(name, "service-2"), name)
 
 
 def operation(name: str, service_name: str = CONTROL_PLANE) -> OperationModel:

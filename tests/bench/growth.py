@@ -25,6 +25,8 @@ GATEWAYS = 10
 SIZES = (20, 100, 1_000)
 #: How much more CPU a resource of the largest size may take than one of the size before it.
 AT_MOST = 1.3
+#: Each size is measured this often, and the best counts: other processes on the machine only ever add to a figure.
+ROUNDS = 3
 
 
 def document(targets: int) -> dict[str, Any]:
@@ -50,10 +52,15 @@ async def applied(targets: int) -> tuple[float, float]:
     return seconds[0], seconds[1]
 
 
+def best(rounds: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the least of the first figures and the least of the second ones."""
+    return min(first for first, _ in rounds), min(again for _, again in rounds)
+
+
 def main() -> int:
     """Measure every size and print one table; fail where the growth is more than it may be."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    found = {targets: virtually(partial(applied, targets)) for targets in SIZES}
+    found = {size: best([virtually(partial(applied, size)) for _ in range(ROUNDS)]) for size in SIZES}
     each = {targets: tuple(one / (targets + GATEWAYS) * 1000 for one in both) for targets, both in found.items()}
     rows = [
         (f"{targets}", f"{found[targets][0]:.1f}", f"{first:.1f}", f"{found[targets][1]:.2f}", f"{again:.2f}")

@@ -75,16 +75,16 @@ REFERENCE_FIELDS: Mapping[str, str | None] = {
 PLAIN_FIELDS = frozenset({
     "actorId", "actorTokenScopes", "additionalHeaderClaims", "additionalPayloadClaims", "advertisedScopeMapping",
     "allowedAudience", "allowedClients", "allowedQueryParameters", "allowedRequestHeaders", "allowedResponseHeaders",
-    "allowedScopes", "allowedTools", "apiBase", "authorizationEndpoint", "bucketOwnerAccountId", "clientId",
-    "compositeIdentifier", "connectorId", "credentialParameterName", "credentialPrefix", "customParameters",
-    "defaultReturnUrl", "defaultSchema", "description", "discoveryUrl", "domain", "enabled", "entryPoint",
-    "environmentVariables", "filterPath", "identifier", "inboundTokenClaimName", "inlinePayload",
-    "instructions", "issuer", "jsonKey", "matchValueString", "matchValueStringList", "model", "mountPath", "name",
-    "path", "paths", "platformVersion", "prefix", "providerPath", "qualifier", "region", "requestHeaderAllowlist",
-    "required", "responseTypes", "routingDomain", "schema", "scopes", "separator", "service", "stage",
-    "staticQueryParameters", "strategyId", "summarizationSystemPrompt", "supportedVersions", "tags", "tenantId",
-    "text", "tokenEndpoint", "tokenEndpointAuthMethods", "url", "username", "version", "versionId", "volumeName",
-    "workloadIdentities",
+    "allowedScopes", "allowedTools", "alternateDomains", "apiBase", "authorizationEndpoint", "bucketOwnerAccountId",
+    "clientId", "compositeIdentifier", "connectorId", "credentialParameterName", "credentialPrefix",
+    "customParameters", "defaultDomain", "defaultReturnUrl", "defaultSchema", "description", "discoveryUrl", "domain",
+    "enabled", "entryPoint", "environmentVariables", "filterPath", "identifier", "inboundTokenClaimName",
+    "inlinePayload", "instructions", "issuer", "jsonKey", "matchValueString", "matchValueStringList", "model",
+    "mountPath", "name", "path", "paths", "platformVersion", "prefix", "providerPath", "qualifier", "region",
+    "requestHeaderAllowlist", "required", "responseTypes", "routingDomain", "s3BucketOwner", "s3BucketRegion",
+    "schema", "scopes", "separator", "service", "stage", "staticQueryParameters", "strategyId",
+    "summarizationSystemPrompt", "supportedVersions", "tags", "tenantId", "text", "tokenEndpoint",
+    "tokenEndpointAuthMethods", "url", "username", "version", "versionId", "volumeName", "workloadIdentities",
 })  # fmt: skip
 #: Members whose text may contain references among other text, each with the method of `_Reader` that finds them.
 MIXED_FIELDS: Mapping[str, str] = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from workflows.document.problems import Problem
 from workflows.document.rules import (
+    connectors,
     gateways,
     harnesses,
     headers,
@@ -19,7 +20,7 @@ from workflows.document.rules.modelled import MODELLED, PLANNED, RETIRED, UNCHEC
 from workflows.document.rules.rule import RULES, Rule, part
 from workflows.document.stack import Resource
 
-_ROOMS = (gateways, headers, harnesses, inbound, outbound, private, providers, runtimes, targets)
+_ROOMS = (connectors, gateways, headers, harnesses, inbound, outbound, private, providers, runtimes, targets)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 from workflows.document.rules.rule import Finding, items, part, rule, text, warning
 from workflows.document.stack import Resource
 
+_MODE = "responseInterceptionMode"
 _MCP_VERSIONS = ("2025-03-26", "2025-06-18", "2025-11-25")
 
 
@@ -44,6 +45,33 @@ def response_filter_needs_response_point(resource: Resource, _: Mapping[str, Res
         if part(one, "inputConfiguration", "payloadFilter") and "RESPONSE" not in points:
             path = f"interceptorConfigurations[{index}].inputConfiguration.payloadFilter"
             yield path, "without the RESPONSE point there is no response body to leave out"
+
+
+@rule("R100", "gateways", "service model of botocore 1.44.8")
+def streamed_responses_have_their_settings(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """A responseInterceptionMode requires the RESPONSE point; STREAM, and only STREAM, has streaming settings."""
+    for index, one, points in _points(resource):
+        path, mode = f"interceptorConfigurations[{index}]", text(one, _MODE)
+        if _MODE in one and "RESPONSE" not in points:
+            yield f"{path}.{_MODE}", "it needs the interception point RESPONSE"
+        if mode == "STREAM" and "responseStreamingConfiguration" not in one:
+            yield f"{path}.responseStreamingConfiguration", "responseInterceptionMode STREAM requires it"
+        if mode != "STREAM" and "responseStreamingConfiguration" in one and "$" not in str(one.get(_MODE)):
+            yield f"{path}.responseStreamingConfiguration", "it goes with responseInterceptionMode STREAM only"
+        if mode == "STREAM" and part(one, "inputConfiguration", "payloadFilter"):
+            yield f"{path}.inputConfiguration.payloadFilter", "a streamed response cannot be left out"
+
+
+@rule("R101", "gateways", "service model of botocore 1.44.8")
+def domains_are_listed_once(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The alternateDomains of a gateway must be unique and must not repeat the defaultDomain."""
+    override = part(resource.declared, "domainOverride")
+    seen = {text(override, "defaultDomain").lower()}
+    for index, one in enumerate(items(override, "alternateDomains")):
+        name = one.lower() if isinstance(one, str) and "${" not in one else ""
+        if name and name in seen:
+            yield f"domainOverride.alternateDomains[{index}]", f"{one} is listed before"
+        seen.add(name)
 
 
 @warning("R14", "gateways", "developer guide, gateway features")

@@ -30,7 +30,12 @@ _PROVIDER = r"credentialProviderConfigurations\[\d+\]\.credentialProvider\."
 
 #: The first row that matches the section and path of a problem gives the number of the rule.
 MODELLED: tuple[Modelled, ...] = (
-    _row("R4", _JWT, r"discoveryUrl$", "discoveryUrl ends with /.well-known/openid-configuration"),
+    _row(
+        "R4",
+        _JWT,
+        r"discoveryUrl$",
+        "a discoveryUrl contains /.well-known/openid-configuration or oauth-authorization-server",
+    ),
     _row("R11", "gateways", r"^$", "a gateway's name has at most 48 letters and digits with single hyphens between"),
     _row("R12", "gateways", r"^interceptorConfigurations(\[\d+\]\.interceptionPoints)?$", "one or two of each"),
     _row("R14", "gateways", r"sessionTimeoutInSeconds$", "sessionTimeoutInSeconds is 900 to 28800"),

@@ -57,6 +57,14 @@ def _without_base(resource: Resource) -> Iterator[Finding]:
         yield f"{place}.privateEndpointOverrides", "they override a privateEndpoint, and there is none"
 
 
+@rule("R102", f"{JWT} {PROVIDER}", "service model of botocore 1.44.8")
+def private_authorities_need_a_private_endpoint(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
+    """The certificateConfigurations of an identity provider require a privateEndpoint."""
+    place, owner = _owner(resource)
+    if items(owner, "certificateConfigurations") and "privateEndpoint" not in owner:
+        yield f"{place}.certificateConfigurations", "a private CA goes with a privateEndpoint only"
+
+
 @rule("R60", f"{JWT} {PROVIDER}", "schema of AWS's own command line")
 def overrides_are_of_one_form(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """All privateEndpointOverrides must have the same form (managed or self-managed) as the privateEndpoint."""

@@ -202,14 +202,6 @@ def overrides_are_filtered_in(resource: Resource, _: Mapping[str, Resource]) -> 
             yield f"{_API}.toolOverrides[{index}]", "no filter lets this path and method in"
 
 
-@rule("R94", "targets", "service answer: Connector configurations must not be null")
-def connectors_have_configurations(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """A connector must have configurations, although the service model calls them optional."""
-    connector = part(resource.declared, "targetConfiguration", "mcp", "connector")
-    if connector and not connector.get("configurations"):
-        yield "targetConfiguration.mcp.connector.configurations", "a connector needs at least one configuration"
-
-
 @rule("R95", "targets", "service answer: No MCP tool schema found in target configuration")
 def static_schemas_list_tools(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """The inline payload of an mcpToolSchema must be a JSON object with a list of tools."""
@@ -231,11 +223,3 @@ def passthrough_targets_have_credentials(resource: Resource, _: Mapping[str, Res
     kind = configuration_kind(resource.declared)
     if kind == "http.passthrough" and not resource.declared.get("credentialProviderConfigurations"):
         yield "credentialProviderConfigurations", "a passthrough target needs them, such as GATEWAY_IAM_ROLE"
-
-
-@rule("R34", "targets", "AWS's own command line, CLI#1899")
-def connectors_need_credentials(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
-    """Connector targets must declare credentialProviderConfigurations."""
-    kind = configuration_kind(resource.declared)
-    if kind == "mcp.connector" and not resource.declared.get("credentialProviderConfigurations"):
-        yield "credentialProviderConfigurations", "a connector needs them, such as GATEWAY_IAM_ROLE"
