@@ -50,6 +50,8 @@ def _lines(one: Planned) -> Iterator[str]:
     yield f"{indent}{_SIGNS.get(one.action, ' '):>3} {one.address}  {one.action}: {one.reason}"
     for change in one.changes:
         yield f"{indent}      {change.path}: {_value(change.old)} -> {_value(change.new)}"
+    if one.carried:
+        yield f"{indent}      kept as the service shows it: {', '.join(one.carried)}"
     if one.advice:
         yield f"{indent}      {one.advice}"
     if one.pending and one.waits_on:

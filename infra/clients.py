@@ -16,11 +16,12 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError
 
 from infra import models
-from infra.aws import CLIENT_CONFIG, Aws
+from infra.aws import CLIENT_CONFIG, PACED, Aws
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.service_model import CONTROL_PLANE
 from infra.settings import SettingsError, is_loopback
+from infra.unmodeled import preserve
 
 #: Defaults for a sandbox on this machine; real endpoints would refuse them.
 _SANDBOX_REGION = "us-east-1"
@@ -75,6 +76,8 @@ async def open_clients(
                 made = session.create_client(service, region_name=region, config=config, **keys)
                 with _settings_checked():
                     clients[service] = await stack.enter_async_context(made)
+                if service in PACED:
+                    preserve(clients[service])
         return clients[service]
 
     for service in (CONTROL_PLANE, *at_once):

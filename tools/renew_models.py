@@ -110,8 +110,8 @@ def incompatible(copy: Copy) -> Iterator[str]:
 
 
 def _unusable(model: ServiceModel, operation: OperationModel) -> Iterator[str]:
-    protocol = model.resolved_protocol
     try:
+        protocol = model.resolved_protocol
         request = example(operation.input_shape) if operation.input_shape else {}
         create_serializer(protocol, include_validation=False).serialize_to_request(request, operation)
         response = {"body": b"{}", "headers": {}, "status_code": 200, "context": {"operation_name": operation.name}}

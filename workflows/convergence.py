@@ -11,7 +11,7 @@ from workflows.reconcile import rollback
 from workflows.reconcile.graph import nodes_of
 from workflows.reconcile.lease import LeaseLost
 from workflows.reconcile.live import LiveExecutor
-from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_withheld
+from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_unsent
 from workflows.reconcile.recording import record_removal_options
 from workflows.reconcile.run import Run
 from workflows.reconcile.session import StackSession
@@ -104,7 +104,7 @@ async def _drive(run: Run) -> list[Result]:
 
 
 def _of_results(run: RequestRun, accepted: Accepted, reconciliation: Run, results: list[Result]) -> Outcome:
-    warn_of_withheld(reconciliation)
+    warn_of_unsent(reconciliation)
     warn_of_strangers(reconciliation, run.request.allow if reconciliation.rollback_generation is None else frozenset())
     status = overall(results, removed=reconciliation.mode is Mode.REMOVE)
     outcome = run.outcome(accepted.record, accepted.generation, status)

@@ -14,7 +14,7 @@ from workflows.planner.differences import Change
 from workflows.planner.outcome import ResourceStatus
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
 from workflows.reconcile.graph import Node, nodes_of
-from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_withheld
+from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_unsent
 from workflows.reconcile.run import Run
 from workflows.reconcile.session import records_of
 from workflows.reconcile.walk import walk
@@ -37,6 +37,8 @@ class Planned:
     advice: str = ""
     #: Declared members that the service does not take yet.
     withheld: tuple[str, ...] = ()
+    #: Paths of undeclared members that an update repeats as the service shows them.
+    carried: tuple[str, ...] = ()
 
     @property
     def pending(self) -> bool:
@@ -51,6 +53,7 @@ class Planned:
             "replaces": self.action == Action.REPLACE,
             "paths": [f"{self.address}.{change.path}" for change in self.changes],
             "changes": [change.shown(self.address) for change in self.changes],
+            "carriedOver": [f"{self.address}.{path}" for path in self.carried],
             "waitsOn": list(self.waits_on),
             "calls": list(self.calls),
             "advice": self.advice,
@@ -121,7 +124,7 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
     await observe_all(run)
     executor = DryExecutor(run)
     await walk(executor)
-    warn_of_withheld(run)
+    warn_of_unsent(run)
     warn_of_elsewhere(run, stack)
     warn_of_strangers(run, allow)
     planned = tuple(_planned(executor, node) for node in run.nodes.values())
@@ -136,7 +139,8 @@ def _planned(executor: DryExecutor, node: Node) -> Planned:
         advice = shown.failure.advice if shown.failure is not None else ""
         withheld = executor.run.withheld(node.address)
         calls = tuple(steps.calls)
-        return Planned(node.address, shown.action, shown.reason, steps.changes, waits_on, calls, advice, withheld)
+        shown_changes = (steps.changes, waits_on, calls, advice, withheld, steps.carried)
+        return Planned(node.address, shown.action, shown.reason, *shown_changes)
     result = node.result
     if result is None:
         raise AssertionError(f"{node.address} was not planned")

@@ -44,7 +44,7 @@ def parse(
 
 
 def serialize(service: str, operation: str, body: Mapping[str, Any]) -> Any:
-    """Return a response body as JSON values: timestamps in the model's format, unknown members refused."""
+    """Return a response body as JSON values: timestamps in the model's format, names as on the wire."""
     shape = service_model.operation(operation, service).output_shape
     return _json(shape, body) if shape is not None else None
 
@@ -62,7 +62,7 @@ def _label(name: str) -> str:
 def _params(
     shape: StructureShape, labels: Mapping[str, str], query: Mapping[str, list[str]], body: Any
 ) -> dict[str, Any]:
-    params = dict(body) if isinstance(body, Mapping) else {}
+    params = _members(shape, body) if isinstance(body, Mapping) else {}
     for name, member in shape.members.items():
         wire = member.serialization.get("name", name)
         match member.serialization.get("location"):
@@ -91,7 +91,31 @@ def _json(shape: Shape, value: Any) -> Any:
     if isinstance(shape, MapShape):
         return {key: _json(shape.value, item) for key, item in value.items()}
     if isinstance(shape, StructureShape) and not service_model.is_document(shape):
-        return {name: _json(shape.members[name], item) for name, item in value.items()}
+        return {_wire_name(shape, name): _inner_json(shape, name, item) for name, item in value.items()}
+    return value
+
+
+def _inner_json(shape: StructureShape, name: str, value: Any) -> Any:
+    """Return a member of a response as JSON; a member that the model does not know is JSON already."""
+    return _json(shape.members[name], value) if name in shape.members else value
+
+
+def _wire_name(shape: StructureShape, name: str) -> str:
+    member = shape.members.get(name)
+    return str(member.serialization.get("name", name)) if member is not None else name
+
+
+def _members(shape: Shape, value: Any) -> Any:
+    """Return JSON values with the names of members in place of their names on the wire."""
+    if isinstance(shape, ListShape) and isinstance(value, list):
+        return [_members(shape.member, item) for item in value]
+    if isinstance(shape, MapShape) and isinstance(value, Mapping):
+        return {key: _members(shape.value, item) for key, item in value.items()}
+    if isinstance(shape, StructureShape) and isinstance(value, Mapping) and not service_model.is_document(shape):
+        names = {_wire_name(shape, name): name for name in shape.members}
+        found = {names.get(wire, wire): item for wire, item in value.items()}
+        known = shape.members
+        return {name: _members(known[name], item) if name in known else item for name, item in found.items()}
     return value
 
 

@@ -7,6 +7,8 @@ _SETTLED = "workflows/planner/settled.py"
 _COMPARING = "workflows/planner/comparing.py"
 _LOG = "workflows/records/log.py"
 _COMPARE = "workflows/document/compare.py"
+_STEPS = "workflows/reconcile/steps.py"
+_MERGE = "workflows/document/merge.py"
 _TABLE = ("tests/planner/test_decide.py",)
 _ANSWERS, _FORCE = "tests/observing/test_answers.py", "tests/observing/test_in_force.py"
 _GONE = "tests/observing/test_gone.py"
@@ -115,9 +117,22 @@ MUTANTS = (
            "        if path[-1] in SETS:", "        if not path:",
            _TABLE),
     Mutant("arms-alike", "another arm of a union is no difference", _COMPARE,
-           "            if _another_arm(shape, value, seen):", "            if not shape.members:",
+           "            if another_arm(shape, value, seen):", "            if not shape.members:",
            _TABLE),
-    Mutant("hand-made-wiped", "an update takes away what people set by hand", _COMPARE,
-           "return None if applied is not None else _carried(shape, seen)", "return None",
+    Mutant("hand-made-wiped", "an update takes away what people set by hand", _MERGE,
+           "return None if applied is not None else self.carried(path, values.shape, values.response, seen)",
+           "return None",
            ("tests/provisioning/test_convergence.py::test_hand_made_settings_survive_an_update",)),
+    Mutant("unmodeled-wiped", "an update takes away members that the service models do not know", _MERGE,
+           "return {name: value for name, value in unknown.items() if path_text((*path, name)) not in self.refused}",
+           "return {}", ("tests/unknowns/test_unmodeled.py",)),
+    Mutant("unmodeled-top-wiped", "an update takes away top-level members that the models do not know", _MERGE,
+           "return body if kind.patch else {**unknown_members(kind, seen, refused), **body}", "return body",
+           ("tests/unknowns/test_unmodeled.py",)),
+    Mutant("elements-whole", "an update takes away what people set in an element of a declared list", _MERGE,
+           "        if not aligned or not structured or element is None:", "        if path:",
+           ("tests/unknowns/test_unmodeled.py",)),
+    Mutant("refused-again", "a member that AWS refused is sent with every update", _STEPS,
+           "record = record.refused_in_update(refused) if refused else record", "record = record",
+           ("tests/unknowns/test_unmodeled.py",)),
 )  # fmt: skip

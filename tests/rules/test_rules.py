@@ -174,7 +174,7 @@ def test_a_path_is_in_the_notation_of_paths(sample):
 
 
 def test_every_number_has_its_place():
-    """R1 to R103: a function, the model, the planner, or a reason why nobody can tell, or why it is no rule any more."""
+    """R1 to R103: a function, the model, the planner, or a reason why it cannot be checked or is retired."""
     known = {rule.number for rule in RULES} | {row.number for row in MODELLED} | set(PLANNED) | set(UNCHECKED)
     assert known | set(RETIRED) == {f"R{n}" for n in range(1, 104)}
     assert not known & set(RETIRED)

@@ -1,4 +1,4 @@
-"""Compares a declaration with a Get response, and composes the body of an update. Pure.
+"""Compares a declaration with a Get response. Pure.
 
 Plain equality would report drift in nearly every response: the service adds members, fills in defaults, reorders
 sets, and omits write-only members. A comparison therefore has three inputs: `declared` (the resolved declaration, in
@@ -17,9 +17,6 @@ declaration, in which long strings are digests; None without a record).
   value. A changed value is always sent: a masked credential or the key behind an alias would not show the change.
 
 `create_only_differences` returns the create-only members among the differences; such a change needs a replacement.
-`update_body` merges the three inputs. A PUT replaces the whole resource, so its body repeats observed members that
-were never declared (manual changes survive) and omits removed members. A PATCH keeps each member that its body omits,
-so its body names declared and removed members only, and clears the removed members explicitly.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,11 +27,12 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from infra import service_model
 from infra.service_model import Path
+from infra.unmodeled import UNKNOWN_ARM
 from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import path_text
 from workflows.kinds.forms import accepts
 from workflows.kinds.kind import Kind, Property, at
-from workflows.kinds.members import ADDED_BY_SERVICE, OWNERS, SETS, UNKNOWN_ARM
+from workflows.kinds.members import ADDED_BY_SERVICE, SETS
 
 
 class _Before(Enum):
@@ -63,8 +61,13 @@ def in_other_forms(kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, A
     return comparison.forms
 
 
+def shows(kind: Kind, path: Path, declared: Any, shape: Shape | None, seen: Any) -> bool:
+    """Return whether a response shows everything that is declared at a path; `shape` is that of the response."""
+    return not any(True for _ in _Comparison(kind).member(path, declared, shape, seen, _Before.UNKNOWN))
+
+
 def unrecognized(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield the paths at which a response shows an arm of a union that the installed botocore does not know."""
+    """Yield the paths at which a response shows an arm of a union that the service model does not know."""
     if isinstance(value, Mapping):
         if UNKNOWN_ARM in value:
             yield path
@@ -126,7 +129,7 @@ def _is_updatable(kind: Kind, declared: Any, path: Path) -> bool:
     shape: Shape | None = kind.updatable.get(str(path[0]))
     clears, value = not kind.patch, declared.get(path[0])
     for name in path[1:]:
-        clears = clears or (shape is not None and service_model.wrapped(shape) is not None) or not _patches(shape)
+        clears = clears or (shape is not None and service_model.wrapped(shape) is not None) or not patches(shape)
         shape = _inside(shape, name)
         value = value.get(name) if isinstance(value, Mapping) else value
     if shape is None:
@@ -136,7 +139,7 @@ def _is_updatable(kind: Kind, declared: Any, path: Path) -> bool:
     return value is not None or clears or can_be_emptied or service_model.wrapped(shape) is not None
 
 
-def _patches(shape: Shape | None) -> bool:
+def patches(shape: Shape | None) -> bool:
     """Return whether a structure in a PATCH is merged member by member: an omitted member keeps its value."""
     return any(service_model.wrapped(member) is not None for member in getattr(shape, "members", {}).values())
 
@@ -190,13 +193,14 @@ class _Comparison:
         known = before if isinstance(before, Mapping) else {}
         otherwise = _Before.UNKNOWN if before is _Before.UNKNOWN else _Before.ABSENT
         for name, item in value.items():
-            yield from self._member((*path, name), item, shapes.get(name), seen.get(name), known.get(name, otherwise))
+            yield from self.member((*path, name), item, shapes.get(name), seen.get(name), known.get(name, otherwise))
         for name in set(known) - set(value) - self.kind.secrets:
             # A removed member that the response cannot show, or may leave out, may still be in force.
             if shapes.get(name) is None or name in self._omitted or not is_empty(seen.get(name)):
                 yield (*path, name)
 
-    def _member(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
+    def member(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
+        """Yield the paths at which one declared member differs."""
         name = path[-1]
         says_nothing = is_empty(value) or value is False
         unreadable = shape is None or name in self.kind.secrets or (seen is None and name in self._omitted)
@@ -211,7 +215,7 @@ class _Comparison:
 
     def _value(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
         if isinstance(shape, StructureShape) and not service_model.is_document(shape):
-            if _another_arm(shape, value, seen):
+            if another_arm(shape, value, seen):
                 yield path
             elif isinstance(value, Mapping) and isinstance(seen, Mapping):
                 yield from self.members(path, value, shape.members, seen, before)
@@ -272,7 +276,7 @@ class _Comparison:
                 yield from self._value((*path, index), item, shape.member, other, was)
 
 
-def _another_arm(shape: Shape, value: Any, seen: Any) -> bool:
+def another_arm(shape: Shape, value: Any, seen: Any) -> bool:
     """Return whether the response shows another arm of a union; an arm is a choice even if its value is empty."""
     both = isinstance(value, Mapping) and isinstance(seen, Mapping) and bool(value) and bool(seen)
     return both and service_model.is_union(shape) and not set(value) & set(seen)
@@ -291,76 +295,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def update_body(
-    kind: Kind, declared: Mapping[str, Any], seen: Mapping[str, Any], applied: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return the body of an update: the declared members, merged with observed members that were never declared.
-
-    A member that was declared before and then removed is cleared: a PUT omits the member, a PATCH clears it
-    explicitly. A setting made by hand survives: a PUT repeats the observed value, a PATCH omits the member.
-    """
-    body: dict[str, Any] = {}
-    merge = _patch if kind.patch else _merge
-    for name, shape in kind.updatable.items():
-        if name not in kind.filled_in and name not in kind.withheld({name: None}, seen):
-            shown = at(seen, kind.shown_as.get(name, name)) if name not in kind.having(Property.DERIVED) else None
-            merged = merge(shape, declared.get(name), shown, (applied or {}).get(name))
-            if merged is not None:
-                body[name] = merged
-    return body
-
-
-def _patch(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
-    """Return the value that a PATCH sends for a member; None to omit the member, which keeps its value."""
-    inner = service_model.wrapped(shape)
-    if declared is None and applied is None:
-        return None
-    if inner is not None:
-        return {} if declared is None else {"optionalValue": _merge(inner, declared, seen, applied)}
-    if _patches(shape):
-        parts = [part if isinstance(part, Mapping) else {} for part in (declared, seen, applied)]
-        found = {name: _patch(s, *(part.get(name) for part in parts)) for name, s in shape.members.items()}
-        return {name: value for name, value in found.items() if value is not None} or None
-    if declared is None:
-        return [] if isinstance(shape, ListShape) else {} if isinstance(shape, MapShape) else None
-    return _merge(shape, declared, seen, applied)
-
-
-def _merge(shape: Shape, declared: Any, seen: Any, applied: Any) -> Any:
-    """Return the value that a PUT sends for a member; None to omit the member."""
-    if declared is None:
-        return None if applied is not None else _carried(shape, seen)
-    whole = service_model.is_document(shape) or not isinstance(shape, StructureShape)
-    if whole or not isinstance(declared, Mapping) or not isinstance(seen, Mapping):
-        return declared
-    before = applied if isinstance(applied, Mapping) else {}
-    loose = {name for name, owners in OWNERS.items() if any(_is_another(declared, seen, one) for one in owners)}
-    names = set(declared) if service_model.is_union(shape) else set(shape.members) - (loose - set(declared))
-    shown = {name: value for name, value in seen.items() if name not in loose}
-    merged = {
-        name: _merge(shape.members[name], declared.get(name), shown.get(name), before.get(name))
-        for name in shape.members
-        if name in names
-    }
-    return {name: value for name, value in merged.items() if value is not None}
-
-
-def _is_another(declared: Mapping[str, Any], seen: Mapping[str, Any], owner: str) -> bool:
-    """Return whether a declared value, to which other members belong, differs from the observed value."""
-    wanted = at(declared, owner)
-    return wanted is not None and wanted != at(seen, owner)
-
-
-def _carried(shape: Shape, seen: Any) -> Any:
-    """Return an observed value as a request takes it: without unknown members and empty values (peers B4)."""
-    if isinstance(seen, list):
-        seen = [item for item in seen if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
-    if is_empty(seen) or says_none(shape, seen):
-        return None
-    if isinstance(shape, StructureShape) and not service_model.is_document(shape) and isinstance(seen, Mapping):
-        known = {name: _carried(shape.members[name], seen[name]) for name in shape.members if name in seen}
-        kept = {name: value for name, value in known.items() if value is not None}
-        return kept or None
-    return seen

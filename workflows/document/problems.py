@@ -42,6 +42,7 @@ WORDS: Mapping[str, str] = {
     "unmanaged": "warns: a gateway of the stack has targets that are not declared",
     "unreachable": "the document at `stackUri` cannot be fetched",
     "unreadable": "the object at `stackUri` is no stack document",
+    "unmodeled": "warns: updates leave out a member that the service models do not know, because AWS refuses it there",
     "withheld": "warns: a declared member is not set yet, because the service does not take it in this state",
     "url": "this URL cannot be read",
 }

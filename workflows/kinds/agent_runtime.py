@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from infra.unmodeled import UNKNOWN_ARM
 from workflows.kinds.kind import Kind, Operations, Property
-from workflows.kinds.members import UNKNOWN_ARM
 from workflows.kinds.status import COMMON_STATUSES
 
 

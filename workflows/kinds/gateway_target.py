@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from infra.arns import arn_of
+from infra.unmodeled import UNKNOWN_ARM
 from workflows.kinds.kind import Kind, Operations, Property, Synchronization, at
-from workflows.kinds.members import UNKNOWN_ARM
 from workflows.kinds.status import AWAITING_CONSENT, IN_PROGRESS, SETTLED, Remedy, failed
 
 #: The account and the resource of an agent runtime's ARN.

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-#: The member that botocore puts in place of an unknown arm of a union.
-UNKNOWN_ARM = "SDK_UNKNOWN_MEMBER"
 #: The request members, at any depth and in every kind, whose lists are sets (CloudFormation: insertionOrder false).
 SETS = frozenset({
     "subnetIds", "securityGroupIds", "subnets", "securityGroups", "scopes", "actorTokenScopes", "allowedAudience",

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workflows.document.merge import carried_over, update_body
 from workflows.document.problems import parse_path, path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
 from workflows.kinds.kind import at
 from workflows.kinds.members import MASKED
 from workflows.kinds.observed import ObservedState
-from workflows.planner.decision import DesiredState
+from workflows.planner.decision import Action, Decision, DesiredState, State
 from workflows.records.resource import ResourceRecord
 
 _SECRET = "(secret)"  # noqa: S105 - a mask, no secret
@@ -36,6 +37,16 @@ def changes(
 ) -> tuple[Change, ...]:
     """Return the changes at the paths of a decision, with maps and JSON payloads opened down to the leaves."""
     return tuple(leaf for path in paths for leaf in _leaves(_change(desired, observed, record, path)))
+
+
+def carried_by(state: State, decision: Decision) -> tuple[str, ...]:
+    """Return the paths of undeclared members that an update repeats as the service shows them."""
+    desired, observed, declared = state.desired, state.observed, state.desired.declared or {}
+    if decision.action is not Action.UPDATE or observed is None:
+        return ()
+    record = state.record
+    body = update_body(desired.kind, declared, observed.body, record.ever_declared, record.refused_members)
+    return tuple(sorted(map(path_text, carried_over(body, declared))))
 
 
 def _leaves(change: Change) -> Iterator[Change]:

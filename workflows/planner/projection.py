@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infra import service_model
-from workflows.document.compare import update_body
 from workflows.document.fingerprint import fingerprint
+from workflows.document.merge import update_body
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
 from workflows.kinds.kind import at
@@ -104,7 +104,10 @@ def _updated(desired: DesiredState, observed: ObservedState, record: ResourceRec
 
 def _shown_after_update(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> ObservedState:
     kind, declared = desired.kind, desired.declared or {}
-    sent, body = update_body(kind, declared, observed.body, record.ever_declared), dict(observed.body)
+    sent, body = (
+        update_body(kind, declared, observed.body, record.ever_declared, record.refused_members),
+        dict(observed.body),
+    )
     for name in kind.updatable:
         if name in sent or not kind.patch:
             value = _unwrapped(kind, name, sent[name], body) if name in sent else None

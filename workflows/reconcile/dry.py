@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from infra.errors import CallFailed, ErrorClass, OutOfTime
 from workflows.planner.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, DesiredState, State
-from workflows.planner.differences import Change, changes
+from workflows.planner.differences import Change, carried_by, changes
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.planner.projection import project
 from workflows.reconcile.executor import Executor
@@ -52,6 +52,8 @@ class Steps:
     shown: Decision
     changes: tuple[Change, ...] = ()
     calls: list[str] = field(default_factory=list)
+    #: Paths of members that the update repeats as the service shows them.
+    carried: tuple[str, ...] = ()
 
 
 class DryExecutor(Executor):
@@ -67,7 +69,8 @@ class DryExecutor(Executor):
         if steps is None or (steps.shown.action not in CHANGES and decision.action in CHANGES):
             changed = changes(state.desired, state.observed, state.record, decision.paths)
             first, calls = (decision, []) if steps is None else (steps.first, steps.calls)
-            self.steps[node.address] = Steps(first, decision, changed, calls)
+            carried = carried_by(state, decision)
+            self.steps[node.address] = Steps(first, decision, changed, calls, carried)
 
     async def know_references(self, node: Node) -> None:
         """Read resources that a list showed in part; a reference to a missing resource stays as written."""

@@ -23,6 +23,7 @@ warns when a call fails.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,8 +31,9 @@ from typing import Any
 from infra import service_model
 from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.secrets import Secret, resolve
-from workflows.document.compare import update_body
+from infra.unmodeled import put, split
 from workflows.document.fingerprint import client_token, digest
+from workflows.document.merge import update_body
 from workflows.document.problems import path_text
 from workflows.document.stack import OWNER_TAG
 from workflows.kinds import Kind
@@ -168,7 +170,7 @@ async def update(run: Run, desired: DesiredState) -> ObservedState:
     Returns the resource as shown in the answer.
     """
     record, observed = identified_record(run, desired), present(run, desired)
-    body = update_body(desired.kind, declared_of(desired), observed.body, record.ever_declared)
+    body = update_body(desired.kind, declared_of(desired), observed.body, record.ever_declared, record.refused_members)
     stood = standing_at(desired.kind, declared_of(desired), observed, record)
     last = record.log.last_update
     same = last is not None and last.state is OpState.ACCEPTED and last.scope == run.retry_scope
@@ -180,12 +182,34 @@ async def update(run: Run, desired: DesiredState) -> ObservedState:
     body, versions = await _with_secrets(run, desired, desired.kind.operations.update, body)
     intent = intent_of(run, desired, Verb.UPDATE, secret_versions=versions)
     record = await record_intent(run, desired, record, intent)
-    answer = await ask(run.calls, desired.kind, desired.kind.operations.update, body)
+    answer, refused = await _update(run, desired, body)
+    record = record.refused_in_update(refused) if refused else record
     observed = replace(observed, body=answer, full=_whole(desired, answer))
     run.learn(desired.address, observed)
     declaration = declaration_of(run, desired)
     await run.session.store(record.update_accepted(intent, declaration, observed, stood, now=run.now(), again=again))
     return observed
+
+
+async def _update(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Send an update, without the members that no service model knows where the service refuses them.
+
+    Returns the answer, and the paths of the refused members.
+    """
+    operation, refused = desired.kind.operations.update, list[str]()
+    known, extra = split(desired.kind.operations.model(operation).input_shape, body)
+    while True:
+        sent = deepcopy(known)
+        for path, value in extra:
+            put(sent, path, value)
+        try:
+            return await ask(run.calls, desired.kind, operation, sent), tuple(refused)
+        except CallFailed as failed:
+            if failed.error_class is not ErrorClass.INVALID or failed.unanswered or not extra:
+                raise
+            named = [path for path, _ in extra if str(path[-1]) in failed.message] or [path for path, _ in extra]
+            refused += [path_text(tuple(part for part in path if part != "optionalValue")) for path in named]
+            extra = [(path, value) for path, value in extra if path not in named]
 
 
 async def tag(run: Run, desired: DesiredState) -> ObservedState:
@@ -314,7 +338,8 @@ async def _with_secrets(
     # Only declared members are checked: ids come from the service, in any form.
     declared = desired.kind.declarable.members
     faults = service_model.input_type(operation, desired.kind.service).faults(filled)
-    wrong = [fault for fault in faults if fault.path[0] in declared]
+    # Members that no model knows are carried over from the service.
+    wrong = [fault for fault in faults if fault.path[0] in declared and fault.kind != "extra_forbidden"]
     if wrong:
         text = "; ".join(f"{path_text(fault.path)}: {fault.message}" for fault in wrong)
         raise CallFailed(operation, ErrorClass.INVALID, "InvalidAfterResolution", text)

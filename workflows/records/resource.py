@@ -66,6 +66,8 @@ class ResourceRecord:
     on_removal: OnRemoval = field(default_factory=OnRemoval)
     #: The references of secrets that were sent: messages of the service may quote the values.
     secrets: tuple[str, ...] = ()
+    #: Paths of members that no service model in force knows and that the service refused in an update.
+    refused_members: tuple[str, ...] = ()
     log: OperationLog = field(default_factory=OperationLog)
     #: Members of the stored item that this version does not know.
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -235,11 +237,15 @@ class ResourceRecord:
     def before_creation(self, now: float, *, again: bool) -> "ResourceRecord":
         """A creation is about to begin; unless the same creation is repeated (`again`), a new incarnation starts."""
         left = replace(self.vanished(now), log=self.log.before_creation(now))
-        return replace(left, incarnation=self.incarnation + (not again))
+        return replace(left, incarnation=self.incarnation + (not again), refused_members=())
 
     def refused(self) -> "ResourceRecord":
         """No unanswered operation had an effect."""
         return replace(self, log=self.log.refuse())
+
+    def refused_in_update(self, paths: tuple[str, ...]) -> "ResourceRecord":
+        """The service refused members in an update, and later updates are sent without them."""
+        return replace(self, refused_members=tuple(sorted({*self.refused_members, *paths})))
 
     def claimed(self, observed: ObservedState) -> "ResourceRecord":
         """A repeated creation has proven that the object of this name belongs to this stack."""

@@ -16,7 +16,7 @@ from workflows.records.resource import ResourceRecord
 #: How many characters of its digest identify a declaration within a record.
 _DIGEST = 16
 _PLAIN = ("address", "kind", "name", "parent", "incarnation", "imported", "first_ready_generation")
-_LISTS = ("deposed", "depends_on", "secrets")
+_LISTS = ("deposed", "depends_on", "secrets", "refused_members")
 _NESTED = ("object", "on_removal", "operations", "declarations", "schema")
 
 
