@@ -80,9 +80,10 @@ TABLE: tuple[Row, ...] = (
     _row(ErrorClass.EXISTS, rf"([Nn]ame|called).*({_TAKEN})|({_TAKEN}).*[Nn]ame", *_REFUSALS, operation="Create*"),
     _row(ErrorClass.IN_USE, r"associated with it|has targets|still (in use|referenced)|is (used|referenced) by",
          *_REFUSALS),
+    _row(ErrorClass.AWAITING_CONSENT, r"(?i)pending[ _]?auth", *_REFUSALS),
     _row(ErrorClass.BUSY, _TRANSITION, *_REFUSALS),
     _row(ErrorClass.BUSY, r"not (yet )?(READY|ready|ACTIVE|active)|in (an? )?\w+ (status|state)", *_REFUSALS),
-    _row(ErrorClass.BUSY, r"PENDING_AUTH|[Cc]oncurrent|in progress|try again", *_REFUSALS),
+    _row(ErrorClass.BUSY, r"[Cc]oncurrent|in progress|try again", *_REFUSALS),
     _row(ErrorClass.BUSY, r"[Cc]oncurren|in flight|in progress|operations|at a time|[Ss]imultaneous|parallel",
          "ServiceQuotaExceededException", operation="*GatewayTarget*"),
     # A create that conflicts without a reason: the documented cause is the name (service-notes: names taken).

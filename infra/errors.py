@@ -9,6 +9,7 @@ class ErrorClass(StrEnum):
     THROTTLED = "THROTTLED"  # slow down, then repeat the call
     UNKNOWN_OUTCOME = "UNKNOWN_OUTCOME"  # no response, or 5xx: the call may have taken effect
     BUSY = "BUSY"  # a resource is in transition: repeat the call later
+    AWAITING_CONSENT = "AWAITING_CONSENT"  # the resource waits for the consent of a person, which no retry gives
     NOT_YET = "NOT_YET"  # a permission is not visible yet: repeat for about two minutes
     EXISTS = "EXISTS"  # the name is taken, perhaps by this stack
     GONE = "GONE"  # the resource of the call does not exist

@@ -73,14 +73,18 @@ class Behaviour:
     too_many_operations: Literal["ServiceQuotaExceededException", "ThrottlingException"] = (
         "ServiceQuotaExceededException"
     )
-    #: Unknown: an update or delete of a resource that waits for consent.
+    #: Unknown: the error code for an update or delete of a target that waits for consent.
     pending: Refusal = "ConflictException"
+    #: Reported: a target that waits for consent takes updates, each with a new URL, and no deletion. The API reference
+    #: refuses both, and one author had deletions accepted.
+    pending_takes_updates: bool = True
+    pending_takes_deletions: bool = False
     #: Documented: a consent session lasts ten minutes.
     consent_seconds: float = 600.0
     #: Observed both ways: whether an OpenAPI target with AUTHORIZATION_CODE waits for consent, or is READY at once.
     openapi_consents: bool = True
-    #: Unknown: whether an expired session leads to the failed status; if not, the target stays pending.
-    consent_expires: bool = True
+    #: Whether an expired session leads to the failed status; reported: the target stays pending.
+    consent_expires: bool = False
     #: Unknown: whether a refusal leads to the failed status at once, or only ends the session.
     denial_fails: bool = True
     #: Unknown: whether a target passes through CREATING again after consent.

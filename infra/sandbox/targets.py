@@ -167,7 +167,13 @@ class Targets:
     def _idle(self, operation: str, params: Params) -> Record:
         record, behaviour = self._find(params), self._world.behaviour
         if record.status.endswith("_PENDING_AUTH"):
-            raise busy(behaviour.pending, operation, "target", record.status)
+            taken = {
+                "UpdateGatewayTarget": behaviour.pending_takes_updates,
+                "DeleteGatewayTarget": behaviour.pending_takes_deletions,
+            }
+            if not taken.get(operation):
+                raise busy(behaviour.pending, operation, "target", record.status)
+            record.extra.pop("consent", None)
         if record.status in TRANSITIONAL:
             raise busy(behaviour.busy, operation, "target", record.status)
         return record

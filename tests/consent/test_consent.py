@@ -77,8 +77,10 @@ async def test_an_unchanged_document_never_updates_a_consented_target(world):
     assert world.sent() == []
 
 
-async def test_expired_consent_is_asked_for_again(world):
-    """A session that nobody used fails the target; the next apply makes it anew and hands out a new URL."""
+@pytest.mark.parametrize("fails", [True, False])
+async def test_expired_consent_is_asked_for_again(world, fails):
+    """A session that nobody used fails the target, or leaves it pending; the next apply hands out a new URL."""
+    world.behaviour.consent_expires = fails
     document = consent_stack()
     first = session_of(await world.apply(document))
     await anyio.sleep(world.behaviour.consent_seconds + 1)
@@ -88,7 +90,8 @@ async def test_expired_consent_is_asked_for_again(world):
 
 
 async def test_removal_waits_for_consent_or_its_end(world):
-    """A pending target cannot be removed; the removal says when to come back, and goes on once the session expired."""
+    """Where a pending target takes neither deletion nor update, the removal waits until the session has ended."""
+    world.behaviour.pending_takes_updates, world.behaviour.consent_expires = False, True
     document = consent_stack()
     await world.apply(document)
     outcome = await world.destroy(document)

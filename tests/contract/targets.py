@@ -146,7 +146,6 @@ class Targets:
         assert shown["authorizationData"]["oauth2"]["authorizationUrl"].startswith("http")
         address = {"gatewayIdentifier": gateway_id, "targetId": target_id}
         for change in (
-            lambda: service.client.update_gateway_target(**address, name="t", targetConfiguration=service.mcp()),
             lambda: service.client.delete_gateway_target(**address),
             lambda: service.client.synchronize_gateway_targets(gatewayIdentifier=gateway_id, targetIdList=[target_id]),
         ):

@@ -6,6 +6,7 @@ _DECIDE = "workflows/planner/decide.py"
 _SETTLED = "workflows/planner/settled.py"
 _COMPARING = "workflows/planner/comparing.py"
 _LOG = "workflows/records/log.py"
+_CONSENT = "workflows/planner/consent.py"
 _COMPARE = "workflows/document/compare.py"
 _STEPS = "workflows/reconcile/steps.py"
 _MERGE = "workflows/document/merge.py"
@@ -135,4 +136,13 @@ MUTANTS = (
     Mutant("refused-again", "a member that AWS refused is sent with every update", _STEPS,
            "record = record.refused_in_update(refused) if refused else record", "record = record",
            ("tests/unknowns/test_unmodeled.py",)),
+    Mutant("dead-urls", "a URL that has expired is not renewed", _CONSENT,
+           "return renewed < TRIES and", "return not renewed < TRIES and", ("tests/consent/test_ends.py",), goal="R15"),
+    Mutant("urls-for-ever", "a URL is renewed without end", _CONSENT,
+           "return renewed < TRIES and", "return", ("tests/consent/test_ends.py",), goal="R15"),
+    Mutant("never-reshaped", "what may not be deleted is never made to ask for no consent", _CONSENT,
+           "    if Verb.UPDATE in refused or released:", "    if desired:",
+           ("tests/consent/test_ends.py",), goal="R15"),
+    Mutant("reshaped-for-ever", "what waits for consent all the same is reshaped without end", _CONSENT,
+           "    if Verb.UPDATE in refused or released:", "    if Verb.UPDATE in refused:", _TABLE, goal="R15"),
 )  # fmt: skip

@@ -36,7 +36,7 @@ MUTANTS = (
            "workflows/records/operation.py", "{path for path in both if self", "{path for path in () if self",
            (_LOGS,)),
     Mutant("made-by-nobody", "the generation that made an object is forgotten", _LOG,
-           "needed = (log.unanswered, log.creation, log.base,", "needed = (log.unanswered, log.base,", (_LOGS,),
+           "        log.unanswered, log.creation, log.base,", "        log.unanswered, log.base,", (_LOGS,),
            goal="R13"),
     Mutant("form-2-doubts", "calls without an answer that an earlier version recorded are forgotten",
            "workflows/records/form2.py", "return [*known, *_refusal(item), *_pending(item)]",
@@ -155,4 +155,6 @@ MUTANTS = (
            "        **record.unknown,\n", "",
            ("tests/ledger/test_ledger.py::test_unknown_members_survive_a_rewrite",),
            goal="R22"),
+    Mutant("pending-refusal-forgotten", "that a target in want of consent takes no deletion is asked again and again",
+           _LOG, "        *log.refusals_while_pending,\n", "", ("tests/consent/test_ends.py",), goal="R15"),
 )  # fmt: skip

@@ -10,9 +10,11 @@ from tests.planner.states import (
     goes,
     knows,
     nothing,
+    pending,
     shows,
     tried,
     unanswered,
+    updated,
 )
 from workflows.planner.decision import Action, Provenance
 from workflows.records.operation import Verb
@@ -26,6 +28,7 @@ EXISTING: dict[str, Any] = {"options": {"existing": True}}
 RETAINED: dict[str, Any] = {"options": {"deletion": "RETAIN"}}
 NOT_UNDONE = "the failed generation did not create it"
 CREATING = unanswered()
+PENDING = "CREATE_PENDING_AUTH"
 
 ABSENT = (
     Row("the last read did not show it", goes(), None, knows(), Action.LOOK, "read by id"),
@@ -77,10 +80,17 @@ GOES = (
         "asked for"),
     Row("it is being updated", goes(), shows("UPDATING"), knows(), Action.WAIT, "UPDATING"),
     Row("it is being deleted", goes(), shows("DELETING"), knows(), Action.WAIT, "DELETING"),
-    Row("it awaits consent", goes(TARGET), shows("CREATE_PENDING_AUTH", TARGET), knows(TARGET), Action.CONSENT,
-        "a person must consent"),
-    Row("it awaits consent, and a list shows no URL", goes(TARGET), shows("CREATE_PENDING_AUTH", TARGET, full=False),
-        knows(TARGET), Action.LOOK, "for the authorization URL"),
+    Row("it awaits consent", goes(TARGET), shows(PENDING, TARGET), knows(TARGET), Action.DELETE, "nobody consented"),
+    Row("it awaits consent and may not be deleted, and a list showed it", goes(TARGET),
+        shows(PENDING, TARGET, full=False), knows(TARGET, ops=pending(Verb.DELETE)), Action.LOOK, "configuration"),
+    Row("it awaits consent and may not be deleted", goes(TARGET), shows(PENDING, TARGET),
+        knows(TARGET, ops=pending(Verb.DELETE)), Action.UPDATE, "made to ask for no consent"),
+    Row("another request was refused its deletion", goes(TARGET), shows(PENDING, TARGET),
+        knows(TARGET, ops=pending(Verb.DELETE, scope="before")), Action.DELETE, "nobody consented"),
+    Row("it awaits consent and takes no change", goes(TARGET), shows(PENDING, TARGET),
+        knows(TARGET, ops=pending(Verb.DELETE, Verb.UPDATE)), Action.CONSENT, "refuses to delete"),
+    Row("it awaits consent although it was made to ask for none", goes(TARGET), shows(PENDING, TARGET),
+        knows(TARGET, ops=(*updated(0.0), *pending(Verb.DELETE))), Action.CONSENT, "refuses to delete"),
     Row("it holds what nobody manages", goes(unmanaged=("theirs",)), shows(), knows(), Action.FAIL,
         "belong to it: theirs", code="UnmanagedTargets"),
     Row("it has failed", goes(), shows("FAILED"), knows(), Action.DELETE, "asked for"),

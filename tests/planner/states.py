@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from infra.errors import ErrorClass
 from tests.documents import ROLE, SECRET
 from workflows.document.fingerprint import digest, fingerprint
 from workflows.document.stack import Options
@@ -149,6 +150,18 @@ def lingering(declared: Mapping[str, Any] | None, tags: tuple[str, ...] = ()) ->
 def tried(times: int, request: str = REQUEST, error: str = "") -> tuple[Operation, ...]:
     """Return the attempts of a request."""
     return (Operation(Verb.UPDATE, OpState.FAILED, scope=request, attempts=times, error=error),)
+
+
+def pending(*verbs: Verb, scope: str = REQUEST) -> tuple[Operation, ...]:
+    """Return the refusals of calls because the target waits for consent."""
+    why = ErrorClass.AWAITING_CONSENT
+    return tuple(Operation(verb, OpState.REFUSED, NOW, scope, error_class=why) for verb in verbs)
+
+
+def updated(ago: float, repeats: int = 1) -> tuple[Operation, ...]:
+    """Return an accepted update that was sent a number of times in succession."""
+    done = Operation(Verb.UPDATE, OpState.ACCEPTED, NOW - ago, REQUEST, accepted_at=NOW - ago, repeats=repeats)
+    return (replace(done, declared={}),)
 
 
 def sent(

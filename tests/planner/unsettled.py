@@ -14,12 +14,15 @@ from tests.planner.states import (
     Row,
     knows,
     nothing,
+    pending,
     shows,
     tried,
     unanswered,
+    updated,
     wants,
 )
 from workflows.planner.decision import Action
+from workflows.records.operation import Verb
 from workflows.records.request_state import Mode
 
 EXISTING: dict[str, Any] = {"options": {"existing": True}}
@@ -102,6 +105,21 @@ MOVING = (
         knows(TARGET), Action.CONSENT, "UPDATE_PENDING_AUTH: a person must consent"),
     Row("it awaits consent and is declared otherwise", wants(TARGET, {**MCP, "description": "one"}),
         shows("CREATE_PENDING_AUTH", TARGET, **URL), knows(TARGET), Action.CONSENT, "a person must consent"),
+    Row("its URL is valid for another second", wants(TARGET), shows("CREATE_PENDING_AUTH", TARGET, at=str(NOW - 599)),
+        knows(TARGET), Action.CONSENT, "a person must consent"),
+    Row("its URL has expired, and a list showed it", wants(TARGET),
+        shows("CREATE_PENDING_AUTH", TARGET, at=str(NOW - 601), full=False, **URL), knows(TARGET), Action.LOOK,
+        "expired"),
+    Row("its URL has expired", wants(TARGET), shows("CREATE_PENDING_AUTH", TARGET, at=str(NOW - 601)), knows(TARGET),
+        Action.UPDATE, "issues a new one"),
+    Row("its URL has expired, and it takes no update", wants(TARGET),
+        shows("CREATE_PENDING_AUTH", TARGET, at=str(NOW - 601)), knows(TARGET, ops=pending(Verb.UPDATE)),
+        Action.CONSENT, "a person must consent"),
+    Row("its third URL has expired", wants(TARGET), shows("UPDATE_PENDING_AUTH", TARGET, at=str(NOW - 601)),
+        knows(TARGET, ops=updated(601.0, repeats=3)), Action.CONSENT, "a person must consent"),
+    Row("its URL has expired during a synchronization", wants(TARGET, mode=Mode.SYNCHRONIZE),
+        shows("SYNCHRONIZE_PENDING_AUTH", TARGET, at=str(NOW - 601)), knows(TARGET), Action.CONSENT,
+        "a person must consent"),
 )  # fmt: skip
 
 FAILED = (

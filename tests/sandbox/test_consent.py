@@ -16,6 +16,7 @@ async def pending():
     async with in_process() as service:
         assert service.plane is not None
         sow(service.plane)
+        service.plane.behaviour.consent_expires = True
         gateway_id = await service.ready_gateway()
         target_id = await service.target(gateway_id, credentialProviderConfigurations=await consenting(service))
         shown = await service.target_at_rest(gateway_id, target_id)

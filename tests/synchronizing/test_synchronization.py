@@ -131,7 +131,7 @@ async def test_r14_synchronizations_do_not_put_off_that_a_request_stands_still(w
 
 async def test_r15_a_synchronization_that_fails_tells_and_forgets_nothing_of_consent(world):
     """Who is awaited is told once, and given up when the time is over, whatever is synchronized meanwhile."""
-    world.behaviour.consent_expires = False
+    world.behaviour.pending_takes_updates = False
     document = {**small_stack(1), "consentTimeoutSeconds": 3600}
     asks = oauth("AUTHORIZATION_CODE", defaultReturnUrl="https://app.example.com/back")
     document["gateways"]["payments"]["targets"]["asks"] = mcp_target(credentialProviderConfigurations=asks)

@@ -10,6 +10,7 @@ from infra.unmodeled import UNKNOWN_ARM
 from workflows.kinds.kind import Kind, Operations, Property, Synchronization, at
 from workflows.kinds.status import AWAITING_CONSENT, IN_PROGRESS, SETTLED, Remedy, failed
 
+_CREDENTIALS = "credentialProviderConfigurations"
 #: The account and the resource of an agent runtime's ARN.
 _RUNTIME = re.compile(r"\d{12}:runtime/\S+")
 
@@ -43,10 +44,23 @@ def _refuses_synchronization(body: Mapping[str, Any]) -> str | None:
 
 def _asks_consent(declared: Mapping[str, Any]) -> bool:
     """Return whether a person must consent: AUTHORIZATION_CODE without a static schema (service-notes: consent)."""
-    configs = declared.get("credentialProviderConfigurations") or []
+    configs = declared.get(_CREDENTIALS) or []
     grants = [at(config, "credentialProvider.oauthCredentialProvider.grantType") for config in configs]
     static = at(declared, "targetConfiguration.mcp.mcpServer.mcpToolSchema") is not None
     return "AUTHORIZATION_CODE" in grants and not static
+
+
+def _without_consent(body: dict[str, Any]) -> dict[str, Any]:
+    """Remove credentials with the AUTHORIZATION_CODE grant; HTTP targets, which need a credential, sign instead."""
+    others = [
+        config
+        for config in body.get(_CREDENTIALS) or []
+        if at(config, "credentialProvider.oauthCredentialProvider.grantType") != "AUTHORIZATION_CODE"
+    ]
+    if not others and configuration_kind(body).startswith("http."):
+        others = [{"credentialProviderType": "GATEWAY_IAM_ROLE"}]
+    rest = {name: value for name, value in body.items() if name != _CREDENTIALS}
+    return {**rest, _CREDENTIALS: others} if others else rest
 
 
 def _with_invocation_url(declared: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +117,7 @@ GATEWAY_TARGET = Kind(
     properties={"inlinePayload": Property.PAYLOAD, "parameterValues": Property.PAYLOAD},
     with_defaults=_with_invocation_url,
     asks_consent=_asks_consent,
+    without_consent=_without_consent,
     create_only={"targetConfiguration": _another_kind},
     replaceable=True,
 )

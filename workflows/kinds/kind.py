@@ -198,6 +198,8 @@ class Kind:
     with_defaults: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     #: Returns whether a create or update with a declaration waits for the consent of a person.
     asks_consent: Callable[[Mapping[str, Any]], bool] = _never
+    #: Reshapes the body of an update so that no consent is needed: for a resource that is to be deleted.
+    without_consent: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     #: Returns the name of a listed resource; None: the name member. For kinds that lists show without a name.
     listed_name: Callable[[Mapping[str, Any]], str | None] | None = None
     #: Reshapes a declaration's members into the body of an update, for an update that takes another shape than create.

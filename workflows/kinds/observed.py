@@ -69,6 +69,14 @@ def earlier(time: str, other: str) -> bool:
     return bool(time) and time.partition(".")[0] < other.partition(".")[0]
 
 
+def seconds_of(text: str) -> float:
+    """Return the seconds since the epoch of a time as text (see `time_text`); 0 if the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
 def time_text(value: Any) -> str:
     """Return a time of the service as text that sorts; empty for None."""
     if isinstance(value, datetime):

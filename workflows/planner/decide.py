@@ -19,7 +19,7 @@ The rules are rows of two tables; the first row that applies decides. For a decl
 2. Not owned by this stack: FAIL, unless the document imports the resource (`adopt`) or only refers to it (`existing`).
    Kinds without tags show no owner, so an unanswered creation is repeated under its client token to learn the owner.
 3. In transition: WAIT. No change is sent while the service works on the resource.
-4. Awaiting consent: CONSENT, once the authorization URL is known. Only a person can continue.
+4. Awaiting consent: CONSENT, once the authorization URL is known; UPDATE where the URL has expired (`consent`).
 5. `existing`: NONE. Such a resource is never changed.
 6. Mode SYNCHRONIZE: SYNCHRONIZE, NONE or FAIL, and never any other change.
 7. Failed status (`_recover`): the remedy of that status, TRIES times for a request. UPDATE and SYNCHRONIZE repair in
@@ -29,7 +29,7 @@ The rules are rows of two tables; the first row that applies decides. For a decl
 For a resource that shall not exist (`UNDECLARED`), absence is proven first (WAIT while a creation may still become
 visible, LOOK by id, then GONE). Every reason not to delete comes before DELETE: an unanswered creation that leaves the
 owner unknown, another owner, retention, a rollback that may not delete the object, a missing approval, an operation
-in flight at the service, a pending consent, children that this stack does not manage, TRIES attempts.
+in flight at the service, children that this stack does not manage, TRIES attempts.
 
 Failures are decisions, too: FAIL carries a `Failure` with code, actor and advice (`failures`).
 """
@@ -42,6 +42,7 @@ from workflows.kinds.observed import ObservedState
 from workflows.kinds.status import Phase, Remedy
 from workflows.planner import failures
 from workflows.planner.comparing import beyond, differences
+from workflows.planner.consent import abandoned, awaited
 from workflows.planner.decision import (
     ARRIVES_WITHIN,
     PROPAGATION,
@@ -116,13 +117,6 @@ def _wait(state: State) -> Decision:
 def _only_looked_up(state: State) -> Decision:
     del state
     return Decision(Action.NONE, "only looked up")
-
-
-def _consent(state: State) -> Decision:
-    observed = state.present
-    if not observed.body.get("authorizationData") and not observed.full:
-        return Decision(Action.LOOK, "for the authorization URL")
-    return Decision(Action.CONSENT, f"{observed.status}: a person must consent")
 
 
 def _recover(state: State) -> Decision:
@@ -301,7 +295,7 @@ DECLARED: tuple[Row, ...] = (
     Row("absent", _is_absent, _absent, frozenset({_A.LOOK, _A.FAIL, _A.WAIT, _A.CREATE})),
     Row("foreign", _is_foreign, _foreign, frozenset({_A.CREATE, _A.FAIL})),
     Row("in transition", _is_moving, _wait, frozenset({_A.WAIT})),
-    Row("awaiting consent", _asks_consent, _consent, frozenset({_A.LOOK, _A.CONSENT})),
+    Row("awaiting consent", _asks_consent, awaited, frozenset({_A.LOOK, _A.CONSENT, _A.UPDATE})),
     Row("existing", lambda state: state.desired.options.existing, _only_looked_up, frozenset({_A.NONE})),
     Row("to be synchronized", lambda state: state.desired.mode is Mode.SYNCHRONIZE, _synchronize,
         frozenset({_A.LOOK, _A.FAIL, _A.NONE, _A.SYNCHRONIZE})),
@@ -316,7 +310,7 @@ UNDECLARED: tuple[Row, ...] = (
     Row("of an unknown owner", _is_in_doubt, _in_doubt, frozenset({_A.FAIL})),
     Row("retained", lambda state: _reason_to_keep(state) is not None, _keep, frozenset({_A.KEEP})),
     Row("in transition", _is_moving, _wait, frozenset({_A.WAIT})),
-    Row("awaiting consent", _asks_consent, _consent, frozenset({_A.LOOK, _A.CONSENT})),
+    Row("awaiting consent", _asks_consent, abandoned, frozenset({_A.LOOK, _A.CONSENT, _A.DELETE, _A.UPDATE})),
     Row("with unmanaged children", lambda state: bool(state.desired.unmanaged),
         lambda state: holds_others(state.desired), frozenset({_A.FAIL})),
     Row("with no attempts left", lambda state: state.record.attempts(state.desired.retry_scope) >= TRIES, _exhausted,
@@ -326,7 +320,7 @@ UNDECLARED: tuple[Row, ...] = (
 #: The states that may follow an action that changes something, or waits; the other actions end the work, or read.
 LEADS_TO: dict[Action, tuple[str, ...]] = {
     _A.CREATE: ("in transition", "at rest"),
-    _A.UPDATE: ("in transition", "at rest"),
+    _A.UPDATE: ("in transition", "at rest", "awaiting consent"),
     _A.TAG: ("at rest",),
     _A.REPLACE: ("absent",),
     _A.SYNCHRONIZE: ("in transition",),

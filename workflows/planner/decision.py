@@ -95,6 +95,11 @@ class DesiredState:
     delete_parameters: Mapping[str, Any] = field(default_factory=dict)
     now: float = 0.0
 
+    @property
+    def provisions(self) -> bool:
+        """Whether the request may change declared resources."""
+        return self.mode is Mode.PROVISION
+
 
 @dataclass(frozen=True)
 class Decision:

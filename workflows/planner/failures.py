@@ -46,6 +46,10 @@ OF_ERROR_CLASSES: Mapping[ErrorClass, tuple[Actor, str]] = {
     ),
     ErrorClass.UNKNOWN_OUTCOME: (Actor.AWS, "The service did not answer; resend the request later."),
     ErrorClass.BUSY: (Actor.AWS, "Another operation holds the resource; resend the request later."),
+    ErrorClass.AWAITING_CONSENT: (
+        Actor.END_USER,
+        "A person must consent first: open the authorization URL, then resend the request.",
+    ),
     ErrorClass.NOT_YET: (
         Actor.PLATFORM,
         "A permission was missing for longer than IAM takes to show a new one. Grant it as the message says.",
@@ -201,6 +205,16 @@ def consent_overdue(address: str, timeout: float) -> Failure:
     message = f"nobody consented within {timeout:.0f} s"
     advice = "Resend the request and open the new authorization URL in time, or raise consentTimeoutSeconds."
     return Failure(address, "ConsentTimeout", message, Actor.END_USER, advice)
+
+
+def consent_stuck(address: str, reason: str, timeout: float) -> Failure:
+    """Return the failure of a resource that waits for consent and that the service does not let go of."""
+    message = f"it could not be deleted within {timeout:.0f} s: {reason}"
+    advice = (
+        "Ask AWS to end the pending authorization, or have somebody consent to it; then resend the request, which "
+        "deletes the resource."
+    )
+    return Failure(address, "ConsentStuck", message, Actor.AWS, advice)
 
 
 def stuck(address: str, reason: str, seconds: float) -> Failure:

@@ -120,11 +120,15 @@ class Outcome:
         return {result.address: result.consent for result in self.results if result.consent is not None}
 
     def given_up(self, addresses: Container[str], why: Callable[[Result], Failure]) -> "Outcome":
-        """Return the outcome with some resources timed out: each has FAILED with the failure that `why` returns."""
+        """Return the outcome with some resources timed out: each has FAILED with the failure that `why` returns.
+
+        A resource that was in progress because it waits for one of these is BLOCKED.
+        """
 
         def ended(result: Result) -> Result:
             if result.address not in addresses:
-                return result
+                going_on = result.status is ResourceStatus.IN_PROGRESS
+                return replace(result, status=ResourceStatus.BLOCKED, retry_after=None) if going_on else result
             failure = why(result)
             reason, status = failure.message, ResourceStatus.FAILED
             return replace(result, status=status, reason=reason, failure=failure, consent=None)

@@ -199,6 +199,11 @@ async def _send(run: Run, node: Node, desired: DesiredState, decision: Decision)
     try:
         await _carry_out(run, node, desired, decision)
     except CallFailed as failed:
+        if failed.error_class is ErrorClass.AWAITING_CONSENT and run.observed.get(node.address) is not None:
+            # Which calls the service takes in this status is not known before: note the refusal, and decide again.
+            await recording.record_refusal(run, node, failed)
+            await look(run, node)
+            return
         if failed.error_class is not ErrorClass.UNKNOWN_OUTCOME or run.observed.get(node.address) is None:
             raise
         node.unanswered += 1
@@ -226,6 +231,8 @@ async def _carry_out(run: Run, node: Node, desired: DesiredState, decision: Deci
     before = run.observed.get(node.address)
     began = anyio.current_time()
     step = _STEPS.get(decision.action, steps.create)
+    if decision.action is Action.UPDATE and desired.declared is None:
+        step = steps.ask_no_consent
     try:
         after = await step(run, desired)
     except CallFailed as failed:

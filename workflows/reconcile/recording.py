@@ -18,7 +18,7 @@ from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 
 #: Refusals that usually pass by themselves, but not always.
-REFUSED = frozenset({ErrorClass.BUSY, ErrorClass.IN_USE, ErrorClass.NOT_YET})
+REFUSED = frozenset({ErrorClass.BUSY, ErrorClass.IN_USE, ErrorClass.NOT_YET, ErrorClass.AWAITING_CONSENT})
 
 
 async def record_removal_options(run: Run) -> None:
@@ -73,8 +73,9 @@ async def record_refusal(run: Run, node: Node, failed: CallFailed) -> None:
     if run.mode is Mode.SYNCHRONIZE:
         return
     record = run.record(node.address)
+    verb = Verb.DELETE if failed.operation == node.kind.operations.delete else Verb.UPDATE
     why = {"error_class": str(failed.error_class), "error": failed.message}
-    await _remember(run, record, record.refused_for_now(run.now(), run.retry_scope, **why))
+    await _remember(run, record, record.refused_for_now(run.now(), run.retry_scope, verb=verb, **why))
 
 
 async def stop_managing(run: Run, desired: DesiredState) -> None:

@@ -1,12 +1,14 @@
 """Building the result of one resource when the work of a run on the resource has ended."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import anyio
 
 from infra.errors import TRANSIENT, CallFailed, ErrorClass
 from infra.retry import BUDGETS
 from workflows.planner import failures
+from workflows.planner.consent import expires_at
 from workflows.planner.decision import Action
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile.graph import Node
@@ -68,6 +70,13 @@ def _of_credentials(run: Run, node: Node, failed: CallFailed) -> Result:
     return result_of(run, node, ResourceStatus.IN_PROGRESS, text, retry_after=_RENEWED)
 
 
+def _expiry(run: Run, node: Node) -> str | None:
+    """Return when the authorization URL expires, as ISO 8601 in UTC; None where unknown."""
+    observed = run.observed.get(node.address)
+    end = expires_at(observed, run.record(node.address)) if observed is not None else None
+    return datetime.fromtimestamp(end, UTC).isoformat(timespec="seconds") if end is not None else None
+
+
 def awaiting_consent(run: Run, node: Node, reason: str) -> Result:
     """Return the result of a resource that waits for a person, with the URL at which that person must consent."""
     observed = run.observed.get(node.address)
@@ -76,10 +85,10 @@ def awaiting_consent(run: Run, node: Node, reason: str) -> Result:
         "resource": node.address,
         "authorizationUrl": oauth.get("authorizationUrl", ""),
         "userId": oauth.get("userId", ""),
-        "expiresAt": None,
+        "expiresAt": _expiry(run, node),
     }
     if node.wanted:
         return replace(result_of(run, node, ResourceStatus.AWAITING_CONSENT, reason), consent=consent)
-    # A resource that is to be deleted needs no consent, only the end of the session, which expires by itself.
-    reason = f"{reason}, or the session ends by itself, in ten minutes at most; then it is removed"
+    # A resource that is to be deleted needs no consent; a service that refuses the deletion may end the session.
+    reason = f"{reason}; it is deleted once the session ends, or somebody consents"
     return replace(result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=60.0), consent=consent)

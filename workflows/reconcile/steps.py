@@ -191,6 +191,23 @@ async def update(run: Run, desired: DesiredState) -> ObservedState:
     return observed
 
 
+async def ask_no_consent(run: Run, desired: DesiredState) -> ObservedState:
+    """Update a resource that shall not exist to a form that asks for no consent, so that it can be deleted."""
+    record, observed = identified_record(run, desired), present(run, desired)
+    body = desired.kind.as_update(desired.kind.without_consent(update_body(desired.kind, {}, observed.body, {})))
+    if "name" in desired.kind.updatable:
+        body["name"] = observed.body.get("name", desired.name)
+    body |= address_of(desired.kind, observed.id, run.parent_id(desired.address))
+    intent = intent_of(run, desired, Verb.UPDATE)
+    record = await record_intent(run, desired, record, intent)
+    answer, _ = await _update(run, desired, body)
+    observed = replace(observed, body=answer, full=True)
+    run.learn(desired.address, observed)
+    declaration = declaration_of(run, desired)
+    await run.session.store(record.update_accepted(intent, declaration, observed, {}, now=run.now(), again=False))
+    return observed
+
+
 async def _update(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Send an update, without the members that no service model knows where the service refuses them.
 

@@ -39,8 +39,9 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
+from infra.errors import ErrorClass
 from workflows.document.compare import either
-from workflows.records.operation import DECLARING, LATEST_ARRIVAL, Operation, OpState, Verb
+from workflows.records.operation import DECLARING, LATEST_ARRIVAL, Operation, OpState, Verb, folded
 
 #: How many unanswered intents are kept without folding.
 _MOST_PENDING = 5
@@ -99,7 +100,12 @@ class OperationLog:
     @property
     def refusal(self) -> Operation | None:
         """The refusal of a change for a usually transient reason: since when, and why."""
-        return self._last(lambda op: op.state is OpState.REFUSED)
+        return self._last(lambda op: op.state is OpState.REFUSED and not _is_pending(op))
+
+    @property
+    def refusals_while_pending(self) -> tuple[Operation, ...]:
+        """The refusals because the resource waits for the consent of a person: of one scope, one for each verb."""
+        return tuple(op for op in self.operations if op.state is OpState.REFUSED and _is_pending(op))
 
     @property
     def secret_versions(self) -> Mapping[str, str]:
@@ -122,8 +128,7 @@ class OperationLog:
     @property
     def error(self) -> str:
         """The reason of the last recorded failure."""
-        found = self._last(lambda op: bool(op.error))
-        return found.error if found is not None else ""
+        return next((op.error for op in reversed(self.operations) if op.error), "")
 
     @property
     def possibly_in_force(self) -> list[Mapping[str, Any]]:
@@ -254,19 +259,19 @@ class OperationLog:
 
     def refuse_for_now(self, refusal: Operation) -> "OperationLog":
         """Record a refusal for a usually transient reason; the first refusal of a scope and error class is kept."""
-        before = self.refusal
-        if before is not None and (before.scope, before.error_class) == (refusal.scope, refusal.error_class):
+        alike = [
+            op for op in self.operations if op.state is OpState.REFUSED and _is_pending(op) == _is_pending(refusal)
+        ]
+        if any(_refused(op) == _refused(refusal) for op in alike):
             return self
-        return _compact([*(op for op in self.operations if op is not before), refusal])
+        others = [op for op in self.operations if op not in alike or (_is_pending(op) and op.scope == refusal.scope)]
+        return _compact([*others, refusal])
 
     def not_after(self, now: float) -> "OperationLog":
         """Return the log with times in the future, which a wrong clock wrote, set to `now`; itself without any."""
         operations = tuple(op.not_after(now) for op in self.operations)
-        return (
-            self
-            if all(one is op for one, op in zip(operations, self.operations, strict=True))
-            else replace(self, operations=operations)
-        )
+        same = all(one is op for one, op in zip(operations, self.operations, strict=True))
+        return self if same else replace(self, operations=operations)
 
     def change_update(self, change: Callable[[Operation], Operation]) -> "OperationLog":
         """Return the log with its last update changed."""
@@ -301,6 +306,14 @@ def _with_tags_in_doubt(log: OperationLog, keys: Iterable[str]) -> tuple[Operati
         return log.operations
     folded = replace(before or Operation(Verb.UPDATE, OpState.UNANSWERED), tags_in_doubt=tags)
     return (folded, *(op for op in log.operations if op is not before))
+
+
+def _is_pending(refusal: Operation) -> bool:
+    return refusal.error_class == ErrorClass.AWAITING_CONSENT
+
+
+def _refused(op: Operation) -> tuple[str, ...]:
+    return op.scope, op.error_class, op.verb if _is_pending(op) else ""
 
 
 def _is_certain(op: Operation) -> bool:
@@ -348,17 +361,17 @@ def _compact(operations: Iterable[Operation]) -> OperationLog:
     log = OperationLog(tuple(operations))
     last = next((op for op in reversed(log.operations) if op.attempts), None)
     scopes = _last_scopes(op.scope for op in log.operations if op.attempts and last and _is_beside(op, last))
-    needed = (log.unanswered, log.creation, log.base, log.last_update, log.intent, log.synchronization, log.refusal)
-
-    def matters(op: Operation) -> bool:
-        attempt = op.attempts > 0 and op.scope in scopes
-        return attempt or op in log.pending or any(op is one for one in needed)
-
-    kept = [op for op in log.operations if matters(op)]
-    kept = _folded(kept, [op for op in kept if op in log.pending], _MOST_PENDING, Operation.folded_with)
+    needed = (
+        log.unanswered, log.creation, log.base, log.last_update, log.intent, log.synchronization, log.refusal,
+        *log.refusals_while_pending,
+    )  # fmt: skip
+    tried = {id(op) for op in log.operations if op.attempts > 0 and op.scope in scopes}
+    mattering = tried | {id(op) for op in (*log.pending, *needed)}
+    kept = [op for op in log.operations if id(op) in mattering]
+    kept = folded(kept, [op for op in kept if op in log.pending], _MOST_PENDING, Operation.folded_with)
     for scope in scopes:
         attempts = [op for op in kept if op.attempts and op.scope == scope and not any(op is one for one in needed)]
-        kept = _folded(kept, attempts, _MOST_ATTEMPTS, _added)
+        kept = folded(kept, attempts, _MOST_ATTEMPTS, _added)
     return OperationLog(tuple(kept))
 
 
@@ -370,21 +383,6 @@ def _is_beside(op: Operation, last: Operation) -> bool:
 def _last_scopes(scopes: Iterable[str]) -> list[str]:
     """Return the distinct scopes that were used last, at most _MOST_SCOPES."""
     return list(dict.fromkeys(reversed(list(scopes))))[:_MOST_SCOPES]
-
-
-def _folded(
-    operations: list[Operation],
-    alike: list[Operation],
-    most: int,
-    fold: Callable[[Operation, Operation], Operation],
-) -> list[Operation]:
-    """Fold the two oldest operations in `alike` until at most `most` are left."""
-    while len(alike) > most:
-        first, second, *others = alike
-        both = fold(first, second)
-        operations = [both if op is second else op for op in operations if op is not first]
-        alike = [both, *others]
-    return operations
 
 
 def _added(one: Operation, later: Operation) -> Operation:

@@ -1,6 +1,6 @@
 """An operation: a mutating call, from the intent recorded before sending to the end of the work at the service."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -161,3 +161,18 @@ class Operation:
         if self.declared is not None:
             mine["declared"] = digest_of(self.declared)
         return mine
+
+
+def folded(
+    operations: list[Operation],
+    alike: list[Operation],
+    most: int,
+    fold: Callable[[Operation, Operation], Operation],
+) -> list[Operation]:
+    """Fold the two oldest operations in `alike` until at most `most` are left."""
+    while len(alike) > most:
+        first, second, *others = alike
+        both = fold(first, second)
+        operations = [both if op is second else op for op in operations if op is not first]
+        alike = [both, *others]
+    return operations

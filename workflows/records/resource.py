@@ -193,6 +193,10 @@ class ResourceRecord:
         same = refusal is not None and (refusal.scope, refusal.error_class) == (scope, error_class)
         return refusal.at if refusal is not None and same else 0.0
 
+    def refused_while_pending(self, scope: str) -> frozenset[Verb]:
+        """Return the verbs that the service refused in this scope because the resource waits for consent."""
+        return frozenset(op.verb for op in self.log.refusals_while_pending if op.scope == scope)
+
     def repeats_creation(self, identity: str) -> bool:
         """Return whether a creation, given by its digest, repeats the unanswered creation that was begun last."""
         return self.pending_creation is not None and self.pending_creation.digest == identity
@@ -346,10 +350,9 @@ class ResourceRecord:
         failed = self.log.change_update(lambda op: op.become(OpState.FAILED, shown_before={}, repeats=0))
         return replace(self, log=failed)
 
-    def refused_for_now(self, now: float, scope: str, *, error_class: str, error: str) -> "ResourceRecord":
-        """The service refused a change for a reason that is usually transient."""
-        refusal = Operation(Verb.UPDATE, OpState.REFUSED, now, scope, error=error, error_class=error_class)
-        return replace(self, log=self.log.refuse_for_now(refusal))
+    def refused_for_now(self, now: float, scope: str, *, verb: Verb = Verb.UPDATE, **why: Any) -> "ResourceRecord":
+        """The service refused a change for a reason that is usually transient: `error_class` and `error`."""
+        return replace(self, log=self.log.refuse_for_now(Operation(verb, OpState.REFUSED, now, scope, **why)))
 
     def not_after(self, now: float) -> "ResourceRecord":
         """Times in the future, which a wrong clock wrote, are set to now: waits that count from them begin now."""

@@ -6,8 +6,8 @@ Also publishes the consent URLs, each URL once. The state between runs is stored
 from dataclasses import dataclass, field, replace
 
 from workflows.document.fingerprint import digest
-from workflows.document.stack import Stack
-from workflows.planner.failures import CREDENTIALS, consent_overdue, stuck
+from workflows.document.stack import CONSENT_TIMEOUT, Stack
+from workflows.planner.failures import CREDENTIALS, consent_overdue, consent_stuck, stuck
 from workflows.planner.outcome import Outcome, ResourceStatus, Status
 from workflows.records.request_state import ConsentWait, Mode, RequestState, Stall
 from workflows.records.stack import StackRecord
@@ -61,7 +61,9 @@ class Patience:
 
     def _unless_stuck(self, outcome: Outcome, limit: float) -> Outcome:
         """Fail resources in progress after `limit` seconds without any change; otherwise keep the stall timer."""
-        if outcome.status is not Status.IN_PROGRESS:
+        # A resource that is to be deleted and waits for consent ends at the timeout for consent, with all that waits
+        # for its deletion.
+        if outcome.status is not Status.IN_PROGRESS or _going(outcome):
             return outcome
         if any(warning.rule == CREDENTIALS for warning in outcome.warnings):
             return outcome  # without valid credentials no state was read, so a stall cannot be detected
@@ -77,10 +79,15 @@ class Patience:
 
     def _unless_overdue(self, outcome: Outcome, stack: Stack | None) -> Outcome:
         """Fail resources that nobody consented to in time; otherwise set the time of the next poll."""
-        if outcome.status is not Status.AWAITING_CONSENT or stack is None:
+        if outcome.status not in (Status.AWAITING_CONSENT, Status.IN_PROGRESS) or not outcome.asking:
             return outcome
-        waiting, timeout = self._waiting(outcome), float(stack.consent_timeout)
+        timeout = float(stack.consent_timeout if stack is not None else CONSENT_TIMEOUT)
+        waiting, going = self._waiting(outcome), _going(outcome)
         late = {address for address in outcome.asking if waiting.overdue(address, timeout, self.now)}
+        if outcome.status is Status.IN_PROGRESS:
+            stuck_ones = late & going
+            given_up = outcome.given_up(stuck_ones, lambda one: consent_stuck(one.address, one.reason, timeout))
+            return given_up if stuck_ones else outcome
         if late:
             return outcome.given_up(late, lambda one: consent_overdue(one.address, timeout))
         look_again = min(_LATEST, max(_SOONEST, round(waiting.waited(self.now) / 10)))
@@ -101,6 +108,11 @@ class Patience:
     def _state(self) -> RequestState:
         known = self.record.state_of(self.request.request_id, self.request.mode)
         return known or RequestState(self.request.request_id, self.request.mode)
+
+
+def _going(outcome: Outcome) -> set[str]:
+    """Return the addresses that shall not exist and that the service does not let go of before a person consents."""
+    return {one.address for one in outcome.results if one.consent and one.status is ResourceStatus.IN_PROGRESS}
 
 
 def _said(outcome: Outcome) -> dict[str, str]:
