@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 _RECORD = "workflows/records/resource.py"
 _LOG = "workflows/records/log.py"
 _ITEMS = "workflows/records/resource_items.py"
+_OPERATION = "workflows/records/operation.py"
 _LOGS = "tests/records/test_log.py"
 _RECORDING = "workflows/reconcile/recording.py"
 _BOOK = "workflows/reconcile/session.py"
@@ -68,7 +69,7 @@ MUTANTS = (
     Mutant("lingers-not", "what an unanswered call may still set is forgotten at READY", _LOG,
            "        log = self._superseding(now, [], [op for op in self.pending if op is not done])\n",
            "        log = self\n", (_DOUBTS,), goal="R2"),
-    Mutant("one-doubt", "of several unanswered calls only the last is remembered", _LOG,
+    Mutant("one-doubt", "of several unanswered calls only the last is remembered", _OPERATION,
            "both = fold(first, second)", "both = second", (_LOGS,), goal="R2"),
     Mutant("gone-forgets-tries", "a resource that is gone has all its tries again", _LOG,
            "if op.attempts]\n        last =", "if op.attempts > 9]\n        last =",

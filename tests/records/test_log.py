@@ -35,13 +35,14 @@ class Past:
     attempts: dict[str, int] = field(default_factory=dict)
     ever: dict[str, int] = field(default_factory=dict)
     lives: int = 0
+    generation: int = 1
 
     def observed(self) -> ObservedState:
         return ObservedState(GATEWAY, f"id-{self.lives}", {"gatewayId": f"id-{self.lives}", "updatedAt": str(self.now)})
 
     def begin(self, verb: Verb, declared: Mapping[str, Any], scope: str) -> tuple[Operation, Declaration]:
         token = (f"token-{self.record.incarnation}",) if verb is Verb.CREATE else ()
-        intent = Operation.intended(verb, self.now, declared, scope=scope, generation=1, tokens=token)
+        intent = Operation.intended(verb, self.now, declared, scope=scope, generation=self.generation, tokens=token)
         self.record = self.record.begin(intent, Declaration(declared))
         if verb in (Verb.CREATE, Verb.UPDATE, Verb.TAG):
             self.doubts |= dict.fromkeys(declared, float("inf"))
@@ -225,7 +226,8 @@ def test_a_declaration_is_stored_once():
 def test_what_made_an_object_is_known_through_later_updates():
     """Also after it settled under other declarations: a rollback goes by the generation that made it."""
     past = Past()
-    for scope, declared in (("one", ONE), ("two", OTHER), ("three", ONE)):
+    for generation, (scope, declared) in enumerate((("one", ONE), ("two", OTHER), ("three", ONE)), 1):
+        past.generation = generation
         accepted(past, declared, scope)
         settled(past, declared, scope)
     assert past.record.created_generation(ours=True) == 1
