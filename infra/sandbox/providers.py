@@ -15,7 +15,7 @@ _SHOWN = (
     "privateEndpointOverrides",
     "clientAuthenticationMethod",
 )
-_SHOWN_TOO = ("onBehalfOfTokenExchangeConfig", "privateKeyJwtConfig")
+_SHOWN_TOO = ("onBehalfOfTokenExchangeConfig", "privateKeyJwtConfig", "certificateConfigurations")
 
 
 class Providers:

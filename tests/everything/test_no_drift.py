@@ -53,6 +53,15 @@ CREDENTIAL = [
         "credentialProvider": {"oauthCredentialProvider": {"providerArn": ARN, "scopes": ["a", "b"]}},
     }
 ]
+OVERRIDES = [{"name": name, "path": path, "method": "GET"} for name, path in (("one", "/one"), ("two", "/two"))]
+API = {
+    "restApiId": "abcdefghij",
+    "stage": "prod",
+    "apiGatewayToolConfiguration": {
+        "toolFilters": [{"filterPath": "/*", "methods": ["GET"]}],
+        "toolOverrides": OVERRIDES,
+    },
+}
 SEEN: list[tuple[str, str, dict[str, Any], Callable[[dict[str, Any]], None]]] = [
     ("a header of its own, TF#49374", "targets", HEADERS, nothing),
     ("that header in other letters, TF#49447", "targets", HEADERS,
@@ -95,6 +104,20 @@ SEEN: list[tuple[str, str, dict[str, Any], Callable[[dict[str, Any]], None]]] = 
     ("a false that comes back absent", "gateways",
      {"protocolConfiguration": {"mcp": {"disableMcpListToolsPagination": False, "instructions": "x"}}},
      put("protocolConfiguration")({"mcp": {"instructions": "x"}})),
+    ("numbers in single precision, aws-truth: comparing", "harnesses",
+     {"model": {"bedrockModelConfig": {"modelId": "m", "temperature": 0.7, "topP": 0.1}}},
+     put("model")({"bedrockModelConfig": {"modelId": "m", "temperature": 0.699999988079071, "topP": 0.10000000149}})),
+    ("tool overrides in another order, TF targets", "targets",
+     {"credentialProviderConfigurations": ROLE_CREDENTIAL, "targetConfiguration": {"mcp": {"apiGateway": API}}},
+     put("targetConfiguration", "mcp", "apiGateway", "apiGatewayToolConfiguration", "toolOverrides")(OVERRIDES[::-1])),
+    ("overrides shown as an empty list, aws-truth: comparing", "gateways",
+     {"authorizerType": "CUSTOM_JWT", "authorizerConfiguration": {"customJWTAuthorizer": JWT}},
+     put("authorizerConfiguration", "customJWTAuthorizer", "privateEndpointOverrides")([])),
+    ("approval of records that comes back absent, TF registries", "registries",
+     {"approvalConfiguration": {"autoApproval": False}}, lambda request: request.pop("approvalConfiguration", None)),
+    ("the six characters after the name of a secret, Secrets Manager", "apiKeyCredentialProviders",
+     {"apiKey": None, "apiKeySecretSource": "EXTERNAL", "apiKeySecretConfig": {"secretId": "s", "jsonKey": "k"}},
+     nothing),
     ("discovery filled in for a known vendor, service 4.4", "oauth2CredentialProviders",
      {"credentialProviderVendor": "GoogleOauth2", "oauth2ProviderConfigInput": {"googleOauth2ProviderConfig": {
          "clientId": "me", "clientSecret": "{{resolve:secretsmanager:payments/idp:SecretString:clientSecret}}"}}},
@@ -108,7 +131,8 @@ async def test_the_service_s_own_form_is_no_drift(world, source, section, declar
     kind = next(kind for kind in KINDS if kind.section == section)
     if "OAUTH" in str(declared):
         await world.apply({**document(kind, {**LEAST[section]}), "stack": "lives"})
-    whole = document(kind, {**LEAST[section], **copy.deepcopy(declared)})
+    members = {**LEAST[section], **copy.deepcopy(declared)}
+    whole = document(kind, {name: value for name, value in members.items() if value is not None})
     assert (await world.apply(whole)).status is Status.READY, source
     otherwise(the(world, kind).request)
     the(world, kind).updated += 1000  # somebody changed something: it must be read whole
@@ -116,6 +140,63 @@ async def test_the_service_s_own_form_is_no_drift(world, source, section, declar
     outcome = await world.apply(whole)
     assert (outcome.status, world.sent()) == (Status.READY, [])
     assert any(name.startswith("Get") for name in outcome.calls), address(kind)
+
+
+@pytest.mark.parametrize(
+    ("section", "declared", "member"),
+    [
+        ("apiKeyCredentialProviders", {"apiKeySecretConfig": {"secretId": "s", "jsonKey": "k"}}, "apiKeySecretConfig"),
+        (
+            "oauth2CredentialProviders",
+            {
+                "credentialProviderVendor": "GoogleOauth2",
+                "oauth2ProviderConfigInput": {
+                    "googleOauth2ProviderConfig": {
+                        "clientId": "me",
+                        "clientSecretSource": "EXTERNAL",
+                        "clientSecretConfig": {"secretId": "s", "jsonKey": "k"},
+                    }
+                },
+            },
+            "clientSecretConfig",
+        ),
+    ],
+)
+@pytest.mark.parametrize("otherwise", [{"secretId": "another"}, {"jsonKey": "another"}])
+async def test_another_external_secret_is_drift(world, section, declared, member, otherwise):
+    """A provider that somebody pointed at another secret, or another key of it, is pointed back."""
+    kind = next(kind for kind in KINDS if kind.section == section)
+    assert (await world.apply(document(kind, declared))).status is Status.READY
+    request = the(world, kind).request
+    place = request if member in request else request["oauth2ProviderConfigInput"]["googleOauth2ProviderConfig"]
+    before = copy.deepcopy(place[member])
+    place[member] = {**before, **otherwise}
+    the(world, kind).updated += 1000
+    assert (await world.apply(document(kind, declared))).status is Status.READY
+    place = the(world, kind).request
+    place = place if member in place else place["oauth2ProviderConfigInput"]["googleOauth2ProviderConfig"]
+    assert place[member] == before
+
+
+@pytest.mark.parametrize("section", ["agentRuntimes", "harnesses"])
+async def test_what_only_old_runtimes_take_is_not_sent_back(world, section):
+    """Reads show requireServiceS3Endpoint, and updates refuse it: it is not among what an update repeats."""
+    kind = next(kind for kind in KINDS if kind.section == section)
+    network = {
+        "networkMode": "VPC",
+        "networkModeConfig": {"subnets": ["subnet-01234567"], "securityGroups": ["sg-01234567"]},
+    }
+    inside = {"networkConfiguration": network}
+    declared = inside if section == "agentRuntimes" else {"environment": {"agentCoreRuntimeEnvironment": inside}}
+    await world.apply(document(kind, {**LEAST[section], **declared}))
+    request = the(world, kind).request
+    place = request if section == "agentRuntimes" else request["environment"]["agentCoreRuntimeEnvironment"]
+    place["networkConfiguration"]["networkModeConfig"]["requireServiceS3Endpoint"] = False
+    more = {"description": "other"} if section == "agentRuntimes" else {"maxIterations": 3}
+    assert (await world.apply(document(kind, {**LEAST[section], **declared, **more}))).status is Status.READY
+    request = the(world, kind).request
+    place = request if section == "agentRuntimes" else request["environment"]["agentCoreRuntimeEnvironment"]
+    assert "requireServiceS3Endpoint" not in place["networkConfiguration"]["networkModeConfig"]
 
 
 @pytest.mark.parametrize("section", ["gateways", "agentRuntimes", "harnesses", "registries", "agentRegistries"])

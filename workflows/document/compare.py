@@ -19,7 +19,9 @@ declaration, in which long strings are digests; None without a record).
 `create_only_differences` returns the create-only members among the differences; such a change needs a replacement.
 """
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -32,7 +34,7 @@ from workflows.document.fingerprint import canonical, fingerprint
 from workflows.document.problems import path_text
 from workflows.kinds.forms import accepts
 from workflows.kinds.kind import Kind, Property, at
-from workflows.kinds.members import ADDED_BY_SERVICE, SETS
+from workflows.kinds.members import ADDED_BY_SERVICE, SETS, UNORDERED
 
 
 class _Before(Enum):
@@ -92,7 +94,9 @@ def _compared(
     wanted = {name: value for name, value in declared.items() if name not in elsewhere}
     before = _Before.UNKNOWN if applied is None else {n: v for n, v in applied.items() if n not in elsewhere}
     found = comparison.members((), wanted, shapes, shown, before)
-    return (path for path in found if path_text(path) not in kind.having(Property.WITHOUT_EFFECT))
+    # A change of the declaration is found twice: once by its last-applied value.
+    every = dict.fromkeys([*found, *kind.differs_elsewhere(wanted, seen)])
+    return (path for path in every if path_text(path) not in kind.having(Property.WITHOUT_EFFECT))
 
 
 def value_at(value: Any, path: Path) -> Any:
@@ -202,13 +206,12 @@ class _Comparison:
     def member(self, path: Path, value: Any, shape: Shape | None, seen: Any, before: Any) -> Iterator[Path]:
         """Yield the paths at which one declared member differs."""
         name = path[-1]
-        says_nothing = is_empty(value) or value is False
         unreadable = shape is None or name in self.kind.secrets or (seen is None and name in self._omitted)
         if unreadable:
             if before is not _Before.UNKNOWN and canonical(fingerprint(value)) != canonical(before):
                 yield path
         elif is_empty(seen):
-            if not says_nothing:
+            if not _says_nothing(shape, value):
                 yield path
         else:
             yield from self._value(path, value, shape, seen, before)
@@ -270,10 +273,32 @@ class _Comparison:
         elif not isinstance(value, list) or not isinstance(seen, list) or len(value) != len(seen):
             yield path
         else:
+            seen = self._aligned(path, value, shape, seen) if path[-1] in UNORDERED else seen
             aligned = isinstance(before, list) and len(before) == len(value)
             unknown = [_Before.UNKNOWN] * len(value)
             for index, (item, other, was) in enumerate(zip(value, seen, before if aligned else unknown, strict=True)):
                 yield from self._value((*path, index), item, shape.member, other, was)
+
+    def _aligned(self, path: Path, value: list[Any], shape: ListShape, seen: list[Any]) -> list[Any]:
+        """Return the shown elements in the order of the declared ones that they equal; the others in their order."""
+        rest, found = list(seen), list[Any]()
+        for item in value:
+            same = (
+                one
+                for one in rest
+                if not any(True for _ in self._value(path, item, shape.member, one, _Before.UNKNOWN))
+            )
+            found.append(next(same, None))
+            if found[-1] is not None:
+                rest.remove(found[-1])
+        return [one if one is not None else rest.pop(0) for one in found]
+
+
+def _says_nothing(shape: Shape | None, value: Any) -> bool:
+    """Return whether a declared value equals an absent member: it is empty or false, or has only such members."""
+    if isinstance(value, Mapping) and isinstance(shape, StructureShape) and not service_model.is_union(shape):
+        return all(_says_nothing(shape.members.get(name), one) for name, one in value.items())
+    return is_empty(value) or value is False
 
 
 def another_arm(shape: Shape, value: Any, seen: Any) -> bool:
@@ -289,9 +314,11 @@ def _as_set(items: Any) -> set[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with whole floats as integers, so that 1.0 equals 1."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    """Return a value with numbers in single precision, as the service stores them, and whole ones as integers."""
+    if isinstance(value, float):
+        with suppress(OverflowError):
+            value = struct.unpack("f", struct.pack("f", value))[0]
+        return int(value) if value.is_integer() else value
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value

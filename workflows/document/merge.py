@@ -11,7 +11,8 @@ What a body repeats:
 - A member in OWNERS belongs to the value of a sibling, and is not repeated when the document changes that value.
 - An element of a declared list is repeated with its undeclared members while it shows everything that the document
   declares of it. An element that changes is sent as declared.
-- Members that no update takes, and empty values, are never repeated.
+- Members that no update takes, members that only some updates take (UPDATE_ONLY), and empty values are never
+  repeated.
 """
 
 from collections.abc import Iterator, Mapping
@@ -127,7 +128,8 @@ class _Merge:
         """Return the value that a PUT sends for a member; None to omit the member."""
         declared, seen, applied = values.values
         if declared is None:
-            return None if applied is not None else self.carried(path, values.shape, values.response, seen)
+            over = applied is not None or path[-1] in self.kind.having(Property.UPDATE_ONLY)
+            return None if over else self.carried(path, values.shape, values.response, seen)
         if isinstance(declared, list) and isinstance(seen, list):
             return self._list(path, values)
         whole = service_model.is_document(values.shape) or not isinstance(values.shape, StructureShape)
@@ -179,7 +181,7 @@ class _Merge:
             kept = {
                 name: self.carried((*path, name), member, _member_of(response, name), seen[name])
                 for name, member in shape.members.items()
-                if name in seen
+                if name in seen and name not in self.kind.having(Property.UPDATE_ONLY)
             }
             unknown = self._unknown(path, shape.members, response, seen)
             return {**unknown, **{name: value for name, value in kept.items() if value is not None}} or None

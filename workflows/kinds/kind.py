@@ -20,7 +20,7 @@ The few functions among the fields (`create_only`, `with_defaults`, `asks_consen
 they read a declaration and, for `create_only`, an observed body. The tables in members.py hold for every kind.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from functools import cached_property
@@ -64,6 +64,11 @@ PROPERTIES: Mapping[Property, str] = {
 def _nothing(declared: Mapping[str, Any]) -> str | None:
     del declared
     return None
+
+
+def _nowhere(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Path]:
+    del declared, seen
+    yield from ()
 
 
 @dataclass(frozen=True)
@@ -127,20 +132,6 @@ def declared_otherwise(path: str) -> Changed:
     return changed
 
 
-def source_changes(referred: str, source: str) -> Changed:
-    """Return a test of the source of a secret, which no update changes between MANAGED and EXTERNAL.
-
-    `referred` is the member of a secret that its owner keeps, and `source` that of the declared and the shown source.
-    """
-
-    def changed(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-        default = "EXTERNAL" if declared.get(referred) is not None else "MANAGED"
-        wanted, shown = declared.get(source) or default, seen.get(source)
-        return shown is not None and wanted != shown and "${" not in str(wanted)
-
-    return changed
-
-
 @dataclass(frozen=True, eq=False)
 class Kind:
     """A resource type.
@@ -192,6 +183,8 @@ class Kind:
     create_only: Mapping[str, Changed] = field(default_factory=dict)
     #: Members that the service takes only while it shows another member, with that member and what a person must do.
     prerequisites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: Yields the paths of declared members that a response shows elsewhere, and with another value.
+    differs_elsewhere: Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Path]] = _nowhere
     #: Whether a create-only member may be changed by a replacement without approval (`allow`).
     replaceable: bool = False
     #: Completes a declaration after its references are resolved.

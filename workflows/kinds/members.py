@@ -10,6 +10,8 @@ SETS = frozenset({
     "tokenEndpointAuthMethods", "matchValueStringList", "workloadIdentities", "enabled", "hostingEnvironments",
     "allowedTools", "strategies",
 })  # fmt: skip
+#: Lists of structures whose order has no meaning (Terraform's tests: shown in another order).
+UNORDERED = frozenset({"toolOverrides", "toolFilters"})
 #: Members that belong to the value of a sibling, with the paths of those siblings: if the value changes, an update does
 #: not repeat the observed member. A version, for example, is one of the connector that it was shown with.
 OWNERS: Mapping[str, tuple[str, ...]] = {

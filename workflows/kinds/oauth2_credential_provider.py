@@ -1,9 +1,11 @@
 """OAuth2 credential providers: identified by name, created without a client token, updated by PUT with the secret."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workflows.kinds.kind import Kind, Operations, Property, declared_otherwise, source_changes
+from infra.service_model import Path
+from workflows.kinds.kind import Kind, Operations, Property, declared_otherwise
+from workflows.kinds.secret_sources import secret_differs, source_changes
 from workflows.kinds.status import COMMON_STATUSES
 
 _of_config = source_changes("clientSecretConfig", "clientSecretSource")
@@ -13,6 +15,14 @@ def _another_source(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> boo
     """Return whether the declared source of the client's secret differs; a method without a secret has no source."""
     configs = [one for one in (declared.get("oauth2ProviderConfigInput") or {}).values() if isinstance(one, Mapping)]
     return any(_of_config(one, seen) for one in configs if one.keys() & {"clientSecret", "clientSecretConfig"})
+
+
+def _another_secret(declared: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the members of an external secret that the response shows at the top, with another value."""
+    for vendor, config in (declared.get("oauth2ProviderConfigInput") or {}).items():
+        secret = config.get("clientSecretConfig") if isinstance(config, Mapping) else None
+        for member in secret_differs(secret, seen, "client"):
+            yield "oauth2ProviderConfigInput", vendor, "clientSecretConfig", member
 
 
 OAUTH2_CREDENTIAL_PROVIDER = Kind(
@@ -42,6 +52,7 @@ OAUTH2_CREDENTIAL_PROVIDER = Kind(
         "privateEndpointOverrides": Property.NOT_RETURNED,
         "credentialProviderArn": Property.FOLLOWS_NAME,
     },
+    differs_elsewhere=_another_secret,
     create_only={
         "credentialProviderVendor": declared_otherwise("credentialProviderVendor"),
         "clientSecretSource": _another_source,

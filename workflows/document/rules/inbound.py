@@ -91,7 +91,7 @@ _MATCHES = {"STRING": {"EQUALS": "matchValueString"},
             "STRING_ARRAY": {"CONTAINS": "matchValueString", "CONTAINS_ANY": "matchValueStringList"}}  # fmt: skip
 
 
-@rule("R6", JWT, "API reference (value types); pairing as peers have it")
+@rule("R6", JWT, "service model: an exact match of a STRING, at least one value of a STRING_ARRAY")
 def claims_are_matched_by_type(resource: Resource, _: Mapping[str, Resource]) -> Iterator[Finding]:
     """A STRING claim must be matched with EQUALS, a STRING_ARRAY claim with CONTAINS or CONTAINS_ANY."""
     place, authorizer = authorizer_of(resource)
