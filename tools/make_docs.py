@@ -1,15 +1,22 @@
 """Writes the tables in docs/ from the code: `make docs`. A test fails when they are not what the code says."""
 
 import ast
+import inspect
 import json
+import math
 import sys
 import tomllib
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from infra.models import copied_version
+from infra.sandbox.behaviour import Behaviour, Durations
+from infra.sandbox.faults import EFFECTS
 from infra.service_model import CONTROL_PLANE
+from tests.consent.ends import ENDS
 from tests.permissions.table import permission_rows
 from tools.api_coverage import methods
 from workflows.document.naming import CATEGORIES
@@ -29,6 +36,8 @@ _BESIDE = """## Words
 
 What is wrong beside these rules has a word in place of a number. A word that is not here (`extra_forbidden`,
 `literal_error`, `string_pattern_mismatch`, ...) is pydantic's: the value has not the form that AWS's model gives it."""
+#: Settings that are structures of their own, with a table of their own.
+_STRUCTURES = frozenset({"durations"})
 _BEGIN, _END = "<!-- made by `make docs` -->", "<!-- end -->"
 
 
@@ -158,12 +167,65 @@ def planner_states() -> str:
     return "\n\n".join(["\n".join([*lines, "```"]), *tables])
 
 
+def switches_table() -> str:
+    """Return the settings of the sandbox with their defaults, as the comments in its source describe them."""
+    return table(["setting", "default", "meaning"], list(_settings(Behaviour)))
+
+
+def durations_table() -> str:
+    """Return the seconds that each operation of the sandbox takes, as they are and like those of AWS."""
+    like_aws = Durations.like_aws()
+    rows = [
+        [name, default, f"{getattr(like_aws, name.strip('`')):g}", says] for name, default, says in _settings(Durations)
+    ]
+    return table(["setting", "default, in seconds", "with `--like-aws`", "meaning"], rows)
+
+
+def effects_table() -> str:
+    """Return the effects of faults."""
+    return table(["effect", "meaning"], [[f"`{effect}`", says] for effect, says in EFFECTS.items()])
+
+
+def _settings(owner: type) -> Iterable[list[str]]:
+    """Yield name, default and comment of each field of a dataclass; a comment is of all fields up to the next."""
+    text, says = inspect.getsource(owner).splitlines(), ""
+    values = {one.name: getattr(owner(), one.name) for one in fields(owner)}
+    for number, line in enumerate(text):
+        name = line.strip().partition(":")[0]
+        if line.strip().startswith("#:"):
+            before = text[number - 1].strip().startswith("#:")
+            says = f"{says} {line.strip()[3:]}" if before else line.strip()[3:]
+        elif line.startswith("    ") and name in values and name not in _STRUCTURES:
+            yield [f"`{name}`", f"`{json.dumps(values[name])}`" if values[name] != math.inf else "no limit", says]
+
+
+def ends_table() -> str:
+    """Return the end of a target that nobody consents to, in each of the ways in which AWS may behave."""
+    words = {True: "accepted", False: "refused"}
+    rows = [
+        [
+            "fails" if way.fails else "stays pending", words[way.updates], words[way.deletions],
+            ends.provision, ends.removal,
+        ]
+        for way, ends in ENDS.items()
+    ]  # fmt: skip
+    heads = ["after the session has expired", "updates meanwhile", "deletions meanwhile", "provisioning", "removal"]
+    return table(heads, rows)
+
+
+def models_in_force() -> str:
+    """Say from which version of botocore the service models are."""
+    return f"The copy is of botocore {copied_version()}."
+
+
 TABLES: dict[str, tuple[Callable[[], str], ...]] = {
-    "methods.md": (methods_table,),
+    "methods.md": (models_in_force, methods_table),
     "rules.md": (rules_table,),
     "kinds.md": (kinds_table, property_meanings, properties_table),
     "authority.md": (categories_table,),
     "permissions.md": (permissions_table,),
+    "consent.md": (ends_table,),
+    "sandbox.md": (effects_table, durations_table, switches_table),
     "architecture.md": (packages, planner_states, operation_states),
 }
 

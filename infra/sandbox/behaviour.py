@@ -15,13 +15,17 @@ Refusal = Literal["ValidationException", "ConflictException"]
 class Durations:
     """Seconds that each operation takes from the call to the terminal status."""
 
+    #: From a create or update to its end.
     provider: float = 1.0
     gateway: float = 2.0
     target: float = 1.0
+    #: From a synchronization to its end.
     synchronize: float = 1.0
+    #: From a create or update to its end.
     runtime: float = 3.0
     harness: float = 5.0
     registry: float = 1.0
+    #: From a deletion until the resource is gone.
     delete: float = 0.5
     #: Added if a private endpoint is created.
     private_endpoint: float = 0.0
@@ -50,13 +54,16 @@ class Durations:
 class Behaviour:
     """The settings of the sandbox; every member may be changed at run time."""
 
+    #: The account, the Region and the partition that ARNs name.
     account: str = "123456789012"
     region: str = "us-east-1"
     partition: str = "aws"
     durations: Durations = field(default_factory=Durations)
     #: The maximum number of items in a page, regardless of maxResults.
     page_size: int = 1000
+    #: Documented: the maximum number of creates, updates and deletes of targets in progress on a gateway.
     target_operations_per_gateway: int = 5
+    #: The quotas of an account, as documented; for registries observed.
     targets_per_gateway: int = 100
     gateways: int = 1000
     providers: int = 50
@@ -64,8 +71,9 @@ class Behaviour:
     registries: int = 5
     #: Requests per second and operation are limited as documented (with a burst of twice that).
     limit_rates: bool = True
-    #: Observed for providers; gateways and targets were seen with Conflict.
+    #: Observed: the error code for a provider whose name is taken.
     duplicate_provider: Refusal = "ValidationException"
+    #: Observed: the error code for a gateway or target whose name is taken.
     duplicate: Refusal = "ConflictException"
     #: Observed once with Validation, for CreateGatewayTarget on a gateway in CREATING; else unknown.
     busy: Refusal = "ValidationException"
@@ -75,9 +83,9 @@ class Behaviour:
     )
     #: Unknown: the error code for an update or delete of a target that waits for consent.
     pending: Refusal = "ConflictException"
-    #: Reported: a target that waits for consent takes updates, each with a new URL, and no deletion. The API reference
-    #: refuses both, and one author had deletions accepted.
+    #: Reported: a target that waits for consent takes updates, each with a new URL. The API reference refuses them.
     pending_takes_updates: bool = True
+    #: Reported both ways: whether a target that waits for consent can be deleted. The API reference refuses it.
     pending_takes_deletions: bool = False
     #: Documented: a consent session lasts ten minutes.
     consent_seconds: float = 600.0
@@ -97,8 +105,9 @@ class Behaviour:
     repeat_answers_first: bool = False
     #: Unknown: the error code for a client token that is reused with different parameters.
     other_parameters: Refusal = "ValidationException"
-    #: Unknown: whether a gateway or target in FAILED, or in a status that ends in UNSUCCESSFUL, can be updated.
-    updates_failed: bool = True
+    #: Whether a gateway or target in FAILED takes updates; observed of gateways: it does not.
+    updates_failed: bool = False
+    #: Unknown: whether a target in a status that ends in UNSUCCESSFUL takes updates.
     updates_unsuccessful: bool = True
     #: Unknown: whether omitting an optional member from an update clears the member.
     put_clears: bool = True
@@ -118,8 +127,9 @@ class Behaviour:
     flaky_private_reads: int = 0
     #: Observed: deleting a runtime that no longer exists is refused with AccessDenied.
     gone_runtime_is_denied: bool = False
-    #: Documented: the registries of this API are switched off; in live runs, with ResourceNotFoundException.
+    #: Documented: the registries of the old API are switched off at AWS.
     registries_open: bool = True
+    #: The error code where they are switched off; observed in live runs: ResourceNotFoundException.
     registries_closed: Literal["AccessDeniedException", "ValidationException", "ResourceNotFoundException"] = (
         "ResourceNotFoundException"
     )

@@ -13,13 +13,25 @@ from infra.sandbox.refusals import Refusal
 class Effect(StrEnum):
     """The effect of a fault on a matching call."""
 
-    THROTTLE = "THROTTLE"  # 429, without effect
-    ERROR = "ERROR"  # 500, without effect
-    LOST = "LOST"  # the connection breaks before the request arrives
-    LOST_ANSWER = "LOST_ANSWER"  # the request takes effect, then the connection breaks
-    REFUSE = "REFUSE"  # a given code and message, without effect
-    LATE = "LATE"  # the connection breaks; the request arrives some seconds later
-    AGAIN = "AGAIN"  # as LOST_ANSWER, and the request arrives a second time some seconds later
+    THROTTLE = "THROTTLE"
+    ERROR = "ERROR"
+    LOST = "LOST"
+    LOST_ANSWER = "LOST_ANSWER"
+    REFUSE = "REFUSE"
+    LATE = "LATE"
+    AGAIN = "AGAIN"
+
+
+#: The meaning of each effect.
+EFFECTS: Mapping[Effect, str] = {
+    Effect.THROTTLE: "429, without effect",
+    Effect.ERROR: "500, without effect",
+    Effect.LOST: "the connection breaks before the request arrives",
+    Effect.LOST_ANSWER: "the request takes effect, then the connection breaks",
+    Effect.REFUSE: "a given code and message, without effect",
+    Effect.LATE: "the connection breaks; the request arrives some seconds later",
+    Effect.AGAIN: "as LOST_ANSWER, and the request arrives a second time some seconds later",
+}
 
 
 class ConnectionLost(Exception):  # noqa: N818 - the caller's experience, not an error of the sandbox

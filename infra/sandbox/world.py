@@ -105,8 +105,10 @@ class World:
 
     def updatable(self, record: Record, operation: str, what: str) -> None:
         """Raise Refusal for the update of a failed resource, if the service does not accept such updates."""
-        failed = record.status == "FAILED" and not self.behaviour.updates_failed
-        if failed or (record.status.endswith("_UNSUCCESSFUL") and not self.behaviour.updates_unsuccessful):
+        if record.status == "FAILED" and not self.behaviour.updates_failed:
+            message = f"{operation}: operation can't be performed on {what} when it is in Failed state"
+            raise Refusal(self.behaviour.busy, message)
+        if record.status.endswith("_UNSUCCESSFUL") and not self.behaviour.updates_unsuccessful:
             raise busy(self.behaviour.busy, operation, what, record.status)
 
     def replace(self, record: Record, request: Body) -> None:

@@ -121,7 +121,7 @@ MUTANTS = (
            "            if another_arm(shape, value, seen):", "            if not shape.members:",
            _TABLE),
     Mutant("hand-made-wiped", "an update takes away what people set by hand", _MERGE,
-           "return None if applied is not None else self.carried(path, values.shape, values.response, seen)",
+           "return None if over else self.carried(path, values.shape, values.response, seen)",
            "return None",
            ("tests/provisioning/test_convergence.py::test_hand_made_settings_survive_an_update",)),
     Mutant("unmodeled-wiped", "an update takes away members that the service models do not know", _MERGE,

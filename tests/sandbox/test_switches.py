@@ -123,7 +123,7 @@ async def test_r0_what_failed_is_updated_where_that_is_taken(service, behaviour)
     code, message = await refusal(service.client.update_gateway(**update))
     assert (code, "UPDATE_UNSUCCESSFUL" in message) == ("ValidationException", True)
     change = {**target_id, "name": "bad", "targetConfiguration": service.mcp()}
-    assert "FAILED" in (await refusal(service.client.update_gateway_target(**change)))[1]
+    assert "in Failed state" in (await refusal(service.client.update_gateway_target(**change)))[1]
     behaviour.updates_unsuccessful = behaviour.updates_failed = True
     assert (await service.client.update_gateway(**update))["status"] == "UPDATING"
     assert (await service.client.update_gateway_target(**change))["status"] == "UPDATING"

@@ -21,7 +21,7 @@ OTHERS: dict[str, list[dict[str, Any]]] = {
     "tokens_outlive": [{"tokens_outlive": True}],
     "repeat_answers_first": [{"repeat_answers_first": True}],
     "other_parameters": [{"other_parameters": "ConflictException"}],
-    "updates_failed": [{"updates_failed": False}],
+    "updates_failed": [{"updates_failed": True}],
     "updates_unsuccessful": [{"updates_unsuccessful": False}],
     "put_clears": [{"put_clears": False}],
     "shows_implicit_sync": [{"shows_implicit_sync": True}],
