@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from handlers import cli_show as show
+from handlers.cli_doctor import add_doctor
 from handlers.cli_files import Source, read_source
 from handlers.cli_operate import add_commands, add_parameters, looking, settings_of, with_environment
 from handlers.cli_plan import plan as show_plan
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     working("destroy", _destroy, "remove a stack")
     working("sync", _sync, "synchronize the tools of a stack's targets")
     add_commands(command)
+    add_doctor(command)
     adopting = working("adopt", _adopt, "write a stack document for an existing resource", file=False)
     adopting.add_argument("section", metavar="SECTION", help="such as gateways")
     adopting.add_argument("name", metavar="NAME", help="the resource's name")

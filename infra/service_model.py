@@ -57,7 +57,7 @@ def shape_at(shape: Shape, path: Iterable[str]) -> Shape | None:
 
 def is_mutating(operation: str) -> bool:
     """Return whether an operation may change a resource: all do, except reads by their prefix, and PutEvents."""
-    return not operation.startswith(("Get", "List", "Describe", "Query", "Scan", "PutEvents"))
+    return not operation.startswith(("Get", "List", "Describe", "Query", "Scan", "Simulate", "PutEvents"))
 
 
 def is_union(shape: Shape) -> bool:
