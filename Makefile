@@ -92,6 +92,11 @@ models: $(STAMP) ## Renew the copy of AWS's service models in infra/models
 newer-models: $(STAMP) ## Say whether AWS has published newer service models; changes nothing
 	@$(BIN)/python tools/renew_models.py --check
 
+BUDGET ?= 3000
+
+live: $(STAMP) ## Try an account: the contract and a small stack, what differs from the sandbox, and remove it all
+	@$(BIN)/python tests/live/live.py --budget "$(BUDGET)"
+
 docs: $(STAMP) ## Write the tables in docs/ from the code
 	@$(BIN)/python tools/make_docs.py
 
@@ -103,5 +108,5 @@ lock: $(STAMP) ## Renew the locked requirements
 	@UV_NO_PROGRESS=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-.PHONY: help install demo test quick coverage soak flakes mutants audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs models newer-models \
+.PHONY: help install demo test quick coverage soak flakes mutants audit record check build build-RequestsFunction build-EventsFunction build-ConvergeFunction bench docs models newer-models live \
 	lock

@@ -5,6 +5,8 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,6 +16,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 from moto.moto_api import state_manager
 
+from infra import models
 from infra.sandbox.answers import UNKEPT
 from infra.sandbox.behaviour import Behaviour
 from infra.sandbox.client import InProcessClient
@@ -22,11 +25,17 @@ from infra.sandbox.response_types import output_type
 from infra.sandbox.server import SandboxServer
 from infra.sandbox.world import Failure
 from infra.service_model import CONTROL_PLANE
+from infra.settings import is_loopback
+from infra.unmodeled import preserve
 from tests.documents import ROLE
+from tests.live.recording import Recorder
 from tests.tables import session
 
 MOVING = frozenset({"CREATING", "UPDATING", "DELETING", "SYNCHRONIZING"})
 ACCOUNT = "GATEWRIGHT_CONTRACT_ACCOUNT"
+#: The file in which a live run records calls, and how many calls it may send.
+RECORD, BUDGET = "GATEWRIGHT_LIVE_RECORD", "GATEWRIGHT_LIVE_BUDGET"
+PREFIXES = ("gwc-", "gwl-")
 
 
 @dataclass
@@ -170,26 +179,80 @@ async def in_moto(url: str) -> AsyncIterator[Service]:
 async def in_an_account() -> AsyncIterator[Service]:
     """A real account: GATEWRIGHT_CONTRACT_ROLE is a gateway's role, GATEWRIGHT_CONTRACT_ENDPOINT an MCP server."""
     role, endpoint = (os.environ[f"GATEWRIGHT_CONTRACT_{name}"] for name in ("ROLE", "ENDPOINT"))
-    config = AioConfig(retries={"mode": "standard", "max_attempts": 10})
-    async with get_session().create_client(CONTROL_PLANE, config=config) as client:
-        service = Service(client, "in a real account", role, endpoint, interval=2.0)
+    async with _client() as client:
+        recorder = _recorder()
+        if recorder is not None:
+            recorder.attach(client)
+        interval = 0.1 if is_loopback(os.environ.get("AWS_ENDPOINT_URL")) else 2.0
+        service = Service(client, "in a real account", role, endpoint, interval=interval)
         try:
             yield service
         finally:
-            await clean(service)
+            if recorder is not None:
+                recorder.cleaning = True
+            await clean(service, (service.prefix,))
+            if recorder is not None:
+                recorder.cleaning = False
 
 
-async def clean(service: Service) -> None:
-    """Remove whatever bears the prefix of a test, children first."""
-    client = service.client
-    async for page in client.get_paginator("list_gateways").paginate():
-        for gateway in page["items"]:
-            if gateway["name"].startswith(service.prefix):
-                await _remove_gateway(service, gateway["gatewayId"])
-    async for page in client.get_paginator("list_oauth2_credential_providers").paginate():
-        for provider in page["credentialProviders"]:
-            if provider["name"].startswith(service.prefix):
-                await client.delete_oauth2_credential_provider(name=provider["name"])
+@cache
+def _recorder() -> Recorder | None:
+    """Return the recorder of this process; None where nothing is recorded."""
+    path = os.environ.get(RECORD)
+    return Recorder(Path(path), int(os.environ[BUDGET])) if path else None
+
+
+@asynccontextmanager
+async def _client(environment: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
+    """Yield a client with the service models in force, which shows unknown members; settings from an environment."""
+    config = AioConfig(retries={"mode": "standard", "max_attempts": 10})
+    session = get_session()
+    session.register_component("data_loader", models.loader())
+    known = {
+        "region_name": "AWS_DEFAULT_REGION", "endpoint_url": "AWS_ENDPOINT_URL",
+        "aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
+        "aws_session_token": "AWS_SESSION_TOKEN",
+    }  # fmt: skip
+    keys = (
+        {name: environment[variable] for name, variable in known.items() if variable in (environment or {})}
+        if environment
+        else {}
+    )
+    async with session.create_client(CONTROL_PLANE, config=config, **keys) as client:
+        preserve(client)
+        yield client
+
+
+async def removed(environment: Mapping[str, str]) -> list[str]:
+    """Remove whatever a live run left, and return the kinds of what is there all the same."""
+    async with _client(environment) as client:
+        service = Service(client, "in a real account", interval=0.5)
+        await clean(service, PREFIXES)
+        return [kind async for kind, _ in _left(service, PREFIXES)]
+
+
+async def _left(service: Service, prefixes: tuple[str, ...]) -> AsyncIterator[tuple[str, str]]:
+    """Yield kind and id of each resource whose name has one of the prefixes."""
+    with suppress(ClientError):
+        async for page in service.client.get_paginator("list_gateways").paginate():
+            for gateway in page["items"]:
+                if gateway["name"].startswith(prefixes):
+                    yield "gateway", gateway["gatewayId"]
+    with suppress(ClientError):
+        async for page in service.client.get_paginator("list_oauth2_credential_providers").paginate():
+            for provider in page["credentialProviders"]:
+                if provider["name"].startswith(prefixes):
+                    yield "provider", provider["name"]
+
+
+async def clean(service: Service, prefixes: tuple[str, ...]) -> None:
+    """Remove whatever has one of the prefixes, children first."""
+    for kind, identity in [one async for one in _left(service, prefixes)]:
+        if kind == "gateway":
+            await _remove_gateway(service, identity)
+        else:
+            with suppress(ClientError):
+                await service.client.delete_oauth2_credential_provider(name=identity)
 
 
 async def _remove_gateway(service: Service, gateway_id: str) -> None:
@@ -197,9 +260,20 @@ async def _remove_gateway(service: Service, gateway_id: str) -> None:
     with anyio.move_on_after(900):
         while targets := (await client.list_gateway_targets(gatewayIdentifier=gateway_id))["items"]:
             for target in targets:
-                with suppress(ClientError):
-                    await client.delete_gateway_target(gatewayIdentifier=gateway_id, targetId=target["targetId"])
+                await _remove_target(service, gateway_id, target)
             await service.pause(service.interval)
         with suppress(ClientError):
             await client.delete_gateway(gatewayIdentifier=gateway_id)
             await service.gone(client.get_gateway, gatewayIdentifier=gateway_id)
+
+
+async def _remove_target(service: Service, gateway_id: str, target: Mapping[str, Any]) -> None:
+    """Delete a target; one that waits for consent and may not be deleted is made to need none first."""
+    address = {"gatewayIdentifier": gateway_id, "targetId": target["targetId"]}
+    try:
+        await service.client.delete_gateway_target(**address)
+    except ClientError:
+        if str(target["status"]).endswith("_PENDING_AUTH"):
+            with suppress(ClientError):
+                plain = {"name": target["name"], "targetConfiguration": service.mcp()}
+                await service.client.update_gateway_target(**address, **plain)

@@ -1,0 +1,109 @@
+"""Records what a control plane answers: how long calls take, and members and codes of answers; no ids, no values."""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+
+from infra.service_model import is_document
+
+#: Texts that name an account, a resource, a place or a person, each with what is written instead.
+_SCRUBBED = (
+    (re.compile(r"arn:[a-z-]+:[^\s\"',;]*"), "ARN"),
+    (re.compile(r"https?://\S+"), "URL"),
+    (re.compile(r"[\w.+-]+@[\w.-]+"), "ADDRESS"),
+    (re.compile(r"\bgw[cl]-[\w-]+"), "NAME"),
+    (re.compile(r"\b\d{12}\b"), "ACCOUNT"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}\b", re.IGNORECASE), "ID"),
+    (re.compile(r"\b(?=\w*\d)[A-Za-z0-9]{10,}\b"), "ID"),
+)
+_AT_REST_AFTER = frozenset({"CREATING", "UPDATING", "DELETING", "SYNCHRONIZING"})
+
+
+class BudgetSpent(Exception):  # noqa: N818 - reads better where it is caught
+    """The calls that a live run may send are used up."""
+
+
+def scrubbed(text: str) -> str:
+    """Return a message without ids, names, places and addresses."""
+    for pattern, instead in _SCRUBBED:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def members(shape: Shape | None, value: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of the members of an answer; a member that the service model does not know ends with `?`."""
+    if isinstance(shape, StructureShape) and isinstance(value, Mapping) and not is_document(shape):
+        for name, item in value.items():
+            if name in shape.members:
+                yield f"{path}{name}"
+                yield from members(shape.members[name], item, f"{path}{name}.")
+            elif name != "ResponseMetadata":
+                yield f"{path}{name}?"
+    elif isinstance(shape, ListShape) and isinstance(value, list):
+        for item in value:
+            yield from members(shape.member, item, path)
+    elif isinstance(shape, MapShape) and isinstance(value, Mapping):
+        for item in value.values():
+            yield from members(shape.value, item, f"{path}*.")
+
+
+class Recorder:
+    """Writes a line of JSON for each call of the clients that it is attached to, and ends them at a budget."""
+
+    def __init__(self, path: Path, budget: int) -> None:
+        self._path, self._budget = path, budget
+        self._calls = 0
+        self._created: dict[str, tuple[str, float]] = {}
+        #: What removes the resources of a run may always be called.
+        self.cleaning = False
+
+    def attach(self, client: Any) -> None:
+        """Record every call of a client."""
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-call.{service}", self._begin)
+        client.meta.events.register(f"after-call.{service}", self._end)
+
+    def _begin(self, context: dict[str, Any], **_: Any) -> None:
+        self._calls += 1
+        if self._calls > self._budget and not self.cleaning:
+            raise BudgetSpent(f"{self._budget} calls were sent; raise BUDGET to go on")
+        context["live_began"] = time.monotonic()
+
+    def _end(
+        self, http_response: Any, parsed: Mapping[str, Any], model: OperationModel, context: Any, **_: Any
+    ) -> None:
+        now, error = time.monotonic(), parsed.get("Error") or {}
+        line: dict[str, Any] = {
+            "operation": model.name,
+            "seconds": round(now - context["live_began"], 3),
+            "http": http_response.status_code,
+            "code": error.get("Code", ""),
+            "message": scrubbed(str(error.get("Message", ""))),
+            "members": [] if error else sorted(set(members(model.output_shape, parsed))),
+        }
+        rested = self._rest(model.name, parsed, now)
+        if rested is not None:
+            line["rested"] = rested
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _rest(self, operation: str, parsed: Mapping[str, Any], now: float) -> list[Any] | None:
+        """Return the kind and the seconds from a creation to the first answer that shows the resource at rest."""
+        identity = next((str(parsed[name]) for name in ("targetId", "gatewayId", "name") if parsed.get(name)), "")
+        if operation.startswith("Create"):
+            self._created[identity] = (operation.removeprefix("Create"), now)
+        elif operation.startswith("Get") and parsed.get("status", "READY") not in _AT_REST_AFTER:
+            kind, began = self._created.pop(identity, ("", 0.0))
+            if kind and not parsed.get("Error"):
+                return [kind, str(parsed.get("status", "READY")), round(now - began, 1)]
+        return None
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Return what a recorder wrote."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
