@@ -195,13 +195,19 @@ def _secret(config: dict[str, Any], given: str, prefix: str, seen: ObservedState
 
 def _writable(shape: Shape, shown: Any, opaque: frozenset[str] = frozenset()) -> Any:
     """Return an observed value in document form: no unknown members, empty values, or values that the service added."""
+    structure = isinstance(shape, StructureShape) and not service_model.is_document(shape)
+    if structure and shown == {}:
+        return {}  # an arm of a union, or a member that another one requires
     if is_empty(shown) or says_none(shape, shown):
         return None
     if isinstance(shape, ListShape):
         kept = [item for item in shown if not (isinstance(item, str) and item.lower() in ADDED_BY_SERVICE)]
         return [_writable(shape.member, item, opaque) or item for item in kept] or None
-    if isinstance(shape, StructureShape) and not service_model.is_document(shape) and isinstance(shown, Mapping):
+    if structure and isinstance(shown, Mapping):
         inner = {n: _writable(s, shown[n], opaque) for n, s in shape.members.items() if n in shown and n not in opaque}
         inner |= {name: shown[name] for name in opaque & set(shape.members) & set(shown)}
+        if service_model.is_union(shape):
+            empty = {name for name in inner if inner[name] is None and isinstance(shape.members[name], StructureShape)}
+            inner |= dict.fromkeys(empty, {})
         return {name: value for name, value in inner.items() if value is not None} or None
     return literal(shown)

@@ -101,4 +101,5 @@ class AgentRuntimes:
 
 def with_lifetimes(configuration: Body | None) -> Body:
     """Return a lifecycle configuration with the defaults that the service fills in."""
-    return {"idleRuntimeSessionTimeout": 900, "maxLifetime": 28800, **(configuration or {})}
+    longest = (configuration or {}).get("maxLifetime", 28800)
+    return {"idleRuntimeSessionTimeout": min(900, longest), "maxLifetime": 28800, **(configuration or {})}

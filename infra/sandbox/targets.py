@@ -8,6 +8,7 @@ from infra.sandbox.gateways import Gateways
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal, busy, invalid, missing, quota
 from infra.sandbox.world import Body, Params, World, kept, waits_for_private_endpoint
+from infra.service_model import error_codes
 
 KIND = "target"
 _LISTED = [
@@ -61,7 +62,7 @@ class Targets:
         if len(list(world.records.live(KIND, gateway.id))) >= world.behaviour.targets_per_gateway:
             raise quota("The number of targets of this gateway has reached its limit")
         self._check_providers(params)
-        self._check_room(gateway)
+        self._check_room("CreateGatewayTarget", gateway)
         record = world.records.add(self._new(gateway, params, request))
         self._work(record, world.behaviour.durations.target, "CREATE")
         return self._body(record)
@@ -77,7 +78,7 @@ class Targets:
         if params.get("name", record.name) != record.name:
             raise invalid("Target name cannot be changed")
         self._check_providers(params)
-        self._check_room(self._gateways.find(params))
+        self._check_room("UpdateGatewayTarget", self._gateways.find(params))
         record.go("UPDATING", now=self._world.now)
         self._world.replace(record, {"name": record.name, **kept(params)})
         self._work(record, self._world.behaviour.durations.target, "UPDATE")
@@ -86,7 +87,7 @@ class Targets:
     def delete(self, params: Params) -> Body:
         """DeleteGatewayTarget."""
         record = self._idle("DeleteGatewayTarget", params)
-        self._check_room(self._gateways.find(params))
+        self._check_room("DeleteGatewayTarget", self._gateways.find(params))
         record.go("DELETING", now=self._world.now)
         self._world.settle(record, self._world.behaviour.durations.delete, "DELETE", GONE, "FAILED")
         gateway_arn = self._gateways.find(params).arn
@@ -178,11 +179,13 @@ class Targets:
             raise busy(behaviour.busy, operation, "target", record.status)
         return record
 
-    def _check_room(self, gateway: Record) -> None:
+    def _check_room(self, operation: str, gateway: Record) -> None:
         limit = self._world.behaviour.target_operations_per_gateway
         moving = [r for r in self._world.records.live(KIND, gateway.id) if r.status in TRANSITIONAL]
         if len(moving) >= limit:
             code = self._world.behaviour.too_many_operations
+            if code not in error_codes(operation):
+                code = "ThrottlingException"  # the model lists no quota for deletions
             raise Refusal(code, f"Too many concurrent target operations on gateway {gateway.id}: at most {limit}")
 
     def _check_providers(self, params: Params) -> None:

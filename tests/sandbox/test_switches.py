@@ -294,3 +294,17 @@ async def test_r0_an_openapi_target_waits_for_consent_as_set(service, behaviour,
     target_id = await service.target(gateway_id, **shape, credentialProviderConfigurations=await consenting(service))
     shown = await service.target_at_rest(gateway_id, target_id)
     assert shown["status"] == ("CREATE_PENDING_AUTH" if consents else "READY")
+
+
+async def test_r0_a_sixth_deletion_is_refused_as_the_model_lists(service, behaviour):
+    """The model lists no quota for deletions, so the excess is throttled whatever creations are told."""
+    gateway_id = await service.ready_gateway()
+    made = [await service.target(gateway_id, f"t{number}") for number in range(5)]
+    for target_id in made:
+        await service.target_at_rest(gateway_id, target_id)
+    extra = await service.target(gateway_id, "t5")
+    await service.target_at_rest(gateway_id, extra)
+    for target_id in made:
+        await service.client.delete_gateway_target(gatewayIdentifier=gateway_id, targetId=target_id)
+    found = await refusal(service.client.delete_gateway_target(gatewayIdentifier=gateway_id, targetId=extra))
+    assert found[0] == "ThrottlingException"

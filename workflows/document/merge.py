@@ -183,6 +183,9 @@ class _Merge:
                 for name, member in shape.members.items()
                 if name in seen and name not in self.kind.having(Property.UPDATE_ONLY)
             }
+            if service_model.is_union(shape):
+                # An arm is a choice, even if its value is empty.
+                kept |= {name: seen[name] for name in kept if kept[name] is None and seen[name] == {}}
             unknown = self._unknown(path, shape.members, response, seen)
             return {**unknown, **{name: value for name, value in kept.items() if value is not None}} or None
         return seen

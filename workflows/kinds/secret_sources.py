@@ -29,6 +29,8 @@ def secret_differs(declared: Mapping[str, Any] | None, seen: Mapping[str, Any], 
     The response shows `PREFIXSecretArn` and `PREFIXSecretJsonKey` at the top. Secrets Manager ends the ARN of a secret
     with six characters of its own, so a name or an ARN without them is equal too.
     """
+    if seen.get(f"{prefix}SecretSource") != "EXTERNAL":
+        return
     arn, key = at(seen, f"{prefix}SecretArn.secretArn"), seen.get(f"{prefix}SecretJsonKey")
     wanted = (declared or {}).get("secretId")
     if isinstance(wanted, str) and isinstance(arn, str) and not _is_of_secret(arn, wanted):
