@@ -208,6 +208,6 @@ def _writable(shape: Shape, shown: Any, opaque: frozenset[str] = frozenset()) ->
         inner |= {name: shown[name] for name in opaque & set(shape.members) & set(shown)}
         if service_model.is_union(shape):
             empty = {name for name in inner if inner[name] is None and isinstance(shape.members[name], StructureShape)}
-            inner |= dict.fromkeys(empty, {})
+            inner |= {name: {} for name in empty}
         return {name: value for name, value in inner.items() if value is not None} or None
     return literal(shown)
