@@ -247,12 +247,15 @@ async def _left(service: Service, prefixes: tuple[str, ...]) -> AsyncIterator[tu
 
 async def clean(service: Service, prefixes: tuple[str, ...]) -> None:
     """Remove whatever has one of the prefixes, children first."""
-    for kind, identity in [one async for one in _left(service, prefixes)]:
-        if kind == "gateway":
-            await _remove_gateway(service, identity)
-        else:
-            with suppress(ClientError):
-                await service.client.delete_oauth2_credential_provider(name=identity)
+    with anyio.move_on_after(900):
+        while left := [one async for one in _left(service, prefixes)]:
+            for kind, identity in left:
+                if kind == "gateway":
+                    await _remove_gateway(service, identity)
+                else:
+                    with suppress(ClientError):
+                        await service.client.delete_oauth2_credential_provider(name=identity)
+            await service.pause(service.interval)
 
 
 async def _remove_gateway(service: Service, gateway_id: str) -> None:

@@ -55,24 +55,24 @@ def main() -> int:
         print(f"set {' and '.join(missing)}; see the head of {Path(__file__).relative_to(ROOT)}", file=sys.stderr)
         return 2
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    found = asyncio.run(tried(environment, options.budget, options.out.parent))
+    found = asyncio.run(tried(environment, options.budget, options.out))
     found["place"] = "an endpoint on this machine" if local else "an account of AWS"
     options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     summary(found, options.out)
     return 1 if found["left"] else 0
 
 
-async def tried(environment: Mapping[str, str], budget: int, folder: Path) -> dict[str, Any]:
+async def tried(environment: Mapping[str, str], budget: int, out: Path) -> dict[str, Any]:
     """Return the report of the place that the environment names, compared with a sandbox of its own."""
     began = time.monotonic()
-    here, cases = await asyncio.to_thread(contract, environment, budget, folder / "live-here.jsonl")
-    stack = await asyncio.to_thread(a_stack, environment, folder)
+    here, cases = await asyncio.to_thread(contract, environment, budget, out.with_suffix(".here.jsonl"))
+    stack = await asyncio.to_thread(a_stack, environment, out.parent)
     left = await removed(dict(environment))
     sandbox = SandboxServer()
     url = await sandbox.start()
     try:
         compared = {**environment, **_LOCAL, "AWS_ENDPOINT_URL": url}
-        there, _ = await asyncio.to_thread(contract, compared, budget, folder / "live-sandbox.jsonl")
+        there, _ = await asyncio.to_thread(contract, compared, budget, out.with_suffix(".sandbox.jsonl"))
     finally:
         await sandbox.stop()
     return {
@@ -114,7 +114,7 @@ def a_stack(environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
     target = {"targetConfiguration": {"mcp": {"mcpServer": {"endpoint": environment[_NEEDED[1]]}}}}
     gateway = {"roleArn": environment[_NEEDED[0]], "authorizerType": "AWS_IAM", "protocolType": "MCP"}
     document = {"stack": prefix, "gateways": {prefix: {**gateway, "targets": {"server": target}}}}
-    file, ledger = folder / "live-stack.yaml", folder / f"{prefix}.sqlite"
+    file, ledger = folder / f"{prefix}.yaml", folder / f"{prefix}.sqlite"
     file.write_text(yaml.safe_dump(document), "utf-8")
     found: dict[str, Any] = {}
     for step, command in (("apply", "apply"), ("again", "apply"), ("plan", "plan"), ("destroy", "destroy")):
@@ -131,7 +131,8 @@ def a_stack(environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
             outcome = {"seconds": outcome["seconds"], "changes": shown.get("changes")}
         reasons = [scrubbed(one["message"]) for one in shown.get("failures", [])] + [shown.get("error", "")]
         found[step] = {**outcome, "reasons": [text for text in reasons if text]}
-    ledger.unlink(missing_ok=True)
+    for path in (file, ledger):
+        path.unlink(missing_ok=True)
     return found
 
 
