@@ -203,8 +203,11 @@ def wrong_with(world: SandboxWorld, logged: str) -> list[str]:
     urls = Counter((detail["requestId"], one["authorizationUrl"]) for detail in told for one in detail["consents"])
     wrong = [f"told {n} times" for n in urls.values() if n > 1]
     wrong += ["told without a URL"] if any(not one["authorizationUrl"] for one in asked) else []
-    touched = [call for call in world.plane.journal.calls if call.operation in TOUCHING and call.refusal is not None]
-    wrong += [f"{call.operation} was refused" for call in touched]
+    refused = (call.operation for call in world.plane.journal.calls if call.refusal is not None)
+    touched = Counter(name for name in refused if name in TOUCHING)
+    # Whether a target that waits takes a deletion, or an update, is not known before it is tried: once for a request.
+    most = {"DeleteGatewayTarget": 1, "UpdateGatewayTarget": 1}
+    wrong += [f"{name} was refused {times} times" for name, times in touched.items() if times > most.get(name, 0)]
     assert isinstance(world.ledger, SqliteLedger)
     ledger = "\n".join(world.ledger.dump())
     for session in {one["authorizationUrl"].rpartition("%3A")[2] for one in asked}:

@@ -108,10 +108,11 @@ def nothing(kind: Kind = GATEWAY, **more: Any) -> ResourceRecord:
     """Return the record of a resource of which nothing is known, but for what a row says.
 
     `id`, `compared` (when it was compared last), `incarnation`, `ready` (the first generation that was), `applied` and
-    `versions` (of its base), `created_at`, `changed`, and the operations `ops` after that.
+    `versions` (of its base), `asked_since`, `created_at`, `changed`, and the operations `ops` after that.
     """
     base = _base(more)
-    known = RemoteObject(more["id"], compared=more.get("compared", "")) if more.get("id") else None
+    asked = more.get("asked_since", 0.0)
+    known = RemoteObject(more["id"], compared=more.get("compared", ""), asked_since=asked) if more.get("id") else None
     return ResourceRecord(
         f"{kind.section}.one",
         kind.section,

@@ -117,6 +117,8 @@ MOVING = (
         Action.CONSENT, "a person must consent"),
     Row("its third URL has expired", wants(TARGET), shows("UPDATE_PENDING_AUTH", TARGET, at=str(NOW - 601)),
         knows(TARGET, ops=updated(601.0, repeats=3)), Action.CONSENT, "a person must consent"),
+    Row("its URL was first seen 599 s ago", wants(TARGET), shows("CREATE_PENDING_AUTH", TARGET, at=str(NOW - 900)),
+        knows(TARGET, asked_since=NOW - 599), Action.CONSENT, "a person must consent"),
     Row("its URL has expired during a synchronization", wants(TARGET, mode=Mode.SYNCHRONIZE),
         shows("SYNCHRONIZE_PENDING_AUTH", TARGET, at=str(NOW - 601)), knows(TARGET), Action.CONSENT,
         "a person must consent"),

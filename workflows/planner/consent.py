@@ -36,11 +36,19 @@ def awaited(state: State) -> Decision:
     if not observed.full and not observed.body.get("authorizationData"):
         return Decision(Action.LOOK, "for the authorization URL")
     end = expires_at(observed, record)
-    if end is not None and desired.now > end and desired.provisions and _may_renew(state):
+    if end is not None and desired.now > max(end, _last_seen_end(record)) and desired.provisions and _may_renew(state):
         if not observed.full:
             return Decision(Action.LOOK, "the authorization URL has expired")
         return Decision(Action.UPDATE, f"{observed.status}: the authorization URL has expired; this issues a new one")
     return Decision(Action.CONSENT, f"{observed.status}: a person must consent")
+
+
+def _last_seen_end(record: ResourceRecord) -> float:
+    """Return until when the URL can be valid at most, by the time at which a run first saw it.
+
+    A person may be about to consent, and an update would void that: the later of two estimates counts.
+    """
+    return record.object.asked_since + SESSION_SECONDS if record.object is not None else 0.0
 
 
 def _may_renew(state: State) -> bool:

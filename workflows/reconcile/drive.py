@@ -127,7 +127,7 @@ async def _conclude(executor: Executor, node: Node, state: State, decision: Deci
         case Action.KEEP:
             return await _keep(executor, node, state, decision)
         case Action.CONSENT:
-            await recording.record_identity(run, desired)
+            await recording.record_consent(run, desired)
             return awaiting_consent(run, node, decision.reason)
         case _:
             return replace(result_of(run, node, ResourceStatus.FAILED, decision.reason), failure=decision.failure)

@@ -31,10 +31,14 @@ async def record_removal_options(run: Run) -> None:
         await _remember(run, record, record.with_removal(retain=retain, delete_endpoints=options.delete_endpoints))
 
 
-async def record_identity(run: Run, desired: DesiredState) -> None:
-    """Record the identity of an observed resource if the creation had no answer."""
-    if run.record(desired.address).pending_creation is not None and present(run, desired).ours:
-        await run.session.store(identified_record(run, desired))
+async def record_consent(run: Run, desired: DesiredState) -> None:
+    """Record since when a resource waits for consent, and its identity if the creation had no answer."""
+    record = run.record(desired.address)
+    if record.pending_creation is not None and present(run, desired).ours:
+        record = identified_record(run, desired)
+    if run.mode is Mode.PROVISION:
+        record = record.asked_for_consent(run.now())
+    await _remember(run, run.record(desired.address), record)
 
 
 async def record_converged(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> None:

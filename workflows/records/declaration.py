@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workflows.kinds.observed import ObservedState, time_text
+
 
 @dataclass(frozen=True)
 class OnRemoval:
@@ -39,3 +41,10 @@ class RemoteObject:
     #: The service's time of the last change, as of the last comparison with the declaration.
     compared: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    #: Since when runs see the object wait for the consent of a person under its present URL; 0 where it does not.
+    asked_since: float = 0.0
+
+
+def answer_of(observed: ObservedState, now: float) -> dict[str, Any]:
+    """Return the members of an accepted operation that come from the answer."""
+    return {"accepted_at": now, "updated": time_text(observed.body.get(observed.kind.updated_member))}

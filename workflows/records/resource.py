@@ -13,8 +13,7 @@ run that holds the lease of the stack writes; nothing else changes a record. The
 
 Everything else is a query over the log: `last_applied` (the last declaration known to be in force), `last_accepted`
 (accepted by the service, not known to be in force), `unacknowledged` and `lingering` (may be in force because no
-answer came), `attempts` (for the limit of a request), `created_generation` (for rollbacks), `normalized` (accepted
-forms of declared values).
+answer came), `attempts` (of a request), `created_generation` (for rollbacks), `normalized` (accepted forms).
 
 The life of an operation: `begin` records the intent before the call is sent, so that a run that dies, or an answer
 that is lost, leaves a record of every declaration that may be in force. The answer follows as `creation_accepted`,
@@ -37,7 +36,7 @@ from typing import Any, Self
 
 from workflows.document.compare import either
 from workflows.kinds.observed import ObservedState, time_text
-from workflows.records.declaration import Declaration, OnRemoval, RemoteObject
+from workflows.records.declaration import Declaration, OnRemoval, RemoteObject, answer_of
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation, OpState, Verb
 
@@ -247,6 +246,11 @@ class ResourceRecord:
         """No unanswered operation had an effect."""
         return replace(self, log=self.log.refuse())
 
+    def asked_for_consent(self, now: float) -> "ResourceRecord":
+        """The object waits for the consent of a person; the first time under the present URL is kept."""
+        known = self.object
+        return replace(self, object=replace(known, asked_since=known.asked_since or now)) if known is not None else self
+
     def refused_in_update(self, paths: tuple[str, ...]) -> "ResourceRecord":
         """The service refused members in an update, and later updates are sent without them."""
         return replace(self, refused_members=tuple(sorted({*self.refused_members, *paths})))
@@ -259,7 +263,7 @@ class ResourceRecord:
         self, intent: Operation, declaration: Declaration, observed: ObservedState, *, now: float, parent_id: str | None
     ) -> "ResourceRecord":
         """The service accepted a creation."""
-        log = self.log.accept_creation(intent, **_answer(observed, now), object_id=observed.id)
+        log = self.log.accept_creation(intent, **answer_of(observed, now), object_id=observed.id)
         made = replace(self._accepted(declaration), log=log, deposed=())
         return replace(made, object=self._object(observed, parent_id))
 
@@ -274,9 +278,9 @@ class ResourceRecord:
         again: bool,
     ) -> "ResourceRecord":
         """The service accepted an update, not known to be in force yet; if it fails, an earlier declaration may be."""
-        answer = {**_answer(observed, now), "shown_before": shown_before}
+        answer = {**answer_of(observed, now), "shown_before": shown_before}
         log = self.log.accept_update(intent, now, again=again, **answer)
-        compared = replace(self.object, compared="") if self.object is not None else None
+        compared = replace(self.object, compared="", asked_since=0.0) if self.object is not None else None
         return replace(self._accepted(declaration), log=log, object=compared)
 
     def tags_accepted(
@@ -324,6 +328,7 @@ class ResourceRecord:
             known,
             created=time_text(observed.body.get(observed.kind.created_member)) if by_name else "",
             compared=observed.updated,
+            asked_since=0.0,
             outputs={**known.outputs, **observed.outputs},
         )
         first = generation if self.first_ready_generation is None else self.first_ready_generation
@@ -393,8 +398,3 @@ class ResourceRecord:
 
     def _secrets_with(self, declaration: Declaration) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.secrets, *sorted(declaration.secrets))))[-_MOST_SECRETS:]
-
-
-def _answer(observed: ObservedState, now: float) -> dict[str, Any]:
-    """Return the members of an accepted operation that come from the answer."""
-    return {"accepted_at": now, "updated": time_text(observed.body.get(observed.kind.updated_member))}
