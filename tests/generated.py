@@ -28,7 +28,7 @@ _ACCOUNT = "123456789012"
 _CORE = f"arn:aws:bedrock-agentcore:us-east-1:{_ACCOUNT}"
 #: Values for members with a form, `#` being a digit; the first that fits a member's form is taken.
 _FORMS = (
-    "value-#", "Value#", "value#", "#.2.3", "/mnt/value#", "/v#/chat", "s3://bucket/key-#", "STRING",
+    "value-#", "Value#", "value#", "us-east-#", "#.2.3", "/mnt/value#", "/v#/chat", "s3://bucket/key-#", "STRING",
     "https://login#.example.com/.well-known/openid-configuration", "https://host#.example.com/path",
     "client_secret_post", "rcfg-0123456789abcdef#", "vpc-0123456789abcdef#", "subnet-0123456789abcdef#",
     "sg-0123456789abcdef#", _ACCOUNT, f"{_ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/image:#",

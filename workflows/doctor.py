@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from infra import service_model
 from infra.arns import arn_of
 from infra.aws import Calls, lacking
 from infra.deadline import Deadline
-from infra.errors import CallFailed, ErrorClass
+from infra.errors import TRANSIENT, CallFailed, ErrorClass
 from infra.secrets import SecretReference, resolve
 from workflows.document.naming import Place, named_by
 from workflows.document.stack import Stack
@@ -31,7 +32,7 @@ QUOTAS: Mapping[str, int] = {
     "agentRegistries": 5,
 }
 _PRINCIPAL = "bedrock-agentcore.amazonaws.com"
-_UNKNOWN = frozenset({ErrorClass.DENIED, ErrorClass.UNSUPPORTED, ErrorClass.UNKNOWN, ErrorClass.UNKNOWN_OUTCOME})
+_UNKNOWN = TRANSIENT | {ErrorClass.DENIED, ErrorClass.UNSUPPORTED, ErrorClass.UNKNOWN}
 #: How many actions one simulation takes, and how many names a message lists.
 _ACTIONS, _NAMES = 50, 8
 
@@ -205,7 +206,12 @@ async def _roles(examined: _Examined) -> AsyncIterator[Check]:
 
         async def job(role: str = role, name: str = name) -> Check:
             answer = await examined.calls("GetRole", {"RoleName": role.rpartition("/")[2]}, service="iam")
-            if _trusts(answer["Role"].get("AssumeRolePolicyDocument")):
+            trusts = _trusts(answer["Role"].get("AssumeRolePolicyDocument"))
+            if trusts is None:
+                return Check(
+                    name, Verdict.UNKNOWN, f"exists; look yourself whether its trust policy lets {_PRINCIPAL} in"
+                )
+            if trusts:
                 return Check(name, Verdict.OK, "exists and trusts AgentCore")
             text = f"{role} does not trust {_PRINCIPAL}"
             return Check(name, Verdict.FAIL, f"{text}: add it to the trust policy of the role.")
@@ -213,16 +219,30 @@ async def _roles(examined: _Examined) -> AsyncIterator[Check]:
         yield await _checked(name, job)
 
 
-def _trusts(policy: Any) -> bool:
-    """Return whether a trust policy, as JSON or URL-encoded, names AgentCore."""
-    document = json.loads(unquote(policy)) if isinstance(policy, str) else policy
-    statements = document.get("Statement", []) if isinstance(document, Mapping) else []
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal", {})
-        services = principal.get("Service", []) if isinstance(principal, Mapping) else principal
-        if statement.get("Effect") == "Allow" and _PRINCIPAL in ([services] if isinstance(services, str) else services):
-            return True
-    return False
+def _trusts(policy: Any) -> bool | None:
+    """Return whether a trust policy, as JSON or URL-encoded, lets AgentCore assume the role; None where unclear."""
+    try:
+        document = json.loads(unquote(policy)) if isinstance(policy, str) else policy
+    except ValueError:
+        return None
+    statements = _listed(document.get("Statement") if isinstance(document, Mapping) else None)
+    if not all(isinstance(one, Mapping) for one in statements) or any(
+        one.get("Effect") == "Deny" for one in statements
+    ):
+        return None
+    return any(_lets_in(one) for one in statements)
+
+
+def _lets_in(statement: Mapping[str, Any]) -> bool:
+    principal = statement.get("Principal")
+    services = _listed(principal.get("Service") if isinstance(principal, Mapping) else principal)
+    actions = [str(action).lower() for action in _listed(statement.get("Action"))]
+    assumes = any(fnmatchcase("sts:assumerole", action) for action in actions)
+    return statement.get("Effect") == "Allow" and assumes and bool({_PRINCIPAL, "*"} & set(map(str, services)))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 async def _secrets(examined: _Examined) -> AsyncIterator[Check]:

@@ -178,6 +178,16 @@ async def test_another_external_secret_is_drift(world, section, declared, member
     assert place[member] == before
 
 
+@pytest.mark.parametrize(("before", "after"), [(1700000001.5, 1700000002.5), (0.7, 0.70000001)])
+async def test_numbers_in_free_form_json_are_exact(world, before, after):
+    """Single precision is of the model's numbers; what a document passes on is compared as it stands."""
+    kind = next(kind for kind in KINDS if kind.section == "harnesses")
+    for value in (before, after):
+        model = {"bedrockModelConfig": {"modelId": "m", "additionalParams": {"seed": value}}}
+        assert (await world.apply(document(kind, {**LEAST["harnesses"], "model": model}))).status is Status.READY
+        assert the(world, kind).request["model"] == model
+
+
 @pytest.mark.parametrize("section", ["agentRuntimes", "harnesses"])
 async def test_what_only_old_runtimes_take_is_not_sent_back(world, section):
     """Reads show requireServiceS3Endpoint, and updates refuse it: it is not among what an update repeats."""

@@ -129,7 +129,9 @@ def a_stack(environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
         )
         if command == "plan":
             outcome = {"seconds": outcome["seconds"], "changes": shown.get("changes")}
-        reasons = [scrubbed(one["message"]) for one in shown.get("failures", [])] + [shown.get("error", "")]
+        reasons = [scrubbed(one["message"]) for one in shown.get("failures", [])] + [
+            scrubbed(str(shown.get("error", "")))
+        ]
         found[step] = {**outcome, "reasons": [text for text in reasons if text]}
     for path in (file, ledger):
         path.unlink(missing_ok=True)

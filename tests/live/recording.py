@@ -10,17 +10,14 @@ from typing import Any
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from infra.service_model import is_document
+from workflows.kinds import KINDS
 
-#: Texts that name an account, a resource, a place or a person, each with what is written instead.
-_SCRUBBED = (
-    (re.compile(r"arn:[a-z-]+:[^\s\"',;]*"), "ARN"),
-    (re.compile(r"https?://\S+"), "URL"),
-    (re.compile(r"[\w.+-]+@[\w.-]+"), "ADDRESS"),
-    (re.compile(r"\bgw[cl]-[\w-]+"), "NAME"),
-    (re.compile(r"\b\d{12}\b"), "ACCOUNT"),
-    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}\b", re.IGNORECASE), "ID"),
-    (re.compile(r"\b(?=\w*\d)[A-Za-z0-9]{10,}\b"), "ID"),
-)
+#: What may stand in a message: words, and names of the API. Everything else may name an account, a resource, a place or
+#: a person.
+_WORD = re.compile(r"[A-Za-z]?[a-z]*('[a-z]+)?|[A-Z]{0,5}[a-z]+([A-Z]{1,4}[a-z]+)*|[A-Z]{2,5}|[A-Z]+(_[A-Z]+)+")
+_STATUSES = frozenset(status for kind in KINDS for status in kind.statuses)
+_TOKEN = re.compile(r"[^\s\"'`(){}\[\],;:]+")
+_LONGEST = 40
 _AT_REST_AFTER = frozenset({"CREATING", "UPDATING", "DELETING", "SYNCHRONIZING"})
 
 
@@ -29,10 +26,14 @@ class BudgetSpent(Exception):  # noqa: N818 - reads better where it is caught
 
 
 def scrubbed(text: str) -> str:
-    """Return a message without ids, names, places and addresses."""
-    for pattern, instead in _SCRUBBED:
-        text = pattern.sub(instead, text)
-    return text
+    """Return a message in which only words and names of the API are left."""
+
+    def kept(found: re.Match[str]) -> str:
+        token = found[0].rstrip(".?!")
+        known = token in _STATUSES or (len(token) < _LONGEST and _WORD.fullmatch(token))
+        return found[0] if known else "-"
+
+    return _TOKEN.sub(kept, text)
 
 
 def members(shape: Shape | None, value: Any, path: str = "") -> Iterator[str]:

@@ -85,6 +85,8 @@ GOES = (
         shows(PENDING, TARGET, full=False), knows(TARGET, ops=pending(Verb.DELETE)), Action.LOOK, "configuration"),
     Row("it awaits consent and may not be deleted", goes(TARGET), shows(PENDING, TARGET),
         knows(TARGET, ops=pending(Verb.DELETE)), Action.UPDATE, "made to ask for no consent"),
+    Row("it awaits consent, and three deletions of this request had no effect", goes(TARGET), shows(PENDING, TARGET),
+        knows(TARGET, ops=tried(3)), Action.UPDATE, "made to ask for no consent"),
     Row("another request was refused its deletion", goes(TARGET), shows(PENDING, TARGET),
         knows(TARGET, ops=pending(Verb.DELETE, scope="before")), Action.DELETE, "nobody consented"),
     Row("it awaits consent and takes no change", goes(TARGET), shows(PENDING, TARGET),

@@ -13,8 +13,12 @@ from workflows.doctor import Verdict, actions_of, examine
 from workflows.document.reading import read_stack
 from workflows.kinds import KINDS
 
-TRUSTS = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "bedrock-agentcore.amazonaws.com"}}]}
-OTHERS = {"Statement": {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com"]}}}
+TRUSTS = {
+    "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "bedrock-agentcore.amazonaws.com"}}
+    ]
+}
+OTHERS = {"Statement": {"Effect": "Allow", "Action": "sts:*", "Principal": {"Service": ["lambda.amazonaws.com"]}}}
 
 
 def refusal(operation: str, code: str) -> ClientError:
@@ -83,6 +87,26 @@ async def test_without_a_document_all_services_are_asked(world):
         (Iam(denied=frozenset({"bedrock-agentcore:CreateGateway"})), "rights", Verdict.WARN, "CreateGateway"),
         (Iam(refuses="AccessDenied"), "rights", Verdict.UNKNOWN, "GetRole was refused"),
         (Iam(trust=OTHERS), f"role {ROLE.rpartition('/')[2]}", Verdict.FAIL, "does not trust"),
+        (
+            Iam(trust={"Statement": [{**TRUSTS["Statement"][0], "Action": "sts:TagSession"}]}),
+            f"role {ROLE.rpartition('/')[2]}",
+            Verdict.FAIL,
+            "does not trust",
+        ),
+        (
+            Iam(trust={"Statement": [*TRUSTS["Statement"], {"Effect": "Deny", "Principal": "*", "Action": "*"}]}),
+            f"role {ROLE.rpartition('/')[2]}",
+            Verdict.UNKNOWN,
+            "trust policy",
+        ),
+        (Iam(trust="no JSON"), f"role {ROLE.rpartition('/')[2]}", Verdict.UNKNOWN, "trust policy"),
+        (Iam(trust={"Statement": ["x", None]}), f"role {ROLE.rpartition('/')[2]}", Verdict.UNKNOWN, "trust policy"),
+        (
+            Iam(trust={"Statement": [{"Effect": "Allow", "Principal": {"Service": None}}]}),
+            f"role {ROLE.rpartition('/')[2]}",
+            Verdict.FAIL,
+            "does not trust",
+        ),
         (Iam(trust="%7B%7D"), f"role {ROLE.rpartition('/')[2]}", Verdict.FAIL, "does not trust"),
         (Iam(refuses="NoSuchEntity"), f"role {ROLE.rpartition('/')[2]}", Verdict.FAIL, "NoSuchEntity"),
         (Iam(refuses="AccessDenied"), f"role {ROLE.rpartition('/')[2]}", Verdict.UNKNOWN, "refused"),

@@ -94,6 +94,8 @@ class SparsePlane(Plane):
         if operation != kind.operations.get:
             self._declared.setdefault(identity, set()).update(_names(params))
         shown = {*self._declared[identity], "authorizationData", "status", "statusReasons", "failureReason"}
+        # A declared member may have another name in reads.
+        shown |= {part for path in kind.shown_as.values() for part in path.split(".")}
         shown |= {kind.id_member, kind.name_member, str(kind.arn_member), kind.wrapper}
         for path, structure in list(structures(service_model.operation(operation, service).output_shape, body)):
             required = _shape_at(service_model.operation(operation, service).output_shape, path).required_members

@@ -23,6 +23,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
+from functools import reduce
 from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -157,8 +158,29 @@ def _inside(shape: Shape | None, name: str | int) -> Shape | None:
     return service_model.shape_at(shape, [name])
 
 
+def earlier_element(before: Any, seen: Any) -> Any:
+    """Return what was ever declared of an element of a list that a response shows; None where nothing was.
+
+    Elements may have moved, so they are found by content: those of which everything is shown.
+    """
+    shown = fingerprint(seen)
+    covered = [one for one in before if _is_within(one, shown)] if isinstance(before, list) else []
+    return reduce(either, covered) if covered else None
+
+
+def _is_within(declared: Any, shown: Any) -> bool:
+    if isinstance(declared, Mapping) and isinstance(shown, Mapping):
+        return all(_is_within(value, shown.get(name)) for name, value in declared.items())
+    return bool(canonical(_plain(declared)) == canonical(_plain(shown)))
+
+
 def either(one: Any, other: Any) -> Any:
-    """Return the recursive union of two fingerprints; where both have a value, the first fingerprint wins."""
+    """Return the recursive union of two fingerprints; where both have a value, the first fingerprint wins.
+
+    Of two lists of structures, the elements of both are kept.
+    """
+    if isinstance(one, list) and isinstance(other, list) and any(isinstance(item, Mapping) for item in (*one, *other)):
+        return [*one, *(item for item in other if item not in one)]
     if not isinstance(one, Mapping) or not isinstance(other, Mapping):
         return other if one is None else one
     return {name: either(one.get(name), other.get(name)) for name in {**one, **other}}
@@ -211,7 +233,8 @@ class _Comparison:
             if before is not _Before.UNKNOWN and canonical(fingerprint(value)) != canonical(before):
                 yield path
         elif is_empty(seen):
-            if not _says_nothing(shape, value):
+            same = before is not _Before.UNKNOWN and canonical(fingerprint(value)) == canonical(before)
+            if not (is_empty(value) or value is False or (same and _says_nothing(shape, value))):
                 yield path
         else:
             yield from self._value(path, value, shape, seen, before)
@@ -228,7 +251,7 @@ class _Comparison:
             yield from self._list(path, value, shape, seen, before)
         elif isinstance(shape, MapShape) and isinstance(value, Mapping) and isinstance(seen, Mapping):
             yield from self._map(path, value, shape, seen, before)
-        elif canonical(_plain(value)) != canonical(_plain(seen)):
+        elif canonical(_stored(shape, value)) != canonical(_stored(shape, seen)):
             yield from self._unless_a_form(path, value, seen, before)
 
     def _unless_a_form(self, path: Path, value: Any, seen: Any, before: Any) -> Iterator[Path]:
@@ -265,7 +288,7 @@ class _Comparison:
                 return
 
     def _list(self, path: Path, value: Any, shape: ListShape, seen: Any, before: Any) -> Iterator[Path]:
-        if path[-1] in SETS:
+        if path[-1] in SETS and not isinstance(shape.member, StructureShape):
             if _as_set(value) != _as_set(seen):
                 yield from self._unless_a_form(path, value, seen, before)
         elif value != seen and not [*self._unless_a_form(path, value, seen, before)]:
@@ -273,11 +296,15 @@ class _Comparison:
         elif not isinstance(value, list) or not isinstance(seen, list) or len(value) != len(seen):
             yield path
         else:
-            seen = self._aligned(path, value, shape, seen) if path[-1] in UNORDERED else seen
+            seen = self._aligned(path, value, shape, seen) if path[-1] in UNORDERED | SETS else seen
             aligned = isinstance(before, list) and len(before) == len(value)
-            unknown = [_Before.UNKNOWN] * len(value)
-            for index, (item, other, was) in enumerate(zip(value, seen, before if aligned else unknown, strict=True)):
-                yield from self._value((*path, index), item, shape.member, other, was)
+            for index, (item, other) in enumerate(zip(value, seen, strict=True)):
+                was = earlier_element(before, other)
+                if was is None:
+                    was = before[index] if aligned else _Before.UNKNOWN
+                # An element that moved, or changed, shows nothing of what left the one that is declared here.
+                found = [*self._value((*path, index), item, shape.member, other, _Before.UNKNOWN)]
+                yield from found or self._value((*path, index), item, shape.member, other, was)
 
     def _aligned(self, path: Path, value: list[Any], shape: ListShape, seen: list[Any]) -> list[Any]:
         """Return the shown elements in the order of the declared ones that they equal; the others in their order."""
@@ -295,7 +322,7 @@ class _Comparison:
 
 
 def _says_nothing(shape: Shape | None, value: Any) -> bool:
-    """Return whether a declared value equals an absent member: it is empty or false, or has only such members."""
+    """Return whether the service may show a value that it accepted as absent: it is empty or false, in all members."""
     if isinstance(value, Mapping) and isinstance(shape, StructureShape) and not service_model.is_union(shape):
         return all(_says_nothing(shape.members.get(name), one) for name, one in value.items())
     return is_empty(value) or value is False
@@ -313,12 +340,18 @@ def _as_set(items: Any) -> set[str]:
     return {canonical(item) for item in listed if not isinstance(item, str) or item not in added}
 
 
-def _plain(value: Any) -> Any:
-    """Return a value with numbers in single precision, as the service stores them, and whole ones as integers."""
-    if isinstance(value, float):
+def _stored(shape: Shape | None, value: Any) -> Any:
+    """Return a value as the service stores it: a number of the model in single precision, anything else as it is."""
+    if isinstance(value, float) and shape is not None and shape.type_name in ("float", "double"):
         with suppress(OverflowError):
             value = struct.unpack("f", struct.pack("f", value))[0]
-        return int(value) if value.is_integer() else value
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with whole floats as integers, so that 1.0 equals 1."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -10,7 +10,9 @@ What a body repeats:
   refused it in an earlier update (`refused`).
 - A member in OWNERS belongs to the value of a sibling, and is not repeated when the document changes that value.
 - An element of a declared list is repeated with its undeclared members while it shows everything that the document
-  declares of it. An element that changes is sent as declared.
+  declares of it, now and before. An element that changes is sent as declared.
+- An unknown member inside a structure is not repeated when the document changes a guarded member beside it, such as an
+  endpoint: it may be a credential for the earlier value.
 - Members that no update takes, members that only some updates take (UPDATE_ONLY), and empty values are never
   repeated.
 """
@@ -24,10 +26,14 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from infra import service_model
 from infra.service_model import Path
 from infra.unmodeled import UNKNOWN_ARM
-from workflows.document.compare import is_empty, patches, says_none, shows
+from workflows.document.compare import earlier_element, is_empty, patches, says_none, shows
 from workflows.document.problems import path_text
+from workflows.kinds.forms import GUARDED
 from workflows.kinds.kind import Kind, Property, at
 from workflows.kinds.members import ADDED_BY_SERVICE, OWNERS
+
+#: Members to which siblings belong.
+_OWNING = frozenset(owner.rpartition(".")[2] for owners in OWNERS.values() for owner in owners)
 
 
 def update_body(
@@ -144,7 +150,8 @@ class _Merge:
         union = service_model.is_union(values.shape)
         names = set(declared) if union else set(members) - loose
         merged = {n: self.put((*path, n), values.member(n, members[n])) for n in members if n in names}
-        unknown = {} if union else self._unknown(path, members, values.response, seen)
+        moved = any(_is_another(declared, seen, name) for name in declared if name in GUARDED | _OWNING)
+        unknown = {} if union or moved else self._unknown(path, members, values.response, seen)
         return {**unknown, **{name: value for name, value in merged.items() if value is not None}}
 
     def _list(self, path: Path, values: _Values) -> list[Any]:
@@ -152,17 +159,16 @@ class _Merge:
         declared, seen, applied = values.values
         element = values.shape.member if isinstance(values.shape, ListShape) else None
         response = values.response.member if isinstance(values.response, ListShape) else None
-        aligned = applied is None or (isinstance(applied, list) and len(applied) == len(declared))
         structured = isinstance(element, StructureShape) and not service_model.is_document(element)
-        if not aligned or not structured or element is None:
+        if not structured or element is None:
             return list(declared)
         rest, found = list(seen), []
         for index, item in enumerate(declared):
             where = (*path, index)
             other = next((one for one in rest if shows(self.kind, where, item, response, one)), None)
-            if other is not None:
+            before = earlier_element(applied, other)
+            if other is not None and (applied is None or before is not None):
                 rest.remove(other)
-                before = applied[index] if applied is not None else None
                 item = self.put(where, _Values(item, other, before, element, response))  # noqa: PLW2901 - the merged element
             found.append(item)
         return found

@@ -295,7 +295,7 @@ DECLARED: tuple[Row, ...] = (
     Row("absent", _is_absent, _absent, frozenset({_A.LOOK, _A.FAIL, _A.WAIT, _A.CREATE})),
     Row("foreign", _is_foreign, _foreign, frozenset({_A.CREATE, _A.FAIL})),
     Row("in transition", _is_moving, _wait, frozenset({_A.WAIT})),
-    Row("awaiting consent", _asks_consent, awaited, frozenset({_A.LOOK, _A.CONSENT, _A.UPDATE})),
+    Row("awaiting consent", _asks_consent, awaited, frozenset({_A.LOOK, _A.CONSENT, _A.UPDATE, _A.REPLACE})),
     Row("existing", lambda state: state.desired.options.existing, _only_looked_up, frozenset({_A.NONE})),
     Row("to be synchronized", lambda state: state.desired.mode is Mode.SYNCHRONIZE, _synchronize,
         frozenset({_A.LOOK, _A.FAIL, _A.NONE, _A.SYNCHRONIZE})),

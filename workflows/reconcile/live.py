@@ -123,7 +123,8 @@ class LiveExecutor(Executor):
 
         await slots.take(node.name, wait_for_others)
         try:
-            await _send(run, node, desired, decision)
+            if not await _consented_meanwhile(run, node):
+                await _send(run, node, desired, decision)
         except OutOfTime as late:
             observed = run.observed.get(node.address)
             if observed is not None and observed.moving:
@@ -190,6 +191,15 @@ async def _rests(run: Run, node: Node) -> bool:
     run.learn(node.address, replace(shown, ours=before.ours) if shown is not None and before is not None else shown)
     node.done, node.result, node.after = anyio.Event(), None, frozenset()
     return False
+
+
+async def _consented_meanwhile(run: Run, node: Node) -> bool:
+    """Return whether a resource that waited for consent does so no longer, so that it is decided about again."""
+    before = run.observed.get(node.address)
+    if before is None or before.meaning.phase is not Phase.AWAITING_CONSENT:
+        return False
+    after = await look(run, node)
+    return after is None or after.status != before.status
 
 
 async def _send(run: Run, node: Node, desired: DesiredState, decision: Decision) -> None:

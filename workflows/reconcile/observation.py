@@ -8,9 +8,7 @@ from typing import Any
 from infra.errors import TRANSIENT, CallFailed, ErrorClass, OutOfTime
 from infra.secrets import SecretReference, version_of
 from infra.tasks import gather_all
-from workflows.document.compare import shown_at
 from workflows.document.naming import Place, elsewhere
-from workflows.document.problems import parse_path
 from workflows.document.stack import Deletion, Options, Stack
 from workflows.kinds import Kind, children
 from workflows.kinds.observed import ObservedState
@@ -173,10 +171,8 @@ def warn_of_unsent(run: Run) -> None:
             message = f"{name} is not set: the service takes the member only while it shows {needed}. {advice}"
             run.warn(address, "withheld", message)
         for path in run.record(address).refused_members:
-            observed = run.observed.get(address)
-            if observed is not None and shown_at(node.kind, observed.body, parse_path(path)) is not None:
-                message = f"{path} is newer than the service models in force, and the service refuses it in updates"
-                run.warn(address, "unmodeled", f"{message}, so updates leave it out; renew Gatewright")
+            message = f"{path} is newer than the service models in force, and the service refuses it in updates"
+            run.warn(address, "unmodeled", f"{message}, so updates leave it out; renew Gatewright")
 
 
 def warn_of_elsewhere(run: Run, stack: Stack | None) -> None:

@@ -22,6 +22,7 @@ Steps raise CallFailed, OutOfTime and LeaseLost. `disown` and `delete_endpoints`
 warns when a call fails.
 """
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -63,6 +64,8 @@ _NO_EFFECT = frozenset({
 })  # fmt: skip
 #: Seconds between two reads of endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
+#: How many unknown members are left out of an update one by one.
+_MOST_LEFT_OUT = 5
 
 
 async def create(run: Run, desired: DesiredState) -> ObservedState | None:
@@ -211,22 +214,26 @@ async def ask_no_consent(run: Run, desired: DesiredState) -> ObservedState:
 async def _update(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Send an update, without the members that no service model knows where the service refuses them.
 
-    Returns the answer, and the paths of the refused members.
+    Returns the answer, and the paths of the refused members. A refusal may have another reason, so members are left out
+    one by one: those that the message names first, all of them last, and none before the same update was refused twice.
     """
-    operation, refused = desired.kind.operations.update, list[str]()
+    operation = desired.kind.operations.update
     known, extra = split(desired.kind.operations.model(operation).input_shape, body)
+    tried = [extra, extra, *([one for one in extra if one != left] for left in extra[:_MOST_LEFT_OUT]), []]
     while True:
-        sent = deepcopy(known)
-        for path, value in extra:
+        sent, kept = deepcopy(known), tried.pop(0)
+        for path, value in kept:
             put(sent, path, value)
         try:
-            return await ask(run.calls, desired.kind, operation, sent), tuple(refused)
+            answer = await ask(run.calls, desired.kind, operation, sent)
         except CallFailed as failed:
-            if failed.error_class is not ErrorClass.INVALID or failed.unanswered or not extra:
+            if failed.error_class is not ErrorClass.INVALID or failed.unanswered or not kept or not tried:
                 raise
-            named = [path for path, _ in extra if str(path[-1]) in failed.message] or [path for path, _ in extra]
-            refused += [path_text(tuple(part for part in path if part != "optionalValue")) for path in named]
-            extra = [(path, value) for path, value in extra if path not in named]
+            named = [one for one in kept if re.search(rf"\b{re.escape(str(one[0][-1]))}\b", failed.message)]
+            tried = [[one for one in kept if one not in named], *tried] if named else tried
+        else:
+            left = (path for path, value in extra if (path, value) not in kept)
+            return answer, tuple(path_text(tuple(p for p in path if p != "optionalValue")) for path in left)
 
 
 async def tag(run: Run, desired: DesiredState) -> ObservedState:
