@@ -102,7 +102,8 @@ def counted(number: int, noun: str) -> str:
 
 def _asks(address: str, consent: Mapping[str, Any]) -> str:
     user = f" of the user {consent['userId']}" if consent.get("userId") else ""
-    return f"{address} awaits the consent{user} at {consent['authorizationUrl']}"
+    until = f", valid until {consent['expiresAt']}" if consent.get("expiresAt") else ""
+    return f"{address} awaits the consent{user} at {consent['authorizationUrl']}{until}"
 
 
 def taken_over(found: Imported) -> None:

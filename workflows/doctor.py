@@ -102,22 +102,24 @@ async def _checked(name: str, job: Callable[[], Awaitable[Check]]) -> Check:
         return await job()
     except CallFailed as failed:
         verdict = Verdict.UNKNOWN if failed.error_class in _UNKNOWN else Verdict.FAIL
-        return Check(name, verdict, f"{failed.operation} was refused: {failed.code}: {failed.message}")
+        text = f"{failed.operation} was refused: {failed.code}: {failed.message}"
+        hint = " This says nothing against the account; allow the call to have it checked."
+        return Check(name, verdict, text + (hint if verdict is Verdict.UNKNOWN else ""))
 
 
 async def _services(examined: _Examined) -> AsyncIterator[Check]:
-    """Ask each service of the document for a list of one item."""
-    for service in dict.fromkeys(kind.service for kind in examined.kinds):
-        kind = next(one for one in examined.kinds if one.service == service and not one.parent)
-        name = f"service {service}"
+    """Ask the service of each kind for a list of one item."""
+    for kind in (one for one in examined.kinds if not one.parent):
+        name = f"service of {kind.section}"
 
         async def job(kind: Kind = kind, name: str = name) -> Check:
             await examined.calls(kind.operations.list, {"maxResults": 1}, service=kind.service)
-            return Check(name, Verdict.OK, f"answers {kind.operations.list}")
+            return Check(name, Verdict.OK, f"{kind.service} answers {kind.operations.list}")
 
         found = await _checked(name, job)
         # Without a single answer of the service, nothing can be applied.
-        yield Check(name, Verdict.FAIL, found.message) if found.verdict is Verdict.UNKNOWN else found
+        failed = Check(name, Verdict.FAIL, f"{found.message}. {kind.advice}".strip())
+        yield found if found.verdict is Verdict.OK else failed
 
 
 def actions_of(kinds: Iterable[Kind]) -> list[str]:

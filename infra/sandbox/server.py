@@ -127,7 +127,14 @@ class SandboxServer:
 
     async def _control(self, request: web.Request) -> web.Response:
         """Serve settings, faults and the journal, for tests and for experiments."""
-        value: Any = await request.json() if request.can_read_body else {}
+        try:
+            value: Any = await request.json() if request.can_read_body else {}
+            return self._controlled(request, value)
+        except (KeyError, TypeError, ValueError) as error:
+            why = f"member {error} is missing" if isinstance(error, KeyError) else str(error)
+            return web.json_response({"error": f"{why}; see docs/sandbox.md"}, status=400)
+
+    def _controlled(self, request: web.Request, value: Any) -> web.Response:
         match request.method, request.match_info["what"]:
             case "GET", "journal":
                 return web.json_response(self._journal())
@@ -138,16 +145,32 @@ class SandboxServer:
                 return web.json_response(self.plane.events, dumps=lambda value: json.dumps(value, default=str))
             case "POST", "faults":
                 self.plane.faults.add(Fault(**{**value, "effect": Effect(value["effect"])}))
-                return web.json_response({})
             case "POST", "failing":
                 self.plane.world.failing[value["name"]] = Failure(value.get("times", -1), value["reason"])
-                return web.json_response({})
             case "POST", "stuck":
                 self.plane.world.stuck.add(value["name"])
-                return web.json_response({})
             case "POST", "behaviour":
                 return web.json_response(self._set(value))
-        return web.json_response({"error": "unknown"}, status=404)
+            case "DELETE", "faults":
+                self.plane.faults.all.clear()
+            case "DELETE", "failing":
+                self.plane.world.failing.clear()
+            case "DELETE", "stuck":
+                self.plane.world.stuck.clear()
+            case "GET", "faults" | "failing" | "stuck" | "behaviour":
+                return web.json_response(self._controls()[request.match_info["what"]], dumps=_dumps)
+            case method, what:
+                return web.json_response({"error": f"there is no {method} {what}; see docs/sandbox.md"}, status=404)
+        return web.json_response({})
+
+    def _controls(self) -> dict[str, Any]:
+        world, behaviour = self.plane.world, self.plane.behaviour
+        return {
+            "faults": [vars(fault) for fault in self.plane.faults.all],
+            "failing": {name: vars(failure) for name, failure in world.failing.items()},
+            "stuck": sorted(world.stuck),
+            "behaviour": {**vars(behaviour), "durations": vars(behaviour.durations)},
+        }
 
     def _journal(self) -> dict[str, Any]:
         counts = self.plane.journal.count()
@@ -159,8 +182,14 @@ class SandboxServer:
         known = {field.name for field in fields(Behaviour)}
         for name, setting in value.items():
             owner: object = self.plane.behaviour if name in known else self.plane.behaviour.durations
-            if not hasattr(owner, name):
+            if not hasattr(owner, name) or name == "durations":
                 raise web.HTTPBadRequest(text=f"unknown setting {name}")
+            now = getattr(owner, name)
+            number = isinstance(now, int | float) and not isinstance(now, bool)
+            if not isinstance(setting, (int | float) if number else type(now)) or (
+                number and isinstance(setting, bool)
+            ):
+                raise ValueError(f"{name} is {json.dumps(now)} now, and cannot become {json.dumps(setting)}")
             setattr(owner, name, setting)
         return value
 
@@ -175,6 +204,10 @@ async def _for_this_machine(request: web.Request, handler: Handler) -> web.Strea
     if not meant:
         return web.Response(text="the sandbox answers to names of this machine only\n", status=421)
     return await handler(request)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, default=lambda one: sorted(one) if isinstance(one, frozenset) else str(one))
 
 
 def _elements(members: Mapping[str, Any]) -> str:

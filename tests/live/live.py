@@ -65,9 +65,13 @@ def main() -> int:
 async def tried(environment: Mapping[str, str], budget: int, out: Path) -> dict[str, Any]:
     """Return the report of the place that the environment names, compared with a sandbox of its own."""
     began = time.monotonic()
+    say("the contract suite, here (some minutes)")
     here, cases = await asyncio.to_thread(contract, environment, budget, out.with_suffix(".here.jsonl"))
+    say("a small stack: apply, apply again, plan, destroy")
     stack = await asyncio.to_thread(a_stack, environment, out.parent)
+    say("removing whatever is left")
     left = await removed(dict(environment))
+    say("the contract suite in a sandbox, to compare with")
     sandbox = SandboxServer()
     url = await sandbox.start()
     try:
@@ -146,6 +150,11 @@ def _command(arguments: list[str], environment: Mapping[str, str]) -> dict[str, 
     except ValueError:
         return {"error": scrubbed(done.stderr[-500:])}
     return shown
+
+
+def say(text: str) -> None:
+    """Print what is under way."""
+    print(f"{datetime.now(UTC):%H:%M:%S}  {text}", file=sys.stderr, flush=True)
 
 
 def summary(found: Mapping[str, Any], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import aiohttp
 import pytest
 
 from infra.sandbox import rest_json
+from infra.sandbox.behaviour import Behaviour
 from infra.sandbox.server import SandboxServer
 from infra.service_model import CONTROL_PLANE
 from tests.contract.places import over_http
@@ -145,3 +147,54 @@ def test_r0_paths_queries_and_times_are_read_and_written_as_the_model_says():
     providers = {"credentialProviders": [{"name": "p", "createdTime": moment}]}
     found = rest_json.serialize(CONTROL_PLANE, "ListOauth2CredentialProviders", providers)
     assert found["credentialProviders"][0]["createdTime"] == moment.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "said"),
+    [
+        ("behaviour", {"gateway": "x"}, "gateway is 2.0 now"),
+        ("behaviour", {"consent_expires": "yes"}, "consent_expires is false now"),
+        ("behaviour", {"durations": {}}, "unknown setting"),
+        ("faults", {"operation": "Create*", "effect": "NONE"}, "NONE"),
+        ("faults", {"operation": "Create*"}, "effect"),
+        ("failing", {"name": "x"}, "reason"),
+        ("stuck", {}, "name"),
+    ],
+)
+async def test_a_control_that_makes_no_sense_is_refused(what, body, said):
+    """With what is wrong, and nothing is changed."""
+    server = SandboxServer()
+    url = await server.start()
+    try:
+        async with aiohttp.ClientSession() as session, session.post(f"{url}/_sandbox/{what}", json=body) as answer:
+            assert answer.status == 400
+            assert said in await answer.text()
+        assert server.plane.behaviour == replace(Behaviour(), consent_base=server.plane.behaviour.consent_base)
+        assert server.plane.faults.all == []
+        assert server.plane.world.failing == {}
+        assert server.plane.world.stuck == set()
+    finally:
+        await server.stop()
+
+
+async def test_controls_are_shown_and_taken_back():
+    server = SandboxServer()
+    url = await server.start()
+    try:
+        async with aiohttp.ClientSession(f"{url}/_sandbox/") as session:
+            await session.post("faults", json={"operation": "Create*", "effect": "LOST", "times": 2})
+            await session.post("failing", json={"name": "a", "reason": "no"})
+            await session.post("stuck", json={"name": "b"})
+            shown = {name: await (await session.get(name)).json() for name in ("faults", "failing", "stuck")}
+            assert (shown["faults"][0]["operation"], list(shown["failing"]), shown["stuck"]) == (
+                "Create*",
+                ["a"],
+                ["b"],
+            )
+            assert (await (await session.get("behaviour")).json())["durations"]["gateway"] == 2.0
+            for name in shown:
+                await session.delete(name)
+                assert not await (await session.get(name)).json()
+            assert (await session.get("nothing")).status == 404
+    finally:
+        await server.stop()

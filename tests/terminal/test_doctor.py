@@ -64,7 +64,8 @@ async def test_an_account_that_is_ready(world):
     found = await checks(world, iam, small_stack(2))
     assert {check.verdict for check in found.values()} == {Verdict.OK}
     assert set(found) == {
-        "credentials", "service bedrock-agentcore-control", "rights", "quota of oauth2CredentialProviders",
+        "credentials", "service of oauth2CredentialProviders", "service of gateways", "rights",
+        "quota of oauth2CredentialProviders",
         "quota of gateways", f"role {ROLE.rpartition('/')[2]}", "secret payments/idp",
     }  # fmt: skip
     kinds = [kind for kind in KINDS if kind.section in ("oauth2CredentialProviders", "gateways", "targets")]
@@ -75,10 +76,16 @@ async def test_an_account_that_is_ready(world):
 
 async def test_without_a_document_all_services_are_asked(world):
     found = await checks(world, Iam())
-    assert {name for name in found if name.startswith("service")} == {
-        "service bedrock-agentcore-control",
-        "service agent-registry-control",
-    }
+    sections = {kind.section for kind in KINDS if not kind.parent} - {"registries"}
+    assert {name for name in found if name.startswith("service")} == {f"service of {one}" for one in sections}
+
+
+async def test_the_old_registries_are_a_failure(world):
+    """AWS switched them off: what plan and apply would say is said here too."""
+    world.behaviour.registries_open = False
+    found = await checks(world, Iam(), {"stack": "s", "registries": {"old": {}}})
+    assert found["service of registries"].verdict is Verdict.FAIL
+    assert "agentRegistries" in found["service of registries"].message
 
 
 @pytest.mark.parametrize(
@@ -148,7 +155,7 @@ async def test_a_service_that_refuses_is_a_failure(world):
     found = await checks(
         world, Iam(), {"stack": "s", "gateways": {"g": {"roleArn": ROLE, "authorizerType": "AWS_IAM"}}}
     )
-    assert found["service bedrock-agentcore-control"].verdict is Verdict.FAIL
+    assert found["service of gateways"].verdict is Verdict.FAIL
     assert found["quota of gateways"].verdict is Verdict.UNKNOWN
 
 
