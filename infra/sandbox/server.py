@@ -10,7 +10,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -21,12 +20,12 @@ from aiohttp.typedefs import Handler
 
 from infra.sandbox import rest_json
 from infra.sandbox.behaviour import Behaviour
-from infra.sandbox.faults import ConnectionLost, Effect, Fault
+from infra.sandbox.controls import controlled
+from infra.sandbox.faults import ConnectionLost
 from infra.sandbox.plane import Plane
 from infra.sandbox.refusals import Refusal
 from infra.sandbox.seed import sow
-from infra.sandbox.world import Failure
-from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE, is_mutating
+from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 from infra.settings import is_loopback
 
 LOOPBACK = "127.0.0.1"
@@ -129,69 +128,14 @@ class SandboxServer:
         """Serve settings, faults and the journal, for tests and for experiments."""
         try:
             value: Any = await request.json() if request.can_read_body else {}
-            return self._controlled(request, value)
-        except (KeyError, TypeError, ValueError) as error:
-            why = f"member {error} is missing" if isinstance(error, KeyError) else str(error)
-            return web.json_response({"error": f"{why}; see docs/sandbox.md"}, status=400)
-
-    def _controlled(self, request: web.Request, value: Any) -> web.Response:
-        match request.method, request.match_info["what"]:
-            case "GET", "journal":
-                return web.json_response(self._journal())
-            case "DELETE", "journal":
-                self.plane.journal.calls.clear()
-                return web.json_response({})
-            case "GET", "events":
-                return web.json_response(self.plane.events, dumps=lambda value: json.dumps(value, default=str))
-            case "POST", "faults":
-                self.plane.faults.add(Fault(**{**value, "effect": Effect(value["effect"])}))
-            case "POST", "failing":
-                self.plane.world.failing[value["name"]] = Failure(value.get("times", -1), value["reason"])
-            case "POST", "stuck":
-                self.plane.world.stuck.add(value["name"])
-            case "POST", "behaviour":
-                return web.json_response(self._set(value))
-            case "DELETE", "faults":
-                self.plane.faults.all.clear()
-            case "DELETE", "failing":
-                self.plane.world.failing.clear()
-            case "DELETE", "stuck":
-                self.plane.world.stuck.clear()
-            case "GET", "faults" | "failing" | "stuck" | "behaviour":
-                return web.json_response(self._controls()[request.match_info["what"]], dumps=_dumps)
-            case method, what:
-                return web.json_response({"error": f"there is no {method} {what}; see docs/sandbox.md"}, status=404)
-        return web.json_response({})
-
-    def _controls(self) -> dict[str, Any]:
-        world, behaviour = self.plane.world, self.plane.behaviour
-        return {
-            "faults": [vars(fault) for fault in self.plane.faults.all],
-            "failing": {name: vars(failure) for name, failure in world.failing.items()},
-            "stuck": sorted(world.stuck),
-            "behaviour": {**vars(behaviour), "durations": vars(behaviour.durations)},
-        }
-
-    def _journal(self) -> dict[str, Any]:
-        counts = self.plane.journal.count()
-        mutating = sum(count for name, count in counts.items() if is_mutating(name))
-        reads = sum(counts.values()) - mutating - counts["PutEvents"]
-        return {"calls": dict(counts), "reads": reads, "mutating": mutating}
-
-    def _set(self, value: dict[str, Any]) -> dict[str, Any]:
-        known = {field.name for field in fields(Behaviour)}
-        for name, setting in value.items():
-            owner: object = self.plane.behaviour if name in known else self.plane.behaviour.durations
-            if not hasattr(owner, name) or name == "durations":
-                raise web.HTTPBadRequest(text=f"unknown setting {name}")
-            now = getattr(owner, name)
-            number = isinstance(now, int | float) and not isinstance(now, bool)
-            if not isinstance(setting, (int | float) if number else type(now)) or (
-                number and isinstance(setting, bool)
-            ):
-                raise ValueError(f"{name} is {json.dumps(now)} now, and cannot become {json.dumps(setting)}")
-            setattr(owner, name, setting)
-        return value
+            found = controlled(self.plane, request.method, request.match_info["what"], value)
+        except KeyError as error:
+            return web.json_response({"error": f"member {error} is missing; see docs/sandbox.md"}, status=400)
+        except (TypeError, ValueError) as error:
+            return web.json_response({"error": f"{error}; see docs/sandbox.md"}, status=400)
+        if found is None:
+            return web.json_response({"error": "there is no such control; see docs/sandbox.md"}, status=404)
+        return web.json_response(found, dumps=_dumps)
 
 
 @web.middleware

@@ -48,7 +48,10 @@ async def test_r0_settings_are_set_and_unknown_ones_refused(server):
     assert (await server.ask("POST", "/_sandbox/behaviour", {"gateways": 0, "gateway": 9.0}))[0] == 200
     assert (server.plane.behaviour.gateways, server.plane.behaviour.durations.gateway) == (0, 9.0)
     assert (await server.ask("POST", "/gateways/", GATEWAY))[0] == 402
-    assert await server.ask("POST", "/_sandbox/behaviour", {"nonsense": 1}) == (400, "unknown setting nonsense")
+    assert await server.ask("POST", "/_sandbox/behaviour", {"nonsense": 1}) == (
+        400,
+        {"error": "unknown setting nonsense; see docs/sandbox.md"},
+    )
     assert (await server.ask("POST", "/_sandbox/nonsense"))[0] == 404
 
 
