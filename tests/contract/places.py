@@ -1,5 +1,6 @@
 """Where the contract is tried: the plane in process, its HTTP server, moto, and a real account where one is given."""
 
+import json
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -184,7 +185,9 @@ async def in_an_account() -> AsyncIterator[Service]:
         if recorder is not None:
             recorder.attach(client)
         interval = 0.1 if is_loopback(os.environ.get("AWS_ENDPOINT_URL")) else 2.0
-        service = Service(client, "in a real account", role, endpoint, interval=interval)
+        # What every gateway there needs beside what a test is about, as JSON; moto wants a protocolType.
+        beside = json.loads(os.environ.get("GATEWRIGHT_CONTRACT_GATEWAY", "{}"))
+        service = Service(client, "in a real account", role, endpoint, interval=interval, gateways=beside)
         try:
             yield service
         finally:

@@ -2,8 +2,9 @@
 
 `make live` needs credentials, GATEWRIGHT_CONTRACT_ROLE (the ARN of a role that a gateway may assume) and
 GATEWRIGHT_CONTRACT_ENDPOINT (an MCP server that lets anybody in). For an endpoint on loopback (AWS_ENDPOINT_URL), such
-as the sandbox or moto, both have defaults. Every resource bears a prefix; at the end whatever bears it is removed. The
-report has members, codes, durations and differences, and no id and no value.
+as the sandbox or moto, both have defaults. GATEWRIGHT_CONTRACT_GATEWAY may hold members that every gateway needs, as
+JSON. Every resource bears a prefix; at the end whatever bears it is removed. The report has members, codes, durations
+and differences, and no id and no value.
 """
 
 import argparse
