@@ -50,6 +50,8 @@ class Service:
     endpoint: str = "https://ledger.example.com/mcp"
     bad_endpoint: str = "https://nowhere.example.com/mcp"
     interval: float = 0.2
+    #: Seconds within which an operation ends.
+    patience: float = 600.0
     pause: Callable[[float], Awaitable[None]] = anyio.sleep
     #: What every gateway is given beside what a test is about.
     gateways: Mapping[str, Any] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class Service:
 
     async def rest(self, get: Callable[..., Awaitable[Mapping[str, Any]]], **address: Any) -> Mapping[str, Any]:
         """Return what Get shows as soon as no request is in progress."""
-        with anyio.fail_after(600):
+        with anyio.fail_after(self.patience):
             while (shown := await get(**address)).get("status", "READY") in MOVING:
                 await self.pause(self.interval)
         return shown
@@ -93,7 +95,7 @@ class Service:
 
     async def gone(self, get: Callable[..., Awaitable[Mapping[str, Any]]], **address: Any) -> None:
         """Wait until Get answers that there is no such thing."""
-        with anyio.fail_after(600):
+        with anyio.fail_after(self.patience):
             while True:
                 try:
                     await get(**address)
@@ -184,10 +186,13 @@ async def in_an_account() -> AsyncIterator[Service]:
         recorder = _recorder()
         if recorder is not None:
             recorder.attach(client)
-        interval = 0.1 if is_loopback(os.environ.get("AWS_ENDPOINT_URL")) else 2.0
+        local = is_loopback(os.environ.get("AWS_ENDPOINT_URL"))
+        interval, patience = (0.1, 20.0) if local else (2.0, 600.0)
         # What every gateway there needs beside what a test is about, as JSON; moto wants a protocolType.
         beside = json.loads(os.environ.get("GATEWRIGHT_CONTRACT_GATEWAY", "{}"))
-        service = Service(client, "in a real account", role, endpoint, interval=interval, gateways=beside)
+        service = Service(
+            client, "in a real account", role, endpoint, gateways=beside, interval=interval, patience=patience
+        )
         try:
             yield service
         finally:
@@ -231,7 +236,8 @@ async def _client(environment: Mapping[str, str] | None = None) -> AsyncIterator
 async def removed(environment: Mapping[str, str]) -> list[str]:
     """Remove whatever a live run left, and return the kinds of what is there all the same."""
     async with _client(environment) as client:
-        service = Service(client, "in a real account", interval=0.5)
+        local = is_loopback(environment.get("AWS_ENDPOINT_URL"))
+        service = Service(client, "in a real account", interval=0.5, patience=20.0 if local else 600.0)
         await clean(service, PREFIXES)
         return [kind async for kind, _ in _left(service, PREFIXES)]
 
@@ -252,7 +258,7 @@ async def _left(service: Service, prefixes: tuple[str, ...]) -> AsyncIterator[tu
 
 async def clean(service: Service, prefixes: tuple[str, ...]) -> None:
     """Remove whatever has one of the prefixes, children first."""
-    with anyio.move_on_after(900):
+    with anyio.move_on_after(1.5 * service.patience):
         while left := [one async for one in _left(service, prefixes)]:
             for kind, identity in left:
                 if kind == "gateway":
@@ -265,7 +271,7 @@ async def clean(service: Service, prefixes: tuple[str, ...]) -> None:
 
 async def _remove_gateway(service: Service, gateway_id: str) -> None:
     client = service.client
-    with anyio.move_on_after(900):
+    with anyio.move_on_after(service.patience):
         while targets := (await client.list_gateway_targets(gatewayIdentifier=gateway_id))["items"]:
             for target in targets:
                 await _remove_target(service, gateway_id, target)
