@@ -9,13 +9,14 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-from infra.service_model import is_document
+from infra.service_model import CONTROL_PLANE, is_document, service
 from workflows.kinds import KINDS
 
 #: What may stand in a message: words, and names of the API. Everything else may name an account, a resource, a place or
 #: a person.
 _WORD = re.compile(r"[A-Za-z]?[a-z]*('[a-z]+)?|[A-Z]{0,5}[a-z]+([A-Z]{1,4}[a-z]+)*|[A-Z]{2,5}|[A-Z]+(_[A-Z]+)+")
-_STATUSES = frozenset(status for kind in KINDS for status in kind.statuses)
+#: Statuses and operations, also those with a digit in their name.
+_NAMES = frozenset({status for kind in KINDS for status in kind.statuses} | {*service(CONTROL_PLANE).operation_names})
 _TOKEN = re.compile(r"[^\s\"'`(){}\[\],;:]+")
 _LONGEST = 40
 _AT_REST_AFTER = frozenset({"CREATING", "UPDATING", "DELETING", "SYNCHRONIZING"})
@@ -30,7 +31,7 @@ def scrubbed(text: str) -> str:
 
     def kept(found: re.Match[str]) -> str:
         token = found[0].rstrip(".?!")
-        known = token in _STATUSES or (len(token) < _LONGEST and _WORD.fullmatch(token))
+        known = token in _NAMES or (len(token) < _LONGEST and _WORD.fullmatch(token))
         return found[0] if known else "-"
 
     return _TOKEN.sub(kept, text)
