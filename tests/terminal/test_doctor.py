@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from infra.deadline import Deadline
 from infra.sandbox.faults import Effect, Fault
+from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 from tests.documents import ROLE, SECRET, small_stack
 from tests.worlds import SandboxWorld
 from workflows.doctor import Verdict, actions_of, examine
@@ -52,7 +53,9 @@ class Iam:
 
 
 async def checks(world: SandboxWorld, iam: Any, document: dict[str, Any] | None = None) -> dict[str, Any]:
-    world.beside["iam"] = iam
+    # These are the calls of a person: no role of the deployment must allow them.
+    people = {name: world.client(name) for name in (CONTROL_PLANE, AGENT_REGISTRY, "secretsmanager", "sts")}
+    world.beside |= {**people, "iam": iam}
     stack = read_stack(document) if document is not None else None
     found = await examine(world.context(), stack, Deadline.within(60))
     return {check.name: check for check in found}
