@@ -180,6 +180,23 @@ async def test_r4_a_synchronization_that_comes_again_after_another_is_not_done_a
     assert sent == ["SynchronizeGatewayTargets"] * 2
 
 
+async def test_r4_a_synchronization_whose_outcome_is_kept_no_more_is_not_done_again(world):
+    """A provision ends the outcome of the last synchronization, and not the knowledge that it was done."""
+    await world.apply(small_stack(1))
+    assert (await world.run(synchronization("one"))).status is Status.READY
+    document = small_stack(1)
+    document["gateways"]["payments"]["description"] = "other"
+    assert (await world.apply(document)).status is Status.READY
+    for number in range(12):
+        assert (await world.run(synchronization(f"other-{number}"))).status is Status.READY
+        await anyio.sleep(60)
+    world.sent()
+    again = await world.run(synchronization("one"))
+    sent = world.sent()
+    tried("R4", "synchronizations that come again after others", 1, len(sent))
+    assert (again.status, sent) == (Status.READY, [])
+
+
 @pytest.mark.parametrize("name", ["target target-0", "gateway payments"])
 async def test_what_is_failed_is_not_synchronized_and_not_called_ready(world, name):
     await world.apply(small_stack(1))

@@ -296,7 +296,8 @@ class _Comparison:
         elif not isinstance(value, list) or not isinstance(seen, list) or len(value) != len(seen):
             yield path
         else:
-            seen = self._aligned(path, value, shape, seen) if path[-1] in UNORDERED | SETS else seen
+            structures = path[-1] in SETS and isinstance(shape.member, StructureShape)
+            seen = self._aligned(path, value, shape, seen) if structures or path[-1] in UNORDERED else seen
             aligned = isinstance(before, list) and len(before) == len(value)
             for index, (item, other) in enumerate(zip(value, seen, strict=True)):
                 was = earlier_element(before, other)
