@@ -6,7 +6,7 @@ nothing against the account.
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -21,6 +21,7 @@ from infra.secrets import SecretReference, resolve
 from workflows.document.naming import Place, named_by
 from workflows.document.stack import Stack
 from workflows.kinds import KINDS, Kind
+from workflows.reconcile.observe import Observer
 from workflows.requests.context import Context
 
 #: The documented quotas on resources of an account and Region; AWS can raise them (quotas page).
@@ -96,12 +97,12 @@ async def examine(context: Context, stack: Stack | None, deadline: Deadline) -> 
     return found
 
 
-async def _checked(name: str, job: Callable[[], Awaitable[Check]]) -> Check:
-    """Return the result of a check; a refused call is UNKNOWN where it says nothing about the account."""
+async def _checked(name: str, job: Callable[[], Awaitable[Check]], *, needed: bool = False) -> Check:
+    """Return the result of a check; a refused call is UNKNOWN, unless a run needs the call."""
     try:
         return await job()
     except CallFailed as failed:
-        verdict = Verdict.UNKNOWN if failed.error_class in _UNKNOWN else Verdict.FAIL
+        verdict = Verdict.UNKNOWN if failed.error_class in _UNKNOWN and not needed else Verdict.FAIL
         text = f"{failed.operation} was refused: {failed.code}: {failed.message}"
         hint = " This says nothing against the account; allow the call to have it checked."
         return Check(name, verdict, text + (hint if verdict is Verdict.UNKNOWN else ""))
@@ -116,10 +117,10 @@ async def _services(examined: _Examined) -> AsyncIterator[Check]:
             await examined.calls(kind.operations.list, {"maxResults": 1}, service=kind.service)
             return Check(name, Verdict.OK, f"{kind.service} answers {kind.operations.list}")
 
-        found = await _checked(name, job)
-        # Without a single answer of the service, nothing can be applied.
-        failed = Check(name, Verdict.FAIL, f"{found.message}. {kind.advice}".strip())
-        yield found if found.verdict is Verdict.OK else failed
+        found = await _checked(name, job, needed=True)
+        yield (
+            found if found.verdict is Verdict.OK else replace(found, message=f"{found.message}. {kind.advice}".strip())
+        )
 
 
 def actions_of(kinds: Iterable[Kind]) -> list[str]:
@@ -171,7 +172,8 @@ async def _quotas(examined: _Examined) -> AsyncIterator[Check]:
         name = f"quota of {kind.section}"
 
         async def job(kind: Kind = kind, name: str = name) -> Check:
-            there = await _names(examined.calls, kind)
+            listed = Observer(examined.calls, "").pages(kind, {})
+            there = {kind.name_in(item) or "" async for item in listed}
             resources = examined.stack.resources.values() if examined.stack is not None else ()
             new = {one.name for one in resources if one.kind is kind} - there
             quota = QUOTAS[kind.section]
@@ -181,18 +183,6 @@ async def _quotas(examined: _Examined) -> AsyncIterator[Check]:
             return Check(name, Verdict.OK, text)
 
         yield await _checked(name, job)
-
-
-async def _names(calls: Calls, kind: Kind) -> set[str]:
-    """Return the names of all resources of a kind."""
-    params: dict[str, Any] = {"maxResults": kind.page}
-    names: set[str] = set()
-    while True:
-        page = await calls(kind.operations.list, params, service=kind.service, lacks=lacking(kind.list_items))
-        names |= {kind.name_in(item) or "" for item in page[kind.list_items]}
-        if not page.get("nextToken"):
-            return names
-        params = {**params, "nextToken": page["nextToken"]}
 
 
 async def _roles(examined: _Examined) -> AsyncIterator[Check]:
@@ -210,9 +200,8 @@ async def _roles(examined: _Examined) -> AsyncIterator[Check]:
             answer = await examined.calls("GetRole", {"RoleName": role.rpartition("/")[2]}, service="iam")
             trusts = _trusts(answer["Role"].get("AssumeRolePolicyDocument"))
             if trusts is None:
-                return Check(
-                    name, Verdict.UNKNOWN, f"exists; look yourself whether its trust policy lets {_PRINCIPAL} in"
-                )
+                text = f"exists; check by hand that its trust policy allows {_PRINCIPAL}"
+                return Check(name, Verdict.UNKNOWN, text)
             if trusts:
                 return Check(name, Verdict.OK, "exists and trusts AgentCore")
             text = f"{role} does not trust {_PRINCIPAL}"
@@ -260,8 +249,7 @@ async def _secrets(examined: _Examined) -> AsyncIterator[Check]:
             await resolve(examined.calls, reference)
             return Check(name, Verdict.OK, f"readable{f', with a member {reference.key}' if reference.key else ''}")
 
-        found = await _checked(name, job)
-        yield Check(name, Verdict.FAIL, found.message) if found.verdict is Verdict.UNKNOWN else found
+        yield await _checked(name, job, needed=True)
 
 
 def _some(names: list[str]) -> str:

@@ -144,6 +144,7 @@ async def test_secrets_that_cannot_be_read(world, reference, said):
     (check,) = [check for name, check in found.items() if name.startswith("secret")]
     assert check.verdict is Verdict.FAIL
     assert said in check.message
+    assert "nothing against the account" not in check.message, "a run needs the secret"
     assert "sandbox-payments-idp-secret" not in str(found)
 
 

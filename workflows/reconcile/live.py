@@ -15,6 +15,8 @@ Errors:
 - An update or a deletion without an answer (UNKNOWN_OUTCOME) is not repeated within the call: the resource is read and
   decided about again, up to `_MOST_UNANSWERED` times. A creation is repeated within the call (infra.retry), then by the
   next run, under the same client token.
+- A change that is refused because the resource waits for consent (AWAITING_CONSENT) is recorded, and the resource is
+  read and decided about again. After the wait for a place, a resource that waited for consent is read first.
 - A refusal for a passing reason (`REFUSED`) is recorded with the time of the first refusal, over runs, so that the
   resource fails in the end (`results`).
 - No call is sent that may not be answered before the run's deadline. OutOfTime makes the resource IN_PROGRESS.

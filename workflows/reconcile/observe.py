@@ -55,7 +55,7 @@ class Observer:
     async def children(self, kind: Kind, parent_id: str) -> dict[str, ObservedState]:
         """Return summaries of all resources of a kind under a parent, by name."""
         found = {}
-        async for item in self._pages(kind, {str(kind.parent_member): parent_id}):
+        async for item in self.pages(kind, {str(kind.parent_member): parent_id}):
             hide_url(self._calls, item)
             found[kind.name_in(item) or ""] = ObservedState(kind, item[kind.id_member], item, full=False)
         return found
@@ -75,7 +75,7 @@ class Observer:
         if kind.id_member == "name":
             return name
         if kind.section not in self._ids:
-            items = [item async for item in self._pages(kind, {})]
+            items = [item async for item in self.pages(kind, {})]
             named = ((kind.name_in(item), item[kind.id_member]) for item in items)
             self._ids[kind.section] = {found: identity for found, identity in named if found is not None}
         return self._ids[kind.section].get(name)
@@ -111,7 +111,8 @@ class Observer:
         tags = dict(answer.get("tags") or {})
         return replace(observed, tags=tags, ours=tags.get(OWNER_TAG) == self._stack)
 
-    async def _pages(self, kind: Kind, params: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def pages(self, kind: Kind, params: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Yield every item of a list, page after page."""
         asked = {**params, "maxResults": kind.page}
         while True:
             lacks = partial(kind.lacks, kind.operations.list)
