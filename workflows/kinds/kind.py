@@ -16,9 +16,9 @@ Types, required members, enums, patterns and descriptions come from the service 
 - Lifecycle: `statuses` maps each status to a phase, which tells whether the planner may act, and to the remedy of a
   failure. A status that is not in the table counts as in progress, so the planner waits and never acts on a guess.
 
-The functions among the fields (`create_only`, `with_defaults`, `asks_consent`, `without_consent`, `differs_elsewhere` and
-others) are pure: they read a declaration, an observed body or the body of an update. The tables in members.py hold for
-every kind.
+The functions among the fields (`create_only`, `with_defaults`, `asks_consent`, `without_consent`, `differs_elsewhere`
+and others) are pure: they read a declaration, an observed body or the body of an update. The tables in members.py
+hold for every kind.
 """
 
 from collections.abc import Callable, Iterator, Mapping
