@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -94,13 +95,14 @@ class Others:
                 record.status, record.next = GONE, None
 
     def consent_to_all(self) -> int:
-        """Open every authorization URL; return how many."""
+        """Open every authorization URL; return how many of them had not expired."""
         given = 0
         for record in list(self._world.plane.world.records.live("target")):
             session = record.extra.get("consent", {}).get("session")
             if session is not None:
-                self._world.plane.targets.consent.give(session)
-                given += 1
+                with suppress(Refusal):
+                    self._world.plane.targets.consent.give(session)
+                    given += 1
         return given
 
     def _any(self) -> Record | None:
@@ -171,10 +173,7 @@ class Others:
         return True
 
     def _consent(self) -> bool:
-        try:
-            return bool(self.consent_to_all())
-        except Refusal:
-            return False
+        return bool(self.consent_to_all())
 
     def _lagging_reads(self) -> bool:
         self._world.plane.behaviour.durations.visible_after = self._random.choice((0.0, 5.0, 60.0))

@@ -194,7 +194,7 @@ class Simulation:
         for name in sorted(wanted if self._spare else {*there, *wanted}):
             if self._retained(name.split()[-1]):
                 continue  # let go of and taken over again as it stands, or left
-            for path, is_now, should_be in _differences(there.get(name), wanted.get(name), name):
+            for path, is_now, should_be in differences(there.get(name), wanted.get(name), name):
                 if self._documents.taken and path.endswith(f" {TAKEN}.shown.description"):
                     continue  # what was taken over a second time is taken over as it stands
                 self._say(f"{path} is {is_now} and should be {should_be}")
@@ -221,13 +221,23 @@ class Simulation:
             return state(world)
 
 
-def _differences(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+def differences(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     """Yield where two values differ, as deep as both are mappings."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for name in sorted({*one, *other}):
-            yield from _differences(one.get(name), other.get(name), f"{path}.{name}")
-    elif one != other:
+            yield from differences(one.get(name), other.get(name), f"{path}.{name}")
+    elif one != other and not (says_nothing(one) and says_nothing(other)):
         yield path, one, other
+
+
+def says_nothing(value: Any) -> bool:
+    """Return whether a value is what absence of its member means too: false or empty, in all that it has.
+
+    A creation cannot send a member that only updates take, and a value that says nothing needs no update of its own.
+    """
+    if isinstance(value, Mapping):
+        return all(says_nothing(one) for one in value.values())
+    return value is None or value is False or value == []
 
 
 def _cancelled(error: BaseException) -> bool:
