@@ -24,7 +24,7 @@ from infra import models
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
-from infra.errors import CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLERS_OWN, CallFailed, OutOfTime
 from infra.settings import SettingsError
 from infra.telemetry import frames
 from workflows.document.problems import Invalid
@@ -32,7 +32,7 @@ from workflows.document.reading import read_stack
 from workflows.document.schema import document_schema
 from workflows.importing import Imported, import_resource
 from workflows.planner.decision import Action
-from workflows.planner.failures import CREDENTIALS, OF_ERROR_CLASSES
+from workflows.planner.failures import OF_ERROR_CLASSES
 from workflows.planner.outcome import Outcome, Status
 from workflows.planning import plan
 from workflows.records.request_state import Mode
@@ -71,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unreadable, NotARequest, SettingsError, OSError) as error:
         return _failed(options, INVALID if isinstance(error, Unreadable | NotARequest) else FAILED, str(error))
     except (CallFailed, BotoCoreError) as failed:
-        refused = isinstance(failed, CallFailed) and failed.error_class is ErrorClass.CREDENTIALS
-        advice = f"\n{OF_ERROR_CLASSES[ErrorClass.CREDENTIALS][1]}" if refused else ""
+        own = failed.error_class if isinstance(failed, CallFailed) and failed.error_class in CALLERS_OWN else None
+        advice = f"\n{OF_ERROR_CLASSES[own][1]}" if own is not None else ""
         return _failed(options, FAILED, f"AWS cannot be called: {failed}{advice}")
     except OutOfTime as late:
         return _failed(options, UNFINISHED, f"{late}; the same command continues from here")
@@ -228,15 +228,15 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
             seconds = min(_SLICE, max(1.0, deadline.remaining()))
             outcome = await handle(context, request, Deadline.within(seconds))
             wait = outcome.retry_after or 1.0
-            refused = any(warning.rule == CREDENTIALS for warning in outcome.warnings)
-            if outcome.status is not Status.IN_PROGRESS or refused or deadline.remaining() < wait:
+            if outcome.status is not Status.IN_PROGRESS or outcome.is_blind or deadline.remaining() < wait:
                 return outcome
             show.waiting(outcome, wait)
             await deadline.sleep(wait, "the next run")
 
     outcome = _with_environment(options, job)
     show.value(options, outcome.shown(), lambda: show.outcome(outcome))
-    return _EXIT.get(outcome.status, FAILED)
+    # The user's own credentials or network failed: the same command would not continue by itself.
+    return FAILED if outcome.is_blind and outcome.status is Status.IN_PROGRESS else _EXIT.get(outcome.status, FAILED)
 
 
 def _adopt(options: argparse.Namespace) -> int:

@@ -11,7 +11,8 @@ operation with parameters, counts every attempt, and either returns the response
 5. An error becomes CallFailed with an ErrorClass: `classify` looks up error responses of AWS (infra.error_table),
    `_local` assesses exceptions of the client. The message is redacted, and botocore's exception is cut off from the
    chain, because its text may quote the request. THROTTLED also slows the rate limiter down.
-6. A response that lacks required members (`lacks`) counts as a lost response, with the error class UNKNOWN_OUTCOME.
+6. A response that contradicts the output shape of its operation (infra.responses), or that the client cannot parse,
+   counts as a lost response, with the error class UNKNOWN_OUTCOME.
 
 The error class decides about the next attempt. After any attempt with an unknown outcome, `CallFailed.unanswered` is
 set: that attempt may have taken effect, even if a later attempt was refused. OutOfTime means that the deadline permits
@@ -19,9 +20,10 @@ no further attempt; `OutOfTime.refused` is then the failure of the last attempt,
 """
 
 import random
+import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -30,18 +32,27 @@ from botocore import xform_name
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
+    ProxyConnectionError,
+    SSLError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
 )
+from botocore.model import Shape
 from botocore.parsers import ResponseParserError
 
 from infra.deadline import Deadline
 from infra.error_table import classify
-from infra.errors import CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLERS_OWN, CallFailed, ErrorClass, OutOfTime
 from infra.pace import Pace
 from infra.redaction import Redaction
+from infra.responses import Flaws, flaws, output_shape
 from infra.retry import attempts
 from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE, is_mutating
 
@@ -62,6 +73,12 @@ CLIENT_CONFIG: Mapping[str, Any] = {
 
 #: The services whose documented rates are kept. The project's calls to all other services stay far below the limits.
 PACED = frozenset({CONTROL_PLANE, AGENT_REGISTRY})
+#: What botocore's parsers raise for JSON of another form than they expect.
+_UNPARSED = (AttributeError, TypeError, ValueError, LookupError, RecursionError)
+#: Failures to find or to renew the caller's credentials.
+_UNSIGNED = (NoCredentialsError, PartialCredentialsError, TokenRetrievalError, UnauthorizedSSOTokenError)
+#: Failures before a request is sent.
+_UNCONNECTED = (NoRegionError, InvalidRegionError, ConnectTimeoutError, ProxyConnectionError, SSLError)
 _PARTITIONS = {
     "cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "eusc-": "aws-eusc",
 }  # fmt: skip
@@ -110,14 +127,16 @@ class Calls:
         params: Mapping[str, Any],
         *,
         service: str = CONTROL_PLANE,
-        lacks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None,
+        check: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None,
     ) -> dict[str, Any]:
         """Call an operation and return the response. Raises CallFailed, or OutOfTime if the run must end first.
 
-        `lacks` returns the required members that are missing from a response. An incomplete response proves nothing and
-        is treated like a lost response.
+        Every response is held against the output shape of the operation. `check` returns more flaws of a response, such
+        as another resource than the one that was asked for. A response with flaws is treated like a lost response.
         """
-        method = getattr(await self.aws.client(service), xform_name(operation))
+        client = await self.aws.client(service)
+        method = getattr(client, xform_name(operation))
+        scrutiny = _Scrutiny(operation, output_shape(client, service, operation), check)
         refused: CallFailed | None = None
         unanswered = False
         try:
@@ -125,27 +144,45 @@ class Calls:
                 with attempt:
                     try:
                         answer = await self._once(operation, method, params, paced=service in PACED)
-                        return _complete(operation, answer, lacks(answer) if lacks is not None else ())
+                        scrutiny.require_credible(answer)
                     except CallFailed as failed:
                         unanswered = failed.unanswered = unanswered or failed.error_class is ErrorClass.UNKNOWN_OUTCOME
                         refused = failed
                         raise
+                    return answer
         except OutOfTime as late:
             late.refused = refused
             raise
         raise AssertionError("unreachable: attempts end by raising")  # pragma: no cover
+
+    async def pages(
+        self, operation: str, params: Mapping[str, Any], *, service: str = CONTROL_PLANE
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the pages of a list. Raises CallFailed, also for a list that shows the same page token twice."""
+        asked, tokens = dict(params), set[str]()
+        while True:
+            page = await self(operation, asked, service=service)
+            yield page
+            token = page.get("nextToken")
+            if not token:
+                return
+            if token in tokens:
+                message = f"page {len(tokens) + 1} of the list has a page token of an earlier page: the list has no end"
+                raise CallFailed(operation, ErrorClass.BUSY, "EndlessList", message)
+            tokens.add(token)
+            asked["nextToken"] = token
 
     async def account(self) -> str:
         """Return the account id of the credentials. Raises CallFailed or OutOfTime."""
         known = self.aws.known
         if "account" not in known:
             try:
-                answer = await self("GetCallerIdentity", {}, service="sts", lacks=lacking("Account"))
+                answer = await self("GetCallerIdentity", {}, service="sts")
                 known["account"] = answer["Account"]
             except CallFailed as failed:
-                # An unknown outcome proves nothing, and refused credentials belong to an account that is not the
-                # default.
-                unsaid = failed.error_class in (ErrorClass.UNKNOWN_OUTCOME, ErrorClass.CREDENTIALS)
+                # An unknown outcome proves nothing, and refused credentials belong to an account other than the
+                # default account.
+                unsaid = failed.error_class in (ErrorClass.UNKNOWN_OUTCOME, *CALLERS_OWN)
                 if self.aws.default_account is None or unsaid:
                     raise
                 known["account"] = self.aws.default_account
@@ -174,7 +211,7 @@ class Calls:
                 answer = await method(**params)
         except TimeoutError:
             raise OutOfTime(f"{operation} took too long", retry_after=0.0) from None
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError, *_UNPARSED) as error:
             failed = self._failed(operation, error)
             log.info("call failed", operation=operation, code=failed.code, verdict=failed.error_class)
             raise failed from None  # botocore's own text may quote the request
@@ -192,24 +229,40 @@ class Calls:
             error_class = classify(operation, code, message, status=status)
         else:
             code, message = type(error).__name__, str(error)
+            if isinstance(error, _UNPARSED):
+                # The text of such an error may quote the response.
+                code, message = "UnreadableResponse", f"the client cannot parse the response ({code})"
             error_class = _local(operation, error)
         if error_class is ErrorClass.THROTTLED:
             self.aws.pace.throttled(operation)
         return CallFailed(operation, error_class, code, self.aws.redaction.text(message), _reasons(error))
 
 
-def lacking(*members: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
-    """Return a function that lists those of the given members that are missing from a response."""
-    return lambda answer: tuple(name for name in members if answer.get(name) is None)
+@dataclass
+class _Scrutiny:
+    """Holds the responses of one call against the output shape; `more` returns additional flaws of a response."""
 
+    operation: str
+    shape: Shape | None
+    more: Callable[[Mapping[str, Any]], tuple[str, ...]] | None
+    #: The flaws of the response before.
+    _before: Flaws = field(default_factory=Flaws)
 
-def _complete(operation: str, answer: dict[str, Any], missing: tuple[str, ...]) -> dict[str, Any]:
-    """Return the response if no required member is missing. Raises CallFailed otherwise."""
-    if missing:
-        log.info("incomplete answer", operation=operation, lacking=missing)
-        message = f"the response lacks required members: {', '.join(missing)}"
-        raise CallFailed(operation, ErrorClass.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
-    return answer
+    def require_credible(self, answer: Mapping[str, Any]) -> None:
+        """Raise CallFailed for a response with flaws.
+
+        Deep members that two reads in a row lack are members that the service does not show. A change is not repeated
+        to find that out: a read follows.
+        """
+        found, before = flaws(self.operation, self.shape, answer), self._before
+        if not found.wrong and self.more is not None:
+            found = replace(found, wrong=self.more(answer))
+        self._before = found
+        lacking = bool(found.missing) and not is_mutating(self.operation) and found.missing != before.missing
+        if found.wrong or lacking:
+            log.info("incomplete answer", operation=self.operation, flaws=str(found))
+            message = f"the response is not one of {self.operation}: {found}"
+            raise CallFailed(self.operation, ErrorClass.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:
@@ -220,10 +273,22 @@ def _reasons(error: Exception) -> tuple[str, ...]:
 
 def _local(operation: str, error: Exception) -> ErrorClass:
     """Classify an exception of the client: raised before sending, or because no readable response arrived."""
-    if isinstance(error, ResponseParserError) and not is_mutating(operation):
-        return ErrorClass.UNKNOWN
     if isinstance(error, ParamValidationError):
         return ErrorClass.INVALID
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | NoRegionError):
+    if isinstance(error, _UNSIGNED):
         return ErrorClass.CREDENTIALS
-    return ErrorClass.UNKNOWN_OUTCOME
+    if isinstance(error, _UNCONNECTED) or _never_connected(error):
+        return ErrorClass.UNREACHABLE
+    # An answer to a read that no service of AWS gives, such as the page of a proxy.
+    unparsed = isinstance(error, (ResponseParserError, *_UNPARSED)) and not is_mutating(operation)
+    return ErrorClass.UNREACHABLE if unparsed else ErrorClass.UNKNOWN_OUTCOME
+
+
+def _never_connected(error: Exception) -> bool:
+    """Return whether a connection failed before anything was sent; the client library says the same of later failures.
+
+    The cause is an exception of aiohttp, recognized by name: the library is not imported here.
+    """
+    cause = getattr(error, "kwargs", {}).get("error") if isinstance(error, EndpointConnectionError) else None
+    names = {one.__name__ for one in type(cause).__mro__}
+    return isinstance(cause, socket.gaierror) or "ClientConnectorError" in names

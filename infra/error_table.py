@@ -109,6 +109,8 @@ TABLE: tuple[Row, ...] = (
     _row(ErrorClass.INVALID, "", "ValidationException", "InvalidParameterException", "InvalidRequestException",
          "SerializationException", "ParamValidationError", "ValidationError", "MalformedHttpRequestException",
          "RequestEntityTooLargeException"),
+    _row(ErrorClass.UNKNOWN, "", "DuplicateName",
+         advice="Delete or rename the others, so that the name tells which resource is meant; then resend."),
     # An old endpoint, or an emulator.
     _row(ErrorClass.UNSUPPORTED, "", "UnknownOperationException", "UnknownOperation", "NotImplemented"),
 )  # fmt: skip

@@ -17,6 +17,7 @@ class ErrorClass(StrEnum):
     IN_USE = "IN_USE"  # another resource still refers to this resource
     DENIED = "DENIED"  # the caller lacks a permission
     CREDENTIALS = "CREDENTIALS"  # the caller's credentials or clock are refused: no statement about any resource
+    UNREACHABLE = "UNREACHABLE"  # the caller's endpoint, Region or network leads to no service: nothing was sent
     QUOTA = "QUOTA"  # a limit of the account is reached
     UNSUPPORTED = "UNSUPPORTED"  # this account, Region or endpoint does not offer the operation
     INVALID = "INVALID"  # the request itself is invalid
@@ -27,6 +28,8 @@ class ErrorClass(StrEnum):
 STUCK = "Stuck"
 #: Transient error classes: the same call may succeed later.
 TRANSIENT = frozenset({ErrorClass.THROTTLED, ErrorClass.BUSY, ErrorClass.UNKNOWN_OUTCOME})
+#: The caller's own trouble: no call gets through, so a failed call says nothing about any resource.
+CALLERS_OWN = frozenset({ErrorClass.CREDENTIALS, ErrorClass.UNREACHABLE})
 
 
 class CallFailed(Exception):  # noqa: N818 - reads better where it is caught

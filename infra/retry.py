@@ -50,6 +50,7 @@ BUDGETS = {
     ErrorClass.IN_USE: Budget(tries=8, seconds=60.0, first=1.0, longest=10.0),
     # Temporary credentials are renewed concurrently with the calls that use them.
     ErrorClass.CREDENTIALS: Budget(tries=2, seconds=10.0, first=1.0, longest=2.0),
+    ErrorClass.UNREACHABLE: Budget(tries=6, seconds=90.0, first=0.3, longest=10.0),
     ErrorClass.UNKNOWN: Budget(tries=2, seconds=10.0, first=0.5, longest=1.0),
 }
 

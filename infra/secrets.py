@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from infra.aws import Calls, lacking
+from infra.aws import Calls
 from infra.errors import CallFailed, ErrorClass
 
 _FORM = re.compile(
@@ -55,7 +55,7 @@ async def version_of(calls: Calls, reference: SecretReference) -> str:
     """Return the current version id of a referenced secret, without reading the value. Raises CallFailed."""
     if reference.version:
         return reference.version
-    answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id}, "ARN")
+    answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id})
     stage = reference.stage or "AWSCURRENT"
     stages: dict[str, list[str]] = answer.get("VersionIdsToStages", {})
     return next((version for version, labels in stages.items() if stage in labels), "")
@@ -69,7 +69,7 @@ async def resolve(calls: Calls, reference: SecretReference) -> Secret:
         "VersionId": reference.version,
     }
     params = {name: value for name, value in wanted.items() if value}
-    answer = await _ask(calls, "GetSecretValue", params, "ARN")
+    answer = await _ask(calls, "GetSecretValue", params)
     text = answer.get("SecretString", "")
     calls.aws.redaction.add(text)
     value = _unless_odd(reference, _member(reference, text) if reference.key else text)
@@ -77,10 +77,10 @@ async def resolve(calls: Calls, reference: SecretReference) -> Secret:
     return Secret(value, answer.get("VersionId", ""))
 
 
-async def _ask(calls: Calls, operation: str, params: dict[str, str], needed: str) -> dict[str, Any]:
+async def _ask(calls: Calls, operation: str, params: dict[str, str]) -> dict[str, Any]:
     """Call Secrets Manager, and add the name of the secret to its error messages, which lack the name."""
     try:
-        return await calls(operation, params, service="secretsmanager", lacks=lacking(needed))
+        return await calls(operation, params, service="secretsmanager")
     except CallFailed as failed:
         message = f"secret {params['SecretId']}: {failed.message}"
         raise CallFailed(operation, failed.error_class, failed.code, message) from None

@@ -77,6 +77,16 @@ def nothing(answer: Answer, params: Mapping[str, Any]) -> Answer:
     return {"ResponseMetadata": {"HTTPStatusCode": 200}}
 
 
+def raising(error: Exception) -> Callable[[Answer, Mapping[str, Any]], Answer]:
+    """Return the change of a call that raises an exception of the client library."""
+
+    def fail(answer: Answer, params: Mapping[str, Any]) -> Answer:
+        del answer, params
+        raise error
+
+    return fail
+
+
 def refused(code: str, message: str = "refused") -> Callable[[Answer, Mapping[str, Any]], Answer]:
     """Return the change of a call that is refused."""
 

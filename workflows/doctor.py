@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from infra import service_model
 from infra.arns import arn_of
-from infra.aws import Calls, lacking
+from infra.aws import Calls
 from infra.deadline import Deadline
 from infra.errors import TRANSIENT, CallFailed, ErrorClass
 from infra.secrets import SecretReference, resolve
@@ -86,7 +86,7 @@ async def examine(context: Context, stack: Stack | None, deadline: Deadline) -> 
     """Return every check, in order. Raises OutOfTime."""
     calls = context.aws.within(deadline)
     try:
-        who = await calls("GetCallerIdentity", {}, service="sts", lacks=lacking("Account", "Arn"))
+        who = await calls("GetCallerIdentity", {}, service="sts")
     except CallFailed as failed:
         text = f"AWS refuses the credentials: {failed.code}: {failed.message}"
         return [Check("credentials", Verdict.FAIL, f"{text}. Renew them, or set AWS_PROFILE.")]

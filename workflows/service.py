@@ -13,14 +13,14 @@ import anyio
 import structlog
 
 from infra.deadline import Deadline
-from infra.errors import CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLERS_OWN, CallFailed, OutOfTime
 from infra.settings import Operation
 from infra.tasks import run_with_watchdog
 from workflows.convergence import converge
 from workflows.document.fingerprint import digest
 from workflows.document.problems import Invalid, Problem
 from workflows.document.stack import Stack
-from workflows.planner.failures import CREDENTIALS, OF_ERROR_CLASSES
+from workflows.planner import failures
 from workflows.planner.outcome import FINAL, Outcome, Status
 from workflows.reconcile.lease import Holder, LeaseHeld, LeaseLost
 from workflows.reconcile.session import StackSession
@@ -86,7 +86,7 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
     except OutOfTime as late:
         outcome = _postponed(request, str(late), late.retry_after)
     except CallFailed as failed:
-        if failed.error_class is not ErrorClass.CREDENTIALS:
+        if failed.error_class not in CALLERS_OWN:
             raise
         outcome = _refused_here(request, failed)
     return await announced(context, outcome, anyio.current_time() - began, request.submitter)
@@ -186,7 +186,9 @@ async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, s
     whole = patience.goes_back or not run.request.stage
 
     def ended(record: StackRecord) -> StackRecord:
-        waiting = record.waiting(run.request.request_id, run.request.mode, patience.stall, consent)
+        waiting = record.waiting(
+            run.request.request_id, run.request.mode, patience.stall, consent, blind=patience.blind_until
+        )
         return with_outcome(waiting, outcome, run.request) if whole else waiting
 
     expires = run.started.timestamp() + run.context.settings.history_days * _DAY
@@ -247,8 +249,9 @@ def _postponed(request: Request, reason: str, seconds: float) -> Outcome:
 
 
 def _refused_here(request: Request, failed: CallFailed) -> Outcome:
-    """Return the outcome when AWS refuses the caller itself: nothing was begun, and the request is tried again."""
-    warning = Problem(CREDENTIALS, CREDENTIALS, f"{failed}. {OF_ERROR_CLASSES[failed.error_class][1]}")
+    """Return the outcome when no call gets through: nothing was begun, and the request is tried again."""
+    rule = failures.CALLERS_OWN[failed.error_class]
+    warning = Problem(rule, rule, f"{failed}. {failures.OF_ERROR_CLASSES[failed.error_class][1]}")
     return replace(_postponed(request, str(failed), _PAUSED_SECONDS), warnings=(warning,))
 
 

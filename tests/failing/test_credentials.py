@@ -1,15 +1,19 @@
 """Credentials that expired and clocks that are wrong say nothing of a resource: nothing is judged, nothing undone."""
 
+import socket
 from dataclasses import replace
 
 import anyio
 import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError
+from botocore.parsers import ResponseParserError
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed, ErrorClass
 from tests.documents import changed, small_stack
 from tests.goals import tried
-from tests.twists import Twist, TwistedWorld, refused
+from tests.twists import Twist, TwistedWorld, raising, refused
+from tests.worlds import provision
 from workflows.planner.failures import OF_ERROR_CLASSES
 from workflows.planner.outcome import Status
 
@@ -79,6 +83,56 @@ async def test_credentials_that_are_refused_for_hours_roll_nothing_back(world):
     tried("R13", "credentials that expire and clocks that are wrong, at every sort of call", violations=world.sent())
     world.twists.clear()
     assert (await world.apply(wanted(), "two")).status is Status.READY
+
+
+UNCONNECTED = {
+    "no such host": EndpointConnectionError(endpoint_url="https://x", error=socket.gaierror("no such host")),
+    "no connection": ConnectTimeoutError(endpoint_url="https://x"),
+    "another's certificate": SSLError(endpoint_url="https://x", error="certificate"),
+    "a proxy": ProxyConnectionError(proxy_url="https://proxy"),
+    "a page": ResponseParserError("no JSON"),
+}
+
+
+@pytest.mark.parametrize("error", UNCONNECTED.values(), ids=UNCONNECTED)
+async def test_an_endpoint_that_leads_nowhere_rolls_nothing_back(world, error):
+    """For hours, and whatever the call: the request is in progress with advice, and goes on afterwards."""
+    await world.apply(small_stack(1))
+    world.twists.append(Twist("*Gateway*", raising(error), times=-1, instead=True))
+    world.sent()
+    for _ in range(130):
+        outcome = await world.run(provision(wanted(), "two"), seconds=300.0)
+        assert outcome.status is Status.IN_PROGRESS
+        await anyio.sleep(60)
+    tried("R13", "endpoints, networks and proxies that lead to no service, for hours", violations=world.sent())
+    assert "Check the Region" in next(one.message for one in outcome.warnings if one.rule == "network")
+    world.twists.clear()
+    assert (await world.apply(wanted(), "two")).status is Status.READY
+
+
+@pytest.mark.parametrize("code", ["ExpiredTokenException", ""])
+async def test_time_without_calls_counts_for_no_refusal(world, code):
+    """A change that is busy for nine minutes, an hour without calls, then busy again: it has ten minutes more."""
+    trouble = refused(code) if code else raising(UNCONNECTED["no connection"])
+    await world.apply(small_stack(1))
+    stack = changed(small_stack(1), {"gateways.payments.description": "second"})
+    busy = Twist("UpdateGateway", refused("ConflictException", "In progress"), -1, instead=True)
+
+    async def running(minutes: int) -> Status:
+        outcome = None
+        for _ in range(minutes):
+            outcome = await world.run(provision(stack, "two"), seconds=30.0)
+            await anyio.sleep(30)
+        assert outcome is not None
+        return Status(outcome.status)
+
+    world.twists[:] = [busy]
+    assert await running(9) is Status.IN_PROGRESS
+    world.twists[:] = [Twist("*Gateway*", trouble, times=-1, instead=True)]
+    assert await running(60) is Status.IN_PROGRESS
+    world.twists[:] = [busy]
+    assert await running(9) is Status.IN_PROGRESS
+    assert await running(12) is Status.FAILED
 
 
 async def test_a_refused_caller_gets_no_account_that_is_made_up(world):

@@ -114,7 +114,7 @@ def test_every_word_for_a_problem_is_explained():
             if isinstance(call, ast.Call) and ast.unparse(call.func) in _TELL and len(call.args) > 1:
                 used |= {one.value for one in ast.walk(call.args[1]) if isinstance(one, ast.Constant) and one.value}
     assert used - {"loc", "type", *WORDS} == set()
-    assert set(WORDS) - used <= {"authority", "credentials", "depth", "size"}
+    assert set(WORDS) - used <= {"authority", "credentials", "depth", "network", "size"}
 
 
 def test_every_fact_that_is_cited_is_a_heading_of_the_service_notes():

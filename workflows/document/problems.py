@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "shown-otherwise": "warns: the service shows a declared value in another form (case, order, default, mask, ARN)",
     "tags-unread": "warns: tags cannot be read, so a resource to delete is identified by its recorded id alone",
     "credentials": "warns: the caller's credentials or clock are refused; the request goes on once they are right",
+    "network": "warns: the caller's endpoint, Region or network leads to no service; the request goes on once it does",
     "size": "it is too large",
     "tag": "this tag is Gatewright's own",
     "text": "it is no Unicode text",

@@ -30,6 +30,7 @@ from typing import Any
 from botocore.model import MapShape, OperationModel, Shape
 
 from infra import service_model
+from infra.arns import arn_of
 from infra.service_model import CONTROL_PLANE, Path, RequestType
 from workflows.kinds.status import IN_PROGRESS, SETTLED, Status
 
@@ -304,42 +305,24 @@ class Kind:
         return int(most or 100)
 
     def shown(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the resource in a response, without the wrapper; a missing id is taken from the ARN."""
+        """Return the resource in a response, without the wrapper, with the id as requests take it."""
         body = answer.get(self.wrapper) or {} if self.wrapper else answer
         shown = {name: value for name, value in body.items() if name != "ResponseMetadata"}
-        arn = shown.get(self.arn_member) if self.arn_member else None
-        if arn and self.id_member not in shown:
-            shown[self.id_member] = str(arn).rpartition("/")[2]
-        return self.as_declared(shown)
+        identity = self.id_in(shown)
+        return self.as_declared({**shown, self.id_member: identity} if identity else shown)
+
+    def id_in(self, item: Mapping[str, Any]) -> str:
+        """Return the id of a resource in a response, where the response may show the ARN instead.
+
+        Empty: the response does not identify the resource.
+        """
+        shown = item.get(self.id_member) or (item.get(self.arn_member) if self.arn_member else None) or ""
+        arn = arn_of(shown)
+        return arn.resource.rpartition("/")[2] if arn is not None else str(shown)
 
     def name_in(self, item: Mapping[str, Any]) -> str | None:
         """Return the name of a listed resource; None: the resource cannot be one of a document."""
         return self.listed_name(item) if self.listed_name is not None else item.get(self.name_member)
-
-    def lacks(self, operation: str, answer: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the members that the service model requires in the response of an operation and that are missing.
-
-        In the items of a list, only the members that a run relies on are checked: id, name and status.
-        """
-        whole = self.operations.model(operation).output_shape
-        if whole is None:
-            return ()
-        if operation == self.operations.list:
-            return self._lacks_in_list(whole, answer)
-        missing = [name for name in whole.required_members if answer.get(name) is None]
-        inner = answer.get(self.wrapper) if self.wrapper else None
-        if inner is not None:
-            required = whole.members[self.wrapper].required_members
-            missing += [f"{self.wrapper}.{name}" for name in required if inner.get(name) is None]
-        return tuple(missing)
-
-    def _lacks_in_list(self, whole: Any, answer: Mapping[str, Any]) -> tuple[str, ...]:
-        items = answer.get(self.list_items)
-        if items is None:
-            return (self.list_items,)
-        required = whole.members[self.list_items].member.required_members
-        needed = {self.id_member, self.name_member, "status"} & {*required}
-        return tuple(f"{self.list_items}.{n}" for n in sorted(needed) if any(item.get(n) is None for item in items))
 
     def create_members(self, declared: Mapping[str, Any]) -> dict[str, Any]:
         """Return the members of a declaration that create takes; an update after the create sends the rest."""

@@ -72,6 +72,10 @@ OF_ERROR_CLASSES: Mapping[ErrorClass, tuple[Actor, str]] = {
         Actor.PLATFORM,
         "Renew the AWS credentials, or set the clock. Nothing is rolled back; the same request continues.",
     ),
+    ErrorClass.UNREACHABLE: (
+        Actor.PLATFORM,
+        "Check the Region, the endpoint settings and the network. Nothing is rolled back; the same request continues.",
+    ),
     ErrorClass.QUOTA: (Actor.PLATFORM, "Remove what is no longer used or have the quota raised, then resend."),
     ErrorClass.UNSUPPORTED: (
         Actor.PLATFORM,
@@ -85,8 +89,11 @@ OF_ERROR_CLASSES: Mapping[ErrorClass, tuple[Actor, str]] = {
 }
 
 
-#: Path and rule of the warning that AWS refuses the caller's credentials or clock.
-CREDENTIALS = "credentials"
+#: Path and rule of the warning that no call gets through, by the class of error.
+CALLERS_OWN: Mapping[ErrorClass, str] = {
+    ErrorClass.CREDENTIALS: "credentials",
+    ErrorClass.UNREACHABLE: "network",
+}
 #: The code of the failure of a resource that the service shows in a form unknown to this version.
 UNRECOGNIZED = "Unrecognized"
 _TAGGING = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from workflows.document.problems import Problem
-from workflows.planner.failures import Failure
+from workflows.planner.failures import CALLERS_OWN, Failure
 
 VERSION = 1
 
@@ -113,6 +113,11 @@ class Outcome:
     def failures(self) -> list[Failure]:
         """The failures of all resources."""
         return [result.failure for result in self.results if result.failure is not None]
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether calls of the worker did not get through: its credentials, clock, endpoint, Region or network."""
+        return any(warning.rule in CALLERS_OWN.values() for warning in self.warnings)
 
     @property
     def asking(self) -> dict[str, Mapping[str, Any]]:

@@ -19,7 +19,7 @@ Invariants:
 
 from dataclasses import dataclass, field
 
-from infra.errors import CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLERS_OWN, CallFailed, OutOfTime
 from workflows.planner.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, DesiredState, State
 from workflows.planner.differences import Change, carried_by, changes
 from workflows.planner.outcome import ResourceStatus, Result
@@ -129,8 +129,8 @@ class DryExecutor(Executor):
         return result_of(self.run, node, ResourceStatus.READY, decision.reason)
 
     async def failed(self, node: Node, error: CallFailed | OutOfTime) -> Result:
-        """Plan a failure. Raises the error itself when credentials are refused or time runs out: there is no plan."""
-        if isinstance(error, OutOfTime) or error.error_class is ErrorClass.CREDENTIALS:
+        """Plan a failure. Raises the error itself when no call gets through or time runs out: there is no plan."""
+        if isinstance(error, OutOfTime) or error.error_class in CALLERS_OWN:
             raise error
         failed = Decision(Action.FAIL, str(error))
         self.steps.setdefault(node.address, Steps(failed, failed))

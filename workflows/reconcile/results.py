@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import anyio
 
-from infra.errors import TRANSIENT, CallFailed, ErrorClass
+from infra.errors import CALLERS_OWN, TRANSIENT, CallFailed
 from infra.retry import BUDGETS
 from workflows.planner import failures
 from workflows.planner.consent import expires_at
@@ -16,7 +16,7 @@ from workflows.reconcile.run import Run
 
 #: Seconds after which to retry when AWS refuses a call for a passing reason.
 _LATER = 15.0
-#: Seconds after which to retry when AWS refuses the credentials or the clock of the caller.
+#: Seconds after which to retry when no call of the caller gets through.
 _RENEWED = 60.0
 #: Seconds after which a refusal for a passing reason counts as final.
 REFUSED_FOR = 600.0
@@ -49,10 +49,12 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
 
     `cut_short` says that the run's time ended before the retry budget of the call; the next run goes on with retries.
     """
-    if failed.error_class is ErrorClass.CREDENTIALS:
-        return _of_credentials(run, node, failed)
+    if failed.error_class in CALLERS_OWN:
+        return _of_caller(run, node, failed)
     record = run.record(node.address)
     since = record.refused_since(run.retry_scope, str(failed.error_class))
+    # While no call got through, the service had no occasion to accept the change.
+    since = max(since, run.session.blind_until(run.request_id, run.mode)) if since else since
     passing = failed.error_class in TRANSIENT
     allowed = REFUSED_FOR if passing else BUDGETS[failed.error_class].seconds if cut_short else 0.0
     if (passing or cut_short) and not (since and run.now() - since > allowed):
@@ -62,11 +64,11 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
     return replace(result_of(run, node, ResourceStatus.FAILED, failure.message), failure=failure)
 
 
-def _of_credentials(run: Run, node: Node, failed: CallFailed) -> Result:
-    """Return IN_PROGRESS for a resource that was not observed because AWS refused the caller itself."""
-    advice = failures.OF_ERROR_CLASSES[failed.error_class][1]
-    text = f"{failed.operation} was refused: {failed.code}: {failed.message}"
-    run.warn(failures.CREDENTIALS, failures.CREDENTIALS, f"{text}. {advice}")
+def _of_caller(run: Run, node: Node, failed: CallFailed) -> Result:
+    """Return IN_PROGRESS for a resource about which nothing is known, because no call of this caller gets through."""
+    advice, rule = failures.OF_ERROR_CLASSES[failed.error_class][1], failures.CALLERS_OWN[failed.error_class]
+    text = f"{failed.operation} failed: {failed.code}: {failed.message}"
+    run.warn(rule, rule, f"{text}. {advice}")
     return result_of(run, node, ResourceStatus.IN_PROGRESS, text, retry_after=_RENEWED)
 
 

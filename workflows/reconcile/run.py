@@ -264,7 +264,7 @@ class Run:
         if observed is None or not observed.id:
             return {}
         try:
-            return await self.observer.children(kind, observed.id)
+            return await self.observer.children(kind, observed.id, self._recorded_ids(kind, parent))
         except CallFailed as failed:
             if failed.error_class is not ErrorClass.GONE:
                 raise
@@ -272,6 +272,11 @@ class Run:
                 return {}
             # The parent existed a moment ago; the next run observes the parent again.
             raise CallFailed(failed.operation, ErrorClass.BUSY, failed.code, failed.message) from None
+
+    def _recorded_ids(self, kind: Kind, parent: str) -> frozenset[str | None]:
+        """Return the ids, present and deposed, that the ledger records of children of a kind."""
+        known = [one for one in self.session.records.values() if (one.kind, one.parent) == (kind.section, parent)]
+        return frozenset(identity for one in known for identity in (one.id, *one.deposed) if identity)
 
     def _counting(self, node: Node) -> Any:
         def count(observed: Mapping[str, ObservedState]) -> None:

@@ -31,6 +31,7 @@ from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
 from infra.tasks import gather_all
 from workflows.reconcile.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, LeaseLost, wait_until_free
 from workflows.records.items import resource_key, stack_key
+from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of, read_record
 from workflows.records.stack import StackRecord
@@ -120,6 +121,11 @@ class StackSession:
     def of(self, address: str, kind: str, name: str, parent: str | None) -> ResourceRecord:
         """Return the record of a resource, or a new record if there is none."""
         return self.records.get(address) or ResourceRecord(address, kind, name, parent)
+
+    def blind_until(self, request_id: str, mode: Mode) -> float:
+        """Return until when no call of a request got through (seconds since the epoch); 0 if all did."""
+        known = self.stack.state_of(request_id, mode)
+        return known.blind_until if known is not None else 0.0
 
     def in_flight_for(self, record: ResourceRecord) -> float:
         """Return the seconds for which a dead run's last call for a resource may still be in flight."""

@@ -30,7 +30,7 @@ from functools import partial
 from typing import Any
 
 from infra import service_model
-from infra.errors import CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLERS_OWN, CallFailed, ErrorClass, OutOfTime
 from infra.secrets import Secret, resolve
 from infra.unmodeled import put, split
 from workflows.document.fingerprint import client_token, digest
@@ -59,8 +59,8 @@ from workflows.records.resource import ResourceRecord
 
 #: Refusals of a creation which prove that nothing was created.
 _NO_EFFECT = frozenset({
-    ErrorClass.INVALID, ErrorClass.GONE, ErrorClass.DENIED, ErrorClass.CREDENTIALS, ErrorClass.QUOTA,
-    ErrorClass.NOT_YET, ErrorClass.UNSUPPORTED,
+    ErrorClass.INVALID, ErrorClass.GONE, ErrorClass.DENIED, *CALLERS_OWN, ErrorClass.QUOTA, ErrorClass.NOT_YET,
+    ErrorClass.UNSUPPORTED,
 })  # fmt: skip
 #: Seconds between two reads of endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
@@ -321,8 +321,8 @@ async def synchronize(run: Run, desired: DesiredState) -> ObservedState:
     intent = intent_of(run, desired, Verb.SYNCHRONIZE)
     record = await record_intent(run, desired, record, intent)
     params = {str(kind.parent_member): run.parent_id(desired.address), known.ids: [observed.id]}
-    lacks = partial(_lacks, kind, known.items, observed.id)
-    answer = await run.calls(known.operation, params, service=kind.service, lacks=lacks)
+    check = partial(_lacks, kind, known.items, observed.id)
+    answer = await run.calls(known.operation, params, service=kind.service, check=check)
     body: dict[str, Any] = next(one for one in answer[known.items] if one.get(kind.id_member) == observed.id)
     counted = desired.mode is Mode.PROVISION and observed.meaning.phase is Phase.FAILED
     observed = observed.showing({"status": "SYNCHRONIZING", **body})

@@ -109,6 +109,8 @@ class RequestState:
     outcome: Mapping[str, Any] | None = None
     stall: Stall | None = None
     consent: ConsentWait | None = None
+    #: Until when no call of the worker got through (seconds since the epoch). That time counts for no timeout.
+    blind_until: float = 0.0
 
     @property
     def key(self) -> str:
@@ -118,7 +120,7 @@ class RequestState:
     @property
     def ended(self) -> "RequestState":
         """The request without the members that matter only while the request is in force."""
-        return replace(self, allow=(), outcome=None, stall=None, consent=None)
+        return replace(self, allow=(), outcome=None, stall=None, consent=None, blind_until=0.0)
 
     @property
     def beside(self) -> "RequestState":
@@ -142,6 +144,7 @@ class RequestState:
             item.get("outcome"),
             Stall(**stall) if stall else None,
             ConsentWait(**{**consent, "published": published}) if consent else None,
+            float(item.get("blind_until", 0.0)),
         )
 
     def item(self) -> dict[str, Any]:
@@ -158,6 +161,7 @@ class RequestState:
             "outcome": self.outcome,
             "stall": vars(self.stall).copy() if self.stall is not None else None,
             "consent": _shown(consent) if consent is not None else None,
+            "blind_until": self.blind_until,
         }
         return {name: value for name, value in shown.items() if value not in (None, "", [], 0.0, False)}
 

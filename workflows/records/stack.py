@@ -163,7 +163,9 @@ class StackRecord:
         accepted = replace(request, generation=raises, accepted_at=known.accepted_at, announced=known.announced)
         if current is not None and same:
             # A request for the same generation continues the wait for consent of the present request.
-            accepted = replace(accepted, consent=current.consent, stall=current.stall if again else None)
+            accepted = replace(accepted, consent=current.consent)
+        if current is not None and again:
+            accepted = replace(accepted, stall=current.stall, blind_until=current.blind_until)
         requests = {key: one for key, one in self.requests.items() if key != request.key}
         if current is not None and current.key in requests:
             requests[current.key] = current.beside if same else current.ended
@@ -203,12 +205,17 @@ class StackRecord:
         """The run released the lease."""
         return replace(self, lease_id=None)
 
-    def waiting(self, request_id: str, mode: Mode, stall: Stall | None, consent: ConsentWait | None) -> "StackRecord":
-        """A request waits for the service (`stall`) or for people (`consent`); None: no such wait."""
+    def waiting(
+        self, request_id: str, mode: Mode, stall: Stall | None, consent: ConsentWait | None, *, blind: float = 0.0
+    ) -> "StackRecord":
+        """A request waits for the service (`stall`) or for people (`consent`); None: no such wait.
+
+        `blind` is the time at which a run ended in which no call got through; 0 for any other run.
+        """
         found = self.state_of(request_id, mode)
         if found is None:
             return self
-        changed = replace(found, stall=stall, consent=consent)
+        changed = replace(found, stall=stall, consent=consent, blind_until=blind or found.blind_until)
         return replace(self, requests=_bounded({**self.requests, found.key: changed}, self.request_id))
 
     def synchronized(self, request_id: str, outcome: Mapping[str, Any], *, final: bool) -> "StackRecord":

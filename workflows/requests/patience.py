@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from workflows.document.fingerprint import digest
 from workflows.document.stack import CONSENT_TIMEOUT, Stack
-from workflows.planner.failures import CREDENTIALS, consent_overdue, consent_stuck, stuck
+from workflows.planner.failures import consent_overdue, consent_stuck, stuck
 from workflows.planner.outcome import Outcome, ResourceStatus, Status
 from workflows.records.request_state import ConsentWait, Mode, RequestState, Stall
 from workflows.records.stack import StackRecord
@@ -28,6 +28,8 @@ class Patience:
     now: float
     #: Whether a rollback is in progress, which has separate timers.
     goes_back: bool = False
+    #: When this run ended without any call that got through (seconds since the epoch); 0 for any other run.
+    blind_until: float = field(default=0.0, init=False)
     _stall: Stall | None = field(default=None, init=False)
 
     def judge(self, outcome: Outcome, stack: Stack | None, limit: float) -> Outcome:
@@ -65,8 +67,10 @@ class Patience:
         # for its deletion.
         if outcome.status is not Status.IN_PROGRESS or _going(outcome):
             return outcome
-        if any(warning.rule == CREDENTIALS for warning in outcome.warnings):
-            return outcome  # without valid credentials no state was read, so a stall cannot be detected
+        if outcome.is_blind:
+            # No state was read, so that a stall cannot be detected; the timer starts again once calls get through.
+            self.blind_until = self.now
+            return outcome
         before = self._state.stall
         if before is None or before.rollback != self.goes_back:
             before = Stall(self.now, rollback=self.goes_back)
