@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 
 from handlers import cli_show as show
+from handlers.cli_check import add_checks
 from handlers.cli_doctor import add_doctor
 from handlers.cli_files import Source, read_source
 from handlers.cli_operate import add_commands, add_parameters, looking, settings_of, with_environment
@@ -128,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     working("sync", _sync, "synchronize the tools of a stack's targets")
     add_commands(command)
     add_doctor(command)
+    add_checks(command)
     adopting = working("adopt", _adopt, "write a stack document for an existing resource", file=False)
     adopting.add_argument("section", metavar="SECTION", help="such as gateways")
     adopting.add_argument("name", metavar="NAME", help="the resource's name")

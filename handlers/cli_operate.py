@@ -126,7 +126,7 @@ def with_environment(settings: Settings, job: Callable[[Context], Awaitable[Any]
         env.close()
 
 
-def _with_ledger(options: argparse.Namespace, job: Callable[[Ledger], Awaitable[Any]]) -> Any:
+def with_ledger(options: argparse.Namespace, job: Callable[[Ledger], Awaitable[Any]]) -> Any:
     """Run a job on a ledger. A ledger in a file needs no Region and no credentials."""
     settings = looking(settings_of(options))
     if settings.ledger.startswith("dynamodb:"):
@@ -145,26 +145,26 @@ def _with_ledger(options: argparse.Namespace, job: Callable[[Ledger], Awaitable[
 
 
 def _status(options: argparse.Namespace) -> int:
-    found = _with_ledger(options, lambda ledger: stacks(ledger, options.stack))
+    found = with_ledger(options, lambda ledger: stacks(ledger, options.stack))
     show.value(options, found, lambda: show.stacks(found))
     return DONE if found else FAILED
 
 
 def _history(options: argparse.Namespace) -> int:
-    found = _with_ledger(options, lambda ledger: history(ledger, options.stack))
+    found = with_ledger(options, lambda ledger: history(ledger, options.stack))
     show.value(options, found, lambda: show.history(found))
     return DONE if found else FAILED
 
 
 def _cancel(options: argparse.Namespace) -> int:
     days = settings_of(options).history_days
-    found = _with_ledger(options, lambda ledger: cancel(ledger, options.stack, datetime.now(UTC), days))
+    found = with_ledger(options, lambda ledger: cancel(ledger, options.stack, datetime.now(UTC), days))
     show.value(options, found, lambda: show.became(found))
     return DONE if found else FAILED
 
 
 def _forget(options: argparse.Namespace) -> int:
-    found = _with_ledger(options, lambda ledger: forget(ledger, options.stack, datetime.now(UTC)))
+    found = with_ledger(options, lambda ledger: forget(ledger, options.stack, datetime.now(UTC)))
     show.value(options, found, lambda: show.became(found))
     return DONE if FORGOTTEN in found.values() else FAILED
 

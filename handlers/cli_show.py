@@ -158,6 +158,8 @@ def stacks(found: dict[str, Any]) -> None:
                 if r["shownOtherwise"]:
                     paths = ", ".join(r["shownOtherwise"])
                     say(f"warning: {address}: the service shows {paths} in another form of the declared value")
+            for text in one["damaged"]:
+                say(f"warning: {text}")
             failures(one["failures"])
             for address in one["consents"]:
                 say(f"{address} awaits consent; apply shows where")

@@ -88,7 +88,7 @@ _PARTITIONS = {
 class Aws:
     """The clients of an execution environment, by botocore's service names.
 
-    `known` caches the account id. STS is asked at most once, and not at all if the environment names the account.
+    `known` caches the account id. STS is asked at most once, and not at all by a deployment, which knows its account.
     """
 
     client: Callable[[str], Awaitable[Any]]
@@ -98,6 +98,8 @@ class Aws:
     known: dict[str, str] = field(default_factory=dict)
     #: The account id to assume if STS fails: an endpoint on this machine may not implement STS.
     default_account: str | None = None
+    #: The account id that the environment states (AWS_ACCOUNT_ID); believed only where the credentials agree.
+    stated_account: str = ""
     #: Randomizes the backoff before a retry: returns a number between the two arguments.
     jitter: Callable[[float, float], float] = random.uniform
 
@@ -178,6 +180,7 @@ class Calls:
         if "account" not in known:
             try:
                 answer = await self("GetCallerIdentity", {}, service="sts")
+                self._require_stated(answer["Account"])
                 known["account"] = answer["Account"]
             except CallFailed as failed:
                 # An unknown outcome proves nothing, and refused credentials belong to an account other than the
@@ -187,6 +190,13 @@ class Calls:
                     raise
                 known["account"] = self.aws.default_account
         return known["account"]
+
+    def _require_stated(self, account: str) -> None:
+        """Raise CallFailed if the environment states another account than that of the credentials."""
+        stated = self.aws.stated_account
+        if stated and stated != account:
+            message = f"AWS_ACCOUNT_ID says {stated}, and the credentials belong to account {account}"
+            raise CallFailed("GetCallerIdentity", ErrorClass.CREDENTIALS, "AnotherAccount", message)
 
     async def _once(
         self,

@@ -82,9 +82,11 @@ async def open_clients(
 
     for service in (CONTROL_PLANE, *at_once):
         await client(service)
-    account = account or os.environ.get("AWS_ACCOUNT_ID", "")
     known = {"account": account} if account else {}
-    return Aws(client, str(region), Pace(1.0 / workers), redaction, known, _SANDBOX_ACCOUNT if local else None)
+    # The variable may be left over from other credentials, so it is only compared with what the credentials say.
+    stated = os.environ.get("AWS_ACCOUNT_ID", "")
+    default = (stated or _SANDBOX_ACCOUNT) if local else None
+    return Aws(client, str(region), Pace(1.0 / workers), redaction, known, default, stated)
 
 
 @contextmanager

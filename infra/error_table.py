@@ -89,7 +89,8 @@ TABLE: tuple[Row, ...] = (
     # A create that conflicts without a reason: the documented cause is the name (service-notes: names taken).
     _row(ErrorClass.EXISTS, "", "ConflictException", operation="Create*"),
     _row(ErrorClass.BUSY, "", "ConflictException", "RetryableConflictException", "ConcurrentModificationException"),
-    _row(ErrorClass.GONE, "", "ResourceNotFoundException", "NotFoundException", "NoSuchEntity"),
+    _row(ErrorClass.GONE, "", "ResourceNotFoundException", "NotFoundException", "NoSuchEntity", "NoSuchKey",
+         "NoSuchVersion"),
     # Expired credentials and wrong clocks (AWS general reference, common errors). Every call would be refused, so the
     # refusal reveals nothing about the resource.
     _row(ErrorClass.CREDENTIALS, "", "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException",

@@ -4,7 +4,7 @@ from datetime import datetime
 from secrets import token_hex
 
 from infra.deadline import Deadline
-from infra.ledger import Check, ConditionFailed, Delete, Item, Key, Ledger, Put
+from infra.ledger import Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Ledger, Put
 from workflows.planner.outcome import Outcome, Status
 from workflows.reconcile.lease import EXPIRED_SECONDS, Holder, LeaseHeld, LeaseLost, lease_key
 from workflows.reconcile.session import StackSession
@@ -51,16 +51,24 @@ async def forget(ledger: Ledger, name: str, now: datetime) -> dict[str, str]:
 
 async def _forget(ledger: Ledger, partition: str, now: float) -> str:
     key, lease = stack_key(partition), lease_key(partition)
-    known = await stack_record(ledger, partition)
+    try:
+        known = await stack_record(ledger, partition)
+    except ItemDamaged:
+        # No run takes up a stack whose record cannot be read, so there is no lease to wait for.
+        for sort in await ledger.keys(partition):
+            await ledger.write(Delete(Key(partition, sort)))
+        return FORGOTTEN
     holder = Holder(f"forget-{token_hex(8)}", known.generation if known is not None else 0)
     try:
         deadline = Deadline.within(_PATIENCE)
-        session = await StackSession.open(ledger, partition, holder, now=lambda: now, deadline=deadline)
+        session = await StackSession.open(
+            ledger, partition, holder, now=lambda: now, deadline=deadline, reads_records=False
+        )
     except (LeaseHeld, LeaseLost):
         return "a run works on it; cancel its request first"
     held = Check(key, when={"leaseId": session.run_id})
     try:
-        for sort in await ledger.query(partition):
+        for sort in await ledger.keys(partition):
             if sort not in (key.sort, lease.sort):
                 await ledger.write(held, Delete(Key(partition, sort)))
         await ledger.write(Delete(key, when={"version": session.stack.version}), Delete(lease))

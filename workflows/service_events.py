@@ -12,9 +12,9 @@ from infra.deadline import Deadline
 from workflows.document.naming import Place
 from workflows.executions import ensure_running
 from workflows.planner.outcome import Status
+from workflows.reconcile.session import records_of
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
-from workflows.records.resource_items import read_record
 from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import note_request, synchronization_of
 from workflows.requests.authority import Submitter
@@ -79,8 +79,7 @@ async def _stacks(context: Context) -> AsyncIterator[tuple[str, StackRecord]]:
 
 
 async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
-    items = (await context.ledger.query(partition, "resource#")).values()
-    return any(read_record(item).arn in arns for item in items)
+    return any(record.arn in arns for record in (await records_of(context.ledger, partition)).values())
 
 
 async def _converge(context: Context, partition: str, record: StackRecord, request_id: str) -> None:

@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 from infra.deadline import Deadline
-from infra.ledger import Ledger
+from infra.ledger import ItemDamaged, Key, Ledger
 from workflows.document.problems import Invalid, Problem
-from workflows.records.items import partition_of
+from workflows.records.items import RESOURCE, partition_of, reading
 from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 from workflows.requests.stacks import stack_record
@@ -18,7 +18,11 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
     """Return the status of the ledger's stacks, or of the stacks with a name, by `account/Region/name`."""
     found = {}
     for partition in await partitions_of(ledger, name):
-        record = await stack_record(ledger, partition)
+        try:
+            record, damaged = await stack_record(ledger, partition), []
+        except ItemDamaged as error:
+            record, damaged = None, [str(error)]
+        resources = await _resources(ledger, partition, damaged)
         outcome = (record.outcome if record is not None else None) or {}
         found[partition] = {
             "generation": record.generation if record is not None else None,
@@ -29,7 +33,8 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
             "failures": outcome.get("failures", []),
             "consents": [consent["resource"] for consent in outcome.get("consents", ())],
             "running": record is not None and record.lease_id is not None,
-            "resources": await _resources(ledger, partition),
+            "resources": resources,
+            "damaged": damaged,
         }
     return found
 
@@ -53,8 +58,16 @@ async def partitions_of(ledger: Ledger, name: str = "") -> list[str]:
     return [partition for partition in stacks_only if not name or partition.split("/", 2)[2] == name]
 
 
-async def _resources(ledger: Ledger, partition: str) -> dict[str, Any]:
-    records = [read_record(item) for item in (await ledger.query(partition, "resource#")).values()]
+async def _resources(ledger: Ledger, partition: str, damaged: list[str]) -> dict[str, Any]:
+    """Return the recorded resources; add to `damaged` what is wrong with each record that cannot be read."""
+    records = []
+    for key in [Key(partition, sort) for sort in await ledger.keys(partition) if sort.startswith(RESOURCE)]:
+        try:
+            item = await ledger.get(key)
+            with reading(key):
+                records += [read_record(item)] if item is not None else []
+        except ItemDamaged as error:
+            damaged.append(str(error))
     return {
         record.address: {
             "id": record.id,

@@ -22,12 +22,14 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
 from infra.aws import Aws
 from infra.deadline import Deadline
-from infra.errors import CallFailed, OutOfTime
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.ledger import packing
 from infra.ledger.packing import EXPIRES, PARTITION, PLACE, REST, SORT, attribute, attributes_of
-from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key, Put
+from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Put
 
 #: Seconds for which a call is tried.
 _SECONDS = 40.0
@@ -45,7 +47,7 @@ class DynamoLedger:
     async def get(self, key: Key) -> Item | None:
         """Return an item."""
         answer = await self._call("GetItem", {"Key": attributes_of(key), "ConsistentRead": True})
-        return await self._item(answer["Item"]) if "Item" in answer else None
+        return await self._item(key, answer["Item"]) if answer.get("Item") else None
 
     async def query(self, partition: str, prefix: str = "") -> dict[str, Item]:
         """Return the items of a partition whose sort key starts with a prefix."""
@@ -55,7 +57,23 @@ class DynamoLedger:
             "ExpressionAttributeValues": {":p": {"S": partition}, **({":s": {"S": prefix}} if prefix else {})},
             "ConsistentRead": True,
         }
-        return {one[SORT]["S"]: await self._item(one) for one in await self._pages("Query", wanted)}
+        found = {one[SORT]["S"]: one for one in await self._pages("Query", wanted)}
+        return {sort: await self._item(Key(partition, sort), one) for sort, one in found.items()}
+
+    async def keys(self, partition: str) -> list[str]:
+        """Return the sort keys of the items of a partition."""
+        wanted = {
+            "KeyConditionExpression": "#p = :p",
+            "ProjectionExpression": "#s",
+            "ExpressionAttributeNames": {"#p": PARTITION, "#s": SORT},
+            "ExpressionAttributeValues": {":p": {"S": partition}},
+            "ConsistentRead": True,
+        }
+        return [one[SORT]["S"] for one in await self._pages("Query", wanted)]
+
+    async def faults(self) -> list[str]:
+        """Return nothing: DynamoDB keeps a table free of faults by itself."""
+        return []
 
     async def partitions(self, prefix: str = "") -> list[str]:
         """Return the partitions that start with a prefix. Scans the whole table: for people and schedules only."""
@@ -105,13 +123,28 @@ class DynamoLedger:
         answer = await self._call("PutObject", {"Bucket": self._bucket, "Key": name, "Body": rest}, "s3")
         return f"{name}?{answer.get('VersionId', '')}"
 
-    async def _item(self, attributes: Mapping[str, Any]) -> Item:
-        if PLACE not in attributes:
-            return packing.unpack(attributes, packing.rest_of(attributes))
+    async def _item(self, key: Key, attributes: Mapping[str, Any]) -> Item:
+        """Return the item of a table's attributes. Raises ItemDamaged."""
+        try:
+            rest = packing.rest_of(attributes) if PLACE not in attributes else await self._fetched(key, attributes)
+            return packing.unpack(attributes, rest)
+        except packing.BROKEN as error:
+            raise ItemDamaged(key, f"its attributes are not those of an item ({type(error).__name__})") from None
+
+    async def _fetched(self, key: Key, attributes: Mapping[str, Any]) -> bytes:
+        """Return the nested members that are stored in the bucket. Raises ItemDamaged, and OSError."""
         name, _, version = attributes[PLACE]["S"].partition("?")
         wanted = {"Bucket": self._bucket, "Key": name, **({"VersionId": version} if version else {})}
-        answer = await self._call("GetObject", wanted, "s3")
-        return packing.unpack(attributes, await answer["Body"].read())
+        try:
+            answer = await self._call("GetObject", wanted, "s3")
+            body: bytes = await answer["Body"].read()
+        except _LedgerError as failed:
+            if failed.error_class is ErrorClass.GONE:
+                raise ItemDamaged(key, f"the object {name} of the bucket {self._bucket} does not exist") from None
+            raise
+        except BotoCoreError as error:
+            raise OSError(f"the object {name} of the bucket {self._bucket} cannot be read: {error}") from None
+        return body
 
     async def _pages(self, operation: str, wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
@@ -129,16 +162,16 @@ class DynamoLedger:
         try:
             return await self._aws.within(Deadline.within(_SECONDS))(operation, {**named, **params}, service=service)
         except (CallFailed, OutOfTime) as failed:
-            reasons = failed.reasons if isinstance(failed, CallFailed) else ()
-            raise _LedgerError(f"the ledger {self._table} cannot be used: {failed}", reasons) from None
+            raise _LedgerError(f"the ledger {self._table} cannot be used: {failed}", failed) from None
 
 
 class _LedgerError(OSError):
     """The store refused a call permanently or is unreachable; `reasons` are those of a canceled transaction."""
 
-    def __init__(self, message: str, reasons: tuple[str, ...]) -> None:
+    def __init__(self, message: str, failed: CallFailed | OutOfTime) -> None:
         super().__init__(message)
-        self.reasons = reasons
+        self.reasons = failed.reasons if isinstance(failed, CallFailed) else ()
+        self.error_class = failed.error_class if isinstance(failed, CallFailed) else None
 
 
 def _condition(when: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -6,11 +6,14 @@ compressed if long.
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 from infra.ledger.store import Item, Key
 
+#: What a damaged item raises when it is unpacked.
+BROKEN = (ValueError, TypeError, KeyError, AttributeError, EOFError, RecursionError, zlib.error, gzip.BadGzipFile)
 #: An attribute in the form of the DynamoDB API: a type with a value.
 Attribute = Mapping[str, Any]
 
@@ -58,7 +61,8 @@ def rest_attribute(rest: bytes) -> Attribute | None:
 def unpack(attributes: Mapping[str, Attribute], rest: bytes) -> Item:
     """Return the item of a table's attributes."""
     plain = {name: _value(one) for name, one in attributes.items() if name not in _OURS}
-    return {**(json.loads(rest) if rest else {}), **plain}
+    nested = json.loads(rest) if rest else {}
+    return {**nested, **plain}
 
 
 def rest_of(attributes: Mapping[str, Attribute]) -> bytes:

@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
-from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, Key, Put, holds
+from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Put, holds
 
 T = TypeVar("T")
 #: Seconds for which another process may block the file before the ledger counts as unusable.
@@ -58,7 +58,18 @@ class SqliteLedger:
         """Return the items of a partition whose sort key starts with a prefix."""
         text = "SELECT sort, item FROM items WHERE partition = ? AND substr(sort, 1, ?) = ? ORDER BY sort"
         found = await _when_free(lambda: self._db.execute(text, (partition, len(prefix), prefix)).fetchall())
-        return {sort: json.loads(item) for sort, item in found}
+        return {sort: _parsed(Key(partition, sort), item) for sort, item in found}
+
+    async def keys(self, partition: str) -> list[str]:
+        """Return the sort keys of the items of a partition."""
+        text = "SELECT sort FROM items WHERE partition = ? ORDER BY sort"
+        found = await _when_free(lambda: self._db.execute(text, (partition,)).fetchall())
+        return [sort for (sort,) in found]
+
+    async def faults(self) -> list[str]:
+        """Return the faults that SQLite finds in the file, each as one line."""
+        found = await _when_free(lambda: self._db.execute("PRAGMA integrity_check(20)").fetchall())
+        return [" ".join(str(line).split()) for (line,) in found if line != "ok"]
 
     async def partitions(self, prefix: str = "") -> list[str]:
         """Return the partitions that start with a prefix."""
@@ -90,7 +101,7 @@ class SqliteLedger:
         found = self._db.execute(
             "SELECT item FROM items WHERE partition = ? AND sort = ?", (key.partition, key.sort)
         ).fetchone()
-        return json.loads(found[0]) if found else None
+        return _parsed(key, found[0]) if found else None
 
     def _plain(self, key: Key) -> Item | None:
         """Return the members of an item that a condition may compare."""
@@ -99,7 +110,7 @@ class SqliteLedger:
             f"SELECT {member} FROM items WHERE partition = ? AND sort = ?",  # noqa: S608 - one of two constants
             (key.partition, key.sort),
         ).fetchone()
-        return json.loads(found[0]) if found else None
+        return _parsed(key, found[0]) if found else None
 
     def _apply(self, change: Change) -> None:
         where = (change.key.partition, change.key.sort)
@@ -130,6 +141,17 @@ class SqliteLedger:
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _parsed(key: Key, text: Any) -> Item:
+    """Return an item from its text. Raises ItemDamaged."""
+    try:
+        item = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        item = None
+    if not isinstance(item, dict):
+        raise ItemDamaged(key, "its text is no JSON object")
+    return item
 
 
 async def _when_free(use: Callable[[], T]) -> T:

@@ -72,8 +72,20 @@ class ConditionFailed(Exception):  # noqa: N818 - the word that DynamoDB uses
         self.key = key
 
 
+class ItemDamaged(OSError):  # noqa: N818 - the name describes the item
+    """An item of the ledger cannot be read; all other items can."""
+
+    def __init__(self, key: Key, reason: str) -> None:
+        super().__init__(f"the ledger item {key.sort} of {key.partition} cannot be read: {reason}")
+        self.key = key
+        self.reason = reason
+
+
 class Ledger(Protocol):
-    """The store that workflows use. Every method may raise OSError if the store is unreachable."""
+    """The store that workflows use.
+
+    Every method may raise OSError if the store is unreachable or damaged; a read raises ItemDamaged for one item.
+    """
 
     async def get(self, key: Key) -> Item | None:
         """Return an item, with a consistent read; None if there is no such item."""
@@ -83,8 +95,16 @@ class Ledger(Protocol):
         """Return the items of a partition whose sort key starts with a prefix, in the order of their sort keys."""
         ...
 
+    async def keys(self, partition: str) -> list[str]:
+        """Return the sort keys of the items of a partition, also of items that cannot be read."""
+        ...
+
     async def partitions(self, prefix: str = "") -> list[str]:
         """Return the partitions that start with a prefix."""
+        ...
+
+    async def faults(self) -> list[str]:
+        """Return the faults that the store finds in itself, each as one line."""
         ...
 
     async def write(self, *changes: Change) -> None:

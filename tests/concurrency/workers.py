@@ -252,8 +252,14 @@ class _Ledger:
     async def query(self, partition: str, prefix: str = "") -> dict[str, Item]:
         return await self._worker.step(partial(self._ledger.query, partition, prefix))
 
+    async def keys(self, partition: str) -> list[str]:
+        return await self._ledger.keys(partition)
+
     async def partitions(self, prefix: str = "") -> list[str]:
         return await self._ledger.partitions(prefix)
+
+    async def faults(self) -> list[str]:
+        return await self._ledger.faults()
 
     async def write(self, *changes: Change) -> None:
         await self._worker.step(partial(self._write, changes))

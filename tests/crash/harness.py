@@ -190,8 +190,14 @@ class FaultyLedger:
         self._process.live()
         return await self._ledger.query(partition, prefix)
 
+    async def keys(self, partition: str) -> list[str]:
+        return await self._ledger.keys(partition)
+
     async def partitions(self, prefix: str = "") -> list[str]:
         return await self._ledger.partitions(prefix)
+
+    async def faults(self) -> list[str]:
+        return await self._ledger.faults()
 
     async def write(self, *changes: Change) -> None:
         await self._process.write(lambda: self._ledger.write(*changes))

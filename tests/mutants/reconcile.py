@@ -58,7 +58,8 @@ MUTANTS = (
            "ours=tags.get(OWNER_TAG) == self._stack)", "ours=True)",
            (f"{_OWNERSHIP}::test_a_foreign_resource_with_our_name_is_left_alone",)),
     Mutant("first-page-only", "of a list only the first page is read", "infra/aws.py",
-           "            if not token:\n                return\n", "            return\n", (f"{_OWNERSHIP}::test_many_gateways_do_not_hide_ours",)),
+           "            if not token:\n                return\n", "            return\n",
+           (f"{_OWNERSHIP}::test_many_gateways_do_not_hide_ours",)),
     Mutant("prunes-strangers", "targets under our gateway that the ledger does not know are deleted", _OBSERVATION,
            "    return [name for name, observed in found.items() if observed.id not in known]\n", """\
     for name, observed in found.items():

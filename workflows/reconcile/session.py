@@ -30,7 +30,7 @@ from infra.errors import CallFailed, OutOfTime
 from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
 from infra.tasks import gather_all
 from workflows.reconcile.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, LeaseLost, wait_until_free
-from workflows.records.items import resource_key, stack_key
+from workflows.records.items import RESOURCE, reading, resource_key, stack_key
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of, read_record
@@ -48,8 +48,11 @@ StackEvent = Callable[[StackRecord], StackRecord]
 
 
 async def records_of(ledger: Ledger, partition: str) -> dict[str, ResourceRecord]:
-    """Return the records of all resources of a stack, by address."""
-    found = [read_record(item) for item in (await ledger.query(partition, "resource#")).values()]
+    """Return the records of all resources of a stack, by address. Raises LedgerTooNew and ItemDamaged."""
+    found = []
+    for sort, item in (await ledger.query(partition, RESOURCE)).items():
+        with reading(Key(partition, sort)):
+            found.append(read_record(item))
     return {record.address: record for record in found}
 
 
@@ -96,10 +99,12 @@ class StackSession:
         now: Callable[[], float],
         deadline: Deadline,
         announcing: str = "",
+        reads_records: bool = True,
     ) -> "StackSession":
         """Acquire the stack's lease, and read the records of the stack.
 
-        `announcing` is the request whose acceptance the run will announce. Raises LeaseHeld or LeaseLost.
+        `announcing` is the request whose acceptance the run will announce. Raises LeaseHeld or LeaseLost, and OSError
+        for a ledger that cannot be read, whose lease is then released.
         """
         _require_generation(await stack_record(ledger, partition), holder)
         free = await wait_until_free(ledger, partition, holder.generation, deadline)
@@ -112,9 +117,13 @@ class StackSession:
             await ledger.write(lease.taking(), put_of(partition, before, taken))
         except ConditionFailed:
             raise LeaseHeld(1.0) from None
-        records = await records_of(ledger, partition)
-        session = cls(ledger, partition, holder.run_id, holder.generation, records, taken.written(), lease, now)
-        for record in [one for one in records.values() if one.not_after(now()) is not one]:
+        session = cls(ledger, partition, holder.run_id, holder.generation, {}, taken.written(), lease, now)
+        try:
+            session.records.update(await records_of(ledger, partition) if reads_records else {})
+        except OSError:
+            await session.release()
+            raise
+        for record in [one for one in session.records.values() if one.not_after(now()) is not one]:
             await session.store(record.not_after(now()))
         return session
 

@@ -1,14 +1,30 @@
 """Keys and form of the items that store records in the ledger."""
 
-from infra.ledger import Item, Key
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from infra.ledger import Item, ItemDamaged, Key
 
 #: The form of the items. A reader accepts this form and both earlier forms: form 1 had the submitter as a text and no
 #: consent; form 2 stored members that are queries over the log of operations now.
 SCHEMA = 3
 
 
+#: What the sort keys of resource records begin with.
+RESOURCE = "resource#"
+
+
 class LedgerTooNew(OSError):  # noqa: N818 - the name describes the ledger
     """The ledger was written by a newer version, in a form that this version cannot read."""
+
+
+@contextmanager
+def reading(key: Key) -> Iterator[None]:
+    """Read a record from an item. Raises ItemDamaged where the item has not the form of a record, and LedgerTooNew."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ItemDamaged(key, f"it has not the form of a record ({type(error).__name__})") from None
 
 
 def readable(item: Item) -> Item:
@@ -26,7 +42,7 @@ def stack_key(partition: str) -> Key:
 
 def resource_key(partition: str, address: str) -> Key:
     """Return the key of a resource's record."""
-    return Key(partition, f"resource#{address}")
+    return Key(partition, f"{RESOURCE}{address}")
 
 
 def partition_of(account: str, region: str, stack: str) -> str:

@@ -25,6 +25,8 @@ DETAIL_TYPES: Mapping[str, Mode] = {
 LONGEST_ID = 128
 #: The greatest generation: the largest integer that every JSON parser reads without loss.
 GREATEST = 2**53
+#: The greatest generation that a request may state: as many may follow without a statement.
+GREATEST_STATED = 2**52
 _NAME = re.compile(NAME)
 
 
@@ -73,7 +75,7 @@ class _Detail(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     request_id: str = Field(default="", alias="requestId", max_length=LONGEST_ID)
-    generation: int | None = Field(default=None, ge=1, le=GREATEST)
+    generation: int | None = Field(default=None, ge=1, le=GREATEST_STATED)
     stack: dict[str, Any] | str | None = None
     stack_uri: str = Field(default="", alias="stackUri", max_length=2048, pattern=r"^(s3://[^/]+/.+|)$")
     allow: list[str] = Field(default_factory=list, max_length=1000)

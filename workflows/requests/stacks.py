@@ -3,15 +3,19 @@
 from collections.abc import Callable
 
 from infra.ledger import ConditionFailed, Ledger, Put
-from workflows.records.items import stack_key
+from workflows.records.items import reading, stack_key
 from workflows.records.stack import StackRecord
 from workflows.records.stack_items import read_stack_record, stack_item_of
 
 
 async def stack_record(ledger: Ledger, partition: str) -> StackRecord | None:
-    """Return the record of a stack; None where the ledger has no record. Raises LedgerTooNew."""
-    item = await ledger.get(stack_key(partition))
-    return read_stack_record(item) if item is not None else None
+    """Return the record of a stack; None where the ledger has no record. Raises LedgerTooNew and ItemDamaged."""
+    key = stack_key(partition)
+    item = await ledger.get(key)
+    if item is None:
+        return None
+    with reading(key):
+        return read_stack_record(item)
 
 
 def put_of(partition: str, before: StackRecord | None, after: StackRecord) -> Put:

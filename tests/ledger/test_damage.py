@@ -1,0 +1,219 @@
+"""A damaged ledger: every fault is one line, and status, forget and `ledger check` still work."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.aws import Aws
+from infra.deadline import Deadline
+from infra.errors import CallFailed, ErrorClass
+from infra.ledger import ItemDamaged, Key, Put
+from infra.ledger.dynamodb import DynamoLedger
+from infra.ledger.packing import PLACE, REST
+from infra.ledger.sqlite import SqliteLedger
+from tests.documents import small_stack
+from tests.ledger.test_dynamodb import LONG, Table
+from tests.twists import TwistedWorld
+from tests.worlds import REGION, SandboxWorld
+from workflows.ledger_check import faults_of
+from workflows.operating import FORGOTTEN, forget
+from workflows.planner.outcome import Status
+from workflows.records.items import resource_key, stack_key
+from workflows.requests.request import GREATEST, GREATEST_STATED
+from workflows.status import stacks
+
+PARTITION = "123456789012/us-east-1/payments.tools"
+STACK = stack_key(PARTITION)
+GATEWAY = resource_key(PARTITION, "gateways.payments")
+#: Texts in place of an item: none is a record.
+TEXTS = {"no JSON": "{", "no object": "[]", "another record": '{"schema": 3, "requests": 5, "operations": [5]}'}
+
+
+@pytest.fixture
+def world():
+    with SandboxWorld() as made:
+        yield made
+
+
+def spoil(world: SandboxWorld, key: Key, text: str) -> None:
+    assert isinstance(world.ledger, SqliteLedger)
+    world.ledger._db.execute(  # noqa: SLF001 - what no writer writes
+        "UPDATE items SET item = ?, plain = NULL WHERE partition = ? AND sort = ?", (text, key.partition, key.sort)
+    )
+
+
+@pytest.mark.parametrize("key", [STACK, GATEWAY], ids=["stack", "resource"])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+async def test_one_unreadable_item(world: SandboxWorld, key: Key, text: str):
+    """A run ends with one line that names the item; the tools say the same, and forget begins anew."""
+    stack = small_stack(1)
+    await world.apply(stack)
+    spoil(world, key, text)
+    with pytest.raises(ItemDamaged, match=rf"{key.sort} of {PARTITION} cannot be read"):
+        await world.apply(stack, "two")
+    shown = (await stacks(world.ledger))[PARTITION]
+    assert [key.sort in line for line in shown["damaged"]] == [True]
+    assert len(shown["resources"]) == (2 if key == GATEWAY else 3)
+    _, faults = await faults_of(world.ledger)
+    assert [(fault.partition, fault.item) for fault in faults] == [(PARTITION, key.sort)]
+    assert await forget(world.ledger, "payments.tools", world.context().now()) == {PARTITION: FORGOTTEN}
+    world.sent()
+    assert (await world.apply(stack, "three")).status is Status.READY
+    assert world.sent() == []
+
+
+async def test_a_run_that_cannot_read_its_records_lets_go_of_the_lease(world):
+    """Whoever repairs the item need not wait for anything."""
+    await world.apply(small_stack(1))
+    item = await world.ledger.get(GATEWAY)
+    spoil(world, GATEWAY, "{")
+    for _ in range(2):
+        with pytest.raises(ItemDamaged):
+            await world.apply(small_stack(1), "two")
+    await world.ledger.write(Put(GATEWAY, item))
+    assert (await world.apply(small_stack(1), "two")).status is Status.READY
+
+
+async def test_damaged_pages_are_one_line_each(tmp_path: Path):
+    """Bytes of each page of the file are overwritten: every method works, or raises OSError."""
+    source = tmp_path / "ledger.sqlite"
+    ledger = SqliteLedger(source)
+    with SandboxWorld(ledger=ledger) as world:
+        await world.apply(small_stack(40))
+        ledger._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # noqa: SLF001 - so that the file is whole
+    octets, random, found = source.read_bytes(), Random(5), 0
+    for page in range(len(octets) // 4096):
+        damaged = tmp_path / f"damaged-{page}.sqlite"
+        begin = page * 4096 + (100 if page == 0 else 0)
+        damaged.write_bytes(octets[:begin] + random.randbytes(2000) + octets[begin + 2000 :])
+        found += await _raises_only_oserror(damaged)
+    assert found > len(octets) // 4096 // 2
+
+
+async def _raises_only_oserror(path: Path) -> bool:
+    """Use a ledger in every way; return whether its check finds a fault."""
+    try:
+        ledger = SqliteLedger(path)
+    except OSError:
+        return True
+    try:
+        for use in (stacks(ledger), ledger.query(PARTITION), ledger.keys(PARTITION), ledger.get(STACK)):
+            with suppress(OSError):
+                await use
+        _, faults = await faults_of(ledger)
+        assert not [fault for fault in faults if "\n" in fault.fault]
+        return bool(faults)
+    finally:
+        ledger.close()
+
+
+async def test_a_sound_ledger_has_no_faults(world):
+    await world.apply(small_stack(2))
+    sound, faults = await faults_of(world.ledger)
+    assert (sound > 4, faults) == (True, [])
+
+
+async def test_a_record_under_another_key_is_found(world):
+    await world.apply(small_stack(1))
+    item = await world.ledger.get(GATEWAY)
+    await world.ledger.write(Put(resource_key(PARTITION, "gateways.other"), item))
+    _, faults = await faults_of(world.ledger)
+    assert [fault.fault for fault in faults] == ["it is the record of gateways.payments"]
+
+
+class _Lost(Table):
+    """A table whose bucket has lost its objects."""
+
+    async def get_object(self, **params: Any) -> dict[str, Any]:
+        raise ClientError({"Error": {"Code": "NoSuchKey", "Message": f"no {params['Key']}"}}, "GetObject")
+
+
+def _dynamo(table: Table, bucket: str = "bucket") -> DynamoLedger:
+    async def client(service: str) -> Table:
+        del service
+        return table
+
+    return DynamoLedger(Aws(client, REGION), "ledger", bucket)
+
+
+async def test_a_missing_object_of_the_bucket_is_one_damaged_item():
+    """The other items are read, and the keys name them all."""
+    table = _Lost()
+    ledger = _dynamo(table)
+    await ledger.write(Put(Key("p", "a"), {"long": [LONG]}), Put(Key("p", "b"), {"short": 1}))
+    with pytest.raises(ItemDamaged, match=r"a of p cannot be read: the object ledger/.* does not exist"):
+        await ledger.get(Key("p", "a"))
+    assert await ledger.get(Key("p", "b")) == {"short": 1}
+    assert await ledger.keys("p") == ["a", "b"]
+
+
+BROKEN: Mapping[str, Mapping[str, Any]] = {
+    "cut JSON": {REST: {"S": '{"a": '}},
+    "no compressed data": {REST: {"B": b"none"}},
+    "cut data": {REST: {"B": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"}},
+    "a place of another type": {PLACE: {"N": "5"}},
+    "a list in place of an object": {REST: {"S": "[1]"}},
+}
+
+
+@pytest.mark.parametrize("attributes", BROKEN.values(), ids=BROKEN)
+async def test_attributes_of_another_form_are_one_damaged_item(attributes):
+    table = Table()
+    ledger = _dynamo(table)
+    await ledger.write(Put(Key("p", "a"), {"short": {"n": 1}}))
+    table.items["p", "a"] = {**table.items["p", "a"], **attributes}
+    with pytest.raises(ItemDamaged, match="a of p cannot be read"):
+        await ledger.get(Key("p", "a"))
+
+
+async def test_generations_stay_within_what_every_entry_point_takes(world):
+    """A stated generation leaves as many for requests that state none; a ledger beyond them is found."""
+    await world.apply(small_stack(1), "great", generation=GREATEST_STATED)
+    outcome = await world.apply(small_stack(1), "next")
+    assert (outcome.status, outcome.generation) == (Status.READY, GREATEST_STATED + 1)
+    assert outcome.generation < GREATEST
+    item = await world.ledger.get(STACK)
+    await world.ledger.write(Put(STACK, {**item, "generation": GREATEST + 1}))
+    _, faults = await faults_of(world.ledger)
+    assert ["forget the stack" in fault.fault for fault in faults] == [True]
+
+
+@pytest.fixture
+def twisted():
+    with TwistedWorld() as made:
+        yield made
+
+
+async def test_an_account_that_the_environment_states_is_compared(twisted):
+    """AWS_ACCOUNT_ID may be left over from other credentials: nothing is begun, and the line names both accounts."""
+    calls = replace(twisted.context().aws, stated_account="999999999999", known={}).within(Deadline())
+    with pytest.raises(CallFailed, match=r"AWS_ACCOUNT_ID says 999999999999, and .* account 123456789012") as failed:
+        await calls.account()
+    assert failed.value.error_class is ErrorClass.CREDENTIALS
+    same = replace(twisted.context().aws, stated_account="123456789012", known={}).within(Deadline())
+    assert await same.account() == "123456789012"
+
+
+@pytest.mark.real_time
+def test_the_command_tells_what_is_damaged(tmp_path, commands):
+    """As a table for people, as JSON for programs; the exit code is 1."""
+    path = tmp_path / "ledger.sqlite"
+    ledger = SqliteLedger(path)
+    ledger._db.execute(  # noqa: SLF001 - what no writer writes
+        "INSERT INTO items (partition, sort, item) VALUES (?, ?, '{')", (PARTITION, "stack")
+    )
+    ledger.close()
+    done = commands.run(["ledger", "check", "--json", "--ledger", f"sqlite:{path}"], {"HOME": str(tmp_path)})
+    assert done.returncode == 1
+    assert [fault["item"] for fault in json.loads(done.stdout)["faults"]] == ["stack"]
+    people = commands.run(["ledger", "check", "--ledger", f"sqlite:{path}"], {"HOME": str(tmp_path)})
+    assert "its text is no JSON object" in people.stdout
+    status = commands.run(["status", "--ledger", f"sqlite:{path}"], {"HOME": str(tmp_path)})
+    assert (status.returncode, "Traceback" in status.stderr) == (0, False)
