@@ -244,3 +244,12 @@ def test_r3_generated_documents_converge_on_other_planes(part, plane):
     wrong = [one for seed in seeds for one in virtually(partial(wrong_with, seed, plane))]
     tried("R3", "generated documents on planes that show less or more than the models", len(seeds), wrong)
     assert wrong == []
+
+
+async def test_what_stood_inside_a_member_does_not_follow_another_owner(world):
+    """The window of a sliding_window strategy is not sent along with another strategy."""
+    window = {"strategy": "sliding_window", "config": {"slidingWindow": {}}}
+    await world.apply(document(HARNESS, {**LEAST["harnesses"], "truncation": window}))
+    changed = document(HARNESS, {**LEAST["harnesses"], "truncation": {**window, "strategy": "none"}})
+    assert (await world.apply(changed)).status is Status.READY
+    assert the(world, HARNESS).request["truncation"] == {"strategy": "none", "config": {"slidingWindow": {}}}

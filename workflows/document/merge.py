@@ -8,7 +8,8 @@ What a body repeats:
 
 - A member that the service model does not know (infra/unmodeled.py) is repeated as it stands, unless the service
   refused it in an earlier update (`refused`).
-- A member in OWNERS belongs to the value of a sibling, and is not repeated when the document changes that value.
+- A member in OWNERS belongs to the value of a sibling. Neither the member nor a member inside of it is repeated when
+  the document changes that value.
 - An element of a declared list is repeated with its undeclared members while it shows everything that the document
   declares of it, now and before. An element that changes is sent as declared.
 - An unknown member inside a structure is not repeated when the document changes a guarded member beside it, such as an
@@ -146,10 +147,14 @@ class _Merge:
     def _structure(self, path: Path, values: _Values) -> dict[str, Any]:
         declared, seen, members = values.declared, values.seen, getattr(values.shape, "members", {})
         loose = {name for name, owners in OWNERS.items() if any(_is_another(declared, seen, one) for one in owners)}
-        loose -= set(declared)
         union = service_model.is_union(values.shape)
-        names = set(declared) if union else set(members) - loose
-        merged = {n: self.put((*path, n), values.member(n, members[n])) for n in members if n in names}
+        names = set(declared) if union else set(members) - (loose - set(declared))
+        merged = {
+            # What the service shows inside of such a member belonged to the earlier value of its owner.
+            n: declared.get(n) if n in loose else self.put((*path, n), values.member(n, members[n]))
+            for n in members
+            if n in names
+        }
         moved = any(_is_another(declared, seen, name) for name in declared if name in GUARDED | _OWNING)
         unknown = {} if union or moved else self._unknown(path, members, values.response, seen)
         return {**unknown, **{name: value for name, value in merged.items() if value is not None}}
