@@ -154,10 +154,7 @@ def stacks(found: dict[str, Any]) -> None:
             inner = [(address, r["id"] or "-", r["pending"] or "-") for address, r in one["resources"].items()]
             if inner:
                 table(("resource", "id", "pending"), inner)
-            for address, r in one["resources"].items():
-                if r["shownOtherwise"]:
-                    paths = ", ".join(r["shownOtherwise"])
-                    say(f"warning: {address}: the service shows {paths} in another form of the declared value")
+            _standing(one["resources"])
             for text in one["damaged"]:
                 say(f"warning: {text}")
             failures(one["failures"])
@@ -165,6 +162,17 @@ def stacks(found: dict[str, Any]) -> None:
                 say(f"{address} awaits consent; apply shows where")
             if one["reason"]:
                 say(one["reason"])
+
+
+def _standing(resources: Mapping[str, Any]) -> None:
+    """Print what stands until the document changes: values in another form, and what nobody has confirmed."""
+    for address, r in resources.items():
+        if r["shownOtherwise"]:
+            paths = ", ".join(r["shownOtherwise"])
+            say(f"warning: {address}: the service shows {paths} in another form of the declared value")
+        if r["unconfirmed"]:
+            paths = ", ".join(r["unconfirmed"])
+            say(f"warning: {address}: adopted by its tag, and nobody has confirmed {paths} (adopt: true)")
 
 
 def became(found: Mapping[str, str]) -> None:

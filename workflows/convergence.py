@@ -10,6 +10,7 @@ from workflows.planner.outcome import Outcome, Result, Status, overall, retry_af
 from workflows.reconcile import rollback
 from workflows.reconcile.graph import nodes_of
 from workflows.reconcile.lease import LeaseLost
+from workflows.reconcile.left_behind import left_behind
 from workflows.reconcile.live import LiveExecutor
 from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_unsent
 from workflows.reconcile.recording import record_removal_options
@@ -54,6 +55,8 @@ async def _forward(
     reconciliation.warnings += stack.warnings if stack is not None else ()
     warn_of_elsewhere(reconciliation, stack)
     results = await _drive(reconciliation)
+    if request.mode is Mode.REMOVE and not request.stage and overall(results, removed=True) is Status.DELETED:
+        results += await left_behind(reconciliation, results)
     return patience.judge(_of_results(run, accepted, reconciliation, results), stack, run.context.settings.stuck)
 
 
@@ -93,7 +96,9 @@ async def _back(
 
 def _run(run: RequestRun, session: StackSession, mode: Mode, allow: frozenset[str] = frozenset()) -> Run:
     request = run.request
-    return Run(run.context, run.calls, session, mode, request.stack, run.account, request.request_id, allow)
+    made = Run(run.context, run.calls, session, mode, request.stack, run.account, request.request_id, allow)
+    made.adopts_by_tag = run.allowed is None or run.allowed.adopts_by_tag(request.stack)
+    return made
 
 
 async def _drive(run: Run) -> list[Result]:

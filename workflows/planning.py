@@ -107,7 +107,9 @@ async def plan(context: Context, document: Mapping[str, Any], deadline: Deadline
     return await plan_of(context, read_stack(document), deadline, allow)
 
 
-async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: frozenset[str]) -> Plan:
+async def plan_of(
+    context: Context, stack: Stack, deadline: Deadline, allow: frozenset[str], *, adopts_by_tag: bool = True
+) -> Plan:
     """Return the plan for applying a stack. Raises OutOfTime, and CallFailed when AWS cannot be called."""
     calls = context.aws.within(deadline)
     account = await calls.account()
@@ -120,6 +122,7 @@ async def plan_of(context: Context, stack: Stack, deadline: Deadline, allow: fro
     session = UnwrittenRecords(context.ledger, partition, "plan", generation, records)
     quiet = replace(context, progress=_unseen)
     run = Run(quiet, calls, session, Mode.PROVISION, stack.name, account, "plan", allow)
+    run.adopts_by_tag = adopts_by_tag
     run.nodes = nodes_of(stack, session.records, Mode.PROVISION)
     await observe_all(run)
     executor = DryExecutor(run)

@@ -21,7 +21,7 @@ from workflows.document.fingerprint import digest
 from workflows.document.problems import Invalid, Problem
 from workflows.document.stack import Stack
 from workflows.planner import failures
-from workflows.planner.outcome import FINAL, Outcome, Status
+from workflows.planner.outcome import FINAL, Outcome, ResourceStatus, Status
 from workflows.reconcile.lease import Holder, LeaseHeld, LeaseLost
 from workflows.reconcile.session import StackSession
 from workflows.reconcile.stages import SYNCHRONIZATION
@@ -184,11 +184,13 @@ async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, s
     outcome = await converge(run, accepted, stack, session, patience)
     outcome, consent = await patience.told(run.context, outcome)
     whole = patience.goes_back or not run.request.stage
+    retained = [one.arn for one in outcome.results if one.status is ResourceStatus.RETAINED and one.arn]
 
     def ended(record: StackRecord) -> StackRecord:
         waiting = record.waiting(
             run.request.request_id, run.request.mode, patience.stall, consent, blind=patience.blind_until
         )
+        waiting = waiting.retaining(retained, {str(one.arn) for one in session.records.values() if one.exists})
         return with_outcome(waiting, outcome, run.request) if whole else waiting
 
     expires = run.started.timestamp() + run.context.settings.history_days * _DAY
@@ -238,7 +240,8 @@ async def _planned(run: RequestRun, stack: Stack | None, deadline: Deadline) -> 
         return replace(outcome, reason="this deployment only observes; removals and synchronizations are not planned")
     from workflows.planning import plan_of  # noqa: PLC0415 - off the cold path
 
-    found = await plan_of(context, stack, deadline, request.allow)
+    by_tag = run.allowed is None or run.allowed.adopts_by_tag(request.stack)
+    found = await plan_of(context, stack, deadline, request.allow, adopts_by_tag=by_tag)
     return replace(outcome, warnings=found.warnings, calls=found.calls, plan=found.shown())
 
 

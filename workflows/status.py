@@ -76,6 +76,7 @@ async def _resources(ledger: Ledger, partition: str, damaged: list[str]) -> dict
             "pending": record.log.intent.verb if record.log.intent is not None else None,
             "outputs": dict(record.outputs),
             "shownOtherwise": list(record.normalized),
+            "unconfirmed": list(record.unconfirmed),
         }
         for record in records
         if record.exists

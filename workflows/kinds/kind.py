@@ -254,9 +254,8 @@ class Kind:
     def actions(self) -> frozenset[str]:
         """The operations that a run calls for resources of this kind."""
         known = self.operations
-        names = {known.create, known.get, known.update, known.delete}
-        # A resource whose id is its name is read by name, so no list is needed to find the id.
-        names |= {known.list} if self.id_member != "name" else set()
+        # A resource whose id is its name is read by name, and listed when its stack is removed.
+        names = {known.create, known.get, known.update, known.delete, known.list}
         names |= {self.synchronization.operation} if self.synchronization is not None else set()
         names |= {"TagResource", "UntagResource", "ListTagsForResource"} if self.tagged else set()
         return frozenset(names | self.more_actions)

@@ -28,8 +28,8 @@ The rules are rows of two tables; the first row that applies decides. For a decl
 
 For a resource that shall not exist (`UNDECLARED`), absence is proven first (WAIT while a creation may still become
 visible, LOOK by id, then GONE). Every reason not to delete comes before DELETE: an unanswered creation that leaves the
-owner unknown, another owner, retention, a rollback that may not delete the object, a missing approval, an operation
-in flight at the service, children that this stack does not manage, TRIES attempts.
+owner unknown, no record but a tag, another owner, retention, a rollback that may not delete the object, a missing
+approval, an operation in flight at the service, children that this stack does not manage, TRIES attempts.
 
 Failures are decisions, too: FAIL carries a `Failure` with code, actor and advice (`failures`).
 """
@@ -229,6 +229,13 @@ def _in_doubt(state: State) -> Decision:
     return Decision(Action.FAIL, failure.message, failure=failure)
 
 
+def _left_behind(state: State) -> Decision:
+    desired, observed = state.desired, state.present
+    identity = observed.arn or observed.id or desired.name
+    failure = failures.left_behind(desired.address, desired.kind.noun, desired.name, identity, tagged=observed.ours)
+    return Decision(Action.FAIL, failure.message, failure=failure)
+
+
 def _keep(state: State) -> Decision:
     return Decision(Action.KEEP, str(_reason_to_keep(state)))
 
@@ -308,6 +315,7 @@ DECLARED: tuple[Row, ...] = (
 UNDECLARED: tuple[Row, ...] = (
     Row("absent", _is_absent, _absent_and_undeclared, frozenset({_A.WAIT, _A.LOOK, _A.GONE})),
     Row("of an unknown owner", _is_in_doubt, _in_doubt, frozenset({_A.FAIL})),
+    Row("of no record", lambda state: state.desired.unrecorded, _left_behind, frozenset({_A.FAIL})),
     Row("retained", lambda state: _reason_to_keep(state) is not None, _keep, frozenset({_A.KEEP})),
     Row("in transition", _is_moving, _wait, frozenset({_A.WAIT})),
     Row("awaiting consent", _asks_consent, abandoned, frozenset({_A.LOOK, _A.CONSENT, _A.DELETE, _A.UPDATE})),

@@ -93,6 +93,8 @@ class DesiredState:
     gone: bool = False
     #: Members of the delete request, as declared now or last.
     delete_parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether nothing in the ledger says that this stack made the resource, which is to be deleted.
+    unrecorded: bool = False
     now: float = 0.0
 
     @property

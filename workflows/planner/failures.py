@@ -1,5 +1,6 @@
 """Failures of resources, with the actor who must act and an advice: a single table for runs, outcomes and docs."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -103,13 +104,31 @@ OF_TAGS = (
 )
 
 
-def of_call(address: str, failed: CallFailed, instead: str = "") -> Failure:
-    """Return the failure of a resource whose call was refused; `instead` is additional advice of the kind."""
+def of_call(address: str, failed: CallFailed, instead: str = "", resource: str | None = None) -> Failure:
+    """Return the failure of a resource whose call was refused; `instead` is additional advice of the kind.
+
+    `resource` is the ARN of the resource, if known, for the advice about a missing permission.
+    """
     actor, advice = OF_TAGS if failed.operation in _TAGGING else OF_ERROR_CLASSES[failed.error_class]
     row = row_of(failed.operation, failed.code, failed.message)
     advice = row.advice if row is not None and row.advice else advice
+    if failed.error_class is ErrorClass.DENIED and failed.operation.startswith(("Get", "List")):
+        advice = f"{advice} {unconditional(failed.operation, resource)}"
     text = f"{failed.operation}: {failed.message}"
     return Failure(address, failed.code, text, actor, f"{advice} {instead}".strip())
+
+
+def unconditional(operation: str, resource: str | None) -> str:
+    """Return the advice about a read that a policy refuses: what does not exist bears no tags.
+
+    The name of the service in policies is that of its ARNs.
+    """
+    service = resource.split(":")[2] if resource else "bedrock-agentcore"
+    statement = {"Effect": "Allow", "Action": f"{service}:{operation}", "Resource": resource or "*"}
+    return (
+        "Where a policy has a condition on tags, it refuses to read what does not exist (any more), so that nobody can "
+        f"tell whether it is gone: add a statement without that condition, {json.dumps(statement)}."
+    )
 
 
 def not_in_force(address: str, noun: str, paths: Iterable[str], seconds: float) -> Failure:
@@ -169,6 +188,21 @@ def in_doubt(address: str, noun: str, name: str) -> Failure:
     message = f"the response to a create was lost, and whether it created the {noun} named {name} is not known"
     advice = "Apply the stack once more, which settles this; then remove it."
     return Failure(address, "CreationInDoubt", message, Actor.APP_TEAM, advice)
+
+
+def left_behind(address: str, noun: str, name: str, identity: str, *, tagged: bool) -> Failure:
+    """Return the failure of a removal that leaves a resource of which the ledger has no record."""
+    if tagged:
+        message = f"the {noun} {name} ({identity}) bears the tag of this stack, and the ledger has no record of it"
+        keep = "delete it in AWS; to keep it, remove its tag gatewright:stack"
+    else:
+        message = f"the {noun} {name} ({identity}) exists, and the ledger does not say whether this stack made it"
+        keep = "delete it in AWS; to keep it, leave it out of the document"
+    advice = (
+        "It was not deleted. Apply a document that declares it with `gatewright: {adopt: true}`, then remove the "
+        f"stack again; or {keep}."
+    )
+    return Failure(address, "LeftBehind", message, Actor.APP_TEAM, advice)
 
 
 def out_of_order(address: str, other: str) -> Failure:

@@ -14,13 +14,16 @@ from workflows.kinds import Kind, children
 from workflows.kinds.observed import ObservedState
 from workflows.reconcile.graph import Node
 from workflows.reconcile.run import Run
-from workflows.reconcile.session import owners_of
+from workflows.reconcile.session import known_to_others, owners_of
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 
 
 async def observe_all(run: Run) -> None:
     """Observe the resource of every node, and read the current secret versions of existing resources."""
+    if run.mode is Mode.REMOVE and any(node.options.existing for node in run.nodes.values()):
+        here = partition_of(run.account, run.calls.aws.region, "")
+        run.elsewhere = await known_to_others(run.session.ledger, here, but=run.session.partition)
     top = [address for address, node in run.nodes.items() if node.parent is None]
     jobs: list[Callable[[], Any]] = [partial(_top, run, address) for address in top]
     await gather_all(jobs)
@@ -43,7 +46,8 @@ async def find(run: Run, node: Node) -> ObservedState | None:
     record = run.record(node.address)
     observed = await run.observer.resource(node.kind, node.name, record)
     if observed is None or node.wanted:
-        return observed
+        unproven = observed is not None and not (run.adopts_by_tag or record.exists or record.deposed)
+        return replace(observed, ours=False) if observed is not None and unproven else observed
     try:
         return await run.observer.proven(observed, strictly=run.rollback_generation is not None)
     except CallFailed as failed:

@@ -33,7 +33,7 @@ class Observer:
                 "",
                 time_text(observed.body.get(kind.created_member)),
             )
-            return await self._owned(observed) if another else observed
+            return await self.owned(observed) if another else observed
         return await self.named(kind, name)
 
     async def named(self, kind: Kind, name: str) -> ObservedState | None:
@@ -42,7 +42,7 @@ class Observer:
         Raises CallFailed if several resources have the name, and not exactly one of them belongs to this stack.
         """
         looked = [await self.look(kind, identity, None) for identity in await self._ids_of(kind, name)]
-        found = [await self._owned(observed) for observed in looked if observed is not None]
+        found = [await self.owned(observed) for observed in looked if observed is not None]
         if len(found) > 1:
             mine = [observed for observed in found if observed.ours]
             if len(mine) != 1:
@@ -107,7 +107,7 @@ class Observer:
         if not observed.ours or not observed.kind.tagged or observed.moving:
             return observed
         try:
-            asked = await self._owned(observed)
+            asked = await self.owned(observed)
         except CallFailed as failed:
             if failed.error_class is ErrorClass.GONE:
                 return observed  # deleted meanwhile, or tags are no longer shown
@@ -115,7 +115,7 @@ class Observer:
         by_name = strictly and observed.kind.id_member == "name"
         return asked if by_name or (asked.tags or {}).get(OWNER_TAG) is not None else observed
 
-    async def _owned(self, observed: ObservedState) -> ObservedState:
+    async def owned(self, observed: ObservedState) -> ObservedState:
         """Read the tags of a resource that the ledger does not identify, and set the owner accordingly.
 
         A resource without tags has no known owner: only a repeated creation of ours can tell, or a person.

@@ -9,6 +9,7 @@ from workflows.document.fingerprint import fingerprint
 from workflows.document.stack import Deletion
 from workflows.kinds.observed import ObservedState
 from workflows.kinds.status import Phase
+from workflows.planner.assumed import assumed
 from workflows.planner.decision import DesiredState
 from workflows.reconcile.graph import Node
 from workflows.reconcile.run import Run
@@ -44,9 +45,9 @@ async def record_consent(run: Run, desired: DesiredState) -> None:
 async def record_converged(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> None:
     """Record that a resource has converged, and the paths at which the service shows normalized values."""
     record, observed = identified_record(run, desired), present(run, desired)
-    if record.last_applied is None and record.incarnation == 0:
-        message = "imported: its secrets, and members that are not declared, are assumed to be current"
-        run.warn(desired.address, "adopted", message)
+    adopted = record.last_applied is None and record.incarnation == 0
+    unconfirmed = _unconfirmed(desired, observed, record, adopted=adopted)
+    _warn_of_adoption(run, desired, unconfirmed, adopted=adopted)
     known = record.settled(
         declaration_of(run, desired),
         observed,
@@ -56,7 +57,31 @@ async def record_converged(run: Run, desired: DesiredState, forms: tuple[str, ..
         versions=desired.secret_versions or {},
         normalized=forms,
     )
-    await _remember(run, record, known)
+    await _remember(run, record, known.assuming(unconfirmed))
+
+
+def _unconfirmed(
+    desired: DesiredState, observed: ObservedState, record: ResourceRecord, *, adopted: bool
+) -> tuple[str, ...]:
+    """Return the paths of what an adoption by tag took as current; none once the document says `adopt: true`."""
+    if desired.options.adopt:
+        return ()
+    if not observed.full:
+        return record.unconfirmed
+    found = assumed(desired.kind, declared_of(desired), observed.body) if adopted or record.unconfirmed else ()
+    return found if adopted else tuple(path for path in record.unconfirmed if path in found)
+
+
+def _warn_of_adoption(run: Run, desired: DesiredState, unconfirmed: tuple[str, ...], *, adopted: bool) -> None:
+    if unconfirmed:
+        message = (
+            f"adopted by its tag: {', '.join(unconfirmed)} were taken as they are; who planted the tag may have set "
+            "them. Check them, then declare `gatewright: {adopt: true}` on the resource to confirm them"
+        )
+        run.warn(desired.address, "adopted", message)
+    elif adopted:
+        message = "imported: its secrets, and members that are not declared, are assumed to be current"
+        run.warn(desired.address, "adopted", message)
 
 
 async def record_shown_otherwise(run: Run, desired: DesiredState) -> None:

@@ -60,7 +60,7 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
     if (passing or cut_short) and not (since and run.now() - since > allowed):
         reason = f"{failed.operation} was refused for now: {failed.code}: {failed.message}"
         return result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=_LATER)
-    failure = failures.of_call(node.address, failed, node.kind.advice)
+    failure = failures.of_call(node.address, failed, node.kind.advice, record.arn)
     return replace(result_of(run, node, ResourceStatus.FAILED, failure.message), failure=failure)
 
 

@@ -47,6 +47,10 @@ class Run:
     rollback_generation: int | None = None
     #: The section to work on; empty: the whole document.
     stage: str = ""
+    #: Whether a resource without record is adopted because of its owner tag.
+    adopts_by_tag: bool = True
+    #: In a removal: section and id of the resources that other stacks of this ledger have.
+    elsewhere: frozenset[tuple[str, str]] = frozenset()
     nodes: dict[str, Node] = field(default_factory=dict)
     observed: dict[str, ObservedState | None] = field(default_factory=dict)
     unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -132,7 +136,7 @@ class Run:
         """Return the desired state "absent", even for a declared resource: the parent is being replaced."""
         options = Options(deleteEndpoints=self.nodes[address].options.delete_endpoints)
         desired = replace(self.desired(address), declared=None, options=options, mode=Mode.REMOVE)
-        return replace(desired, needs_allow=False, provenance=None)
+        return replace(desired, needs_allow=False, provenance=None, unrecorded=False)
 
     def _staying(self, address: str) -> tuple[str, ...]:
         """Return the names of existing children that a deletion of the resource must not delete."""
@@ -191,8 +195,24 @@ class Run:
             staying=self._staying(address),
             gone=node.gone_id is not None and node.gone_id == record.id,
             delete_parameters=_delete_parameters(node, record),
+            unrecorded=self._is_unrecorded(node, record),
             now=self.now() + node.ahead,
         )
+
+    def _is_unrecorded(self, node: Node, record: ResourceRecord) -> bool:
+        """Return whether only a tag, or a parent that is looked up, says that a resource to delete is this stack's.
+
+        Neither proves that this stack made the resource. A child under a resource of this stack is its own.
+        """
+        observed = self.observed.get(node.address)
+        if self.mode is not Mode.REMOVE or node.wanted or observed is None or node.options.existing:
+            return False
+        retained = node.options.deletion is Deletion.RETAIN
+        if retained or record.exists or record.deposed or (node.kind.section, str(observed.id)) in self.elsewhere:
+            return False
+        if node.parent is None:
+            return observed.ours and not node.options.adopt
+        return self.nodes[node.parent].options.existing
 
     def withheld(self, address: str) -> tuple[str, ...]:
         """Return the declared members of a resource that the service does not take yet; a list may not show enough."""

@@ -69,6 +69,15 @@ async def owners_of(ledger: Ledger, prefix: str, *, but: str = "") -> dict[str, 
     return found
 
 
+async def known_to_others(ledger: Ledger, prefix: str, *, but: str) -> frozenset[tuple[str, str]]:
+    """Return section and id of every resource that other stacks of the ledger have."""
+    found: set[tuple[str, str]] = set()
+    for partition in await ledger.partitions(prefix):
+        records = (await records_of(ledger, partition)).values() if partition != but else ()
+        found |= {(record.kind, str(record.id)) for record in records if record.id is not None and record.was_declared}
+    return frozenset(found)
+
+
 @dataclass
 class StackSession:
     """The records of a stack, and the lease under which one run writes them."""

@@ -1,7 +1,7 @@
 """The parts of a resource record: a declaration as recorded, how to remove the resource, and the object at AWS."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workflows.kinds.observed import ObservedState, time_text
@@ -43,6 +43,20 @@ class RemoteObject:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     #: Since when runs see the object wait for the consent of a person under its present URL; 0 where it does not.
     asked_since: float = 0.0
+    #: Paths of secrets and of undeclared guarded members that were taken as current when the object was adopted by its
+    #: tag, and that nobody has confirmed since.
+    unconfirmed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, observed: ObservedState, parent_id: str | None, before: "RemoteObject | None") -> "RemoteObject":
+        """Return the recorded form of an observed object, with the known facts of the same object kept."""
+        known = before if before is not None and before.id == observed.id else cls(str(observed.id))
+        return replace(known, arn=observed.arn or known.arn, parent_id=parent_id)
+
+    def updated(self, secret_versions: Mapping[str, str]) -> "RemoteObject":
+        """Return the object after an accepted update, which has set the secrets at these paths."""
+        left = tuple(path for path in self.unconfirmed if path not in secret_versions)
+        return replace(self, compared="", asked_since=0.0, unconfirmed=left)
 
 
 def answer_of(observed: ObservedState, now: float) -> dict[str, Any]:

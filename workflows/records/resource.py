@@ -8,24 +8,22 @@ run that holds the lease of the stack writes; nothing else changes a record. The
   such an id still belongs to this stack.
 - `incarnation`: counts the objects of this name. Raised before every new creation, and part of the client token, so
   that a repeated creation is idempotent and a new creation is not mistaken for an earlier creation.
-- `first_ready_generation`: since which generation the object may be in use. Rollbacks and replacement need this fact.
+- `first_ready_generation`: since which generation the object may be in use, for rollbacks and replacement.
 - `log`: the operations, see `log`.
 
 Everything else is a query over the log: `last_applied` (the last declaration known to be in force), `last_accepted`
-(accepted by the service, not known to be in force), `unacknowledged` and `lingering` (may be in force because no
-answer came), `attempts` (of a request), `created_generation` (for rollbacks), `normalized` (accepted forms).
+(accepted, not known to be in force), `unacknowledged` and `lingering` (may be in force because no answer came),
+`attempts` (of a request), `created_generation` (for rollbacks), `normalized` (accepted forms).
 
-The life of an operation: `begin` records the intent before the call is sent, so that a run that dies, or an answer
-that is lost, leaves a record of every declaration that may be in force. The answer follows as `creation_accepted`,
+The life of an operation: `begin` records the intent before the call is sent, so that a run that dies or a lost answer
+leaves a record of every declaration that may be in force. The answer follows as `creation_accepted`,
 `update_accepted`, `tags_accepted`, `deletion_accepted` or `synchronization_accepted`; `refused` where the call had no
 effect; no event at all where the answer was lost, and the intent remains. `settled` follows once reads show the object
-at rest and as declared. Then deposed ids are dropped, dependencies and removal options become those of the
-declaration, and the log closes earlier operations. Until then the dependencies of both declarations are kept: should
-the update fail, the earlier declaration is still in force.
+at rest and as declared: deposed ids are dropped, dependencies and removal options become those of the declaration, and
+the log closes earlier operations. Until then the dependencies of both declarations are kept, should the update fail.
 
-The end of an object: `gone` where the object is known to be deleted, or is no longer managed; `vanished` where reads
-no longer show the object and no deletion explains that: the id becomes deposed, and the declarations stay in the log as
-possibly in force. Both keep name, incarnation and attempts.
+The end of an object: `gone` where the object is deleted, or no longer managed; `vanished` where reads no longer show
+the object and no deletion explains that: the id becomes deposed. Both keep name, incarnation and attempts.
 """
 
 import math
@@ -40,7 +38,6 @@ from workflows.records.declaration import Declaration, OnRemoval, RemoteObject, 
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation, OpState, Verb
 
-#: How many references of secrets a record keeps.
 _MOST_SECRETS = 10
 
 
@@ -87,6 +84,11 @@ class ResourceRecord:
     def parent_id(self) -> str | None:
         """The id of the parent object."""
         return self.object.parent_id if self.object is not None else None
+
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """Paths of members that were taken as current at an adoption by tag (`RemoteObject`)."""
+        return self.object.unconfirmed if self.object is not None else ()
 
     @property
     def outputs(self) -> Mapping[str, Any]:
@@ -257,7 +259,7 @@ class ResourceRecord:
 
     def claimed(self, observed: ObservedState) -> "ResourceRecord":
         """A repeated creation has proven that the object of this name belongs to this stack."""
-        return replace(self, object=self._object(observed, self.parent_id))
+        return replace(self, object=RemoteObject.of(observed, self.parent_id, self.object))
 
     def creation_accepted(
         self, intent: Operation, declaration: Declaration, observed: ObservedState, *, now: float, parent_id: str | None
@@ -265,7 +267,7 @@ class ResourceRecord:
         """The service accepted a creation."""
         log = self.log.accept_creation(intent, **answer_of(observed, now), object_id=observed.id)
         made = replace(self._accepted(declaration), log=log, deposed=())
-        return replace(made, object=self._object(observed, parent_id))
+        return replace(made, object=RemoteObject.of(observed, parent_id, self.object))
 
     def update_accepted(
         self,
@@ -280,19 +282,19 @@ class ResourceRecord:
         """The service accepted an update, not known to be in force yet; if it fails, an earlier declaration may be."""
         answer = {**answer_of(observed, now), "shown_before": shown_before}
         log = self.log.accept_update(intent, now, again=again, **answer)
-        compared = replace(self.object, compared="", asked_since=0.0) if self.object is not None else None
-        return replace(self._accepted(declaration), log=log, object=compared)
+        known = self.object.updated(intent.secret_versions) if self.object is not None else None
+        return replace(self._accepted(declaration), log=log, object=known)
 
     def tags_accepted(
         self, intent: Operation, observed: ObservedState, *, now: float, imported: bool
     ) -> "ResourceRecord":
         """The service accepted the declared tags."""
-        known = self._object(observed, self.parent_id)
+        known = RemoteObject.of(observed, self.parent_id, self.object)
         return replace(self, log=self.log.accept_tags(intent, now), object=known, imported=imported)
 
     def to_be_deleted(self, observed: ObservedState) -> "ResourceRecord":
         """An observed object is about to be deleted."""
-        return replace(self, object=self._object(observed, self.parent_id))
+        return replace(self, object=RemoteObject.of(observed, self.parent_id, self.object))
 
     def deletion_accepted(self, scope: str) -> "ResourceRecord":
         """The service accepted a deletion, or found nothing to delete."""
@@ -323,7 +325,7 @@ class ResourceRecord:
     ) -> "ResourceRecord":
         """The object is at rest and as declared, with the declaration in force."""
         by_name = observed.kind.id_member == "name"
-        known = self._object(observed, parent_id)
+        known = RemoteObject.of(observed, parent_id, self.object)
         known = replace(
             known,
             created=time_text(observed.body.get(observed.kind.created_member)) if by_name else "",
@@ -339,6 +341,10 @@ class ResourceRecord:
             depends_on=declaration.depends_on, on_removal=declaration.on_removal,
             secrets=self._secrets_with(declaration),
         )  # fmt: skip
+
+    def assuming(self, unconfirmed: tuple[str, ...]) -> "ResourceRecord":
+        """Nobody has confirmed these members, which were taken as current at an adoption by tag."""
+        return replace(self, object=replace(self.object, unconfirmed=unconfirmed)) if self.object else self
 
     def update_shown_otherwise(self, now: float) -> "ResourceRecord":
         """Reads of the object at rest do not show the values of the accepted update; the first such time is kept."""
@@ -383,13 +389,7 @@ class ResourceRecord:
         if not observed.ours:
             return self
         log = self.log.identify(observed.id) if self.pending_creation is not None else self.log
-        return replace(self, log=log, object=self._object(observed, parent_id))
-
-    def _object(self, observed: ObservedState, parent_id: str | None) -> RemoteObject:
-        """Return the recorded form of an observed object, with the known facts of the same object kept."""
-        before = self.object if self.object is not None and self.object.id == observed.id else None
-        known = before or RemoteObject(str(observed.id))
-        return replace(known, arn=observed.arn or known.arn, parent_id=parent_id)
+        return replace(self, log=log, object=RemoteObject.of(observed, parent_id, self.object))
 
     def _accepted(self, declaration: Declaration) -> "ResourceRecord":
         """Return the record after an accepted call, with the earlier dependencies kept in case the operation fails."""

@@ -31,11 +31,15 @@ def read_record(item: Item) -> ResourceRecord:
     return ResourceRecord(
         **mine,
         **lists,
-        object=RemoteObject(**_known(RemoteObject, held["object"])) if held.get("object") else None,
+        object=_object(held["object"]) if held.get("object") else None,
         on_removal=OnRemoval(**_known(OnRemoval, held.get("on_removal", {}))),
         log=OperationLog(tuple(Operation.read(one, declarations) for one in held.get("operations", ()))),
         unknown={name: value for name, value in held.items() if name not in known},
     )
+
+
+def _object(held: Mapping[str, Any]) -> RemoteObject:
+    return RemoteObject(**{**_known(RemoteObject, held), "unconfirmed": tuple(held.get("unconfirmed", ()))})
 
 
 def _known(record: Any, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def item_of(record: ResourceRecord) -> Item:
         **record.unknown,
         **{name: getattr(record, name) for name in _PLAIN},
         **{name: list(getattr(record, name)) for name in _LISTS},
-        "object": vars(record.object).copy() if record.object is not None else None,
+        "object": {n: v for n, v in vars(record.object).items() if v != ()} if record.object is not None else None,
         "on_removal": vars(record.on_removal).copy(),
         "operations": [op.item(digest_of) for op in record.log.operations],
         "declarations": declarations,

@@ -25,7 +25,7 @@ helps to publish a consent URL only once.
 At most MOST_REQUESTS requests of each sort are kept (with and without a generation), the last ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +36,8 @@ from workflows.records.request_state import ConsentWait, Mode, RequestState, Sta
 MOST_REQUESTS = 100
 #: How many waiting synchronizations keep stall timer and consent wait.
 _MOST_WAITING = 20
+#: How many retained resources are kept.
+_MOST_RETAINED = 1000
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class StackRecord:
     requests: Mapping[str, RequestState] = field(default_factory=dict)
     #: Until when a run of an earlier version holds the lease.
     older_lease_until: float = 0.0
+    #: The ARNs of resources that were retained on purpose and bear the stack's tag still.
+    retained: tuple[str, ...] = ()
     #: Members of the stored item that this version does not know.
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
@@ -200,6 +204,11 @@ class StackRecord:
         if found is None:
             return self
         return replace(self, requests={**self.requests, request_id: replace(found, announced=True)})
+
+    def retaining(self, arns: Iterable[str], known: Container[str]) -> "StackRecord":
+        """Resources were retained on purpose; those that are `known` to a record again are not retained any more."""
+        retained = [arn for arn in dict.fromkeys((*self.retained, *arns)) if arn not in known]
+        return replace(self, retained=tuple(retained[-_MOST_RETAINED:]))
 
     def released(self) -> "StackRecord":
         """The run released the lease."""

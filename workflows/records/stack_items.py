@@ -13,7 +13,7 @@ from workflows.records.stack import ReadyDocument, Rollback, StackRecord
 _PLAIN = ("id", "version", "generation", "request_id", "digest", "document", "outcome", "older_lease_until")
 #: Names in the item of members that conditions of writes refer to, in earlier versions too.
 _NAMED = {"lease_id": "leaseId"}
-_NESTED = ("mode", "ready", "rollback", "requests", "schema")
+_NESTED = ("mode", "ready", "rollback", "requests", "retained", "schema")
 
 
 def read_stack_record(item: Item) -> StackRecord:
@@ -28,6 +28,7 @@ def read_stack_record(item: Item) -> StackRecord:
         mode=Mode(held.get("mode", Mode.PROVISION)),
         ready=ReadyDocument(ready["document"], int(ready["generation"])) if ready else None,
         rollback=Rollback(**_known(Rollback, rollback)) if rollback else None,
+        retained=tuple(held.get("retained", ())),
         requests={one: RequestState.read(one, state) for one, state in requests.items()},
         unknown={name: v for name, v in held.items() if name not in {*_PLAIN, *_NAMED.values(), *_NESTED}},
     )
@@ -48,6 +49,7 @@ def stack_item_of(record: StackRecord) -> Item:
         "ready": vars(ready).copy() if ready is not None else None,
         "rollback": {name: _plain(value) for name, value in vars(rollback).items()} if rollback is not None else None,
         "requests": {key: one.item() for key, one in record.requests.items()},
+        **({"retained": list(record.retained)} if record.retained else {}),
         "schema": SCHEMA,
     }
 

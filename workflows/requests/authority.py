@@ -97,6 +97,13 @@ class Grant(_Part):
         default_factory=dict, alias="mayName", description="What documents may name, by category."
     )
 
+    adopt_by_tag: bool = Field(
+        default=True,
+        alias="adoptByTag",
+        description="Whether a resource that bears the stack's tag and that the ledger does not know is adopted "
+        "without `adopt: true`.",
+    )
+
     @model_validator(mode="after")
     def _known(self) -> Self:
         if strange := set(self.may_name) - set(CATEGORIES):
@@ -129,6 +136,10 @@ class Allowed:
         """Return the grants that cover a stack."""
         fitting = tuple(grant for grant in self.grants if any(covers(one, name) for one in grant.stacks))
         return Allowed(self.who, self.requested, self.place, fitting)
+
+    def adopts_by_tag(self, stack: str) -> bool:
+        """Return whether a grant of the stack allows the adoption of resources by their tag alone."""
+        return any(grant.adopt_by_tag for grant in self.of_stack(stack).grants)
 
     def problems(self, stack: str) -> list[Problem]:
         """Return a problem if no grant allows this request for a stack; otherwise an empty list."""
