@@ -1,11 +1,25 @@
-"""The `ledger` command: checks the store and every item of a ledger, and changes nothing."""
+"""The commands that check and change nothing: `ledger check` for a ledger, `grants check` for a deployment's grants."""
 
 import argparse
-from typing import Any
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
 
 from handlers import cli_show as show
-from handlers.cli_operate import Command, with_ledger
+from handlers.cli_files import read_source
+from handlers.cli_operate import Command, add_parameters, with_ledger
+from infra.documents import Unreadable
+from workflows.document.naming import Place
+from workflows.document.problems import Problem
+from workflows.document.reading import read_stack
 from workflows.ledger_check import LedgerFault, faults_of
+from workflows.requests.authority import Requested, Submitter, check
+from workflows.requests.grants_source import InvalidGrants, read_grants
+
+#: Stands for the deployment's own account where none is given.
+_ANY_ACCOUNT = "000000000000"
 
 
 def add_checks(command: Command) -> None:
@@ -13,6 +27,58 @@ def add_checks(command: Command) -> None:
     sub = command("ledger", _ledger, "check whether every item of a ledger can be read; changes nothing", file=False)
     sub.add_argument("work", choices=("check",), help="check: read every item")
     sub.add_argument("--ledger", default="", metavar="URL", help="sqlite:FILE or dynamodb:TABLE")
+
+    sub = command("grants", _grants, "check what a submitter may request, without a deployment", file=False)
+    sub.add_argument("work", choices=("check",), help="check: compare a document with the grants")
+    sub.add_argument("file", type=Path, metavar="FILE", help="a stack document or a sample event")
+    sub.add_argument(
+        "--as",
+        dest="submitter",
+        required=True,
+        type=_submitter,
+        metavar="SUBMITTER",
+        help="source=TEXT[,account=ID], queue=ARN,sender=ID, or invocation=step-functions",
+    )
+    sub.add_argument("--grants", type=Path, default=Path("grants.yaml"), metavar="FILE", help="default: grants.yaml")
+    add_parameters(sub)
+
+
+def _submitter(text: str) -> Submitter:
+    """Parse a submitter: NAME=VALUE pairs, separated by commas."""
+    pairs = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    if not pairs or set(pairs) - set(Submitter.__dataclass_fields__) or text.count(",") + 1 != len(pairs):
+        known = ", ".join(Submitter.__dataclass_fields__)
+        raise argparse.ArgumentTypeError(f"a submitter is NAME=VALUE pairs, separated by commas; names are {known}")
+    return Submitter(**pairs)
+
+
+def _grants(options: argparse.Namespace) -> int:
+    try:
+        grants = read_grants(options.grants.read_bytes())
+    except InvalidGrants as invalid:
+        raise Unreadable(f"{options.grants}: {invalid}") from None
+    stack = read_stack(read_source(options.file, dict(options.parameter)).document)
+    who: Submitter = options.submitter
+    account = who.account or _ANY_ACCOUNT
+    who = replace(who, account=account) if who.source else who
+    place = Place(account, os.environ.get("AWS_REGION") or "us-east-1", "aws")
+    allowed = {one: not grants.of(who, one, place).problems(stack.name) for one in get_args(Requested)}
+    problems = check(grants.of(who, "provision", place), stack)
+    shown: dict[str, Any] = {
+        "version": 1, "submitter": who.shown(), "stack": stack.name, "requests": allowed,
+        "problems": [problem.shown() for problem in problems],
+    }  # fmt: skip
+    show.value(options, shown, lambda: _print_grants(who, stack.name, allowed, problems))
+    return int(bool(problems))
+
+
+def _print_grants(who: Submitter, stack: str, allowed: Mapping[str, bool], problems: list[Problem]) -> None:
+    rows = [(one, "allowed" if yes else "no grant") for one, yes in allowed.items()]
+    show.table(("request", f"{who}, stack {stack}"), rows)
+    if problems:
+        show.problems(problems)
+    else:
+        show.say("every reference of the document is granted")
 
 
 def _ledger(options: argparse.Namespace) -> int:

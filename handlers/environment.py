@@ -11,12 +11,12 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from pydantic import ValidationError
 
 from infra.aws import Aws
 from infra.bus import Bus
@@ -29,9 +29,9 @@ from infra.metrics import RunMetrics
 from infra.redaction import Redaction
 from infra.settings import Settings, SettingsError, ledger_path, read_settings
 from infra.telemetry import frames, set_up_logs, told
-from workflows.document.problems import path_text
 from workflows.requests.authority import Grants
 from workflows.requests.context import Context, Progress
+from workflows.requests.grants_source import GrantsSource, InvalidGrants, read_grants
 
 T = TypeVar("T")
 _TABLE = "dynamodb:"
@@ -56,6 +56,7 @@ class Environment:
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._context: Context | None = None
+        self._grants: GrantsSource | None = None
 
     def run(self, job: Callable[[Context], Awaitable[T]]) -> T:
         """Run a job with the context; the first call creates the context."""
@@ -69,7 +70,13 @@ class Environment:
     async def _job(self, job: Callable[[Context], Awaitable[T]]) -> T:
         if self._context is None:
             self._context = await self._make()
-        return await job(self._context)
+        context = self._context
+        if context.grants is not None and context.settings.grants_uri:
+            self._grants = self._grants or GrantsSource(
+                context.aws, context.ledger, context.settings.grants_uri, context.grants, context.announce
+            )
+            context = replace(context, grants=await self._grants.current())
+        return await job(context)
 
     async def _make(self) -> Context:
         settings = self.settings
@@ -106,13 +113,11 @@ def _grants(path: str) -> Grants | None:
     if not path:
         return None
     try:
-        return Grants.model_validate_json(Path(path).read_bytes())
+        return read_grants(Path(path).read_bytes())
     except OSError as error:
         raise SettingsError(f"GATEWRIGHT_GRANTS: {path} cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        wrong = "; ".join(f"{path_text(one['loc'])}: {one['msg']}" for one in found)
-        raise SettingsError(f"GATEWRIGHT_GRANTS: {path}: {wrong}") from None
+    except InvalidGrants as invalid:
+        raise SettingsError(f"GATEWRIGHT_GRANTS: {path}: {invalid}") from None
 
 
 def _log_progress(progress: Progress) -> None:

@@ -8,7 +8,7 @@ from handlers.messages import id_of, read_event, request_id_of, submitter_of
 from workflows.document.problems import Invalid
 from workflows.executions import start_execution
 from workflows.planner.outcome import Status
-from workflows.requests.answers import announced, rejected_unread
+from workflows.requests.answers import reject_unread
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest
 from workflows.service import handle
@@ -35,8 +35,9 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         try:
             request = read_event(event)
         except Invalid as invalid:
-            rejected = rejected_unread(request_id_of(event.get("detail"), id_of(event)), invalid.problems)
-            return (await announced(context, rejected, submitter=submitter_of(event))).shown()
+            named, transport_id = request_id_of(event.get("detail"), id_of(event)), id_of(event)
+            answer = await reject_unread(context, invalid.problems, submitter_of(event), named, transport_id)
+            return answer.shown()
         outcome = await handle(context, request, deadline_of(lambda_context, env.settings.door_patience))
         handed_over = await start_execution(context, request, outcome)
         if outcome.status is Status.IN_PROGRESS and not handed_over:

@@ -21,6 +21,8 @@ class Message:
     request_id: str
     request: Request | Invalid
     submitter: Submitter
+    #: The id of the event or message, which the sender cannot choose.
+    transport_id: str = ""
 
     @property
     def stack(self) -> str:
@@ -48,7 +50,7 @@ def read_message(record: Mapping[str, Any], bus_queue: str = "") -> Message:
         detail_type, default_id = body.get("detailType"), message_id
         detail = {name: value for name, value in body.items() if name != "detailType"}
     request = _read(detail_type, detail, default_id, submitter)
-    return Message(message_id, request_id_of(detail, default_id), request, submitter)
+    return Message(message_id, request_id_of(detail, default_id), request, submitter, default_id)
 
 
 def text_of(value: Mapping[str, Any], name: str) -> str:

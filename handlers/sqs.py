@@ -25,7 +25,7 @@ from workflows.dead_letters import send_to_dlq
 from workflows.document.problems import Invalid
 from workflows.executions import start_execution
 from workflows.planner.outcome import Status
-from workflows.requests.answers import announced, rejected_unread
+from workflows.requests.answers import reject_unread
 from workflows.requests.context import Context
 from workflows.requests.request import NotARequest
 from workflows.service import handle
@@ -143,8 +143,8 @@ async def _unsettled(context: Context, message: Message, deadline: Deadline) -> 
     structlog.contextvars.clear_contextvars()
     try:
         if isinstance(message.request, Invalid):
-            rejected = rejected_unread(message.request_id, message.request.problems)
-            await announced(context, rejected, submitter=message.submitter)
+            problems = message.request.problems
+            await reject_unread(context, problems, message.submitter, message.request_id, message.transport_id)
             return ""
         outcome = await handle(context, message.request, deadline)
         if await start_execution(context, message.request, outcome):

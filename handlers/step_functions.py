@@ -13,7 +13,7 @@ from handlers.messages import request_id_of
 from workflows.document.problems import Invalid
 from workflows.reconcile.stages import STAGES, SYNCHRONIZATION
 from workflows.records.request_state import Mode
-from workflows.requests.answers import announced, rejected_unread
+from workflows.requests.answers import reject_unread
 from workflows.requests.authority import Submitter
 from workflows.requests.context import Context
 from workflows.requests.event_size import truncate_to_event_limit
@@ -53,7 +53,7 @@ def handler(event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
             )
         except Invalid as invalid:
             named = request_id_of(event.get("detail"), default_id)
-            return (await announced(context, rejected_unread(named, invalid.problems))).shown()
+            return (await reject_unread(context, invalid.problems, _SUBMITTER, named, default_id)).shown()
         return (await handle(context, _staged(request, stage_of(event)), deadline)).shown()
 
     return truncate_to_event_limit(env.run(job))

@@ -79,6 +79,8 @@ _UNPARSED = (AttributeError, TypeError, ValueError, LookupError, RecursionError)
 _UNSIGNED = (NoCredentialsError, PartialCredentialsError, TokenRetrievalError, UnauthorizedSSOTokenError)
 #: Failures before a request is sent.
 _UNCONNECTED = (NoRegionError, InvalidRegionError, ConnectTimeoutError, ProxyConnectionError, SSLError)
+#: Calls of one run that wait for the rate limiter at the same time.
+_MOST_WAITING = 10
 _PARTITIONS = {
     "cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "eusc-": "aws-eusc",
 }  # fmt: skip
@@ -122,6 +124,9 @@ class Calls:
     count: Counter[str] = field(default_factory=Counter)
     #: Called before each attempt of a mutating call; an exception prevents the attempt and ends the call.
     before_change: Callable[[], None] | None = None
+    #: Bounds the calls of this run that wait for the rate limiter, which serves all runs of the process in turn: a
+    #: large stack does not queue hundreds of calls before those of its neighbors.
+    _waiting: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_MOST_WAITING))
 
     async def __call__(
         self,
@@ -207,7 +212,8 @@ class Calls:
         paced: bool,
     ) -> dict[str, Any]:
         if paced:
-            await self.aws.pace.wait(operation, self.deadline)
+            async with self._waiting:
+                await self.aws.pace.wait(operation, self.deadline)
         if is_mutating(operation):
             self.deadline.require(CALL_SECONDS, operation)
             if self.before_change is not None:

@@ -57,6 +57,8 @@ class Settings(BaseModel):
     deliveries: int = Field(default=5, alias="GATEWRIGHT_MAX_DELIVERIES", ge=1, le=1000)
     #: The file of grants; without a file every submitter acts with the worker's rights, as at a terminal.
     grants: str = Field(default="", alias="GATEWRIGHT_GRANTS", max_length=1000)
+    #: The object that replaces the file of grants without a new deployment; the file is used where there is no object.
+    grants_uri: str = Field(default="", alias="GATEWRIGHT_GRANTS_URI", pattern=r"^(s3://[^/]+/.+|)$")
     #: Whether the deployment acts, only observes, or is paused.
     mode: Operation = Field(default=Operation.ACT, alias="GATEWRIGHT_MODE")
     #: The seconds without any progress after which a request fails.

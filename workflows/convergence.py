@@ -39,6 +39,8 @@ async def converge(
         return await _back(run, accepted, stack, session, patience, None)
     outcome = await _forward(run, accepted, stack, session, patience)
     rolls_back = stack is not None and stack.goes_back and request.mode is Mode.PROVISION and not request.stage
+    # The document in force was READY; what an unattended run may not do is no reason to go back.
+    rolls_back = rolls_back and not run.unattended(record)
     if outcome.status is Status.FAILED and rolls_back:
         return await _back(run, accepted, stack, session, patience, outcome)
     return outcome
@@ -50,7 +52,7 @@ async def _forward(
     request = run.request
     allow = request.allow | accepted.record.approvals_of(request.request_id)
     reconciliation = _run(run, session, request.mode, allow)
-    reconciliation.stage = request.stage
+    reconciliation.stage, reconciliation.unattended = request.stage, run.unattended(accepted.record)
     reconciliation.nodes = nodes_of(stack, session.records, request.mode)
     reconciliation.warnings += stack.warnings if stack is not None else ()
     warn_of_elsewhere(reconciliation, stack)

@@ -32,7 +32,9 @@ def execution_name(stack: str, request_id: str, attempt: int) -> str:
     """Return the name of an execution: `stack-requestId-attempt`, shortened or escaped if too long or not plain."""
     plain = _STRANGE.sub("_", f"{stack}-{request_id}")
     end = f"-{attempt}"
-    if plain == f"{stack}-{request_id}" and len(plain + end) <= _LONGEST_NAME:
+    # With a dash in the stack's name, two pairs of stack and request would have one plain name.
+    unique = plain == f"{stack}-{request_id}" and "-" not in stack
+    if unique and len(plain + end) <= _LONGEST_NAME:
         return plain + end
     # The digest of the original names distinguishes names that are equal once shortened or escaped.
     mark = hashlib.sha256(f"{stack}\n{request_id}".encode()).hexdigest()[:16]

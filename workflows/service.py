@@ -89,7 +89,8 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
         if failed.error_class not in CALLERS_OWN:
             raise
         outcome = _refused_here(request, failed)
-    return await announced(context, outcome, anyio.current_time() - began, request.submitter)
+    seconds = anyio.current_time() - began
+    return await announced(context, outcome, seconds, request.submitter, request.transport_id)
 
 
 async def _accepted_and_converged(run: RequestRun, stack: Stack | None) -> Outcome:
@@ -129,6 +130,7 @@ async def _accept_synchronization(run: RequestRun) -> Accepted | Refused:
     if found is None:
         unknown = f"this ledger knows no provisioned stack named {request.stack}"
         raise Invalid([Problem("stack", "unknown-stack", unknown)])
+    _require_last_submitter(run, found.record)
     before = found.record.state_of(request.request_id, Mode.SYNCHRONIZE)
     if before is not None and before.outcome is not None and before.outcome["status"] in FINAL:
         return answered(before.outcome, found.generation)
@@ -137,6 +139,16 @@ async def _accept_synchronization(run: RequestRun) -> Accepted | Refused:
     now = run.started.timestamp()
     await note_request(ledger, run.partition, request.request_id, Mode.SYNCHRONIZE, request.submitter, now)
     return found
+
+
+def _require_last_submitter(run: RequestRun, record: StackRecord) -> None:
+    """Raise Invalid for a scheduled request if the submitter of the request in force may not provision any more."""
+    current, grants = record.requests.get(record.request_id), run.context.grants
+    if grants is None or run.allowed is None or current is None or not run.unattended(record):
+        return
+    allowed = grants.of(Submitter.read(current.submitter), "provision", run.allowed.place)
+    if problems := allowed.problems(run.request.stack):
+        raise Invalid(problems)
 
 
 def _accepted_stack(run: RequestRun, document: Mapping[str, Any]) -> Stack | None:

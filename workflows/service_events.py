@@ -4,11 +4,17 @@ A synchronization is requested on the bus, with one request per stack. A new con
 state machine for the accepted generation. From there on, both are handled like every other request.
 """
 
+import random
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import structlog
+
 from infra.deadline import Deadline
+from infra.errors import CallFailed
+from infra.tasks import gather_all
+from infra.telemetry import frames, told
 from workflows.document.naming import Place
 from workflows.executions import ensure_running
 from workflows.planner.outcome import Status
@@ -17,7 +23,7 @@ from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import note_request, synchronization_of
-from workflows.requests.authority import Submitter
+from workflows.requests.authority import Requested, Submitter
 from workflows.requests.context import Context
 from workflows.requests.stacks import stack_record
 
@@ -28,6 +34,10 @@ _SERVICES = frozenset({"aws.agent-registry", "aws.bedrock-agentcore"})
 _REGISTRY = re.compile(r"arn:[a-z-]+:[a-z-]+:[a-z0-9-]+:\d{12}:registry/[A-Za-z0-9]+")
 _DELETION_EVENT = re.compile(r"delet|failed", re.IGNORECASE)
 _SECONDS = 60.0
+#: How many stacks are asked for at the same time.
+_AT_ONCE = 10
+
+log = structlog.get_logger()
 
 
 def is_service_event(event: Mapping[str, Any]) -> bool:
@@ -44,38 +54,62 @@ async def handle_service_event(context: Context, event: Mapping[str, Any]) -> di
     tick = event.get("detail-type") == SCHEDULE_EVENT
     if not tick and not (registries and _DELETION_EVENT.search(str(event.get("detail-type")))):
         return {"version": 1, "asked": asked}
-    async for partition, record in _stacks(context):
+    converges = not tick or bool(detail.get("converge"))
+    failed: list[CallFailed] = []
+
+    async def ask(partition: str) -> None:
+        """Request the work for one stack; a stack that cannot be asked about costs no other stack anything."""
         stack = partition.split("/", 2)[2]
-        if not _may(context, event, partition, stack):
-            continue
-        if not tick:
-            if not await _holds(context, partition, registries):
-                continue
-            await _converge(context, partition, record, request_id)
-        elif detail.get("converge"):
-            await _converge(context, partition, record, request_id)
-        elif synchronization_of(record) is not None:
-            await context.ask("Gateway Stack Synchronization Requested", {"stack": stack, "requestId": request_id})
-        asked.append(stack)
-    return {"version": 1, "asked": asked}
+        if not _may(context, event, partition, stack, "provision" if converges else "synchronize"):
+            return
+        try:
+            record = await stack_record(context.ledger, partition)
+            if record is None or record.status != Status.READY or record.mode is not Mode.PROVISION:
+                return
+            if not tick and not await _holds(context, partition, registries):
+                return
+            if converges:
+                await _converge(context, partition, record, request_id)
+            elif synchronization_of(record) is not None:
+                await context.ask("Gateway Stack Synchronization Requested", {"stack": stack, "requestId": request_id})
+            else:
+                return
+            asked.append(stack)
+        except (OSError, CallFailed) as error:
+            log.error("a stack was not asked for", stack=stack, error=told(error), frames=frames(error))
+            failed.extend([error] if isinstance(error, CallFailed) else [])
+
+    await _with_each(await _partitions(context), ask)
+    if failed:
+        # The event comes again; what was asked for already is known by the id of the event.
+        raise failed[0]
+    return {"version": 1, "asked": sorted(asked)}
 
 
-def _may(context: Context, event: Mapping[str, Any], partition: str, stack: str) -> bool:
-    """Return whether the sender of a tick may have a stack synchronized; only the service can send service events."""
+async def _with_each(partitions: list[str], ask: Callable[[str], Awaitable[None]]) -> None:
+    """Ask about every stack, several at a time, in an order of chance: no name is always the last to be reached."""
+    waiting = random.sample(partitions, len(partitions))
+
+    async def work() -> None:
+        while waiting:
+            await ask(waiting.pop())
+
+    await gather_all([work] * _AT_ONCE)
+
+
+def _may(context: Context, event: Mapping[str, Any], partition: str, stack: str, requested: Requested) -> bool:
+    """Return whether the sender of a tick may request this of a stack; only the service can send service events."""
     if context.grants is None or event.get("source") in _SERVICES:
         return True
     who = Submitter(account=str(event.get("account", "")), source=str(event.get("source", "")))
     place = Place(partition.split("/", maxsplit=1)[0], context.aws.region, context.aws.partition)
-    return bool(context.grants.of(who, "synchronize", place).of_stack(stack).grants)
+    return bool(context.grants.of(who, requested, place).of_stack(stack).grants)
 
 
-async def _stacks(context: Context) -> AsyncIterator[tuple[str, StackRecord]]:
-    """Yield the READY stacks of this account and Region; a stack under way converges anyway."""
+async def _partitions(context: Context) -> list[str]:
+    """Return the partitions of the stacks of this account and Region."""
     account = await context.aws.within(Deadline.within(_SECONDS)).account()
-    for partition in await context.ledger.partitions(partition_of(account, context.aws.region, "")):
-        record = await stack_record(context.ledger, partition)
-        if record is not None and record.status == Status.READY and record.mode is Mode.PROVISION:
-            yield partition, record
+    return await context.ledger.partitions(partition_of(account, context.aws.region, ""))
 
 
 async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
@@ -84,5 +118,6 @@ async def _holds(context: Context, partition: str, arns: set[str]) -> bool:
 
 async def _converge(context: Context, partition: str, record: StackRecord, request_id: str) -> None:
     stack = partition.split("/", 2)[2]
-    await note_request(context.ledger, partition, request_id, Mode.PROVISION)
+    now = context.now().timestamp()
+    await note_request(context.ledger, partition, request_id, Mode.PROVISION, now=now, unattended=True)
     await ensure_running(context, {"stack": stack, "generation": record.generation, "requestId": request_id})

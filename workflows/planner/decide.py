@@ -57,6 +57,7 @@ from workflows.planner.decision import (
     State,
 )
 from workflows.planner.settled import cannot_tell, free, holds_others, replaced, settled
+from workflows.planner.unattended import restrained
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 
@@ -64,8 +65,8 @@ from workflows.records.resource import ResourceRecord
 def decide(desired: DesiredState, observed: ObservedState | None, record: ResourceRecord) -> Decision:
     """Return the next action for a resource, with its reason: the answer of the first row that applies."""
     state = State(desired, observed, record)
-    row = row_of(state)
-    return row.decide(state)
+    decision = row_of(state).decide(state)
+    return restrained(state, decision) if desired.unattended else decision
 
 
 def row_of(state: State) -> Row:

@@ -95,6 +95,8 @@ class DesiredState:
     delete_parameters: Mapping[str, Any] = field(default_factory=dict)
     #: Whether nothing in the ledger says that this stack made the resource, which is to be deleted.
     unrecorded: bool = False
+    #: Whether the run was begun by a schedule or an event, and not by a new request (planner.unattended).
+    unattended: bool = False
     now: float = 0.0
 
     @property

@@ -205,6 +205,13 @@ def left_behind(address: str, noun: str, name: str, identity: str, *, tagged: bo
     return Failure(address, "LeftBehind", message, Actor.APP_TEAM, advice)
 
 
+def unattended(address: str, what: str) -> Failure:
+    """Return the failure of a resource that a run without a new request does not bring to its declaration."""
+    message = f"nobody asked for this run just now, and it does without {what}"
+    advice = "Send the document again as a request: that run makes the change."
+    return Failure(address, "NeedsRequest", message, Actor.APP_TEAM, advice)
+
+
 def out_of_order(address: str, other: str) -> Failure:
     """Return the failure of a resource whose dependency `other` belongs to a stage that has not run yet."""
     message = f"it depends on {other}, which is outside this stage and not provisioned"

@@ -104,6 +104,8 @@ class Outcome:
     plan: Mapping[str, Any] | None = None
     #: The JSON of the earlier run that finished this request, where the request was delivered again.
     earlier: Mapping[str, Any] | None = None
+    #: Who asked, as the transport says; None at a terminal.
+    submitter: Mapping[str, str] | None = None
     #: Whether the outcome is to be published: an unchanged outcome is published once.
     news: bool = True
     #: Seconds since the request was accepted.
@@ -143,7 +145,7 @@ class Outcome:
     def shown(self) -> dict[str, Any]:
         """Return the JSON document, as specified in `events/outcome.schema.json`."""
         if self.earlier is not None:
-            return {**self.earlier, "reason": self.reason, "calls": dict(self.calls)}
+            return {**self.earlier, "reason": self.reason, "calls": dict(self.calls), **self._asked_by}
         return {
             "version": VERSION,
             "stack": self.stack,
@@ -165,7 +167,12 @@ class Outcome:
             "retryAfterSeconds": self.retry_after,
             "calls": dict(self.calls),
             **({"plan": dict(self.plan)} if self.plan is not None else {}),
+            **self._asked_by,
         }
+
+    @property
+    def _asked_by(self) -> dict[str, Any]:
+        return {"submitter": dict(self.submitter)} if self.submitter is not None else {}
 
 
 def overall(results: Iterable[Result], *, removed: bool) -> Status:

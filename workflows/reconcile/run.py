@@ -49,6 +49,8 @@ class Run:
     stage: str = ""
     #: Whether a resource without record is adopted because of its owner tag.
     adopts_by_tag: bool = True
+    #: Whether a schedule or an event began the run, and not a new request.
+    unattended: bool = False
     #: In a removal: section and id of the resources that other stacks of this ledger have.
     elsewhere: frozenset[tuple[str, str]] = frozenset()
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -196,6 +198,7 @@ class Run:
             gone=node.gone_id is not None and node.gone_id == record.id,
             delete_parameters=_delete_parameters(node, record),
             unrecorded=self._is_unrecorded(node, record),
+            unattended=self.unattended,
             now=self.now() + node.ahead,
         )
 

@@ -111,6 +111,8 @@ class RequestState:
     consent: ConsentWait | None = None
     #: Until when no call of the worker got through (seconds since the epoch). That time counts for no timeout.
     blind_until: float = 0.0
+    #: Whether a schedule or an event made the request, for the submitter of the request in force.
+    unattended: bool = False
 
     @property
     def key(self) -> str:
@@ -145,6 +147,7 @@ class RequestState:
             Stall(**stall) if stall else None,
             ConsentWait(**{**consent, "published": published}) if consent else None,
             float(item.get("blind_until", 0.0)),
+            bool(item.get("unattended")),
         )
 
     def item(self) -> dict[str, Any]:
@@ -162,6 +165,7 @@ class RequestState:
             "stall": vars(self.stall).copy() if self.stall is not None else None,
             "consent": _shown(consent) if consent is not None else None,
             "blind_until": self.blind_until,
+            "unattended": self.unattended,
         }
         return {name: value for name, value in shown.items() if value not in (None, "", [], 0.0, False)}
 

@@ -129,13 +129,19 @@ async def note_request(
     mode: Mode,
     submitter: Submitter | None = None,
     now: float = 0.0,
+    *,
+    unattended: bool = False,
 ) -> None:
-    """Record a request that raises no generation, and the submitter, so that a later run can resume it by id."""
+    """Record a request that raises no generation, and the submitter, so that a later run can resume it by id.
+
+    `unattended` says that a schedule or an event made it.
+    """
     sender = submitter.shown() if submitter is not None else None
 
     def noted(record: StackRecord) -> StackRecord | None:
         known = record.state_of(request_id, mode) is not None
-        return None if known else record.noted(RequestState(request_id, mode, submitter=sender, accepted_at=now))
+        new = RequestState(request_id, mode, submitter=sender, accepted_at=now, unattended=unattended)
+        return None if known else record.noted(new)
 
     await change(ledger, partition, noted)
 

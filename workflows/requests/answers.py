@@ -6,10 +6,13 @@ from typing import Any
 
 import structlog
 
+from infra.deadline import Deadline
 from infra.ledger import Key, Ledger, Put
+from workflows.document.fingerprint import digest
+from workflows.document.naming import Place
 from workflows.document.problems import Problem
 from workflows.planner.outcome import FINAL, Outcome, Status
-from workflows.requests.authority import Submitter
+from workflows.requests.authority import AUTHORITY, Submitter
 from workflows.requests.context import Context
 from workflows.requests.event_size import truncate_to_event_limit
 from workflows.requests.request import Request
@@ -20,6 +23,8 @@ log = structlog.get_logger()
 _ANSWERS = {*FINAL, Status.PLANNED, Status.AWAITING_CONSENT}
 #: Seconds for which an answer is stored.
 _KEPT_FOR = 14 * 86_400.0
+#: Seconds in which the account must be known.
+_SECONDS = 20.0
 
 
 def rejected(request: Request, problems: list[Problem]) -> Outcome:
@@ -32,16 +37,44 @@ def rejected_unread(request_id: str, problems: list[Problem]) -> Outcome:
     return Outcome("", Status.REJECTED, request_id, problems=tuple(problems))
 
 
-async def announced(
-    context: Context, outcome: Outcome, seconds: float = 0.0, submitter: Submitter | None = None
+async def reject_unread(
+    context: Context, problems: list[Problem], submitter: Submitter | None, request_id: str, transport_id: str
 ) -> Outcome:
-    """Publish an outcome unless unchanged, and write the outcome line of the run and the metrics. Raises CallFailed."""
+    """Answer a request that could not be parsed. Raises CallFailed.
+
+    Whoever sent it chose `request_id`. A sender without any grant could name that of another team, so that the answer
+    bears the id of the event or message then.
+    """
+    known = context.grants is None or submitter is None
+    if context.grants is not None and submitter is not None:
+        account = await context.aws.within(Deadline.within(_SECONDS)).account()
+        known = context.grants.knows(submitter, Place(account, context.aws.region, context.aws.partition))
+    return await announced(
+        context, rejected_unread(request_id if known else transport_id, problems), submitter=submitter
+    )
+
+
+async def announced(
+    context: Context,
+    outcome: Outcome,
+    seconds: float = 0.0,
+    submitter: Submitter | None = None,
+    transport_id: str = "",
+) -> Outcome:
+    """Publish an outcome unless unchanged, and write the outcome line of the run and the metrics. Raises CallFailed.
+
+    A submitter without a grant for the stack gets an answer, and nothing is published about the stack and the request
+    that the submitter named: the published outcome bears `transport_id`, the id of the event or message, alone.
+    """
+    outcome = replace(outcome, submitter=submitter.shown() if submitter is not None else None)
+    if context.grants is not None and outcome.status in _ANSWERS:
+        await _keep(context, outcome, submitter)
+    if _is_unauthorized(outcome):
+        outcome = replace(outcome, stack="", request_id=transport_id, generation=None)
     shown = outcome.shown()
     context.measure({**shown, "sinceAccepted": outcome.age}, seconds)
     if outcome.news:
         await tell(context, outcome)
-    if context.grants is not None and outcome.status in _ANSWERS:
-        await _keep(context, outcome, submitter)
     log.info(
         "outcome",
         status=str(outcome.status),
@@ -67,25 +100,31 @@ def kept(outcome: Outcome) -> dict[str, Any]:
     return {**shown, "consents": [{**consent, "authorizationUrl": ""} for consent in shown["consents"]]}
 
 
-def answer_key(stack: str, request_id: str, *, refused: bool = False) -> Key:
-    """Return the key of the answer to a request, or of the refusal of a submitter."""
-    return Key(f"request#{request_id}", f"{stack or '-'}{'#refused' if refused else ''}")
+def answer_key(stack: str, request_id: str, refused: Submitter | None = None) -> Key:
+    """Return the key of the answer to a request, or to a `refused` submitter, who must not write over others'."""
+    of = f"#refused#{digest([refused.shown()])[:16]}" if refused is not None else ""
+    return Key(f"request#{request_id}", f"{stack or '-'}{of}")
 
 
 async def answer_to(ledger: Ledger, stack: str, request_id: str, submitter: Submitter) -> Any:
     """Return the outcome with which a request was answered; None where no answer is stored yet."""
     answer = await ledger.get(answer_key(stack, request_id))
-    refusal = None if answer else await ledger.get(answer_key(stack, request_id, refused=True))
-    if refusal is not None and refusal["submitter"] == submitter.shown():
-        return refusal["outcome"]
-    return answer["outcome"] if answer else None
+    if answer is None or answer.get("submitter") != submitter.shown():
+        refusal = await ledger.get(answer_key(stack, request_id, submitter))
+        return refusal["outcome"] if refusal else answer["outcome"] if answer else None
+    return answer["outcome"]
+
+
+def _is_unauthorized(outcome: Outcome) -> bool:
+    """Return whether no grant lets the submitter ask anything about the stack."""
+    return any(one.rule == AUTHORITY and one.path in ("stack", "stackUri") for one in outcome.problems)
 
 
 async def _keep(context: Context, outcome: Outcome, submitter: Submitter | None) -> None:
     """Store an answer, but never over the answer to a different submitter: anybody may choose any request id."""
     # A submitter without a grant for the stack must not write among the answers of the stack.
-    refused = any((one.path, one.rule) == ("stack", "authority") for one in outcome.problems)
-    key = answer_key(outcome.stack, outcome.request_id, refused=refused)
+    refused = submitter or Submitter()
+    key = answer_key(outcome.stack, outcome.request_id, refused if _is_unauthorized(outcome) else None)
     by = submitter.shown() if submitter is not None else {}
     held: Mapping[str, Any] | None = await context.ledger.get(key)
     if held is None or held.get("submitter") == by:

@@ -20,7 +20,8 @@ from workflows.document.stack import Stack
 Requested = Literal["provision", "plan", "remove", "synchronize"]
 #: A stack name of which each segment is literal, or `*` for any.
 _Stacks = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9_-]+)(\.(\*|[A-Za-z0-9_-]+))*$")]
-_RULE = "authority"
+#: The rule of what no grant allows.
+AUTHORITY = "authority"
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,10 @@ class Grants(_Part):
     version: Literal[1]
     grants: list[Grant]
 
+    def knows(self, who: Submitter, place: Place) -> bool:
+        """Return whether any grant names a submitter."""
+        return any(one.fits(who, place) for grant in self.grants for one in grant.submitters)
+
     def of(self, who: Submitter, requested: str, place: Place) -> "Allowed":
         """Return the grants of a submitter for a type of request."""
         fitting = [g for g in self.grants if requested in g.requests and any(s.fits(who, place) for s in g.submitters)]
@@ -145,7 +150,7 @@ class Allowed:
         """Return a problem if no grant allows this request for a stack; otherwise an empty list."""
         if self.of_stack(stack).grants:
             return []
-        return [Problem("stack", _RULE, f"no grant lets {self.who} {self.requested} this stack")]
+        return [Problem("stack", AUTHORITY, f"no grant lets {self.who} {self.requested} this stack")]
 
     def unnamed(self, stack: Stack) -> Iterator[Problem]:
         """Yield a problem for every reference of a document that no grant of the stack allows."""
@@ -158,13 +163,13 @@ class Allowed:
         if named.category is None:
             yield Problem(
                 named.path,
-                _RULE,
+                AUTHORITY,
                 f"the resource that this refers to cannot be determined, so no grant can allow it: {named.why}",
             )
             return
         patterns = (pattern for grant in self.grants for pattern in grant.may_name.get(named.category, ()))
         if not any(self._fits(pattern, named) for pattern in patterns):
-            yield Problem(named.path, _RULE, f"no grant lets this stack refer to it, by category {named.category}")
+            yield Problem(named.path, AUTHORITY, f"no grant lets this stack refer to it, by category {named.category}")
 
     def _fits(self, pattern: str, named: Named) -> bool:
         full = self.place.secret(pattern) if named.category == "secrets" and pattern != "*" else pattern

@@ -52,6 +52,8 @@ class Request(BaseModel):
     mode: Mode
     request_id: str
     stack: str
+    #: The id of the event or message, which the sender cannot choose; empty at a terminal.
+    transport_id: str = ""
     document: dict[str, Any] | None = None
     generation: int | None = None
     allow: frozenset[str] = frozenset()
@@ -107,6 +109,7 @@ def read_request(
         mode=mode,
         request_id=read.request_id if is_id(read.request_id) else default_id,
         stack=name if isinstance(name, str) else "",
+        transport_id=default_id,
         document=document,
         generation=read.generation,
         allow=frozenset(read.allow),

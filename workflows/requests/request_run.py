@@ -8,6 +8,7 @@ from typing import Any, Self
 import structlog
 
 from infra.aws import Calls
+from infra.bus import SCHEDULE
 from workflows.document.reading import read_stack
 from workflows.document.stack import Stack
 from workflows.planner.outcome import VERSION, Outcome, Status
@@ -50,6 +51,11 @@ class RequestRun:
         """Whether the request raises no generation."""
         return self.request.mode is Mode.SYNCHRONIZE
 
+    def unattended(self, record: StackRecord) -> bool:
+        """Return whether a schedule or an event made the request."""
+        state, sender = record.state_of(self.request.request_id, self.request.mode), self.request.submitter
+        return (state is not None and state.unattended) or (sender is not None and sender.source == SCHEDULE)
+
     def authorized(self, document: Mapping[str, Any]) -> Stack:
         """Read a document on behalf of the request. Raises Invalid."""
         return authorized(self.request, self.allowed, document)
@@ -73,6 +79,7 @@ class RequestRun:
             calls=dict(self.calls.count),
             reason=reason,
             age=self._age(record),
+            submitter=self._submitter,
         )
 
     def refused(self, refused: Refused) -> Outcome:
@@ -90,8 +97,13 @@ class RequestRun:
             "account": self.account,
             "region": self.context.aws.region,
             "digest": accepted.record.digest,
+            **({"submitter": self._submitter} if self._submitter is not None else {}),
         }
         await self.context.announce("Gateway Stack Accepted", detail)
+
+    @property
+    def _submitter(self) -> dict[str, str] | None:
+        return self.request.submitter.shown() if self.request.submitter is not None else None
 
     def _age(self, record: StackRecord) -> float:
         """Return the seconds since the request in force was accepted; 0 where unknown."""

@@ -1,0 +1,134 @@
+"""The grants in force: an object in the deployment's bucket, or the file of the artifact where there is none.
+
+The object can be replaced without a new deployment. It is read at most once a minute, validated before it is used, and
+versioned: the ledger keeps the last version that was valid. An object that is invalid is told, by a log line and an
+event, and the last valid version stays in force, also in a process that starts then.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import structlog
+from pydantic import ValidationError
+
+from infra.aws import Aws
+from infra.deadline import Deadline
+from infra.errors import CallFailed, ErrorClass
+from infra.ledger import Key, Ledger, Put
+from workflows.document.problems import path_text
+from workflows.requests.authority import Grants
+from workflows.requests.intake import Location
+
+log = structlog.get_logger()
+
+#: Seconds for which the grants are used without a new read, and within which a read must be done.
+_FRESH, _SECONDS = 60.0, 20.0
+_VALID = Key("grants", "valid")
+
+
+class InvalidGrants(Exception):  # noqa: N818 - the name describes the grants
+    """A file or object holds no valid grants; the message names every problem, and no value."""
+
+
+def read_grants(content: bytes) -> Grants:
+    """Read grants from YAML or JSON. Raises InvalidGrants."""
+    try:
+        # An artifact holds JSON, whose parser is already loaded; YAML is off the cold path.
+        return Grants.model_validate_json(content) if content.lstrip().startswith(b"{") else _from_yaml(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise InvalidGrants("; ".join(f"{path_text(one['loc'])}: {one['msg']}" for one in found)) from None
+
+
+def _from_yaml(content: bytes) -> Grants:
+    from infra.documents import Unreadable, parse  # noqa: PLC0415 - YAML is off the cold path
+
+    try:
+        return Grants.model_validate(parse(content.decode("utf-8")))
+    except UnicodeDecodeError:
+        raise InvalidGrants("it is not UTF-8 text") from None
+    except Unreadable as error:
+        raise InvalidGrants(str(error)) from None
+
+
+@dataclass
+class GrantsSource:
+    """The grants of a deployment, as they are in force at any time."""
+
+    aws: Aws
+    ledger: Ledger
+    uri: str
+    #: The grants of the artifact, in force where no object exists.
+    default: Grants
+    announce: Callable[[str, Mapping[str, Any]], Awaitable[None]]
+    _grants: Grants | None = None
+    _read_at: float = float("-inf")
+    #: The version that is in force, and the invalid versions that were told.
+    _version: str = ""
+    _told: set[str] = field(default_factory=set)
+
+    async def current(self) -> Grants:
+        """Return the grants in force. Raises CallFailed and OSError where they were never read and cannot be read."""
+        if self._grants is not None and anyio.current_time() - self._read_at < _FRESH:
+            return self._grants
+        try:
+            self._grants = await self._newest()
+        except (CallFailed, OSError) as error:
+            if self._grants is None:
+                raise
+            log.error("the grants cannot be read", kept=self._version, reason=str(error))
+        self._read_at = anyio.current_time()
+        return self._grants
+
+    async def _newest(self) -> Grants:
+        """Return the grants of the object's newest version, or of the last version that was valid."""
+        found = await self._object()
+        if found is None:
+            self._version = ""
+            return self.default
+        content, version = found
+        if version and version == self._version and self._grants is not None:
+            return self._grants
+        try:
+            grants = read_grants(content)
+        except InvalidGrants as invalid:
+            await self._tell(version, str(invalid))
+            return await self._last_valid()
+        if version:
+            await self.ledger.write(Put(_VALID, {"version": version}))
+        self._version = version
+        return grants
+
+    async def _last_valid(self) -> Grants:
+        """Return the last version that was valid; the grants of the artifact if no version ever was."""
+        if self._grants is not None:
+            return self._grants
+        known = await self.ledger.get(_VALID)
+        found = await self._object(str(known["version"])) if known is not None else None
+        if found is None:
+            return self.default
+        self._version = found[1]
+        return read_grants(found[0])
+
+    async def _object(self, version: str = "") -> tuple[bytes, str] | None:
+        """Return content and version of the object; None if there is no such object. Raises CallFailed."""
+        where = Location.of(self.uri)
+        wanted = {"Bucket": where.bucket, "Key": where.key, **({"VersionId": version} if version else {})}
+        try:
+            answer = await self.aws.within(Deadline.within(_SECONDS))("GetObject", wanted, service="s3")
+        except CallFailed as failed:
+            if failed.error_class is ErrorClass.GONE:
+                return None
+            raise
+        return await answer["Body"].read(), str(answer.get("VersionId") or "")
+
+    async def _tell(self, version: str, reason: str) -> None:
+        """Log and publish once that a version is invalid."""
+        if version in self._told:
+            return
+        self._told.add(version)
+        log.error("the grants are invalid", version=version, kept=self._version, reason=reason)
+        detail = {"version": 1, "object": self.uri, "objectVersion": version, "kept": self._version, "reason": reason}
+        await self.announce("Gateway Grants Rejected", detail)
