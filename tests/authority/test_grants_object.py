@@ -1,0 +1,140 @@
+"""Grants as an object in the bucket: replaced without a deployment, validated, the last valid version kept and told."""
+
+import json
+from typing import Any
+
+import anyio
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.aws import Aws
+from infra.errors import CallFailed
+from tests.authority.desk import FILE, Shelf
+from tests.worlds import REGION
+from workflows.requests.authority import Grants
+from workflows.requests.grants_source import GrantsSource, InvalidGrants, read_grants
+
+URI = "s3://bucket/authority/grants.yaml"
+DEFAULT = Grants.model_validate({"version": 1, "grants": []})
+VALID = "version: 1\ngrants:\n- submitters: [{source: a}]\n  stacks: ['a.*']\n  requests: [provision]\n"
+INVALID = {
+    "no YAML": "version: [",
+    "a member that is not known": VALID + "  strange: true\n",
+    "no grants": "version: 1\n",
+    "a list": "[]",
+}
+
+
+class Bucket:
+    """A versioned object; `broken` is the code of the error that every read has."""
+
+    def __init__(self) -> None:
+        self.versions: list[str] = []
+        self.broken = ""
+        self.reads = 0
+
+    async def get_object(self, **params: Any) -> dict[str, Any]:
+        self.reads += 1
+        code = self.broken or ("" if self.versions else "NoSuchKey")
+        if code:
+            raise ClientError({"Error": {"Code": code, "Message": "x"}}, "GetObject")
+        number = int(params["VersionId"]) if "VersionId" in params else len(self.versions) - 1
+        return {"Body": Shelf.Body(self.versions[number]), "VersionId": str(number)}
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@pytest.fixture
+def told() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def process(world, bucket, told):
+    """Make the grants of another process of the deployment."""
+
+    async def client(service: str) -> Any:
+        assert service == "s3"
+        return bucket
+
+    async def announce(detail_type: str, detail: Any) -> None:
+        told.append((detail_type, detail))
+
+    return lambda: GrantsSource(Aws(client, REGION), world.ledger, URI, DEFAULT, announce)
+
+
+async def test_without_an_object_the_artifact_s_grants_are_in_force(process):
+    assert await process().current() is DEFAULT
+
+
+async def test_a_new_version_is_in_force_within_a_minute(process, bucket):
+    """And the object is read no more often than that."""
+    source = process()
+    for _ in range(5):
+        await source.current()
+    assert bucket.reads == 1
+    bucket.versions.append(VALID)
+    await anyio.sleep(60)
+    assert await source.current() == read_grants(VALID.encode())
+    assert bucket.reads == 2
+
+
+@pytest.mark.parametrize("text", INVALID.values(), ids=INVALID)
+@pytest.mark.parametrize("restarted", [False, True], ids=["the same process", "a new process"])
+async def test_an_invalid_version_leaves_the_last_valid_one_in_force(process, bucket, told, text, restarted):
+    """It is told once with the reason, and never quoted."""
+    bucket.versions.append(VALID)
+    source = process()
+    valid = await source.current()
+    bucket.versions.append(text)
+    await anyio.sleep(60)
+    source = process() if restarted else source
+    for _ in range(3):
+        assert await source.current() == valid
+        await anyio.sleep(60)
+    ((kind, detail),) = told
+    assert (kind, detail["objectVersion"]) == ("Gateway Grants Rejected", "1")
+    assert detail["reason"]
+    bucket.versions.append(VALID.replace("a.*", "b.*"))
+    await anyio.sleep(60)
+    assert (await source.current()).grants[0].stacks == ["b.*"]
+
+
+async def test_a_first_version_that_is_invalid_leaves_the_artifact_s_grants_in_force(process, bucket, told):
+    bucket.versions.append("version: [")
+    assert await process().current() is DEFAULT
+    assert len(told) == 1
+
+
+async def test_an_object_that_is_taken_away_leaves_the_artifact_s_grants(process, bucket):
+    bucket.versions.append(VALID)
+    source = process()
+    assert await source.current() is not DEFAULT
+    bucket.versions.clear()
+    await anyio.sleep(60)
+    assert await source.current() is DEFAULT
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InternalError", "ExpiredToken"])
+async def test_a_bucket_that_cannot_be_read_is_not_a_missing_object(process, bucket, code):
+    """A process that knows the grants goes on with them; one that never read them requests nothing."""
+    bucket.versions.append(VALID)
+    source = process()
+    valid = await source.current()
+    bucket.broken = code
+    await anyio.sleep(60)
+    assert await source.current() == valid
+    with pytest.raises(CallFailed):
+        await process().current()
+
+
+def test_grants_are_read_from_yaml_and_json():
+    as_json = json.dumps(FILE["grants"]).encode()
+    assert read_grants(as_json) == Grants.model_validate(FILE["grants"])
+    with pytest.raises(InvalidGrants, match="grants"):
+        read_grants(b'{"version": 1}')
+    with pytest.raises(InvalidGrants, match="UTF-8"):
+        read_grants(b"\xff\xfe")
