@@ -2,7 +2,7 @@
 
 Secrets are recognized in two ways:
 
-- By value. `add` registers each secret that this process resolves, and each consent URL, which acts as a bearer token.
+- By value. `add` registers each secret that a request resolves, and each consent URL, which acts as a bearer token.
   Other programs escape the texts that they quote, so `encodings` computes the encodings in which a secret may appear:
   JSON (also nested), URLs, HTML, Python, hexadecimal, and base64. In base64, a secret inside a longer text is written
   in one of three ways, depending on the number of preceding bytes modulo 3; only the characters that no neighboring
@@ -13,15 +13,23 @@ Secrets are recognized in two ways:
 Values under four characters are not registered, because masking them would destroy innocent text. For the same reason,
 a fragment of base64 must have six characters. Encodings that are not listed, such as compression, are not recognized.
 
-The same object serves a whole execution environment, and registered secrets are never removed. `processor` follows
-the merge of context variables in the log chain (infra.telemetry), so that all later processors see masked values only.
-infra.aws redacts the messages of errors.
+Values are known for one request: `begin` starts with none, in the present task and the tasks that it starts, so that
+the secrets of one team neither cost another team time nor mask its words. Outside of requests, the values that were
+added there are known. The members OWN of a log line, which this project writes itself, are never masked.
+
+A text is searched in time that is linear in its length, however many values are known: every spelling is indexed by its
+last characters, and only the spellings whose last characters occur in the text are looked for. (The first characters
+would not do: all URLs begin alike.)
+
+`processor` follows the merge of context variables in the log chain (infra.telemetry), so that all later processors see
+masked values only. infra.aws redacts the messages of errors.
 """
 
 import base64
 import json
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -35,6 +43,16 @@ HIDDEN_MEMBERS = frozenset({
     "environmentvariables", "additionalheaderclaims", "additionalpayloadclaims", "staticqueryparameters", "password",
     "x-amz-security-token",
 })  # fmt: skip
+
+
+#: Members of log lines that this project writes itself, from names that it or the sender of a request chose. What AWS
+#: says is in none of them.
+OWN = frozenset({
+    "event", "status", "resources", "calls", "problems", "retry_after", "stack", "request", "run", "generation",
+    "resource", "action", "operation", "verdict", "seconds", "frames", "message_id", "execution",
+})  # fmt: skip
+#: The lengths of the last characters by which spellings are indexed; a spelling has the first that it reaches.
+_GRAMS = (8, _SHORTEST)
 
 
 def encodings(secret: str) -> set[str]:
@@ -67,25 +85,60 @@ def _in_base64(octets: bytes, shift: int) -> Iterator[str]:
         yield from (inner, inner.replace("+", "-").replace("/", "_"))
 
 
-class Redaction:
-    """The secrets that this process has resolved, each in every spelling that may leak."""
+class Known:
+    """Secrets in every spelling that may leak, indexed by the last characters of the spelling."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
-        #: The longest first, because a shorter spelling may be part of a longer spelling.
-        self._spellings: list[str] = []
+        #: The spellings by their last characters, for each number of characters in _GRAMS.
+        self._index: dict[int, dict[str, set[str]]] = {length: {} for length in _GRAMS}
+
+    def add(self, secret: str) -> None:
+        """Register a value."""
+        if len(secret) >= _SHORTEST and secret not in self._secrets:
+            self._secrets.add(secret)
+            for spelling in encodings(secret):
+                length = next(length for length in _GRAMS if len(spelling) >= length)
+                self._index[length].setdefault(spelling[-length:], set()).add(spelling)
+
+    def in_text(self, text: str) -> list[str]:
+        """Return the spellings that may occur in a text, the longest first."""
+        found: set[str] = set()
+        for length, index in self._index.items():
+            if index:
+                grams = {text[at : at + length] for at in range(len(text) - length + 1)}
+                for gram in grams & index.keys():
+                    found |= index[gram]
+        return sorted(found, key=lambda spelling: (-len(spelling), spelling))
+
+
+#: What the request of the present task knows; None outside of requests.
+_KNOWN: ContextVar[Known | None] = ContextVar("gatewright_known_secrets", default=None)
+
+
+class Redaction:
+    """Masks the secrets that the present request has resolved."""
+
+    def __init__(self) -> None:
+        self._outside = Known()
+
+    def begin(self) -> None:
+        """Begin a request: in this task and the tasks that it starts, no value is known yet."""
+        _KNOWN.set(Known())
 
     def add(self, secret: str) -> None:
         """Mask a value from now on. Values under four characters are ignored: they would mask innocent text."""
-        if len(secret) >= _SHORTEST and secret not in self._secrets:
-            self._secrets.add(secret)
-            self._spellings = sorted({*self._spellings, *encodings(secret)}, key=len, reverse=True)
+        self._known.add(secret)
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        for spelling in self._spellings:
+        for spelling in self._known.in_text(text):
             text = text.replace(spelling, MASK)
         return text
+
+    @property
+    def _known(self) -> Known:
+        return _KNOWN.get() or self._outside
 
     def value(self, value: Any) -> Any:
         """Return a copy of a value without secrets and without the values of hidden members."""
@@ -103,7 +156,8 @@ class Redaction:
     def processor(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Redact a structlog event, before any processor that renders."""
         for name in list(event):
-            event[name] = self._member(name, event[name])
+            if name not in OWN:
+                event[name] = self._member(name, event[name])
         return event
 
     def _member(self, name: str, value: Any) -> Any:

@@ -68,6 +68,7 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
 
     Raises CallFailed when AWS cannot be called at all: nothing was decided, and the request must be delivered again.
     """
+    context.aws.redaction.begin()
     if context.settings.mode is Operation.PAUSED:
         return _postponed(request, _PAUSED, _PAUSED_SECONDS)
     began, calls = anyio.current_time(), context.aws.within(deadline)

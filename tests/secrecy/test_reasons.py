@@ -109,3 +109,81 @@ async def test_r19_a_rollback_in_many_runs_tells_it_without_the_secret(world):
     document = {"stack": "s", "onFailure": "ROLLBACK", "oauth2CredentialProviders": {"idp": provider()}}
     quoting(world, "idp", "CREATE", "DELETE")
     judged(world, await world.settle(provision(document, "one"), seconds=30.0))
+
+
+def rotated(world, value: str) -> None:
+    world.plane.world.secrets.put("payments/idp", json.dumps({"clientSecret": value}))
+
+
+def refusing(world, text: str, operation: str = "UpdateOauth2CredentialProvider") -> None:
+    world.plane.faults.add(Fault(operation, Effect.REFUSE, 50, 0, "ValidationException", text))
+
+
+async def test_r19_an_error_that_quotes_the_version_before_is_told_without_it(world):
+    """The secret was rotated, and the service says which one it could not replace."""
+    await world.apply(small_stack(1))
+    rotated(world, SENTINELS[2])
+    refusing(world, f"could not replace {SENTINELS[0]} by {SENTINELS[2]}")
+    outcome = await world.apply(small_stack(1))
+    assert outcome.status is Status.FAILED
+    judged(world, outcome)
+
+
+async def test_r19_a_version_that_was_sent_is_known_when_it_has_no_label_any_more(world):
+    """Rotated twice since: neither AWSCURRENT nor AWSPREVIOUS is what the service quotes."""
+    await world.apply(small_stack(1))
+    rotated(world, "harmless-second-value")
+    rotated(world, "harmless-third-value")
+    refusing(world, f"could not replace {SENTINELS[0]}")
+    outcome = await world.apply(small_stack(1))
+    assert outcome.status is Status.FAILED
+    judged(world, outcome)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "InternalServiceError"])
+async def test_r19_a_reason_is_withheld_where_the_secret_cannot_be_read(world, code):
+    """Whether it quotes the secret cannot be told, so nobody reads it; the secret is named."""
+    await world.apply(small_stack(1))
+    record = world.live["target target-0"]
+    provider_of = world.live["provider idp"]
+    provider_of.request["description"] = "x"
+    record.go("FAILED", now=world.plane.world.now)
+    record.reasons = [QUOTED.reason]
+    world.plane.world.failing["target-0"] = Failure(-1, QUOTED.reason, frozenset({"DELETE", "CREATE"}))
+    world.plane.faults.add(Fault("GetSecretValue", Effect.REFUSE, 5000, 0, code, "no"))
+    outcome = await world.apply(oauth_target())
+    shown = json.dumps(outcome.shown(), default=str)
+    tried("R19", WHAT, violations=secrets_in(shown, str(world.announced), "\n".join(world.ledger.dump())))
+    assert secrets_in(shown, str(world.announced), "\n".join(world.ledger.dump())) == []
+    assert "withheld" in shown
+    assert "payments/idp" in shown
+
+
+def oauth_target() -> dict:
+    made = small_stack(1)
+    made["gateways"]["payments"]["targets"]["target-0"] = mcp_target(credentialProviderConfigurations=oauth())
+    return made
+
+
+async def test_r19_a_reason_of_what_uses_no_secret_is_told_as_it_is(world):
+    """Also where the secrets of the rest of the stack cannot be read."""
+    plain = {"stack": "payments.tools", "gateways": small_stack(0)["gateways"]}
+    await world.apply(small_stack(0))
+    refusing(world, "the audience is odd", "UpdateGateway")
+    world.plane.faults.add(Fault("GetSecretValue", Effect.REFUSE, 5000, 0, "AccessDeniedException", "no"))
+    plain["gateways"]["payments"]["description"] = "second"
+    outcome = await world.apply({**small_stack(0), **plain})
+    assert "the audience is odd" in str([one.message for one in outcome.failures])
+
+
+async def test_secrets_are_known_for_one_request(world):
+    """The next request of the same process masks none of the words of the one before."""
+    redaction = world.context().aws.redaction
+    await world.apply(small_stack(1))
+    redaction.begin()
+    redaction.add("orders-stack")
+    assert redaction.text("the orders-stack is odd") == f"the {MASK} is odd"
+    event = redaction.processor(None, "info", {"event": "outcome", "stack": "orders-stack", "reason": "orders-stack"})
+    assert (event["stack"], event["reason"]) == ("orders-stack", MASK)
+    redaction.begin()
+    assert redaction.text("the orders-stack is odd") == "the orders-stack is odd"

@@ -41,6 +41,7 @@ from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile import recording, steps
 from workflows.reconcile.executor import Executor
 from workflows.reconcile.graph import Node
+from workflows.reconcile.reasons import told
 from workflows.reconcile.recording import REFUSED
 from workflows.reconcile.results import of_failed_call, result_of
 from workflows.reconcile.run import Run
@@ -148,10 +149,12 @@ class LiveExecutor(Executor):
         """Return IN_PROGRESS or FAILED for a resource, and record since when a change is refused."""
         run = self.run
         if isinstance(error, CallFailed):
+            error = await told(run, node, error)
             await self._note_refusal(node, error)
             return of_failed_call(run, node, error)
         refused = error.refused
         if refused is not None and refused.error_class in REFUSED:
+            refused = await told(run, node, refused)
             await self._note_refusal(node, refused)
             return of_failed_call(run, node, refused, cut_short=True)
         return result_of(run, node, ResourceStatus.IN_PROGRESS, str(error), retry_after=error.retry_after)

@@ -64,6 +64,11 @@ class Run:
     secret_versions: dict[SecretReference, str] = field(default_factory=dict)
     #: The secrets registered for redaction; a secret that could not be read counts too, and is not tried again.
     known_secrets: set[SecretReference] = field(default_factory=set)
+    #: Of these, the secrets that could not be read; the version ids that were; and by address the secrets of which a
+    #: version that was sent cannot be read (`reasons`).
+    unreadable_secrets: set[SecretReference] = field(default_factory=set)
+    read_versions: set[str] = field(default_factory=set)
+    known_versions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: Held while secrets are read, so that no task uses a reason before redaction knows the quoted secrets.
     secrets_lock: anyio.Lock = field(default_factory=anyio.Lock)
     _slots: dict[tuple[str, str], InFlightLimiter] = field(default_factory=dict)
