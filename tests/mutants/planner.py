@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
+_LEFT, _TENANTS = "tests/adoption/test_left_behind.py", "tests/authority/test_tenants.py"
 _DECIDE = "workflows/planner/decide.py"
 _SETTLED = "workflows/planner/settled.py"
 _COMPARING = "workflows/planner/comparing.py"
@@ -15,6 +16,36 @@ _ANSWERS, _FORCE = "tests/observing/test_answers.py", "tests/observing/test_in_f
 _GONE = "tests/observing/test_gone.py"
 
 MUTANTS = (
+    Mutant("tag-authorizes", "what bears our tag is deleted though nothing recorded it", "workflows/reconcile/run.py",
+           "            return observed.ours and not node.options.adopt\n", "            return False\n", (_LEFT,),
+           goal="R5"),
+    Mutant("shared-forgotten", "a target under a shared gateway is forgotten with its ledger",
+           "workflows/reconcile/run.py",
+           "        return self.nodes[node.parent].options.existing\n", "        return False\n", (_LEFT,), goal="R5"),
+    Mutant("nothing-left-behind", "a removal looks for nothing that bears its tag", "workflows/convergence.py",
+           "        results += await left_behind(reconciliation, results)\n", "        results += []\n", (_LEFT,),
+           goal="R5"),
+    Mutant("retained-is-left", "what is retained on purpose is left behind", "workflows/reconcile/left_behind.py",
+           "observed.arn in self.exempt:\n", "observed.arn is None:\n", (_LEFT,)),
+    Mutant("unread-is-clean", "tags that cannot be read say that nothing is left", "workflows/reconcile/left_behind.py",
+           "        if self._unread and self.used:\n", "        if self._unread and not self.used:\n", (_LEFT,)),
+    Mutant("for-now-is-clean", "a list that fails for now says that nothing is left",
+           "workflows/reconcile/left_behind.py",
+           "            self.found.append(waits)\n", "            del waits\n", (_LEFT,)),
+    Mutant("planted-forgotten", "what an adoption by tag took as current is said once",
+           "workflows/reconcile/recording.py",
+           "    return found if adopted else tuple(", "    return found if adopted else () and tuple(", (_LEFT,)),
+    Mutant("denied-without-help", "a policy by tags is denied without the statement that helps",
+           "workflows/planner/failures.py",
+           "    if failed.error_class is ErrorClass.DENIED and failed", "    if not failed.code and failed", (_LEFT,)),
+    Mutant("unattended-voids", "a run that nobody asked for ends a consent", "workflows/planner/unattended.py",
+           "    if decision.action in _ASKS_AGAIN:\n", "    if not decision.reason:\n", (_TENANTS,), goal="R15"),
+    Mutant("unattended-synchronizes", "a schedule has a person asked for consent again",
+           "workflows/planner/unattended.py",
+           "    if decision.action is Action.SYNCHRONIZE:\n", "    if not decision.reason:\n", (_TENANTS,), goal="R15"),
+    Mutant("owned-by-another", "what stands in a member follows another value of its owner", _MERGE,
+           "            n: declared.get(n) if n in loose else self.put", "            n: self.put",
+           ("tests/unknowns/test_unmodeled.py",)),
     Mutant("idle-updates", "what is as declared is updated all the same, once a run", _SETTLED,
            "    if paths:\n        return", "    if paths or record.last_accepted is None:\n        return",
            (*_TABLE, "tests/provisioning/test_convergence.py::test_a_converged_stack_is_only_read"), goal="R3"),

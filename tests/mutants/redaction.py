@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _REDACTION = "infra/redaction.py"
+_REASONS = "workflows/reconcile/reasons.py"
 _MEMBERS = ("tests/secrecy/test_hidden_members.py",)
 _SPELLINGS = ("tests/secrecy/test_spellings.py",)
 
@@ -16,7 +17,28 @@ MUTANTS = (
     Mutant("redact-no-lowerhex", "a secret in a URL is found only if its octets are written large", _REDACTION,
            "lambda found: found[0].lower(), one)", "lambda found: found[0].upper(), one)", _MEMBERS, goal="R19"),
     Mutant("redact-unsorted", "of a secret that holds another one a part is left", _REDACTION,
-           "key=len, reverse=True)", "key=len)", _MEMBERS, goal="R19"),
+           "(-len(spelling), spelling)", "(len(spelling), spelling)", _MEMBERS, goal="R19"),
+    Mutant("redact-for-ever", "a request masks what an earlier one knew", _REDACTION,
+           "        _KNOWN.set(Known())\n", "        pass\n",
+           ("tests/secrecy/test_reasons.py::test_secrets_are_known_for_one_request",)),
+    Mutant("redact-own-words", "a secret masks the name of a stack in log lines", _REDACTION,
+           "            if name not in OWN:\n", "            if name:\n",
+           ("tests/secrecy/test_reasons.py::test_secrets_are_known_for_one_request",)),
+    Mutant("sent-versions-unknown", "a version that was sent and has no label any more may be quoted", _REASONS,
+           "        await gather_all([partial(_know_sent, run, record) for record in records])\n",
+           "        del records\n",
+           ("tests/secrecy/test_reasons.py",), goal="R19"),
+    Mutant("previous-unknown", "the version before a rotation may be quoted", _REASONS,
+           "            yield replace(reference, stage=_PREVIOUS)\n",
+           "            continue_ = reference\n            del continue_\n",
+           ("tests/secrecy/test_reasons.py",), goal="R19",
+           equivalent="the ledger records the versions that were sent, which are read too; the label covers "
+           "what a worker with another ledger sent"),
+    Mutant("unreadable-told", "a text is told though a secret that it may quote cannot be read", _REASONS,
+           "    if not lost:\n", "    if lost or not lost:\n", ("tests/secrecy/test_reasons.py",), goal="R19"),
+    Mutant("errors-quote", "an error message is told with a version of the secret that was sent before",
+           "workflows/reconcile/live.py", "            error = await told(run, node, error)\n", "",
+           ("tests/secrecy/test_reasons.py",), goal="R19"),
     Mutant("redact-names", "the names of members are written with the secrets in them", _REDACTION,
            "{self.text(str(name)): self", "{str(name): self", _SPELLINGS, goal="R19"),
     Mutant("redact-unshifted", "a secret in the midst of a base64 text is not found", _REDACTION,
@@ -26,10 +48,12 @@ MUTANTS = (
     Mutant("redact-plain-json", "a secret in JSON is found only as it is", _REDACTION,
            "    as_json |= {json.dumps(one)[1:-1] for one in as_json}\n", "", _SPELLINGS, goal="R19"),
     Mutant("reasons-quote", "why something failed is told with the secret that the service quotes",
-           "workflows/reconcile/reasons.py", "    await _know_secrets(run, node)\n", "",
+           _REASONS, "    run.learn(node.address, replace(observed, body={**observed.body, **masked}))\n",
+           "    del masked\n",
            ("tests/secrecy/test_reasons.py",), goal="R19"),
     Mutant("reasons-own-only", "secrets that left the document are not known when a reason quotes them",
-           "workflows/reconcile/reasons.py", "    named |= {one for one in map", "    _ = {one for one in map",
+           _REASONS, "            yield from _versions(SecretReference.parse(text))\n",
+           "            yield from _versions(None if text else SecretReference.parse(text))\n",
            ("tests/secrecy/test_reasons.py",), goal="R19"),
     Mutant("urls-unhidden", "an error that quotes an authorization URL is passed on as it is",
            "workflows/reconcile/observe.py", "        calls.aws.redaction.add(url)\n", "        del calls\n",

@@ -11,6 +11,8 @@ _STACK = "workflows/records/stack.py"
 _FULFIL = "workflows/service.py"
 _BESIDE_STACK = "tests/records/test_stack.py::test_approvals_end_with_their_request"
 _ACCEPTING = "tests/intake/test_accepting.py"
+_TENANTS = "tests/authority/test_tenants.py"
+_GRANTS = "workflows/requests/grants_source.py"
 _TRIALS = "tests/authority/test_authority.py"
 
 MUTANTS = (
@@ -78,9 +80,40 @@ MUTANTS = (
            '    if held is None or held.get("submitter") == by:', '    if held is None or "submitter" in held:',
            ("tests/authority/test_answers.py",)),
     Mutant("refusal-takes-place", "a stranger's refusal is kept as the answer of a stack", _ANSWERS,
-           "key = answer_key(outcome.stack, outcome.request_id, refused=refused)",
+           "key = answer_key(outcome.stack, outcome.request_id, refused if _is_unauthorized(outcome) else None)",
            "key = answer_key(outcome.stack, outcome.request_id)",
            (f"{_TRIALS}::test_a_refused_stranger_takes_nobody_s_answer",)),
+    Mutant("strangers-named", "what a stranger is told is published under the stack and request that it names",
+           _ANSWERS,
+           "    if _is_unauthorized(outcome):\n        outcome", "    if not outcome.stack:\n        outcome",
+           (_TENANTS,), goal="R14"),
+    Mutant("unread-strangers-named", "a stranger's request that cannot be read is answered under the id it names",
+           _ANSWERS, "request_id if known else transport_id", "request_id", (_TENANTS,), goal="R14"),
+    Mutant("one-refusal", "the refusal of one stranger hides that of another", _ANSWERS,
+           '    of = f"#refused#{digest([refused.shown()])[:16]}" if', '    of = "#refused" if', (_TENANTS,),
+           goal="R14"),
+    Mutant("ticks-synchronize", "who may synchronize may have stacks converged", "workflows/service_events.py",
+           '"provision" if converges else "synchronize"', '"synchronize"', (_TENANTS,), goal="R14"),
+    Mutant("schedule-alone", "a schedule synchronizes for a team whose grants are gone", _FULFIL,
+           "    _require_last_submitter(run, found.record)\n", "", (_TENANTS,), goal="R14"),
+    Mutant("unattended-forgotten", "a run that nobody asked for is one that somebody asked for once it is resumed",
+           _STACK, '"announced", "unattended")', '"announced")', (_TENANTS,), goal="R15"),
+    Mutant("damage-spreads", "one damaged stack keeps a schedule from the others", "workflows/service_events.py",
+           "        except (OSError, CallFailed) as error:\n", "        except CallFailed as error:\n", (_TENANTS,)),
+    Mutant("grants-unkept", "an invalid version of the grants leaves those of the artifact in force", _GRANTS,
+           "        if self._grants is not None:\n            return self._grants\n        known", "        known",
+           ("tests/authority/test_grants_object.py",)),
+    Mutant("grants-unremembered", "a new process does not know which grants were valid last", _GRANTS,
+           "        if version:\n            await self.ledger.write",
+           "        if not version:\n            await self.ledger.write",
+           ("tests/authority/test_grants_object.py",)),
+    Mutant("grants-denied-are-none", "grants that cannot be read are grants that are not there", _GRANTS,
+           "            if failed.error_class is ErrorClass.GONE:\n", "            if failed.code:\n",
+           ("tests/authority/test_grants_object.py",)),
+    Mutant("tag-suffices", "grants cannot forbid adoption by tag", _AUTHORITY,
+           "any(grant.adopt_by_tag for grant", "any(True for grant", (_TENANTS,)),
+    Mutant("generations-without-room", "a request may state the greatest generation of all",
+           "workflows/requests/request.py", "le=GREATEST_STATED)", "le=GREATEST)", ("tests/ledger/test_damage.py",)),
     Mutant("urls-kept", "the ledger keeps authorization URLs", _ANSWERS,
            '{**consent, "authorizationUrl": ""}', "{**consent}",
            ("tests/secrecy/test_reasons.py",), goal="R19"),
