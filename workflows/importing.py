@@ -88,7 +88,7 @@ async def import_resource(context: Context, section: str, name: str, stack: str,
         known = f"the ledger knows a stack named {stack} already; choose another name"
         raise Invalid([Problem("stack", "known-stack", known)])
     observer = Observer(calls, stack)
-    owners = await owners_of(context.ledger, partition_of(account, context.aws.region, ""))
+    owners = await owners_of(context.ledger, partition_of(account, context.aws.region, ""), noted=True)
     taken = Imported({"stack": stack})
     seen = await _read(observer, kind, name, owners)
     declared = taken.add(seen, (section, name))
@@ -110,7 +110,15 @@ async def _read(observer: Observer, kind: Kind, name: str, owners: Mapping[str, 
         raise Invalid([Problem("name", "missing", f"no {kind.noun} named {name} exists")])
     owner = (seen.tags or {}).get(OWNER_TAG) or owners.get(seen.arn or "")
     if owner is not None:
-        raise Invalid([Problem("name", "owned", f"the {kind.noun} {name} belongs to the stack {owner}")])
+        raise Invalid(
+            [
+                Problem(
+                    "name",
+                    "owned",
+                    f"the {kind.noun} {name} belongs to the stack {owner}: have that stack forget or remove it first",
+                )
+            ]
+        )
     return seen
 
 

@@ -1,15 +1,20 @@
 """What bears our names: ours is adopted without a ledger, somebody else's is left alone."""
 
+import copy
 import itertools
 from typing import Any
 
 import pytest
 
+from infra.deadline import Deadline
 from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.behaviour import Behaviour
 from tests.documents import gateway, mcp_target, provider, small_stack
 from tests.worlds import SandboxWorld
+from workflows.document.problems import Invalid
 from workflows.document.stack import OWNER_TAG
+from workflows.importing import import_resource
+from workflows.operating import forget
 from workflows.planner.outcome import ResourceStatus, Status
 
 _OTHER = {"stack": "somebody.else"}
@@ -168,3 +173,28 @@ async def test_what_another_stack_took_over_is_not_removed_by_who_had_it(world):
     assert set(world.live) == standing
     assert (await world.destroy(second)).status is Status.DELETED
     assert world.live == {}
+
+
+async def test_a_failure_and_a_warning_say_whose_it_is(world):
+    """A name that another stack has is refused with that stack's name; taking it over is told."""
+    first = {"stack": "first", "gateways": small_stack(0)["gateways"]}
+    second = copy.deepcopy({**first, "stack": "second"})
+    assert (await world.apply(first)).status is Status.READY
+    outcome = await world.apply(second)
+    assert "belongs to the stack first" in outcome.failures[0].message
+    second["gateways"]["payments"]["gatewright"] = {"adopt": True}
+    outcome = await world.apply(second)
+    assert outcome.status is Status.READY
+    assert "taken over from the stack first" in str([one.message for one in outcome.warnings])
+
+
+async def test_what_one_stack_has_noted_is_not_imported_into_another(world):
+    """Also before it was applied."""
+    body = {name: value for name, value in small_stack(0)["gateways"]["payments"].items() if name != "targets"}
+    world.plane.answer("CreateGateway", {**body, "name": "payments"})
+    await import_resource(world.context(), "gateways", "payments", "first", Deadline.within(600))
+    with pytest.raises(Invalid) as refused:
+        await import_resource(world.context(), "gateways", "payments", "second", Deadline.within(600))
+    assert "belongs to the stack first" in refused.value.problems[0].message
+    await forget(world.ledger, "first", world.context().now())
+    await import_resource(world.context(), "gateways", "payments", "second", Deadline.within(600))

@@ -125,8 +125,6 @@ async def test_what_a_stack_of_this_ledger_took_over_is_not_taken_over_again(by_
     """It has no tag, as nothing was changed at AWS; the ledger knows whose it is, also its providers."""
     world = by_hand
     taken = await import_resource(world.context(), "gateways", "payments", "first", Deadline())
-    # What was only noted is nobody's yet.
-    await import_resource(world.context(), "gateways", "payments", "noted", Deadline())
     arm = taken.document["oauth2CredentialProviders"]["idp"]["oauth2ProviderConfigInput"]["googleOauth2ProviderConfig"]
     arm["clientSecret"] = SECRET
     await world.apply(taken.document)

@@ -37,7 +37,7 @@ Failures are decisions, too: FAIL carries a `Failure` with code, actor and advic
 from infra.error_table import propagates
 from workflows.document.compare import create_only_differences
 from workflows.document.problems import path_text
-from workflows.document.stack import Deletion
+from workflows.document.stack import OWNER_TAG, Deletion
 from workflows.kinds.observed import ObservedState
 from workflows.kinds.status import Phase, Remedy
 from workflows.planner import failures
@@ -107,7 +107,9 @@ def _foreign(state: State) -> Decision:
         reason = "repeated with its recorded client tokens, to learn who created the resource of this name"
         return Decision(Action.CREATE, reason)
     identity = observed.arn or observed.id or desired.name
-    failure = failures.name_taken(desired.address, desired.kind.noun, desired.name, identity)
+    owner = (observed.tags or {}).get(OWNER_TAG, "")
+    owner = owner if owner != desired.stack else ""
+    failure = failures.name_taken(desired.address, desired.kind.noun, desired.name, identity, owner)
     return Decision(Action.FAIL, failure.message, failure=failure)
 
 

@@ -158,9 +158,10 @@ def of_status(address: str, status: str, reasons: str, tries: int) -> Failure:
     return Failure(address, status, message, Actor.APP_TEAM, advice)
 
 
-def name_taken(address: str, noun: str, name: str, identity: str) -> Failure:
-    """Return the failure of a resource whose name belongs to a resource of another owner."""
-    message = f"the name {name} is taken by another {noun} ({identity}), which is not this stack's"
+def name_taken(address: str, noun: str, name: str, identity: str, owner: str = "") -> Failure:
+    """Return the failure of a resource whose name belongs to another owner: a stack, where that is known."""
+    whose = f"which belongs to the stack {owner}" if owner else "which is not this stack's"
+    message = f"the name {name} is taken by another {noun} ({identity}), {whose}"
     advice = "Choose another name, or declare `gatewright: {adopt: true}` on the resource to import it."
     return Failure(address, "NameTaken", message, Actor.APP_TEAM, advice)
 

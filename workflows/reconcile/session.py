@@ -56,15 +56,15 @@ async def records_of(ledger: Ledger, partition: str) -> dict[str, ResourceRecord
     return {record.address: record for record in found}
 
 
-async def owners_of(ledger: Ledger, prefix: str, *, but: str = "") -> dict[str, str]:
+async def owners_of(ledger: Ledger, prefix: str, *, but: str = "", noted: bool = False) -> dict[str, str]:
     """Return the owning stacks in the ledger by ARN, without the stack of the partition `but`.
 
-    An imported resource may have no owner tag yet. A resource that was only noted has no owner.
+    An imported resource may have no owner tag yet. A resource that was only noted has an owner if `noted` says so.
     """
     found = {}
     for partition in await ledger.partitions(prefix):
         for record in (await records_of(ledger, partition)).values() if partition != but else ():
-            if record.exists and record.was_declared and record.arn:
+            if record.exists and (record.was_declared or noted) and record.arn:
                 found[record.arn] = partition.removeprefix(prefix)
     return found
 

@@ -249,6 +249,9 @@ async def tag(run: Run, desired: DesiredState) -> ObservedState:
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": observed.arn, "tagKeys": stale}, service=service)
+    former = (observed.tags or {}).get(OWNER_TAG, desired.stack)
+    if former != desired.stack:
+        run.warn(desired.address, "adopted", f"taken over from the stack {former}, which leaves it alone from now on")
     observed = replace(observed, ours=True, tags=wanted)
     run.learn(desired.address, observed)
     await run.session.store(record.tags_accepted(intent, observed, now=run.now(), imported=imported))
