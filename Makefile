@@ -84,6 +84,7 @@ bench: $(STAMP) ## Time to READY against the floor and a sequential script; cold
 	@$(BIN)/python tests/bench/bench.py
 	@$(BIN)/python tests/bench/cold_start.py
 	@$(BIN)/python tests/bench/growth.py
+	@$(BIN)/python tests/bench/outcome_line.py
 
 # BOTOCORE names a version; the newest without.
 models: $(STAMP) ## Renew the copy of AWS's service models in infra/models

@@ -17,9 +17,9 @@ Values are known for one request: `begin` starts with none, in the present task 
 the secrets of one team neither cost another team time nor mask its words. Outside of requests, the values that were
 added there are known. The members OWN of a log line, which this project writes itself, are never masked.
 
-A text is searched in time that is linear in its length, however many values are known: every spelling is indexed by its
-last characters, and only the spellings whose last characters occur in the text are looked for. (The first characters
-would not do: all URLs begin alike.)
+A text is searched in time that is linear in its length, however many values are known: every spelling is indexed by
+some characters next to its end, and only the spellings whose characters occur in the text are looked for. (The first
+characters would not do: all URLs begin alike.)
 
 `processor` follows the merge of context variables in the log chain (infra.telemetry), so that all later processors see
 masked values only. infra.aws redacts the messages of errors.
@@ -30,7 +30,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -51,8 +51,21 @@ OWN = frozenset({
     "event", "status", "resources", "calls", "problems", "retry_after", "stack", "request", "run", "generation",
     "resource", "action", "operation", "verdict", "seconds", "frames", "message_id", "execution",
 })  # fmt: skip
-#: The lengths of the last characters by which spellings are indexed; a spelling has the first that it reaches.
-_GRAMS = (8, _SHORTEST)
+
+
+class _Grams(NamedTuple):
+    """How spellings from a least length on are indexed: by that many characters, at so many places next to their end.
+
+    A text is then looked at in steps of as many characters: one of the places of a spelling falls on a step.
+    """
+
+    least: int
+    length: int
+    step: int
+
+
+#: A spelling is indexed by the first row that it is long enough for.
+_GRAMS = (_Grams(11, 8, 4), _Grams(8, 8, 1), _Grams(_SHORTEST, 4, 1))
 
 
 def encodings(secret: str) -> set[str]:
@@ -90,25 +103,25 @@ class Known:
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
-        #: The spellings by their last characters, for each number of characters in _GRAMS.
-        self._index: dict[int, dict[str, set[str]]] = {length: {} for length in _GRAMS}
+        #: The spellings by some characters next to their end, for each row of _GRAMS.
+        self._index: dict[_Grams, dict[str, set[str]]] = {grams: {} for grams in _GRAMS}
 
     def add(self, secret: str) -> None:
         """Register a value."""
         if len(secret) >= _SHORTEST and secret not in self._secrets:
             self._secrets.add(secret)
             for spelling in encodings(secret):
-                length = next(length for length in _GRAMS if len(spelling) >= length)
-                self._index[length].setdefault(spelling[-length:], set()).add(spelling)
+                grams = next(one for one in _GRAMS if len(spelling) >= one.least)
+                for end in range(len(spelling), len(spelling) - grams.step, -1):
+                    self._index[grams].setdefault(spelling[end - grams.length : end], set()).add(spelling)
 
     def in_text(self, text: str) -> list[str]:
         """Return the spellings that may occur in a text, the longest first."""
         found: set[str] = set()
-        for length, index in self._index.items():
+        for (_, length, step), index in self._index.items():
             if index:
-                grams = {text[at : at + length] for at in range(len(text) - length + 1)}
-                for gram in grams & index.keys():
-                    found |= index[gram]
+                there = [text[at : at + length] for at in range(0, len(text) - length + 1, step)]
+                found.update(*(index[gram] for gram in there if gram in index))
         return sorted(found, key=lambda spelling: (-len(spelling), spelling))
 
 

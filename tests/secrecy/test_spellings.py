@@ -81,3 +81,17 @@ async def test_r20_an_odd_secret_stops_its_own_resource_alone(world, text):
     tried("R20", "secrets that are no text, or no JSON", violations=int(outcome.status is not Status.FAILED))
     assert [(one.resource, one.code) for one in outcome.failures] == [("oauth2CredentialProviders.odd", "SecretMember")]
     assert {"provider idp", "gateway payments"} <= set(world.live)
+
+
+@pytest.mark.parametrize("length", range(4, 30))
+def test_a_secret_of_any_length_is_found_at_any_place(length):
+    """Among many others, however long the text before and after it is."""
+    redaction = Redaction()
+    redaction.begin()
+    for number in range(500):
+        redaction.add(f"{number:08x}-some-other-secret")
+    secret = "".join(chr(ord("a") + (7 * at) % 26) for at in range(length))
+    redaction.add(secret)
+    for before in range(12):
+        for after in range(12):
+            assert redaction.text(f"{'.' * before}{secret}{'.' * after}") == f"{'.' * before}{MASK}{'.' * after}"
