@@ -76,6 +76,8 @@ TABLE: tuple[Row, ...] = (
     # Terraform's acceptance tests repeat these for two minutes.
     _row(ErrorClass.NOT_YET, r"Access denied", operation="CreateHarness"),
     _row(ErrorClass.NOT_YET, r"(cannot|unable to|not able to) assume|not authorized to assume", *_REFUSALS),
+    # Tools of one target, whose names are in its declaration; not the name of the target.
+    _row(ErrorClass.INVALID, r"(?i)duplicate tool", *_REFUSALS, operation="*GatewayTarget"),
     _row(ErrorClass.EXISTS, r"already exists", *_REFUSALS, operation="Create*"),
     _row(ErrorClass.EXISTS, rf"([Nn]ame|called).*({_TAKEN})|({_TAKEN}).*[Nn]ame", *_REFUSALS, operation="Create*"),
     _row(ErrorClass.IN_USE, r"associated with it|has targets|still (in use|referenced)|is (used|referenced) by",
