@@ -71,7 +71,7 @@ OF_ERROR_CLASSES: Mapping[ErrorClass, tuple[Actor, str]] = {
     ),
     ErrorClass.CREDENTIALS: (
         Actor.PLATFORM,
-        "Renew the AWS credentials, or set the clock. Nothing is rolled back; the same request continues.",
+        "Renew or change the AWS credentials, or set the clock. Nothing is rolled back; the same request continues.",
     ),
     ErrorClass.UNREACHABLE: (
         Actor.PLATFORM,
