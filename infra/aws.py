@@ -200,7 +200,7 @@ class Calls:
         """Raise CallFailed if the environment states another account than that of the credentials."""
         stated = self.aws.stated_account
         if stated and stated != account:
-            message = f"AWS_ACCOUNT_ID says {stated}, and the credentials belong to account {account}: unset or correct it"
+            message = f"AWS_ACCOUNT_ID says {stated}, and the credentials belong to account {account}: unset it"
             raise CallFailed("GetCallerIdentity", ErrorClass.CREDENTIALS, "AnotherAccount", message)
 
     async def _once(

@@ -152,9 +152,12 @@ class DynamoLedger:
         while True:
             answer = await self._call(operation, {**wanted, **start})
             found += answer.get("Items", [])
-            if not answer.get("LastEvaluatedKey"):
+            last = answer.get("LastEvaluatedKey")
+            if not last:
                 return found
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            if {"ExclusiveStartKey": last} == start:
+                raise OSError(f"the ledger {self._table} cannot be used: {operation} shows the same page again")
+            start = {"ExclusiveStartKey": last}
 
     async def _call(self, operation: str, params: Mapping[str, Any], service: str = "dynamodb") -> dict[str, Any]:
         """Call with retries. Raises _LedgerError: a ledger failure must not look like the refusal of a resource."""

@@ -217,3 +217,13 @@ def test_the_command_tells_what_is_damaged(tmp_path, commands):
     assert "its text is no JSON object" in people.stdout
     status = commands.run(["status", "--ledger", f"sqlite:{path}"], {"HOME": str(tmp_path)})
     assert (status.returncode, "Traceback" in status.stderr) == (0, False)
+
+
+async def test_a_query_that_shows_the_same_page_again_ends():
+    class Endless(Table):
+        async def query(self, **params: Any) -> dict[str, Any]:
+            del params
+            return {"Items": [], "LastEvaluatedKey": {"_partition": {"S": "p"}, "_sort": {"S": "a"}}}
+
+    with pytest.raises(OSError, match="the same page again"):
+        await _dynamo(Endless()).query("p")
