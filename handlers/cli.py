@@ -25,7 +25,7 @@ from infra import models
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
-from infra.errors import CALLERS_OWN, CallFailed, OutOfTime
+from infra.errors import CALLER_ERRORS, CallFailed, OutOfTime
 from infra.settings import SettingsError
 from infra.telemetry import frames
 from workflows.document.problems import Invalid
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unreadable, NotARequest, SettingsError, OSError) as error:
         return _failed(options, INVALID if isinstance(error, Unreadable | NotARequest) else FAILED, str(error))
     except (CallFailed, BotoCoreError) as failed:
-        own = failed.error_class if isinstance(failed, CallFailed) and failed.error_class in CALLERS_OWN else None
+        own = failed.error_class if isinstance(failed, CallFailed) and failed.error_class in CALLER_ERRORS else None
         advice = f"\n{OF_ERROR_CLASSES[own][1]}" if own is not None else ""
         return _failed(options, FAILED, f"AWS cannot be called: {failed}{advice}")
     except OutOfTime as late:
@@ -230,7 +230,7 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
             seconds = min(_SLICE, max(1.0, deadline.remaining()))
             outcome = await handle(context, request, Deadline.within(seconds))
             wait = outcome.retry_after or 1.0
-            if outcome.status is not Status.IN_PROGRESS or outcome.is_blind or deadline.remaining() < wait:
+            if outcome.status is not Status.IN_PROGRESS or outcome.without_calls or deadline.remaining() < wait:
                 return outcome
             show.waiting(outcome, wait)
             await deadline.sleep(wait, "the next run")
@@ -238,7 +238,9 @@ def _fulfil(options: argparse.Namespace, request: Request) -> int:
     outcome = _with_environment(options, job)
     show.value(options, outcome.shown(), lambda: show.outcome(outcome))
     # The user's own credentials or network failed: the same command would not continue by itself.
-    return FAILED if outcome.is_blind and outcome.status is Status.IN_PROGRESS else _EXIT.get(outcome.status, FAILED)
+    return (
+        FAILED if outcome.without_calls and outcome.status is Status.IN_PROGRESS else _EXIT.get(outcome.status, FAILED)
+    )
 
 
 def _adopt(options: argparse.Namespace) -> int:

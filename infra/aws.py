@@ -49,7 +49,7 @@ from botocore.parsers import ResponseParserError
 
 from infra.deadline import Deadline
 from infra.error_table import classify
-from infra.errors import CALLERS_OWN, CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLER_ERRORS, CallFailed, ErrorClass, OutOfTime
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.responses import Flaws, flaws, output_shape
@@ -190,7 +190,7 @@ class Calls:
             except CallFailed as failed:
                 # An unknown outcome proves nothing, and refused credentials belong to an account other than the
                 # default account.
-                unsaid = failed.error_class in (ErrorClass.UNKNOWN_OUTCOME, *CALLERS_OWN)
+                unsaid = failed.error_class in (ErrorClass.UNKNOWN_OUTCOME, *CALLER_ERRORS)
                 if self.aws.default_account is None or unsaid:
                     raise
                 known["account"] = self.aws.default_account

@@ -29,7 +29,7 @@ STUCK = "Stuck"
 #: Transient error classes: the same call may succeed later.
 TRANSIENT = frozenset({ErrorClass.THROTTLED, ErrorClass.BUSY, ErrorClass.UNKNOWN_OUTCOME})
 #: The caller's own trouble: no call gets through, so a failed call says nothing about any resource.
-CALLERS_OWN = frozenset({ErrorClass.CREDENTIALS, ErrorClass.UNREACHABLE})
+CALLER_ERRORS = frozenset({ErrorClass.CREDENTIALS, ErrorClass.UNREACHABLE})
 
 
 class CallFailed(Exception):  # noqa: N818 - reads better where it is caught

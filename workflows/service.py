@@ -13,7 +13,7 @@ import anyio
 import structlog
 
 from infra.deadline import Deadline
-from infra.errors import CALLERS_OWN, CallFailed, OutOfTime
+from infra.errors import CALLER_ERRORS, CallFailed, OutOfTime
 from infra.settings import Operation
 from infra.tasks import run_with_watchdog
 from workflows.convergence import converge
@@ -87,7 +87,7 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
     except OutOfTime as late:
         outcome = _postponed(request, str(late), late.retry_after)
     except CallFailed as failed:
-        if failed.error_class not in CALLERS_OWN:
+        if failed.error_class not in CALLER_ERRORS:
             raise
         outcome = _refused_here(request, failed)
     seconds = anyio.current_time() - began
@@ -201,7 +201,7 @@ async def _converged(run: RequestRun, accepted: Accepted, stack: Stack | None, s
 
     def ended(record: StackRecord) -> StackRecord:
         waiting = record.waiting(
-            run.request.request_id, run.request.mode, patience.stall, consent, blind=patience.blind_until
+            run.request.request_id, run.request.mode, patience.stall, consent, no_calls=patience.no_calls_until
         )
         waiting = waiting.retaining(retained, {str(one.arn) for one in session.records.values() if one.exists})
         return with_outcome(waiting, outcome, run.request) if whole else waiting
@@ -266,7 +266,7 @@ def _postponed(request: Request, reason: str, seconds: float) -> Outcome:
 
 def _refused_here(request: Request, failed: CallFailed) -> Outcome:
     """Return the outcome when no call gets through: nothing was begun, and the request is tried again."""
-    rule = failures.CALLERS_OWN[failed.error_class]
+    rule = failures.CALLER_RULES[failed.error_class]
     warning = Problem(rule, rule, f"{failed}. {failures.OF_ERROR_CLASSES[failed.error_class][1]}")
     return replace(_postponed(request, str(failed), _PAUSED_SECONDS), warnings=(warning,))
 

@@ -22,11 +22,13 @@ from tests.documents import small_stack
 from tests.ledger.test_dynamodb import LONG, Table
 from tests.twists import TwistedWorld
 from tests.worlds import REGION, SandboxWorld
+from workflows.document.problems import Invalid
 from workflows.ledger_check import faults_of
 from workflows.operating import FORGOTTEN, forget
 from workflows.planner.outcome import Status
+from workflows.reconcile.lease import lease_key
 from workflows.records.items import resource_key, stack_key
-from workflows.requests.request import GREATEST, GREATEST_STATED
+from workflows.requests.request import GREATEST, GREATEST_STATED, read_request
 from workflows.status import stacks
 
 PARTITION = "123456789012/us-east-1/payments.tools"
@@ -77,6 +79,9 @@ async def test_a_run_that_cannot_read_its_records_lets_go_of_the_lease(world):
     for _ in range(2):
         with pytest.raises(ItemDamaged):
             await world.apply(small_stack(1), "two")
+        lease = await world.ledger.get(lease_key(PARTITION))
+        assert lease is not None
+        assert lease["holder"] is None
     await world.ledger.write(Put(GATEWAY, item))
     assert (await world.apply(small_stack(1), "two")).status is Status.READY
 
@@ -176,6 +181,9 @@ async def test_attributes_of_another_form_are_one_damaged_item(attributes):
 async def test_generations_stay_within_what_every_entry_point_takes(world):
     """A stated generation leaves as many for requests that state none; a ledger beyond them is found."""
     await world.apply(small_stack(1), "great", generation=GREATEST_STATED)
+    asked = {"stack": small_stack(1), "generation": GREATEST_STATED + 1}
+    with pytest.raises(Invalid):
+        read_request("Gateway Stack Requested", asked, default_id="over")
     outcome = await world.apply(small_stack(1), "next")
     assert (outcome.status, outcome.generation) == (Status.READY, GREATEST_STATED + 1)
     assert outcome.generation < GREATEST

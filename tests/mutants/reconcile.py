@@ -20,7 +20,7 @@ MUTANTS = (
            "            await look_by_id(run, node)\n", "            pass\n", ("tests/observing/test_gone.py",),
            goal="R18"),
     Mutant("hours-of-refusals", "what cannot be asked for an hour is given up", "workflows/requests/patience.py",
-           "        if outcome.is_blind:\n", "        if outcome.is_blind and not outcome.results:\n",
+           "        if outcome.without_calls:\n", "        if outcome.without_calls and not outcome.results:\n",
            ("tests/failing/test_credentials.py",), goal="R13"),
     Mutant("taken-over-unasked", "what another stack has taken over is removed where tags cannot be read", _OBSERVATION,
            "        if await _has_another_owner(run, observed):\n", "        if not observed.id:\n",

@@ -91,7 +91,7 @@ OF_ERROR_CLASSES: Mapping[ErrorClass, tuple[Actor, str]] = {
 
 
 #: Path and rule of the warning that no call gets through, by the class of error.
-CALLERS_OWN: Mapping[ErrorClass, str] = {
+CALLER_RULES: Mapping[ErrorClass, str] = {
     ErrorClass.CREDENTIALS: "credentials",
     ErrorClass.UNREACHABLE: "network",
 }

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from workflows.document.problems import Problem
-from workflows.planner.failures import CALLERS_OWN, Failure
+from workflows.planner.failures import CALLER_RULES, Failure
 
 VERSION = 1
 
@@ -117,9 +117,9 @@ class Outcome:
         return [result.failure for result in self.results if result.failure is not None]
 
     @property
-    def is_blind(self) -> bool:
+    def without_calls(self) -> bool:
         """Whether calls of the worker did not get through: its credentials, clock, endpoint, Region or network."""
-        return any(warning.rule in CALLERS_OWN.values() for warning in self.warnings)
+        return any(warning.rule in CALLER_RULES.values() for warning in self.warnings)
 
     @property
     def asking(self) -> dict[str, Mapping[str, Any]]:

@@ -19,7 +19,7 @@ Invariants:
 
 from dataclasses import dataclass, field
 
-from infra.errors import CALLERS_OWN, CallFailed, OutOfTime
+from infra.errors import CALLER_ERRORS, CallFailed, OutOfTime
 from workflows.planner.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, DesiredState, State
 from workflows.planner.differences import Change, carried_by, changes
 from workflows.planner.outcome import ResourceStatus, Result
@@ -130,7 +130,7 @@ class DryExecutor(Executor):
 
     async def failed(self, node: Node, error: CallFailed | OutOfTime) -> Result:
         """Plan a failure. Raises the error itself when no call gets through or time runs out: there is no plan."""
-        if isinstance(error, OutOfTime) or error.error_class in CALLERS_OWN:
+        if isinstance(error, OutOfTime) or error.error_class in CALLER_ERRORS:
             raise error
         failed = Decision(Action.FAIL, str(error))
         self.steps.setdefault(node.address, Steps(failed, failed))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from infra.errors import CALLERS_OWN, TRANSIENT, CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLER_ERRORS, TRANSIENT, CallFailed, ErrorClass, OutOfTime
 from infra.service_model import CONTROL_PLANE
 from infra.tasks import gather_all
 from workflows.document.problems import path_text
@@ -22,7 +22,7 @@ from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile.run import Run
 
 #: Failures after which the look is repeated by the next run.
-_AGAIN = TRANSIENT | CALLERS_OWN
+_AGAIN = TRANSIENT | CALLER_ERRORS
 _RETRY_AFTER = 15.0
 
 

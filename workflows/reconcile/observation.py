@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from infra.errors import CALLERS_OWN, TRANSIENT, CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLER_ERRORS, TRANSIENT, CallFailed, ErrorClass, OutOfTime
 from infra.secrets import SecretReference, version_of
 from infra.tasks import gather_all
 from workflows.document.naming import Place, elsewhere
@@ -51,7 +51,7 @@ async def find(run: Run, node: Node) -> ObservedState | None:
     try:
         return await run.observer.proven(observed, strictly=run.rollback_generation is not None)
     except CallFailed as failed:
-        if failed.error_class in TRANSIENT | CALLERS_OWN or not record.identifies(observed):
+        if failed.error_class in TRANSIENT | CALLER_ERRORS or not record.identifies(observed):
             raise
         if await _has_another_owner(run, observed):
             raise

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from infra.errors import CALLERS_OWN, CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLER_ERRORS, CallFailed, ErrorClass, OutOfTime
 from infra.secrets import SecretReference, resolve
 from infra.tasks import gather_all
 from workflows.reconcile.graph import Node
@@ -18,7 +18,7 @@ from workflows.reconcile.run import Run
 from workflows.records.resource import ResourceRecord
 
 #: Failures of which the message is not the service's, or says only that the call comes too early.
-_PLAIN = CALLERS_OWN | {ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME}
+_PLAIN = CALLER_ERRORS | {ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME}
 #: Calls that are given no secret.
 _OWN_CALLS = frozenset({"GetSecretValue", "DescribeSecret", "reference"})
 _PREVIOUS = "AWSPREVIOUS"

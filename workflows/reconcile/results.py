@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import anyio
 
-from infra.errors import CALLERS_OWN, TRANSIENT, CallFailed
+from infra.errors import CALLER_ERRORS, TRANSIENT, CallFailed
 from infra.retry import BUDGETS
 from workflows.planner import failures
 from workflows.planner.consent import expires_at
@@ -49,12 +49,12 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
 
     `cut_short` says that the run's time ended before the retry budget of the call; the next run goes on with retries.
     """
-    if failed.error_class in CALLERS_OWN:
+    if failed.error_class in CALLER_ERRORS:
         return _of_caller(run, node, failed)
     record = run.record(node.address)
     since = record.refused_since(run.retry_scope, str(failed.error_class))
     # While no call got through, the service had no occasion to accept the change.
-    since = max(since, run.session.blind_until(run.request_id, run.mode)) if since else since
+    since = max(since, run.session.no_calls_until(run.request_id, run.mode)) if since else since
     passing = failed.error_class in TRANSIENT
     allowed = REFUSED_FOR if passing else BUDGETS[failed.error_class].seconds if cut_short else 0.0
     if (passing or cut_short) and not (since and run.now() - since > allowed):
@@ -66,7 +66,7 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
 
 def _of_caller(run: Run, node: Node, failed: CallFailed) -> Result:
     """Return IN_PROGRESS for a resource about which nothing is known, because no call of this caller gets through."""
-    advice, rule = failures.OF_ERROR_CLASSES[failed.error_class][1], failures.CALLERS_OWN[failed.error_class]
+    advice, rule = failures.OF_ERROR_CLASSES[failed.error_class][1], failures.CALLER_RULES[failed.error_class]
     text = f"{failed.operation} failed: {failed.code}: {failed.message}"
     run.warn(rule, rule, f"{text}. {advice}")
     return result_of(run, node, ResourceStatus.IN_PROGRESS, text, retry_after=_RENEWED)

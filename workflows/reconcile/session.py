@@ -140,10 +140,10 @@ class StackSession:
         """Return the record of a resource, or a new record if there is none."""
         return self.records.get(address) or ResourceRecord(address, kind, name, parent)
 
-    def blind_until(self, request_id: str, mode: Mode) -> float:
+    def no_calls_until(self, request_id: str, mode: Mode) -> float:
         """Return until when no call of a request got through (seconds since the epoch); 0 if all did."""
         known = self.stack.state_of(request_id, mode)
-        return known.blind_until if known is not None else 0.0
+        return known.no_calls_until if known is not None else 0.0
 
     def in_flight_for(self, record: ResourceRecord) -> float:
         """Return the seconds for which a dead run's last call for a resource may still be in flight."""

@@ -30,7 +30,7 @@ from functools import partial
 from typing import Any
 
 from infra import service_model
-from infra.errors import CALLERS_OWN, CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLER_ERRORS, CallFailed, ErrorClass, OutOfTime
 from infra.secrets import Secret, resolve
 from infra.unmodeled import put, split
 from workflows.document.fingerprint import client_token, digest
@@ -59,7 +59,7 @@ from workflows.records.resource import ResourceRecord
 
 #: Refusals of a creation which prove that nothing was created.
 _NO_EFFECT = frozenset({
-    ErrorClass.INVALID, ErrorClass.GONE, ErrorClass.DENIED, *CALLERS_OWN, ErrorClass.QUOTA, ErrorClass.NOT_YET,
+    ErrorClass.INVALID, ErrorClass.GONE, ErrorClass.DENIED, *CALLER_ERRORS, ErrorClass.QUOTA, ErrorClass.NOT_YET,
     ErrorClass.UNSUPPORTED,
 })  # fmt: skip
 #: Seconds between two reads of endpoints that are being deleted.

@@ -110,7 +110,7 @@ class RequestState:
     stall: Stall | None = None
     consent: ConsentWait | None = None
     #: Until when no call of the worker got through (seconds since the epoch). That time counts for no timeout.
-    blind_until: float = 0.0
+    no_calls_until: float = 0.0
     #: Whether a schedule or an event made the request, for the submitter of the request in force.
     unattended: bool = False
 
@@ -122,7 +122,7 @@ class RequestState:
     @property
     def ended(self) -> "RequestState":
         """The request without the members that matter only while the request is in force."""
-        return replace(self, allow=(), outcome=None, stall=None, consent=None, blind_until=0.0)
+        return replace(self, allow=(), outcome=None, stall=None, consent=None, no_calls_until=0.0)
 
     @property
     def beside(self) -> "RequestState":
@@ -146,7 +146,7 @@ class RequestState:
             item.get("outcome"),
             Stall(**stall) if stall else None,
             ConsentWait(**{**consent, "published": published}) if consent else None,
-            float(item.get("blind_until", 0.0)),
+            float(item.get("no_calls_until", 0.0)),
             bool(item.get("unattended")),
         )
 
@@ -164,7 +164,7 @@ class RequestState:
             "outcome": self.outcome,
             "stall": vars(self.stall).copy() if self.stall is not None else None,
             "consent": _shown(consent) if consent is not None else None,
-            "blind_until": self.blind_until,
+            "no_calls_until": self.no_calls_until,
             "unattended": self.unattended,
         }
         return {name: value for name, value in shown.items() if value not in (None, "", [], 0.0, False)}

@@ -174,7 +174,7 @@ class StackRecord:
             # A request for the same generation continues the wait for consent of the present request.
             accepted = replace(accepted, consent=current.consent)
         if current is not None and again:
-            accepted = replace(accepted, stall=current.stall, blind_until=current.blind_until)
+            accepted = replace(accepted, stall=current.stall, no_calls_until=current.no_calls_until)
         requests = {key: one for key, one in self.requests.items() if key != request.key}
         if current is not None and current.key in requests:
             requests[current.key] = current.beside if same else current.ended
@@ -220,16 +220,16 @@ class StackRecord:
         return replace(self, lease_id=None)
 
     def waiting(
-        self, request_id: str, mode: Mode, stall: Stall | None, consent: ConsentWait | None, *, blind: float = 0.0
+        self, request_id: str, mode: Mode, stall: Stall | None, consent: ConsentWait | None, *, no_calls: float = 0.0
     ) -> "StackRecord":
         """A request waits for the service (`stall`) or for people (`consent`); None: no such wait.
 
-        `blind` is the time at which a run ended in which no call got through; 0 for any other run.
+        `no_calls` is the time at which a run ended in which no call got through; 0 for any other run.
         """
         found = self.state_of(request_id, mode)
         if found is None:
             return self
-        changed = replace(found, stall=stall, consent=consent, blind_until=blind or found.blind_until)
+        changed = replace(found, stall=stall, consent=consent, no_calls_until=no_calls or found.no_calls_until)
         return replace(self, requests=_bounded({**self.requests, found.key: changed}, self.request_id))
 
     def synchronized(self, request_id: str, outcome: Mapping[str, Any], *, final: bool) -> "StackRecord":

@@ -29,7 +29,7 @@ class Patience:
     #: Whether a rollback is in progress, which has separate timers.
     goes_back: bool = False
     #: When this run ended without any call that got through (seconds since the epoch); 0 for any other run.
-    blind_until: float = field(default=0.0, init=False)
+    no_calls_until: float = field(default=0.0, init=False)
     _stall: Stall | None = field(default=None, init=False)
 
     def judge(self, outcome: Outcome, stack: Stack | None, limit: float) -> Outcome:
@@ -67,9 +67,9 @@ class Patience:
         # for its deletion.
         if outcome.status is not Status.IN_PROGRESS or _going(outcome):
             return outcome
-        if outcome.is_blind:
+        if outcome.without_calls:
             # No state was read, so that a stall cannot be detected; the timer starts again once calls get through.
-            self.blind_until = self.now
+            self.no_calls_until = self.now
             return outcome
         before = self._state.stall
         if before is None or before.rollback != self.goes_back:
