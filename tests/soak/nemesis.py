@@ -1,11 +1,14 @@
 """What goes wrong in a simulated life: faults of calls and writes by chance, and what others do to the service."""
 
 import asyncio
+import traceback
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -13,11 +16,13 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal
 from infra.sandbox.world import Failure
-from tests.crash.harness import CALLS, WRITES, At, Crash, History, Process
+from tests.crash.harness import CALLS, WRITES, At, History, Process
 from tests.documents import mcp_target
 from tests.soak.documents import SHARED
+from tests.soak.faults import NAMES
 from tests.worlds import SandboxWorld
 
+T = TypeVar("T")
 #: Faults of calls beside those of the crash harness, which take the place of an answer.
 THROTTLED, SERVER_ERROR, SLOW = "throttled", "server error", "slow answer"
 _CODES = {THROTTLED: ("ThrottlingException", 429), SERVER_ERROR: ("InternalServerException", 500)}
@@ -28,7 +33,9 @@ DEEDS = (
 )  # fmt: skip
 #: What others name what they make under gateways of ours.
 BY_HAND = "by-hand"
-FAULTS = (*map(str, (*CALLS, *WRITES)), *_CODES, SLOW, *DEEDS)
+#: The end of a process at any moment, between its calls or during them.
+SUDDEN = "killed at a random moment"
+FAULTS = (*map(str, (*CALLS, *WRITES)), *_CODES, SLOW, SUDDEN, *NAMES, *DEEDS)
 
 
 @dataclass
@@ -64,6 +71,20 @@ class Victim(Process):
             if self.history.random.random() < 0.5:
                 raise ReadTimeoutError(endpoint_url="https://slow")
         return await super().call(operation, method)
+
+    async def call_on_wire(self, method: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        """Call where the faults are those of the wire; the process may be killed before and after."""
+        self.live()
+        assert isinstance(self.history, Chance)
+        if self.history.happens(str(At.BEFORE_SENDING)):
+            self.die()
+        try:
+            answer = await method()
+        finally:
+            self.live()
+            if self.history.happens(str(At.NOT_REMEMBERED)):
+                self.die()
+        return answer
 
 
 class Others:
@@ -180,6 +201,42 @@ class Others:
         return True
 
 
-def dead(error: BaseException) -> bool:
-    """Tell whether an exception is the end of a process, after which its request is delivered again."""
-    return isinstance(error, Crash | OSError | asyncio.CancelledError)
+class Sudden:
+    """Kills processes at moments that have nothing to do with what they are doing."""
+
+    def __init__(self, random: Random, met: Counter[str]) -> None:
+        self._random = random
+        self._met = met
+
+    async def outlives(self, process: Process, job: Callable[[], Awaitable[T]]) -> T | None:
+        """Do the job of a process, or a part of it; None where the process was killed meanwhile."""
+        if self._random.random() > 0.15:
+            return await job()
+        with anyio.CancelScope() as scope:
+
+            def kill() -> None:
+                self._met[SUDDEN] += 1
+                process.dead = True
+                scope.cancel()
+
+            seconds = self._random.choice((0.1, 1.0, 10.0, 60.0)) * self._random.random()
+            timer = asyncio.get_running_loop().call_later(seconds, kill)
+            try:
+                made = await job()
+            finally:
+                timer.cancel()
+            return None if process.dead else made
+        return None
+
+
+def of_ledger(error: BaseException) -> bool:
+    """Tell whether an exception says that the ledger cannot be used: after that a request is delivered again."""
+    return isinstance(error, OSError) and not isinstance(error, TimeoutError) and "the ledger" in str(error)
+
+
+def bare(error: BaseException) -> str:
+    """Name an exception, the innermost place at which it was raised, and the innermost one in the code of ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/workflows/" in frame.filename or "/infra/" in frame.filename]
+    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in (frames[-1:] + ours[-1:])]
+    return f"{type(error).__name__}: {error} at {', within '.join(dict.fromkeys(places))}"

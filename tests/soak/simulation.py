@@ -3,6 +3,7 @@
 Everything that is random comes from the seed, and time is virtual, so a life repeats to the letter.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,14 +16,14 @@ import anyio
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime
-from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.behaviour import Behaviour, Durations
 from infra.tasks import first_of
-from tests.crash.harness import context_of, unknown_to_ledger
+from tests.crash.harness import unknown_to_ledger
 from tests.everything.states import addresses, state
 from tests.secrets import secrets_in
 from tests.soak.documents import SHARED, STACK, TAKEN, Documents
-from tests.soak.nemesis import Chance, Others, Victim, dead
+from tests.soak.nemesis import Chance, Others, Sudden, Victim, bare, of_ledger
+from tests.soak.ways import Ways
 from tests.worlds import SandboxWorld, provision
 from workflows.planner.outcome import FINAL, Outcome, Status
 from workflows.records.request_state import Mode
@@ -54,19 +55,25 @@ class Simulation:
         self.life = Life(seed)
         self._random = Random(seed)
         self._documents = Documents(self._random, seed)
-        self._world = SandboxWorld(self._behaviour())
+        behaviour, rate = self._behaviour(), self._random.choice(_RATES)
+        self._ways = Ways(seed, behaviour, rate, self.life.met)
+        self._world = self._ways.world
         self._documents.strangers(self._world.plane)
         self._world.random = Random(seed)
-        self._chance = Chance(random=Random(seed), rate=self._random.choice(_RATES), met=self.life.met)
+        self._chance = Chance(random=Random(seed), rate=rate, met=self.life.met)
         self._others = Others(self._world, Random(seed), self.life.met)
         self._skewed = self._random.random() < 0.3
         #: A creation that a worker whose clock is an hour off gave up waiting for may be left over.
         self._spare = self._skewed
+        self._sudden = Sudden(Random(f"ends of {seed}"), self.life.met)
         self._serial = 0
+        self._bare: set[str] = set()
+        self.life.story.append(str(self._ways))
 
     async def live(self) -> Life:
         """Let everything happen, then let it rest, and judge what is left."""
         try:
+            await self._ways.open()
             async with anyio.create_task_group() as group:
                 if self._random.random() < 0.7:
                     group.start_soon(self._others.work)
@@ -79,11 +86,17 @@ class Simulation:
         finally:
             for task in list(self._chance.late):
                 task.cancel()
-            self._world.close()
+            self._ways.close()
         return self.life
 
     def _say(self, text: str) -> None:
         self.life.wrong.append(f"seed {self.life.seed}: {text}")
+
+    def _once(self, exception: str) -> None:
+        """Say that a run ended with an exception that nobody expects of it, once for each."""
+        if exception not in self._bare:
+            self._bare.add(exception)
+            self._say(f"a bare exception: {exception}")
 
     def _behaviour(self) -> Behaviour:
         pick = self._random.choice
@@ -139,27 +152,33 @@ class Simulation:
     async def _run(self, request: Request) -> Outcome | None:
         """Run in a process of its own; None where it died or could not ask AWS."""
         process = Victim(self._chance)
-        context = context_of(self._world, process)
+        context = self._ways.context(process)
         if self._skewed:
             skew, now = timedelta(seconds=self._random.uniform(-3600, 3600)), context.now
             context = replace(context, now=lambda: now() + skew)
         seconds = self._random.choice((30.0, 87.0, 300.0))
+        deadline = Deadline.within(seconds, self._random.choice((1.0, 5.0, 60.0)))
         try:
-            outcome = await handle(context, request, Deadline.within(seconds, self._random.choice((1.0, 5.0, 60.0))))
+            outcome = await self._sudden.outlives(process, lambda: handle(context, request, deadline))
         except BaseException as error:
             found = first_of(error)
-            if isinstance(found, CallFailed | OutOfTime) or (dead(found) and not _cancelled(found)):
-                return None
-            raise
+            if _cancelled(found) and not process.dead:
+                raise
+            if not (process.dead or isinstance(found, CallFailed | OutOfTime) or of_ledger(found)):
+                self._once(bare(found))
+            return None
+        if outcome is None:
+            return None
         self.life.statuses[str(outcome.status)] += 1
         return outcome
 
     async def _rest(self) -> dict[str, Any]:
         """End all trouble and have one last document applied; return it."""
         self._others.rest()
-        self._chance.rate = 0.0
+        self._chance.rate = self._ways.weather.rate = 0.0
         self._skewed = False
         await self._chance.all_arrived()
+        await asyncio.gather(*self._ways.weather.late)
         document = self._documents.adopting(self._documents.another())
         allow = addresses(*self._documents.all)
         last = await self._settled(provision(document, "last", allow=allow))
@@ -202,9 +221,25 @@ class Simulation:
         await self._settled(provision(document, "again"))
         if sent := world.sent():
             self._say(f"a further run sent {sent}")
-        ledger = "\n".join(world.ledger.dump()) if isinstance(world.ledger, SqliteLedger) else ""
-        for one in secrets_in(str(world.announced), str(world.progress), ledger):
+        await self._judge_removal()
+        for one in secrets_in(str(world.announced), str(world.progress), await self._ways.held()):
             self._say(f"a secret got out: {one}")
+
+    async def _judge_removal(self) -> None:
+        """Have the stack removed, and say what is left of it."""
+        world = self._world
+        if self._spare and await unknown_to_ledger(world):
+            return  # what a worker with a wrong clock left over under a gateway is not the stack's to remove
+        gone = await self._settled(Request(mode=Mode.REMOVE, request_id="gone", stack=STACK))
+        if gone.status is not Status.DELETED:
+            self._say(f"the removal ended {gone.status}: {[f.message for f in gone.failures] or gone.shown()}")
+        for name in sorted(state(world)):
+            if name.split()[-1] != SHARED and not self._retained(name.split()[-1]):
+                self._say(f"{name} is left after the removal")
+        world.sent()
+        again = await self._settled(Request(mode=Mode.REMOVE, request_id="gone again", stack=STACK))
+        if again.status is not Status.DELETED or (sent := world.sent()):
+            self._say(f"a further removal ended {again.status} and sent {sent}")
 
     def _retained(self, name: str) -> bool:
         return name in self._documents.retained
