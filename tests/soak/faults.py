@@ -42,7 +42,8 @@ ON_TABLE = (
 ON_WIRE = tuple(fault for fault in Fault if fault is not Fault.CONFLICT)
 #: Every fault by the name under which it is counted.
 NAMES = (*(f"wire: {fault}" for fault in ON_WIRE), *(f"table: {fault}" for fault in ON_TABLE))
-_FEW: Mapping[Fault, Callable[[Asked], bool]] = {
+#: Faults that can strike some requests only, and which.
+FEW: Mapping[Fault, Callable[[Asked], bool]] = {
     Fault.LATE: lambda asked: is_mutating(asked.operation) or asked.operation == WRITE,
     Fault.LACKS: lambda asked: asked.service in PACED and asked.operation.startswith("List"),
     Fault.WITHOUT_EFFECT: lambda asked: (
@@ -56,7 +57,7 @@ _FEW: Mapping[Fault, Callable[[Asked], bool]] = {
 def fitting(asked: Asked) -> list[Fault]:
     """Return the faults that can strike a request."""
     kinds = ON_TABLE if asked.service == "dynamodb" else ON_WIRE
-    return [fault for fault in kinds if fault not in _FEW or _FEW[fault](asked)]
+    return [fault for fault in kinds if fault not in FEW or FEW[fault](asked)]
 
 
 def name_of(asked: Asked, fault: Fault) -> str:

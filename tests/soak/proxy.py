@@ -13,12 +13,15 @@ import anyio
 
 from infra.aws import CALL_SECONDS
 from infra.sandbox.plane import Plane
-from tests.soak.faults import Fault, fitting, name_of
+from infra.service_model import is_mutating
+from tests.soak.faults import FEW, Fault, fitting, name_of
 from tests.soak.striking import DO
 from tests.soak.wire import Asked, Reply
 
-#: The most likely that a request meets any fault, so that requests still end.
-MOST = 0.25
+#: How likely it is at most that a request meets any fault, so that requests still end: reads are the most of them.
+MOST_OF_READS, MOST_OF_CHANGES, MOST_OF_TABLE = 0.1, 0.3, 0.1
+#: Faults that can strike few requests are picked so much more often.
+_OFTEN = 3
 #: Seconds after the caller's timeout at which a late request takes effect.
 LATE = (5.0, 40.0)
 
@@ -38,8 +41,11 @@ class Weather:
     def meets(self, asked: Asked) -> Fault | None:
         """Return the fault that a request meets, if any."""
         kinds = fitting(asked)
-        if self.random.random() >= min(MOST, self.rate * len(kinds)):
+        most = MOST_OF_CHANGES if is_mutating(asked.operation) else MOST_OF_READS
+        most = MOST_OF_TABLE if asked.service == "dynamodb" else most
+        if self.random.random() >= min(most, self.rate * len(kinds)):
             return None
+        kinds += [kind for kind in kinds if kind in FEW] * (_OFTEN - 1)
         return self.random.choice(kinds)
 
 

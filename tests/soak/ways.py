@@ -1,5 +1,7 @@
-"""How the processes of a simulated life reach AWS: by exceptions in place of answers, or through the proxy on the wire;
-with a ledger in SQLite, or in a table.
+"""How the processes of a simulated life reach AWS.
+
+The control plane is reached in process, where faults are exceptions, or through the proxy on the wire; the ledger is a
+SQLite file in memory, or a table of DynamoDB on the wire.
 """
 
 from collections import Counter
