@@ -38,10 +38,12 @@ SECONDS ?= 600
 SEED ?= 1
 LIVES ?= 0
 SWEEPS ?= $(if $(filter 0,$(LIVES)),yes,no)
+# Lives of real processes that are killed.
+REAL ?= $(if $(filter 0,$(LIVES)),5,0)
 
 soak: $(STAMP) ## Simulated lives with every fault, for SECONDS from SEED on; then every sweep in full
 	@$(BIN)/python tests/soak/soak.py --seconds "$(SECONDS)" --seed "$(SEED)" --lives "$(LIVES)" \
-		$(if $(filter yes,$(SWEEPS)),--sweeps)
+		--real "$(REAL)" $(if $(filter yes,$(SWEEPS)),--sweeps)
 
 RUNS ?= 50
 

@@ -21,7 +21,7 @@ from tests.soak.wire import Asked, Reply
 #: How likely it is at most that a request meets any fault, so that requests still end: reads are the most of them.
 MOST_OF_READS, MOST_OF_CHANGES, MOST_OF_TABLE = 0.1, 0.3, 0.1
 #: Faults that can strike few requests are picked so much more often.
-_OFTEN = 3
+_OFTEN = 4
 #: Seconds after the caller's timeout at which a late request takes effect.
 LATE = (5.0, 40.0)
 

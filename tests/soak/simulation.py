@@ -56,7 +56,7 @@ class Simulation:
         self._random = Random(seed)
         self._documents = Documents(self._random, seed)
         behaviour, rate = self._behaviour(), self._random.choice(_RATES)
-        self._ways = Ways(seed, behaviour, rate, self.life.met)
+        self._ways = Ways(seed, behaviour, self.life.met)
         self._world = self._ways.world
         self._documents.strangers(self._world.plane)
         self._world.random = Random(seed)
@@ -77,7 +77,8 @@ class Simulation:
             async with anyio.create_task_group() as group:
                 if self._random.random() < 0.7:
                     group.start_soon(self._others.work)
-                for _ in range(self._random.randint(1, 5)):
+                # On the wire more of a life goes into asking again.
+                for _ in range(self._random.randint(1, 5) + 2 * self._ways.wired):
                     await self._some_request()
                 group.cancel_scope.cancel()
             await self._judge(await self._rest())

@@ -1,5 +1,6 @@
 """Lives one simulated life after the other: `make soak SECONDS=600 SEED=1`; `make soak LIVES=1 SEED=n` repeats one.
 
+With `--real 5` so many lives of real processes that are killed with SIGKILL are lived, too, one after the other.
 With `--sweeps` every sweep of the suite is then tried in full, of which other runs try a slice.
 
 It prints what was met (faults, rows of the decision table, outcomes) and every violation with the command that
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from infra.redaction import Redaction
 from infra.telemetry import set_up_logs
 from tests.secrets import secrets_in
+from tests.soak import real
 from tests.soak.nemesis import FAULTS
 from tests.soak.rows import Row, rows, watching
 from tests.soak.simulation import Life, live
@@ -116,6 +118,17 @@ def report(total: Sum) -> None:
         print(f"  {one[:2000]}\n    again: make soak LIVES=1 SEED={seed}")
 
 
+def in_earnest(first: int, lives: int) -> list[str]:
+    """Live lives of real processes; return what is wrong in the end."""
+    set_up_logs(Redaction(), level="DEBUG", stream=io.StringIO())
+    wrong = [one for seed in range(first, first + lives) for one in real.live(seed)]
+    if lives:
+        print(f"\n{lives} lives of real processes, {len(wrong)} violations")
+    for one in wrong:
+        print(f"  {one[:2000]}")
+    return wrong
+
+
 def sweep() -> int:
     """Try every case of every sweep, on every core; return pytest's exit code."""
     environment = {**os.environ, "WHOLE": "1"}
@@ -129,6 +142,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lives", type=int, default=0, help="so many lives, however long they take")
+    parser.add_argument("--real", type=int, default=0, help="so many lives of real processes, too")
     parser.add_argument("--sweeps", action="store_true", help="try every sweep in full afterwards")
     options = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
@@ -137,6 +151,7 @@ def main() -> int:
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606 - this very program
     total = soak(options.seed, float("inf") if options.lives else options.seconds, options.lives)
     report(total)
+    total.wrong += in_earnest(options.seed, options.real)
     swept = sweep() if options.sweeps else 0
     return 1 if total.wrong or swept else 0
 

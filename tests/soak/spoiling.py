@@ -37,9 +37,10 @@ def empty(reply: Reply) -> Reply:
     return replace(reply, body=b"{}", headers={"content-type": _JSON})
 
 
-def trouble(random: Random) -> Reply:
-    """Return a 5xx, with any body that such an answer has."""
-    return Reply(random.choice((500, 502, 503, 504)), {"content-type": _JSON}, random.choice(TROUBLE))
+def trouble(random: Random, asked: Asked) -> Reply:
+    """Return a 5xx, with any body that such an answer has; of DynamoDB it is none that botocore cannot read."""
+    bodies = TROUBLE[:3] if asked.service == "dynamodb" else TROUBLE
+    return Reply(random.choice((500, 502, 503, 504)), {"content-type": _JSON}, random.choice(bodies))
 
 
 def cut_off(random: Random, reply: Reply) -> Reply:

@@ -62,13 +62,13 @@ async def _late(proxy: "Proxy", asked: Asked) -> Reply:
     return await _unread()
 
 
-async def _trouble(proxy: "Proxy", _: Asked) -> Reply:
-    return spoiling.trouble(proxy.random)
+async def _trouble(proxy: "Proxy", asked: Asked) -> Reply:
+    return spoiling.trouble(proxy.random, asked)
 
 
 async def _trouble_after(proxy: "Proxy", asked: Asked) -> Reply:
     proxy.answer(asked)
-    return spoiling.trouble(proxy.random)
+    return spoiling.trouble(proxy.random, asked)
 
 
 async def _page(proxy: "Proxy", asked: Asked) -> Reply:

@@ -26,6 +26,8 @@ from tests.soak.wire import SERVICES, Asked, Reply, WireClient, open_wire
 from tests.worlds import REGION, SandboxWorld
 from workflows.requests.context import Context
 
+#: How likely each fault of the wire is for a whole life, one of these.
+RATES = (0.002, 0.01, 0.02, 0.05)
 #: Seconds from a request to its answer.
 _ROUND_TRIP = 0.02
 
@@ -33,9 +35,9 @@ _ROUND_TRIP = 0.02
 class Ways:
     """The ways of one life, with the world at their end."""
 
-    def __init__(self, seed: int, behaviour: Behaviour, rate: float, met: Counter[str]) -> None:
+    def __init__(self, seed: int, behaviour: Behaviour, met: Counter[str]) -> None:
         chance = Random(f"ways of {seed}")
-        self.weather = Weather(Random(f"weather of {seed}"), rate, met)
+        self.weather = Weather(Random(f"weather of {seed}"), chance.choice(RATES), met)
         self.wired = chance.random() < 0.5
         self.table = Table(f"soak-{seed}") if chance.random() < 0.5 else None
         self._random = Random(f"jitter of {seed}")
