@@ -18,8 +18,8 @@ from tests.soak.faults import FEW, Fault, fitting, name_of
 from tests.soak.striking import DO
 from tests.soak.wire import Asked, Reply
 
-#: How likely it is at most that a request meets any fault, so that requests still end: reads are the most of them.
-MOST_OF_READS, MOST_OF_CHANGES, MOST_OF_TABLE = 0.1, 0.3, 0.1
+#: Reads, and calls of the ledger, are the most of all requests: they meet a fault so much more seldom than changes do.
+SELDOM = 3
 #: Faults that can strike few requests are picked so much more often.
 _OFTEN = 4
 #: Seconds after the caller's timeout at which a late request takes effect.
@@ -28,11 +28,12 @@ LATE = (5.0, 40.0)
 
 @dataclass
 class Weather:
-    """The faults of a life, at a rate for each of them; `met` counts them by name."""
+    """The faults of a life: their kinds, and how likely a change meets one of them; `met` counts them by name."""
 
     random: Random
     rate: float
     met: Counter[str]
+    kinds: frozenset[Fault] = frozenset(Fault)
     #: Requests that are still on their way.
     late: set[asyncio.Task[None]] = field(default_factory=set)
     #: What was said not to exist: once for each, as more is what the service says of what is gone.
@@ -40,10 +41,9 @@ class Weather:
 
     def meets(self, asked: Asked) -> Fault | None:
         """Return the fault that a request meets, if any."""
-        kinds = fitting(asked)
-        most = MOST_OF_CHANGES if is_mutating(asked.operation) else MOST_OF_READS
-        most = MOST_OF_TABLE if asked.service == "dynamodb" else most
-        if self.random.random() >= min(most, self.rate * len(kinds)):
+        kinds = [kind for kind in fitting(asked) if kind in self.kinds]
+        changes = is_mutating(asked.operation) and asked.service != "dynamodb"
+        if not kinds or self.random.random() >= self.rate / (1 if changes else SELDOM):
             return None
         kinds += [kind for kind in kinds if kind in FEW] * (_OFTEN - 1)
         return self.random.choice(kinds)

@@ -227,13 +227,17 @@ async def test_a_defect_of_the_soak_itself_is_no_fault_of_a_connection():
         await client.list_gateways()
 
 
-async def test_the_weather_is_fair_and_ends():
-    """Every fault that fits is met, no more often than requests can bear; without a rate none is."""
+def test_the_weather_is_fair_and_ends():
+    """Every kind that a life has is met where it fits, no more often than its rate; without a rate none is."""
     asked = _asked("UpdateGateway")
-    weather = Weather(Random(0), 0.06, Counter())
+    weather = Weather(Random(0), 0.3, Counter())
     found = Counter(weather.meets(asked) for _ in range(5_000))
     assert set(found) == {None, *fitting(asked)}
     assert 0.65 < found[None] / 5_000 < 0.75
+    seldom = Counter(weather.meets(_asked("GetGateway")) for _ in range(5_000))
+    assert 0.87 < seldom[None] / 5_000 < 0.93
+    weather.kinds = frozenset({Fault.WITHOUT_EFFECT, Fault.CONFLICT})
+    assert {weather.meets(asked) for _ in range(100)} == {None, Fault.WITHOUT_EFFECT}
     weather.rate = 0.0
     assert {weather.meets(asked) for _ in range(100)} == {None}
 

@@ -20,14 +20,15 @@ from infra.pace import Pace
 from infra.sandbox.behaviour import Behaviour
 from tests.crash.harness import FaultyLedger, context_of
 from tests.soak.behind import Served, Table
+from tests.soak.faults import Fault
 from tests.soak.nemesis import Victim
 from tests.soak.proxy import Proxy, Weather
 from tests.soak.wire import SERVICES, Asked, Reply, WireClient, open_wire
 from tests.worlds import REGION, SandboxWorld
 from workflows.requests.context import Context
 
-#: How likely each fault of the wire is for a whole life, one of these.
-RATES = (0.002, 0.01, 0.02, 0.05)
+#: How likely a change meets a fault of the wire for a whole life, one of these, and of how many kinds these are.
+RATES, KINDS = (0.03, 0.1, 0.2, 0.3), (2, 4, 8, len(Fault))
 #: Seconds from a request to its answer.
 _ROUND_TRIP = 0.02
 
@@ -37,7 +38,8 @@ class Ways:
 
     def __init__(self, seed: int, behaviour: Behaviour, met: Counter[str]) -> None:
         chance = Random(f"ways of {seed}")
-        self.weather = Weather(Random(f"weather of {seed}"), chance.choice(RATES), met)
+        kinds = frozenset(chance.sample(list(Fault), chance.choice(KINDS)))
+        self.weather = Weather(Random(f"weather of {seed}"), chance.choice(RATES), met, kinds)
         self.wired = chance.random() < 0.5
         self.table = Table(f"soak-{seed}") if chance.random() < 0.5 else None
         self._random = Random(f"jitter of {seed}")
