@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -19,13 +19,16 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.pace import Pace
 from infra.sandbox.behaviour import Behaviour
 from tests.crash.harness import FaultyLedger, context_of
-from tests.soak.behind import Served, Table
+from tests.soak.behind import Served
 from tests.soak.faults import Fault
 from tests.soak.nemesis import Victim
 from tests.soak.proxy import Proxy, Weather
 from tests.soak.wire import SERVICES, Asked, Reply, WireClient, open_wire
 from tests.worlds import REGION, SandboxWorld
 from workflows.requests.context import Context
+
+if TYPE_CHECKING:
+    from tests.soak.table import Table
 
 #: How likely a change meets a fault of the wire for a whole life, one of these, and of how many kinds these are.
 RATES, KINDS = (0.03, 0.1, 0.2, 0.3), (2, 4, 8, len(Fault))
@@ -41,7 +44,7 @@ class Ways:
         kinds = frozenset(chance.sample(list(Fault), chance.choice(KINDS)))
         self.weather = Weather(Random(f"weather of {seed}"), chance.choice(RATES), met, kinds)
         self.wired = chance.random() < 0.5
-        self.table = Table(f"soak-{seed}") if chance.random() < 0.5 else None
+        self.table = _table(f"soak-{seed}") if chance.random() < 0.5 else None
         self._random = Random(f"jitter of {seed}")
         ledger = SqliteLedger() if self.table is None else self._ledger(self._in_peace)
         self.world = SandboxWorld(behaviour, ledger)
@@ -99,6 +102,12 @@ class Ways:
         """Carry a request that meets no fault."""
         await anyio.sleep(_ROUND_TRIP)
         return self._answer(asked)
+
+
+def _table(name: str) -> "Table":
+    from tests.soak.table import Table  # noqa: PLC0415 - moto takes a second, which many runs can spare
+
+    return Table(name)
 
 
 def _opening(proxy: Proxy, process: Victim) -> Callable[[str], Awaitable[Any]]:
