@@ -40,6 +40,8 @@ ON_TABLE = (
     Fault.SLOW, Fault.THROTTLED, Fault.EXPIRED, Fault.SKEWED, Fault.CONFLICT,
 )  # fmt: skip
 ON_WIRE = tuple(fault for fault in Fault if fault is not Fault.CONFLICT)
+#: What makes the service say what is not so: rare by chance among all kinds, and hardest to see through.
+LIES = frozenset({Fault.LACKS, Fault.WITHOUT_EFFECT, Fault.NOT_FOUND})
 #: Every fault by the name under which it is counted.
 NAMES = (*(f"wire: {fault}" for fault in ON_WIRE), *(f"table: {fault}" for fault in ON_TABLE))
 #: Faults that can strike some requests only, and which.
