@@ -41,7 +41,8 @@ class Weather:
 
     def meets(self, asked: Asked) -> Fault | None:
         """Return the fault that a request meets, if any."""
-        kinds = [kind for kind in fitting(asked) if kind in self.kinds]
+        once = {Fault.NOT_FOUND} if asked.what in self.denied else set()
+        kinds = [kind for kind in fitting(asked) if kind in self.kinds and kind not in once]
         changes = is_mutating(asked.operation) and asked.service != "dynamodb"
         if not kinds or self.random.random() >= self.rate / (1 if changes else SELDOM):
             return None

@@ -130,9 +130,9 @@ async def _without_effect(proxy: "Proxy", asked: Asked) -> Reply:
 async def _not_found(proxy: "Proxy", asked: Asked) -> Reply:
     """Say once of something that exists that it does not."""
     reply = proxy.answer(asked)
-    if reply.status != 200 or asked.path in proxy.weather.denied:
+    if reply.status != 200:
         return reply
-    proxy.weather.denied.add(asked.path)
+    proxy.weather.denied.add(asked.what)
     return refusal(asked, 404, "ResourceNotFoundException", "The resource was not found")
 
 

@@ -22,7 +22,7 @@ from tests.documents import gateway, mcp_target
 from tests.soak import spoiling
 from tests.soak.behind import Served
 from tests.soak.faults import ON_TABLE, ON_WIRE, Fault, fitting
-from tests.soak.proxy import Proxy, Weather
+from tests.soak.proxy import SELDOM, Proxy, Weather
 from tests.soak.striking import DO
 from tests.soak.wire import Asked, Defect, Reply, WireClient, open_wire
 from tests.worlds import SandboxWorld
@@ -162,11 +162,12 @@ async def test_a_list_lacks_one_entry(line):
 
 async def test_what_exists_is_denied_once(line):
     made = await line.make()
-    weather = Struck(Fault.NOT_FOUND, times=2)
+    weather = Weather(Random(0), 1.0 * SELDOM, Counter(), frozenset({Fault.NOT_FOUND}))
     client: Any = WireClient(CONTROL_PLANE, Proxy(line.served.answer, weather, plane=line.world.plane).carry)
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         await client.get_gateway(gatewayIdentifier=made["gatewayId"])
     assert (await client.get_gateway(gatewayIdentifier=made["gatewayId"]))["name"] == "payments"
+    assert weather.met == {"wire: 404 once": 1}
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -40,6 +40,11 @@ class Asked:
     body: bytes
 
     @property
+    def what(self) -> str:
+        """What the request is about, which stands in its path or in its body."""
+        return f"{self.operation} {self.path} {self.body!r}"
+
+    @property
     def rel_url(self) -> URL:
         return self.url
 
