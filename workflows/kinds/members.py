@@ -16,6 +16,8 @@ UNORDERED = frozenset({"toolOverrides", "toolFilters"})
 #: not repeat the observed member. A version, for example, is one of the connector that it was shown with.
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "config": ("strategy",),
+    # The service derives the one from the other, and refuses an idle time that is longer than the lifetime.
+    "idleRuntimeSessionTimeout": ("maxLifetime",),
     "networkModeConfig": ("networkMode",),
     "privateKeyJwtConfig": ("clientAuthenticationMethod",),
     "clientSecretConfig": ("clientSecretSource",),

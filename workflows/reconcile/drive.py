@@ -48,6 +48,8 @@ _MOST_STEPS = 60
 _MOST_UPDATES = 6
 #: Seconds before a read that showed an unrecognized value is repeated.
 _ASK_AGAIN = 2.0
+#: Seconds before the second look for a resource whose creation has no answer.
+_SEEK_AGAIN = 5.0
 _REMOVALS = frozenset({Action.DELETE, Action.REPLACE})
 
 
@@ -93,6 +95,10 @@ async def _step(executor: Executor, node: Node, state: State, decision: Decision
         await look(run, node)
         return None
     if await _let_arrive(executor, node, decision):
+        return None
+    if _may_be_hidden(node, state, decision):
+        await executor.pause(_SEEK_AGAIN, f"another look for {node.address}")
+        await look_by_name(run, node)
         return None
     if decision.action is Action.LOOK:
         await executor.read(node, decision)
@@ -157,6 +163,16 @@ def _garbled(node: Node, decision: Decision) -> bool:
     failed = decision.failure
     first = failed is not None and failed.code == failures.UNRECOGNIZED and not node.asked_again
     node.asked_again = node.asked_again or first
+    return first
+
+
+def _may_be_hidden(node: Node, state: State, decision: Decision) -> bool:
+    """Return whether to look once more for a resource whose creation has no answer, before it counts as never created.
+
+    Without an id only a list tells, and one list may lack the resource.
+    """
+    first = decision.action is Action.GONE and state.record.pending_creation is not None and not node.sought_again
+    node.sought_again = node.sought_again or first
     return first
 
 

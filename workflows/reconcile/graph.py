@@ -43,6 +43,8 @@ class Node:
     blocked_by: frozenset[str] = frozenset()
     #: Whether a read that showed an unrecognized value was repeated.
     asked_again: bool = False
+    #: Whether a resource whose creation has no answer was looked for a second time.
+    sought_again: bool = False
     #: The recorded id that no resource has any more, as reads have confirmed.
     gone_id: str | None = None
     #: Held during work on the resource, by the resource's task or the task of a parent that is being replaced.

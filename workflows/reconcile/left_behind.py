@@ -73,7 +73,7 @@ class _Look:
                 observed = await self.run.observer.look(self.kind, identity, None)
             if observed is None or observed.status == "DELETING" or observed.arn in self.exempt:
                 return
-            observed = await self.run.observer.owned(observed)
+            observed = await self.run.observer.tagged(observed)
         except CallFailed as failed:
             if failed.error_class in _AGAIN:
                 raise

@@ -107,7 +107,7 @@ class Observer:
         if not observed.ours or not observed.kind.tagged or observed.moving:
             return observed
         try:
-            asked = await self.owned(observed)
+            asked = await self.tagged(observed)
         except CallFailed as failed:
             if failed.error_class is ErrorClass.GONE:
                 return observed  # deleted meanwhile, or tags are no longer shown
@@ -116,6 +116,16 @@ class Observer:
         return asked if by_name or (asked.tags or {}).get(OWNER_TAG) is not None else observed
 
     async def owned(self, observed: ObservedState) -> ObservedState:
+        """Read the tags of a resource that was just read, as `tagged` does. Raises CallFailed."""
+        try:
+            return await self.tagged(observed)
+        except CallFailed as failed:
+            if failed.error_class is not ErrorClass.GONE:
+                raise
+            # A read showed the resource a moment ago; the next read shows which of both is true.
+            raise CallFailed(failed.operation, ErrorClass.BUSY, failed.code, failed.message) from None
+
+    async def tagged(self, observed: ObservedState) -> ObservedState:
         """Read the tags of a resource that the ledger does not identify, and set the owner accordingly.
 
         A resource without tags has no known owner: only a repeated creation of ours can tell, or a person.

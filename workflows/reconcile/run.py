@@ -123,13 +123,13 @@ class Run:
             self.warn(address, "shown-otherwise", message)
 
     def record(self, address: str) -> ResourceRecord:
-        """Return the record of a resource; if the parent was replaced since, the record of a deleted resource."""
+        """Return the record of a resource; if the parent is gone or was replaced, the record of a deleted resource."""
         node = self.nodes[address]
         record = self.session.of(address, node.kind.section, node.name, node.parent)
-        parent = self.parent_id(address)
-        if record.parent_id is not None and parent is not None and record.parent_id != parent:
-            return record.gone()
-        return record
+        parent, above = self.parent_id(address), node.parent
+        replaced = parent is not None and record.parent_id != parent
+        gone = parent is None and above is not None and above in self.observed
+        return record.gone() if record.parent_id is not None and (replaced or gone) else record
 
     def parent_id(self, address: str) -> str | None:
         """Return the id of a resource's parent."""

@@ -18,8 +18,7 @@ or the token was used with other parameters, the step looks up the resource with
 the stack owns that resource. A kind without tags has no such evidence: pending creations are repeated, and the
 answers show whether one of them created the resource (`_made_it`).
 
-Steps raise CallFailed, OutOfTime and LeaseLost. `disown` and `delete_endpoints` record no intent, and `disown` only
-warns when a call fails.
+Steps raise CallFailed, OutOfTime and LeaseLost. `disown` and `delete_endpoints` record no intent; `disown` only warns.
 """
 
 import re
@@ -30,7 +29,7 @@ from functools import partial
 from typing import Any
 
 from infra import service_model
-from infra.errors import CALLER_ERRORS, CallFailed, ErrorClass, OutOfTime
+from infra.errors import CALLER_ERRORS, TRANSIENT, CallFailed, ErrorClass, OutOfTime
 from infra.secrets import Secret, resolve
 from infra.unmodeled import put, split
 from workflows.document.fingerprint import client_token, digest
@@ -187,7 +186,8 @@ async def update(run: Run, desired: DesiredState) -> ObservedState:
     record = await record_intent(run, desired, record, intent)
     answer, refused = await _update(run, desired, body)
     record = record.refused_in_update(refused) if refused else record
-    observed = replace(observed, body=answer, full=_whole(desired, answer))
+    # The answer may repeat the request; only a read shows what is in force.
+    observed = replace(observed, body=answer, full=False)
     run.learn(desired.address, observed)
     declaration = declaration_of(run, desired)
     await run.session.store(record.update_accepted(intent, declaration, observed, stood, now=run.now(), again=again))
@@ -249,13 +249,26 @@ async def tag(run: Run, desired: DesiredState) -> ObservedState:
     stale = sorted(before - set(wanted))
     if stale:
         await run.calls("UntagResource", {"resourceArn": observed.arn, "tagKeys": stale}, service=service)
-    former = (observed.tags or {}).get(OWNER_TAG, desired.stack)
-    if former != desired.stack:
+    if (former := (observed.tags or {}).get(OWNER_TAG, desired.stack)) != desired.stack:
         run.warn(desired.address, "adopted", f"taken over from the stack {former}, which leaves it alone from now on")
+    await _require_tags(run, observed, wanted)
     observed = replace(observed, ours=True, tags=wanted)
     run.learn(desired.address, observed)
     await run.session.store(record.tags_accepted(intent, observed, now=run.now(), imported=imported))
     return observed
+
+
+async def _require_tags(run: Run, observed: ObservedState, wanted: Mapping[str, str]) -> None:
+    """Raise CallFailed if reads do not show tags that were set; tags that nobody may read are believed."""
+    try:
+        shown = (await run.observer.tagged(observed)).tags or {}
+    except CallFailed as failed:
+        if failed.error_class in TRANSIENT | CALLER_ERRORS:
+            raise
+        return
+    if missing := sorted(name for name, value in wanted.items() if shown.get(name) != value):
+        message = f"the service accepted the tags and does not show them: {', '.join(missing)}"
+        raise CallFailed("TagResource", ErrorClass.BUSY, "TagsNotInForce", message)
 
 
 async def disown(run: Run, desired: DesiredState) -> None:
@@ -382,7 +395,7 @@ def _fill(value: Any, secrets: Mapping[str, str], path: tuple[str | int, ...]) -
 
 
 def _whole(desired: DesiredState, answer: Mapping[str, Any]) -> bool:
-    """Return whether an answer contains all declared members that a read would contain."""
+    """Return whether a creation's answer contains all declared members that a read would contain."""
     shown = {desired.kind.shown_as.get(name, name) for name, value in declared_of(desired).items() if value}
     readable = set(getattr(desired.kind.response, "members", {}))
     return set(desired.kind.response.required_members) | (shown & readable) <= set(answer)
