@@ -63,7 +63,7 @@ _NO_EFFECT = frozenset({
 })  # fmt: skip
 #: Seconds between two reads of endpoints that are being deleted.
 _ENDPOINT_SECONDS = 2.0
-#: How many unknown members are left out of an update one by one.
+#: Unknown members that are left out of an update one by one.
 _MOST_LEFT_OUT = 5
 
 
@@ -111,8 +111,7 @@ def _tokens(run: Run, desired: DesiredState, record: ResourceRecord) -> tuple[st
     """Return the client token of a new creation; empty for kinds without client tokens."""
     if not desired.kind.token:
         return ()
-    # The random id of the stack's record keeps a new ledger from repeating an earlier token. For kinds whose names are
-    # not unique, a new ledger must repeat the token after a loss, or the stack would create a second resource.
+    # A new ledger repeats no earlier token, except where a new token would create a second resource of one name.
     life = [run.session.stack.id] if run.session.stack.id and desired.kind.unique_names else []
     place = [run.account, run.calls.aws.region, run.stack, *life, desired.address, run.parent_id(desired.address)]
     return (client_token(*place, record.incarnation, digest(declared_of(desired))),)
