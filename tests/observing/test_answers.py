@@ -16,6 +16,7 @@ from tests.worlds import provision
 from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
 from workflows.importing import import_resource
+from workflows.operating import forget
 from workflows.planner.outcome import ResourceStatus, Status
 
 WHAT = "answers without required members, or with arms and statuses that no model knows"
@@ -169,6 +170,7 @@ async def test_what_is_taken_over_validates(world):
     taken = await import_resource(world.context(), "gateways", "theirs", "new", Deadline())
     read_stack(taken.document)
     assert "description" not in taken.document["gateways"]["theirs"]
+    await forget(world.ledger, "new", world.context().now())
     world.twists[:] = [Twist("GetGateway", lambda answer, _: {**answer, "authorizerType": "CUSTOM_JWT"}, times=-1)]
     with pytest.raises(Invalid) as caught:
         await import_resource(world.context(), "gateways", "theirs", "other", Deadline())
