@@ -11,6 +11,7 @@ from workflows.kinds import GATEWAY, OAUTH2_CREDENTIAL_PROVIDER
 from workflows.kinds.observed import ObservedState
 from workflows.planner.outcome import Status
 from workflows.records.declaration import RemoteObject
+from workflows.records.identity import identifies
 from workflows.records.resource import ResourceRecord
 
 CODES = ["AccessDeniedException", "ValidationException"]
@@ -81,5 +82,5 @@ async def test_a_refused_tag_has_advice_of_its_own(world):
 )
 def test_an_id_that_is_a_name_needs_the_time_of_creation_beside_it(kind, recorded, shown, known):
     memory = ResourceRecord("a.one", kind.section, "one", object=RemoteObject("one", created=recorded))
-    assert memory.identifies(ObservedState(kind, "one", {kind.created_member: shown})) is known
-    assert not memory.identifies(ObservedState(kind, "two", {kind.created_member: shown}))
+    assert identifies(memory, ObservedState(kind, "one", {kind.created_member: shown})) is known
+    assert not identifies(memory, ObservedState(kind, "two", {kind.created_member: shown}))

@@ -53,7 +53,7 @@ MUTANTS = (
            "if desired.kind.tagged and not observed.ours:\n", "if desired.kind.tagged and not observed:\n",
            ("tests/planner/test_decide.py",)),
     Mutant("tags-stop-removals", "a tag that cannot be read stops a removal", _OBSERVATION,
-           "or not record.identifies(observed):", "or True:", ("tests/adoption/test_unread_tags.py",)),
+           "or not identifies(record, observed):", "or True:", ("tests/adoption/test_unread_tags.py",)),
     Mutant("adopts-anything", "what bears our name is taken for ours, without our tag", _OBSERVE,
            "ours=tags.get(OWNER_TAG) == self._stack)", "ours=True)",
            (f"{_OWNERSHIP}::test_a_foreign_resource_with_our_name_is_left_alone",)),

@@ -21,6 +21,8 @@ class ObservedState:
     tags: Mapping[str, str] | None = None
     #: Whether this stack owns the resource: by the recorded id, by the owner tag, or as a child of an owned gateway.
     ours: bool = True
+    #: Whether the owner tag alone says so: the ledger does not know this very resource.
+    by_tag: bool = False
 
     @property
     def status(self) -> str | None:

@@ -15,6 +15,7 @@ from workflows.kinds.observed import ObservedState
 from workflows.reconcile.graph import Node
 from workflows.reconcile.run import Run
 from workflows.reconcile.session import known_to_others, owners_of
+from workflows.records.identity import identifies, recognizes
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 
@@ -45,13 +46,13 @@ async def find(run: Run, node: Node) -> ObservedState | None:
     """Return a resource without parent, found by id, else by name; verify the ownership before a deletion."""
     record = run.record(node.address)
     observed = await run.observer.resource(node.kind, node.name, record)
+    observed = _recognized(run, node, observed)
     if observed is None or node.wanted:
-        unproven = observed is not None and not (run.adopts_by_tag or record.exists or record.deposed)
-        return replace(observed, ours=False) if observed is not None and unproven else observed
+        return observed
     try:
         return await run.observer.proven(observed, strictly=run.rollback_generation is not None)
     except CallFailed as failed:
-        if failed.error_class in TRANSIENT | CALLER_ERRORS or not record.identifies(observed):
+        if failed.error_class in TRANSIENT | CALLER_ERRORS or not identifies(record, observed):
             raise
         if await _has_another_owner(run, observed):
             raise
@@ -66,7 +67,19 @@ async def look_by_name(run: Run, node: Node) -> ObservedState | None:
         await list_children(run, node.parent)
         return run.observed.get(node.address)
     run.observer.forget_lists()
-    return run.learn(node.address, await run.observer.named(node.kind, node.name))
+    return run.learn(node.address, _recognized(run, node, await run.observer.named(node.kind, node.name)))
+
+
+def _recognized(run: Run, node: Node, observed: ObservedState | None) -> ObservedState | None:
+    """Return a resource without parent, with the note whether its tag alone says that this stack owns it.
+
+    Where the grants forbid adoption by tag, such a resource is another's until the document says `adopt: true`.
+    """
+    if observed is None or not (observed.ours and node.kind.tagged) or node.options.existing:
+        return observed
+    by_tag = not recognizes(run.session.of(node.address, node.kind.section, node.name, node.parent), observed)
+    forbidden = by_tag and node.wanted and not run.adopts_by_tag
+    return replace(observed, by_tag=by_tag, ours=not forbidden)
 
 
 async def _has_another_owner(run: Run, observed: ObservedState) -> bool:

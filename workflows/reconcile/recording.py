@@ -14,6 +14,7 @@ from workflows.planner.decision import DesiredState
 from workflows.reconcile.graph import Node
 from workflows.reconcile.run import Run
 from workflows.records.declaration import Declaration, OnRemoval
+from workflows.records.identity import recognizes
 from workflows.records.operation import Operation, Verb
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
@@ -45,8 +46,8 @@ async def record_consent(run: Run, desired: DesiredState) -> None:
 async def record_converged(run: Run, desired: DesiredState, forms: tuple[str, ...]) -> None:
     """Record that a resource has converged, and the paths at which the service shows normalized values."""
     record, observed = identified_record(run, desired), present(run, desired)
-    adopted = record.last_applied is None and record.incarnation == 0
-    unconfirmed = _unconfirmed(desired, observed, record, adopted=adopted)
+    unconfirmed = _unconfirmed(desired, observed, record)
+    adopted = record.last_applied is None and (observed.by_tag or record.incarnation == 0)
     _warn_of_adoption(run, desired, unconfirmed, adopted=adopted)
     known = record.settled(
         declaration_of(run, desired),
@@ -60,16 +61,14 @@ async def record_converged(run: Run, desired: DesiredState, forms: tuple[str, ..
     await _remember(run, record, known.assuming(unconfirmed))
 
 
-def _unconfirmed(
-    desired: DesiredState, observed: ObservedState, record: ResourceRecord, *, adopted: bool
-) -> tuple[str, ...]:
+def _unconfirmed(desired: DesiredState, observed: ObservedState, record: ResourceRecord) -> tuple[str, ...]:
     """Return the paths of what an adoption by tag took as current; none once the document says `adopt: true`."""
     if desired.options.adopt:
         return ()
-    if not observed.full:
+    if not observed.full or not record.unconfirmed:
         return record.unconfirmed
-    found = assumed(desired.kind, declared_of(desired), observed.body) if adopted or record.unconfirmed else ()
-    return found if adopted else tuple(path for path in record.unconfirmed if path in found)
+    found = assumed(desired.kind, declared_of(desired), observed.body)
+    return tuple(path for path in record.unconfirmed if path in found)
 
 
 def _warn_of_adoption(run: Run, desired: DesiredState, unconfirmed: tuple[str, ...], *, adopted: bool) -> None:
@@ -157,7 +156,12 @@ def declaration_of(run: Run, desired: DesiredState) -> Declaration:
 
 def identified_record(run: Run, desired: DesiredState) -> ResourceRecord:
     """Return the record of an observed resource, with the identity that a creation without an answer did not record."""
-    return run.record(desired.address).identified(present(run, desired), run.parent_id(desired.address))
+    observed, parent = present(run, desired), run.parent_id(desired.address)
+    known = run.record(desired.address)
+    record = known.identified(observed, parent)
+    if observed.by_tag and not recognizes(known, observed) and not desired.options.adopt:
+        return record.assuming(assumed(desired.kind, declared_of(desired), observed.body))
+    return record
 
 
 async def _remember(run: Run, before: ResourceRecord, after: ResourceRecord) -> None:

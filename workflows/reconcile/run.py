@@ -23,6 +23,7 @@ from workflows.planner.decision import ROLLBACK_DELETABLE, VISIBLE_WITHIN, Desir
 from workflows.reconcile.graph import Node
 from workflows.reconcile.observe import Observer
 from workflows.reconcile.session import StackSession
+from workflows.records.identity import recognizes
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context, Progress
@@ -126,6 +127,10 @@ class Run:
         """Return the record of a resource; if the parent is gone or was replaced, the record of a deleted resource."""
         node = self.nodes[address]
         record = self.session.of(address, node.kind.section, node.name, node.parent)
+        observed = self.observed.get(address)
+        if observed is not None and observed.by_tag and not recognizes(record, observed):
+            # Nothing that is recorded of another object holds for this one.
+            return record.gone()
         parent, above = self.parent_id(address), node.parent
         replaced = parent is not None and record.parent_id != parent
         gone = parent is None and above is not None and above in self.observed
@@ -215,12 +220,11 @@ class Run:
         observed = self.observed.get(node.address)
         if self.mode is not Mode.REMOVE or node.wanted or observed is None or node.options.existing:
             return False
-        retained = node.options.deletion is Deletion.RETAIN
-        if retained or record.exists or record.deposed or (node.kind.section, str(observed.id)) in self.elsewhere:
+        if node.options.deletion is Deletion.RETAIN or (node.kind.section, str(observed.id)) in self.elsewhere:
             return False
         if node.parent is None:
-            return observed.ours and not node.options.adopt
-        return self.nodes[node.parent].options.existing
+            return observed.by_tag and not node.options.adopt
+        return self.nodes[node.parent].options.existing and not recognizes(record, observed)
 
     def withheld(self, address: str) -> tuple[str, ...]:
         """Return the declared members of a resource that the service does not take yet; a list may not show enough."""

@@ -8,15 +8,13 @@ A step has a fixed order:
 3. Send the call.
 4. Record that the service accepted the call, and store the answer as the observed state.
 
-When a run dies or an answer is lost between 2 and 4, the intent stays in the record. The declaration of the intent may
-be in force, and the next decision starts from a new read.
+When a run dies or an answer is lost between 2 and 4, the intent stays in the record; its declaration may be in force.
 
-A creation is repeated under the same client token until there is an answer. The token is recorded with the intent,
-and derived from the account, Region, stack, address, parent, incarnation and declaration. A refusal listed in
-`_NO_EFFECT` proves that nothing was created, unless an earlier try or intent has no answer yet. If the name is taken
-or the token was used with other parameters, the step looks up the resource with that name. The owner tag says whether
-the stack owns that resource. A kind without tags has no such evidence: pending creations are repeated, and the
-answers show whether one of them created the resource (`_made_it`).
+A creation is repeated under the same client token, which is recorded with the intent, until there is an answer. A
+refusal listed in `_NO_EFFECT` proves that nothing was created, unless an earlier try or intent has no answer yet. If
+the name is taken or the token was used with other parameters, the step looks up the resource with that name, whose
+owner tag says whose it is. For a kind without tags, pending creations are repeated, and the answers show whether one of
+them created the resource (`_made_it`).
 
 Steps raise CallFailed, OutOfTime and LeaseLost. `disown` and `delete_endpoints` record no intent; `disown` only warns.
 """
@@ -28,9 +26,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from infra import service_model
 from infra.errors import CALLER_ERRORS, TRANSIENT, CallFailed, ErrorClass, OutOfTime
-from infra.secrets import Secret, resolve
 from infra.unmodeled import put, split
 from workflows.document.fingerprint import client_token, digest
 from workflows.document.merge import update_body
@@ -41,6 +37,7 @@ from workflows.kinds.observed import ObservedState
 from workflows.kinds.status import Phase
 from workflows.planner.comparing import accepted, standing_at
 from workflows.planner.decision import DesiredState
+from workflows.reconcile.filled import with_secrets
 from workflows.reconcile.observation import look_by_name
 from workflows.reconcile.observe import address_of, ask
 from workflows.reconcile.recording import (
@@ -75,7 +72,7 @@ async def create(run: Run, desired: DesiredState) -> ObservedState | None:
     record = run.record(desired.address)
     declared = declared_of(desired)
     identity = digest([declared, run.parent_id(desired.address)])
-    body, versions = await _with_secrets(
+    body, versions = await with_secrets(
         run, desired, desired.kind.operations.create, _creatable(run, desired, declared)
     )
     open_intent, again = record.log.intent, record.repeats_creation(identity)
@@ -87,7 +84,7 @@ async def create(run: Run, desired: DesiredState) -> ObservedState | None:
     intent = intent_of(run, desired, Verb.CREATE, tokens=tokens, digest=identity, secret_versions=versions)
     record = await record_intent(run, desired, record, intent)
     try:
-        answer = await _create(run, desired, body)
+        answer = await _create(run, desired, body, first=open_intent is None)
     except CallFailed as failed:
         if failed.error_class in _NO_EFFECT and open_intent is None and not failed.unanswered:
             # The creation was refused, so no resource can appear later.
@@ -117,13 +114,19 @@ def _tokens(run: Run, desired: DesiredState, record: ResourceRecord) -> tuple[st
     return (client_token(*place, record.incarnation, digest(declared_of(desired))),)
 
 
-async def _create(run: Run, desired: DesiredState, body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Send the creation. None: the name or the token was used before, and the existing resource was looked up."""
+async def _create(run: Run, desired: DesiredState, body: Mapping[str, Any], *, first: bool) -> dict[str, Any] | None:
+    """Send the creation. None: the name or the token was used before, and the resource of that name was looked up.
+
+    `first`: no earlier creation is without an answer.
+    """
     try:
         return await ask(run.calls, desired.kind, desired.kind.operations.create, body)
     except CallFailed as failed:
         if failed.error_class not in (ErrorClass.EXISTS, ErrorClass.TOKEN_MISMATCH):
             raise
+        if first and not failed.unanswered and desired.kind.tagged:
+            # The name was taken before this creation, so that the resource is not one that it made.
+            await run.session.store(run.record(desired.address).refused())
         found = await look_by_name(run, run.nodes[desired.address])
         if found is not None and not found.ours and not desired.kind.tagged:
             await _learn_whose(run, desired, body, found)
@@ -180,7 +183,7 @@ async def update(run: Run, desired: DesiredState) -> ObservedState:
         body["name"] = desired.name
     body = desired.kind.as_update(body)
     body |= address_of(desired.kind, observed.id, run.parent_id(desired.address))
-    body, versions = await _with_secrets(run, desired, desired.kind.operations.update, body)
+    body, versions = await with_secrets(run, desired, desired.kind.operations.update, body)
     intent = intent_of(run, desired, Verb.UPDATE, secret_versions=versions)
     record = await record_intent(run, desired, record, intent)
     answer, refused = await _update(run, desired, body)
@@ -362,35 +365,6 @@ def _creatable(run: Run, desired: DesiredState, declared: Mapping[str, Any]) -> 
     if desired.kind.tagged:
         body["tags"] = {**(declared.get("tags") or {}), OWNER_TAG: desired.stack}
     return body
-
-
-async def _with_secrets(
-    run: Run, desired: DesiredState, operation: str, body: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Put secret values in at the last moment, check the request again, and return it with the secret versions."""
-    secrets: dict[str, Secret] = {}
-    for path, reference in run.secrets_of(run.nodes[desired.address].resource).items():
-        secrets[path] = await resolve(run.calls, reference)
-        # The secret may have been rotated since the comparison; from here on the version that is sent counts.
-        run.secret_versions[reference] = secrets[path].version
-    filled = _fill(body, {path: secret.value for path, secret in secrets.items()}, ())
-    # Only declared members are checked: ids come from the service, in any form.
-    declared = desired.kind.declarable.members
-    faults = service_model.input_type(operation, desired.kind.service).faults(filled)
-    # Members that no model knows are carried over from the service.
-    wrong = [fault for fault in faults if fault.path[0] in declared and fault.kind != "extra_forbidden"]
-    if wrong:
-        text = "; ".join(f"{path_text(fault.path)}: {fault.message}" for fault in wrong)
-        raise CallFailed(operation, ErrorClass.INVALID, "InvalidAfterResolution", text)
-    return filled, {path: secret.version for path, secret in secrets.items()}
-
-
-def _fill(value: Any, secrets: Mapping[str, str], path: tuple[str | int, ...]) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _fill(node, secrets, (*path, name)) for name, node in value.items()}
-    if isinstance(value, list):
-        return [_fill(node, secrets, (*path, index)) for index, node in enumerate(value)]
-    return secrets.get(path_text(path), value) if secrets else value
 
 
 def _whole(desired: DesiredState, answer: Mapping[str, Any]) -> bool:

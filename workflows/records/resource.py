@@ -6,8 +6,7 @@ run that holds the lease of the stack writes; nothing else changes a record. The
 - `object`: the id, ARN and outputs of the object that is this resource; None where no object is known.
 - `deposed`: ids of earlier objects that reads no longer show and nobody saw deleted. An object that turns up under
   such an id still belongs to this stack.
-- `incarnation`: counts the objects of this name. Raised before every new creation, and part of the client token, so
-  that a repeated creation is idempotent and a new creation is not mistaken for an earlier creation.
+- `incarnation`: counts the objects of this name: raised before every new creation, and part of the client token.
 - `first_ready_generation`: since which generation the object may be in use, for rollbacks and replacement.
 - `log`: the operations, see `log`.
 
@@ -19,8 +18,8 @@ The life of an operation: `begin` records the intent before the call is sent, so
 leaves a record of every declaration that may be in force. The answer follows as `creation_accepted`,
 `update_accepted`, `tags_accepted`, `deletion_accepted` or `synchronization_accepted`; `refused` where the call had no
 effect; no event at all where the answer was lost, and the intent remains. `settled` follows once reads show the object
-at rest and as declared: deposed ids are dropped, dependencies and removal options become those of the declaration, and
-the log closes earlier operations. Until then the dependencies of both declarations are kept, should the update fail.
+as declared: deposed ids are dropped, and the log closes earlier operations. Until then the dependencies of both
+declarations are kept, should the update fail.
 
 The end of an object: `gone` where the object is deleted, or no longer managed; `vanished` where reads no longer show
 the object and no deletion explains that: the id becomes deposed. Both keep name, incarnation and attempts.
@@ -201,13 +200,6 @@ class ResourceRecord:
     def repeats_creation(self, identity: str) -> bool:
         """Return whether a creation, given by its digest, repeats the unanswered creation that was begun last."""
         return self.pending_creation is not None and self.pending_creation.digest == identity
-
-    def identifies(self, observed: ObservedState) -> bool:
-        """Return whether an object is the recorded object: by id and, where the id is a name, by time of creation."""
-        if self.object is None or self.object.id != observed.id:
-            return False
-        created = time_text(observed.body.get(observed.kind.created_member))
-        return observed.kind.id_member != "name" or (bool(self.object.created) and self.object.created == created)
 
     def created_generation(self, *, ours: bool) -> int:
         """Return the generation in which this stack created the object; 0 for a foreign object or an unknown origin.
