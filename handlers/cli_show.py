@@ -29,8 +29,9 @@ _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def plain(text: str) -> str:
-    """Return a text with its control characters escaped."""
-    return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    """Return a text with its control characters escaped, and what is no character."""
+    printable = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", printable)
 
 
 def say(text: str = "", *, file: TextIO | None = None) -> None:

@@ -79,6 +79,8 @@ _UNPARSED = (AttributeError, TypeError, ValueError, LookupError, RecursionError)
 _UNSIGNED = (NoCredentialsError, PartialCredentialsError, TokenRetrievalError, UnauthorizedSSOTokenError)
 #: Failures before a request is sent.
 _UNCONNECTED = (NoRegionError, InvalidRegionError, ConnectTimeoutError, ProxyConnectionError, SSLError)
+#: Pages without an item in a row, after which a list counts as endless.
+_MOST_EMPTY = 100
 #: Calls of one run that wait for the rate limiter at the same time.
 _MOST_WAITING = 10
 _PARTITIONS = {
@@ -166,18 +168,41 @@ class Calls:
         self, operation: str, params: Mapping[str, Any], *, service: str = CONTROL_PLANE
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the pages of a list. Raises CallFailed, also for a list that shows the same page token twice."""
-        asked, tokens = dict(params), set[str]()
+        asked, tokens, empty = dict(params), set[str](), 0
         while True:
             page = await self(operation, asked, service=service)
             yield page
+            empty = empty + 1 if not any(isinstance(value, list) and value for value in page.values()) else 0
             token = page.get("nextToken")
             if not token:
                 return
-            if token in tokens:
-                message = f"page {len(tokens) + 1} of the list has a page token of an earlier page: the list has no end"
+            if token in tokens or empty > _MOST_EMPTY:
+                why = "has the page token of an earlier page" if token in tokens else "is empty, as are those before"
+                message = f"page {len(tokens) + 1} of the list {why}: the list has no end"
                 raise CallFailed(operation, ErrorClass.BUSY, "EndlessList", message)
             tokens.add(token)
             asked["nextToken"] = token
+
+    async def content(
+        self, operation: str, params: Mapping[str, Any], *, service: str, most: int | None = None
+    ) -> "Content":
+        """Call an operation whose response has a body, and read the body. Raises CallFailed and OutOfTime.
+
+        A body that the response says to have more than `most` bytes is not read.
+        """
+        answer = await self(operation, params, service=service)
+        size = answer.get("ContentLength")
+        if most is not None and isinstance(size, int) and size > most:
+            return Content(answer, b"", too_large=True)
+        try:
+            with anyio.fail_after(max(0.0, self.deadline.remaining())):
+                body = await answer["Body"].read()
+        except TimeoutError:
+            raise OutOfTime(f"{operation} took too long", retry_after=0.0) from None
+        except Exception as error:  # noqa: BLE001 - the client library passes on what its HTTP library raises
+            message = f"the body of the response ends early ({type(error).__name__})"
+            raise CallFailed(operation, ErrorClass.UNKNOWN_OUTCOME, "UnreadableResponse", message) from None
+        return Content(answer, bytes(body), too_large=most is not None and len(body) > most)
 
     async def account(self) -> str:
         """Return the account id of the credentials. Raises CallFailed or OutOfTime."""
@@ -252,6 +277,15 @@ class Calls:
         if error_class is ErrorClass.THROTTLED:
             self.aws.pace.throttled(operation)
         return CallFailed(operation, error_class, code, self.aws.redaction.text(message), _reasons(error))
+
+
+@dataclass(frozen=True)
+class Content:
+    """A response with the content of its body; `too_large` says that there is more than was to be read."""
+
+    answer: Mapping[str, Any]
+    body: bytes
+    too_large: bool = False
 
 
 @dataclass

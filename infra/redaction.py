@@ -6,8 +6,8 @@ Secrets are recognized in two ways:
   Other programs escape the texts that they quote, so `encodings` computes the encodings in which a secret may appear:
   JSON (also nested), URLs, HTML, Python, hexadecimal, and base64. In base64, a secret inside a longer text is written
   in one of three ways, depending on the number of preceding bytes modulo 3; only the characters that no neighboring
-  byte affects are compared. `text` replaces the longest spelling first, because a shorter spelling may be part of a
-  longer one, whose remainder would then stay readable.
+  byte affects are compared. `text` masks all occurrences of all spellings together: where two of them overlap, no
+  remainder of either stays readable.
 - By name. The values of HIDDEN_MEMBERS are masked whatever they contain, also if the value was never registered.
 
 Values under four characters are not registered, because masking them would destroy innocent text. For the same reason,
@@ -18,8 +18,7 @@ the secrets of one team neither cost another team time nor mask its words. Outsi
 added there are known. The members OWN of a log line, which this project writes itself, are never masked.
 
 A text is searched in time that is linear in its length, however many values are known: every spelling is indexed by
-some characters next to its end, and only the spellings whose characters occur in the text are looked for. (The first
-characters would not do: all URLs begin alike.)
+some characters of it that few others have, and only the spellings whose characters occur in the text are looked for.
 
 `processor` follows the merge of context variables in the log chain (infra.telemetry), so that all later processors see
 masked values only. infra.aws redacts the messages of errors.
@@ -28,7 +27,7 @@ masked values only. infra.aws redacts the messages of errors.
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -54,7 +53,7 @@ OWN = frozenset({
 
 
 class _Grams(NamedTuple):
-    """How spellings from a least length on are indexed: by that many characters, at so many places next to their end.
+    """How spellings from a least length on are indexed: by that many characters, at so many neighboring places.
 
     A text is then looked at in steps of as many characters: one of the places of a spelling falls on a step.
     """
@@ -82,7 +81,13 @@ def encodings(secret: str) -> set[str]:
     in_urls = {quote(octets, safe=""), quote(octets), quote_plus(octets)}
     in_urls |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in in_urls}
     in_base64 = {text for shift in range(3) for text in _in_base64(octets, shift)}
-    others = {repr(secret)[1:-1], html.escape(secret), html.escape(secret, quote=False), octets.hex()}
+    others = {
+        repr(secret)[1:-1],
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        octets.hex(),
+        octets.hex().upper(),
+    }
     return {one for one in {secret, *as_json, *in_urls, *in_base64, *others} if len(one) >= _SHORTEST}
 
 
@@ -103,7 +108,7 @@ class Known:
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
-        #: The spellings by some characters next to their end, for each row of _GRAMS.
+        #: The spellings by some of their characters, for each row of _GRAMS.
         self._index: dict[_Grams, dict[str, set[str]]] = {grams: {} for grams in _GRAMS}
 
     def add(self, secret: str) -> None:
@@ -112,21 +117,55 @@ class Known:
             self._secrets.add(secret)
             for spelling in encodings(secret):
                 grams = next(one for one in _GRAMS if len(spelling) >= one.least)
-                for end in range(len(spelling), len(spelling) - grams.step, -1):
-                    self._index[grams].setdefault(spelling[end - grams.length : end], set()).add(spelling)
+                for gram in self._rarest(grams, spelling):
+                    self._index[grams].setdefault(gram, set()).add(spelling)
 
-    def in_text(self, text: str) -> list[str]:
-        """Return the spellings that may occur in a text, the longest first."""
+    def _rarest(self, row: _Grams, spelling: str) -> list[str]:
+        """Return the characters by which a spelling is indexed, at the place where the fewest others have the same.
+
+        All URLs begin alike, and all keys in PEM end alike.
+        """
+        last, index = len(spelling), self._index[row]
+        first = row.length + row.step - 1
+        places = {last, *(first + (last - first) * part // 4 for part in range(4))}
+        choices = [[spelling[end - row.length : end] for end in range(at, at - row.step, -1)] for at in sorted(places)]
+        return min(reversed(choices), key=lambda grams: max(len(index.get(gram, ())) for gram in grams))
+
+    def in_text(self, text: str) -> set[str]:
+        """Return the spellings that may occur in a text."""
         found: set[str] = set()
         for (_, length, step), index in self._index.items():
             if index:
                 there = [text[at : at + length] for at in range(0, len(text) - length + 1, step)]
                 found.update(*(index[gram] for gram in there if gram in index))
-        return sorted(found, key=lambda spelling: (-len(spelling), spelling))
+        return found
 
 
 #: What the request of the present task knows; None outside of requests.
 _KNOWN: ContextVar[Known | None] = ContextVar("gatewright_known_secrets", default=None)
+
+
+def _spans(text: str, spellings: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of every occurrence of every spelling; occurrences may overlap."""
+    for spelling in spellings:
+        at = text.find(spelling)
+        while at >= 0:
+            yield at, at + len(spelling)
+            at = text.find(spelling, at + 1)
+
+
+def _united(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield sorted spans, of which overlapping ones are one."""
+    begin, end = -1, -1
+    for one, other in spans:
+        if one < end:
+            end = max(end, other)
+            continue
+        if end > 0:
+            yield begin, end
+        begin, end = one, other
+    if end > 0:
+        yield begin, end
 
 
 class Redaction:
@@ -145,9 +184,12 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        for spelling in self._known.in_text(text):
-            text = text.replace(spelling, MASK)
-        return text
+        spans = sorted(_spans(text, self._known.in_text(text)))
+        parts, at = [], 0
+        for begin, end in _united(spans):
+            parts += [text[at:begin], MASK]
+            at = end
+        return "".join([*parts, text[at:]]) if parts else text
 
     @property
     def _known(self) -> Known:

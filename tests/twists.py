@@ -48,6 +48,11 @@ class _TwistedClient:
         self._client = client
         self._twists = twists
 
+    @property
+    def meta(self) -> Any:
+        """The model of the service, where the client has one."""
+        return getattr(self._client, "meta", None)
+
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Answer]]:
         operation = "".join(word.capitalize() for word in method.split("_"))
 

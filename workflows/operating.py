@@ -54,10 +54,7 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
     try:
         known = await stack_record(ledger, partition)
     except ItemDamaged:
-        # No run takes up a stack whose record cannot be read, so there is no lease to wait for.
-        for sort in await ledger.keys(partition):
-            await ledger.write(Delete(Key(partition, sort)))
-        return FORGOTTEN
+        return await _erased(ledger, partition)
     holder = Holder(f"forget-{token_hex(8)}", known.generation if known is not None else 0)
     try:
         deadline = Deadline.within(_PATIENCE)
@@ -66,6 +63,8 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
         )
     except (LeaseHeld, LeaseLost):
         return "a run works on it; cancel its request first"
+    except ItemDamaged:
+        return await _erased(ledger, partition)
     held = Check(key, when={"leaseId": session.run_id})
     try:
         for sort in await ledger.keys(partition):
@@ -78,6 +77,13 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
             "another request for the stack arrived meanwhile; the records of its resources were deleted, and the next "
             "run finds the resources by their tags"
         )
+    return FORGOTTEN
+
+
+async def _erased(ledger: Ledger, partition: str) -> str:
+    """Delete every item of a stack of which no run can take the lease, since record or lease cannot be read."""
+    for sort in await ledger.keys(partition):
+        await ledger.write(Delete(Key(partition, sort)))
     return FORGOTTEN
 
 

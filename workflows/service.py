@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import structlog
 
+from infra.aws import Calls
 from infra.deadline import Deadline
 from infra.errors import CALLER_ERRORS, CallFailed, OutOfTime
 from infra.settings import Operation
@@ -91,7 +92,24 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
             raise
         outcome = _refused_here(request, failed)
     seconds = anyio.current_time() - began
-    return await announced(context, outcome, seconds, request.submitter, request.transport_id)
+    named = admitted or await _is_own(context, calls, request)
+    return await announced(context, outcome, seconds, request.submitter, None if named else request.transport_id)
+
+
+async def _is_own(context: Context, calls: Calls, request: Request) -> bool:
+    """Return whether the names in a request are the submitter's own: the ledger has the request as this submitter's.
+
+    Grants may have been withdrawn since the request was accepted.
+    """
+    if context.grants is None or request.submitter is None:
+        return True
+    try:
+        partition = partition_of(await calls.account(), context.aws.region, request.stack)
+        record = await stack_record(context.ledger, partition) if request.known_as else None
+    except (CallFailed, OutOfTime, OSError):
+        return False
+    known = record.state_of(request.request_id, request.mode) if record is not None else None
+    return known is not None and known.submitter == request.submitter.shown()
 
 
 async def _accepted_and_converged(run: RequestRun, stack: Stack | None) -> Outcome:

@@ -6,7 +6,7 @@ from typing import Any
 from infra.deadline import Deadline
 from infra.ledger import ItemDamaged, Key, Ledger
 from workflows.document.problems import Invalid, Problem
-from workflows.records.items import RESOURCE, partition_of, reading
+from workflows.records.items import RESOURCE, LedgerTooNew, partition_of, reading
 from workflows.records.resource_items import read_record
 from workflows.requests.context import Context
 from workflows.requests.stacks import stack_record
@@ -20,7 +20,7 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
     for partition in await partitions_of(ledger, name):
         try:
             record, damaged = await stack_record(ledger, partition), []
-        except ItemDamaged as error:
+        except (ItemDamaged, LedgerTooNew) as error:
             record, damaged = None, [str(error)]
         resources = await _resources(ledger, partition, damaged)
         outcome = (record.outcome if record is not None else None) or {}
@@ -66,7 +66,7 @@ async def _resources(ledger: Ledger, partition: str, damaged: list[str]) -> dict
             item = await ledger.get(key)
             with reading(key):
                 records += [read_record(item)] if item is not None else []
-        except ItemDamaged as error:
+        except (ItemDamaged, LedgerTooNew) as error:
             damaged.append(str(error))
     return {
         record.address: {

@@ -22,8 +22,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError
-
 from infra.aws import Aws
 from infra.deadline import Deadline
 from infra.errors import CallFailed, ErrorClass, OutOfTime
@@ -136,15 +134,12 @@ class DynamoLedger:
         name, _, version = attributes[PLACE]["S"].partition("?")
         wanted = {"Bucket": self._bucket, "Key": name, **({"VersionId": version} if version else {})}
         try:
-            answer = await self._call("GetObject", wanted, "s3")
-            body: bytes = await answer["Body"].read()
-        except _LedgerError as failed:
-            if failed.error_class is ErrorClass.GONE:
+            content = await self._aws.within(Deadline.within(_SECONDS)).content("GetObject", wanted, service="s3")
+        except (CallFailed, OutOfTime) as failed:
+            if isinstance(failed, CallFailed) and failed.error_class is ErrorClass.GONE:
                 raise ItemDamaged(key, f"the object {name} of the bucket {self._bucket} does not exist") from None
-            raise
-        except BotoCoreError as error:
-            raise OSError(f"the object {name} of the bucket {self._bucket} cannot be read: {error}") from None
-        return body
+            raise _LedgerError(f"the ledger {self._table} cannot be used: {failed}", failed) from None
+        return content.body
 
     async def _pages(self, operation: str, wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []

@@ -168,6 +168,11 @@ class FaultyClient:
         self._process = process
         self._client = client
 
+    @property
+    def meta(self) -> Any:
+        """The model of the service, where the client has one."""
+        return getattr(self._client, "meta", None)
+
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         async def call(**params: Any) -> dict[str, Any]:
             return await self._process.call(method, lambda: getattr(self._client, method)(**params))

@@ -10,7 +10,7 @@ from infra.ledger import Key, Put
 from infra.ledger.sqlite import SqliteLedger
 from tests.documents import small_stack
 from tests.goals import tried
-from tests.worlds import SandboxWorld, provision
+from tests.worlds import EPOCH, SandboxWorld, provision
 from workflows.operating import history
 from workflows.planner.outcome import Status
 from workflows.records.items import SCHEMA, LedgerTooNew, stack_key
@@ -36,6 +36,10 @@ async def as_left_by_the_first_version(world: SandboxWorld) -> None:
     await world.apply(small_stack(2))
     world.behaviour.durations.gateway = 300
     await world.run(provision(pending_stack(), "under-way"), seconds=60)
+    for name in ("idp", "idp-2"):
+        created = next(items for items in FIRST.values() if f"resource#oauth2CredentialProviders.{name}" in items)
+        known = created[f"resource#oauth2CredentialProviders.{name}"]["created"]
+        world.live[f"provider {name}"].created = float(known) - EPOCH.timestamp()
     assert isinstance(world.ledger, SqliteLedger)
     world.ledger.close()
     world.ledger = SqliteLedger()
@@ -70,7 +74,8 @@ async def test_r22_it_can_be_looked_at_and_removed(world):
     assert [run["status"] for run in runs] == ["READY"]
     tried("R22", "a ledger of the first version, in every use", 2)
     for document in (small_stack(2), pending_stack()):
-        assert (await world.destroy(document)).status is Status.DELETED
+        outcome = await world.destroy(document)
+        assert (outcome.status, outcome.failures) == (Status.DELETED, [])
     assert world.live == {}
 
 

@@ -9,15 +9,15 @@ _SPELLINGS = ("tests/secrecy/test_spellings.py",)
 
 MUTANTS = (
     Mutant("no-redaction", "redaction returns what it gets", _REDACTION,
-           "            text = text.replace(spelling, MASK)\n", "            text = text.replace(spelling, spelling)\n",
+           "            parts += [text[at:begin], MASK]\n", "            parts += [text[at:begin], text[begin:end]]\n",
            ("tests/secrecy/test_secrets.py::test_redaction_blots_out_every_spelling",), goal="R19"),
     Mutant("redact-apikey", "an API key is written to the log", _REDACTION, '"clientsecret", "apikey",',
            '"clientsecret",',
            _MEMBERS, goal="R19"),
     Mutant("redact-no-lowerhex", "a secret in a URL is found only if its octets are written large", _REDACTION,
            "lambda found: found[0].lower(), one)", "lambda found: found[0].upper(), one)", _MEMBERS, goal="R19"),
-    Mutant("redact-unsorted", "of a secret that holds another one a part is left", _REDACTION,
-           "(-len(spelling), spelling)", "(len(spelling), spelling)", _MEMBERS, goal="R19"),
+    Mutant("redact-disjoint", "of two secrets that overlap a part is left", _REDACTION,
+           "            end = max(end, other)\n", "            pass\n", _MEMBERS, goal="R19"),
     Mutant("redact-for-ever", "a request masks what an earlier one knew", _REDACTION,
            "        _KNOWN.set(Known())\n", "        pass\n",
            ("tests/secrecy/test_reasons.py::test_secrets_are_known_for_one_request",)),

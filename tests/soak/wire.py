@@ -109,6 +109,11 @@ class WireClient:
         self._service = service
         self._carry = carry
 
+    @property
+    def meta(self) -> Any:
+        """The model of the service, as a client has it."""
+        return _CLIENTS[self._service].meta
+
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         operation = "".join(word.capitalize() for word in method.split("_"))
 

@@ -53,6 +53,12 @@ GUARDED = frozenset({
     "apiKeyArn", "credentialArn", "secretArn", "secretId", "kmsKeyArn", "encryptionKeyArn", "lambdaArn",
     "outboundAuth", "certificateConfigurations", "interceptorConfigurations", "policyEngineConfiguration",
 })  # fmt: skip
+#: More members that decide about security, and are compared like any other member: an adoption by tag names them where
+#: the document does not declare them.
+ALSO_ASSUMED = frozenset({
+    "hooks", "hooksConfiguration", "customTransformConfiguration", "environmentVariables", "tools", "skills", "headers",
+    "filesystemConfigurations",
+})  # fmt: skip
 
 
 def accepts(member: str, declared: Any, shown: Any) -> bool:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.model import Shape, StructureShape
+from botocore.model import ListShape, Shape, StructureShape
 
 from infra import service_model
 from infra.service_model import Path
 from workflows.document.compare import is_empty
 from workflows.document.problems import path_text
-from workflows.kinds.forms import DEFAULTS, GUARDED
+from workflows.kinds.forms import ALSO_ASSUMED, DEFAULTS, GUARDED
 from workflows.kinds.kind import Kind, at
 
 
@@ -33,10 +33,14 @@ def _guarded(path: Path, shape: Shape, declared: Any, shown: Any) -> Iterator[Pa
     """Yield the paths of guarded members that are shown and not declared, the outermost of each."""
     if is_empty(shown) or shown == DEFAULTS.get(str(path[-1])):
         return
-    if is_empty(declared) and path[-1] in GUARDED:
+    if is_empty(declared) and path[-1] in GUARDED | ALSO_ASSUMED:
         yield path
         return
     shape = service_model.wrapped(shape) or shape
+    if isinstance(shape, ListShape) and isinstance(shown, list):
+        items = declared if isinstance(declared, list) else []
+        for index, item in enumerate(shown):
+            yield from _guarded((*path, index), shape.member, items[index] if index < len(items) else None, item)
     if isinstance(shape, StructureShape) and not service_model.is_document(shape) and isinstance(shown, Mapping):
         inner = declared if isinstance(declared, Mapping) else {}
         for name, member in shape.members.items():

@@ -5,7 +5,7 @@ failed nor awaiting consent. The first rule that applies decides:
 
 1. Shortcut: declaration and the service's time of the last change are those of the last comparison, and no update is
    accepted or unacknowledged since (`as_last_seen`): members need no comparison, so that an unchanged resource needs
-   no whole read. An import is always compared.
+   no whole read. Where there is a whole read, guarded members are compared. An import is always compared.
 2. LOOK: members are compared on whole reads only, and on no read that is older than the last accepted update (R18).
 3. FAIL where the service shows a declared member in a form that this version does not recognize: whether the member
    differs is unknown, so nothing is changed.
@@ -51,6 +51,10 @@ def settled(desired: DesiredState, observed: ObservedState, record: ResourceReco
         if isinstance(found, Decision):
             return found
         paths = found
+    elif observed.full:
+        # The read is there: whoever changed a guarded member may have left the time of the last change as it was.
+        differing = standing(desired.kind, declared, observed, record).differs
+        paths = sorted(path_text(path) for path in differing if guarded(path, value_at(declared, path)))
     tags = ("tags",) if adopting or _tags_differ(desired, observed, record) else ()
     if adopting:
         return Decision(Action.TAG, "declared with adopt: true", (*tags, *paths))

@@ -217,9 +217,9 @@ async def _settle(executor: Executor, node: Node, state: State) -> None:
 
 
 async def _let_go(executor: Executor, desired: DesiredState) -> None:
-    """Stop managing a resource that is only looked up from now on, and remove the owner tag of an imported resource."""
+    """Stop managing a resource that is only looked up from now on, and remove the owner tag."""
     run = executor.run
-    if run.record(desired.address).imported:
+    if run.record(desired.address).exists:
         await executor.disown(desired)
         run.warn(desired.address, "kept", "it is not managed any more; earlier changes to it stay")
     await recording.stop_managing(run, desired)

@@ -27,7 +27,7 @@ import anyio
 from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime
 from infra.ledger import ConditionFailed, Item, Key, Ledger, Put
-from workflows.records.items import SCHEMA, readable
+from workflows.records.items import SCHEMA, readable, reading
 
 RENEW_SECONDS = 4.0
 EXPIRED_SECONDS = 12.0
@@ -118,8 +118,19 @@ async def wait_until_free(ledger: Ledger, partition: str, generation: int, deadl
 
 
 async def _read(ledger: Ledger, partition: str) -> Item | None:
-    item = await ledger.get(lease_key(partition))
-    return readable(item) if item is not None else None
+    key = lease_key(partition)
+    item = await ledger.get(key)
+    if item is None:
+        return None
+    with reading(key):
+        _check(readable(item))
+    return item
+
+
+def _check(item: Item) -> None:
+    """Raise TypeError or ValueError for an item that has not the form of a lease."""
+    death = item.get("death")
+    int(item["counter"]), float((death or {}).get("found", 0.0)), float((death or {}).get("stood", 0.0))
 
 
 @dataclass

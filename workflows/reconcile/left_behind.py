@@ -6,7 +6,7 @@ the stack retained on purpose is exempt.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,40 +24,62 @@ from workflows.reconcile.run import Run
 #: Failures after which the look is repeated by the next run.
 _AGAIN = TRANSIENT | CALLER_ERRORS
 _RETRY_AFTER = 15.0
+#: Refusals of a list that say nothing where the stack has no resource of the kind.
+_WITHOUT = frozenset({ErrorClass.DENIED, ErrorClass.UNSUPPORTED})
+#: Resources that are looked at together, and the seconds that must be left for them.
+_CHUNK, _CHUNK_SECONDS = 20, 20.0
 
 
 async def left_behind(run: Run, results: Collection[Result]) -> list[Result]:
     """Return a failed result for every resource that bears the stack's tag; IN_PROGRESS if that is not known yet.
 
-    `results` are those of the resources that the removal knew.
+    `results` are those of the resources that the removal knew. The stack's record keeps how far a look came that the
+    deadline of a run ended, so that an account with many resources is looked at in several runs.
     """
     exempt = {*run.session.stack.retained, *(one.arn for one in results if one.status is ResourceStatus.RETAINED)}
     sections = {node.kind.section for node in run.nodes.values()} | {r.kind for r in run.session.records.values()}
+    after = dict(run.session.stack.looked_up_to)
     looks = [
-        _Look(run, kind, frozenset(filter(None, exempt)), used=kind.section in sections)
+        _Look(
+            run, kind, frozenset(filter(None, exempt)), used=kind.section in sections, cursor=after.get(kind.section, ""),
+        )
         for kind in KINDS
         if kind.tagged and kind.parent is None and (kind.section in sections or kind.service == CONTROL_PLANE)
-    ]
+    ]  # fmt: skip
     await gather_all([look.all for look in looks])
+    waits = any(result.status is ResourceStatus.IN_PROGRESS for look in looks for result in look.found)
+    cursors = {look.kind.section: look.cursor for look in looks if look.cursor} if waits else {}
+    if cursors != after:
+        await run.session.change(lambda record: replace(record, looked_up_to=cursors))
     return [result for look in looks for result in look.found]
 
 
 @dataclass
 class _Look:
-    """The look for resources of one kind. A failure counts where the stack has `used` the kind only."""
+    """The look for resources of one kind. A refusal counts where the stack has `used` the kind only."""
 
     run: Run
     kind: Kind
     exempt: frozenset[str]
     used: bool
+    #: The id up to which earlier runs have looked, in the order of ids.
+    cursor: str = ""
     found: list[Result] = field(default_factory=list)
+    #: An ARN of the kind without the id.
+    _like: str = ""
     _unread: list[CallFailed] = field(default_factory=list)
 
     async def all(self) -> None:
-        """Look at every resource of the kind."""
+        """Look at every resource of the kind, in the order of ids, as far as the deadline of the run allows."""
         try:
-            items = [item async for item in self.run.observer.pages(self.kind, {})]
-            await gather_all([partial(self._one, item) for item in items])
+            items = {self.kind.id_in(item): item async for item in self.run.observer.pages(self.kind, {})}
+            waiting = sorted(identity for identity in items if identity > self.cursor)
+            while waiting:
+                self.run.deadline.require(_CHUNK_SECONDS, f"a look at {self.kind.section}")
+                size = _CHUNK if self._like or self.kind.arn_member in items[waiting[0]] else 1
+                chunk, waiting = waiting[:size], waiting[size:]
+                await gather_all([partial(self._one, identity, items[identity]) for identity in chunk])
+                self.cursor = chunk[-1]
         except (CallFailed, OutOfTime) as failed:
             self._note(failed)
         if self._unread and self.used:
@@ -65,12 +87,16 @@ class _Look:
             message = f"whether other resources of this kind ({noun}) bear the tag of the stack cannot be read: {first}"
             self.run.warn(self.kind.section, "tags-unread", message)
 
-    async def _one(self, item: Mapping[str, Any]) -> None:
-        identity = self.kind.id_in(item)
-        observed: ObservedState | None = ObservedState(self.kind, identity, item, full=False)
+    async def _one(self, identity: str, item: Mapping[str, Any]) -> None:
+        if (self.kind.section, identity) in self.run.deleted:
+            return  # a list may show it still
+        observed: ObservedState | None = ObservedState(
+            self.kind, identity, {**item, **self._arn(item, identity)}, full=False
+        )
         try:
             if observed is not None and observed.arn is None:
                 observed = await self.run.observer.look(self.kind, identity, None)
+                self._like = str(observed.arn).rpartition("/")[0] if observed is not None and observed.arn else ""
             if observed is None or observed.status == "DELETING" or observed.arn in self.exempt:
                 return
             observed = await self.run.observer.tagged(observed)
@@ -89,13 +115,20 @@ class _Look:
                 Result(address, ResourceStatus.FAILED, reason=failure.message, id=identity, arn=where, failure=failure)
             )
 
+    def _arn(self, item: Mapping[str, Any], identity: str) -> Mapping[str, str]:
+        """Return the ARN member of a resource that a list shows without one, made like the first ARN that was read.
+
+        Reading every resource of an account for its ARN would cost as many calls as reading its tags.
+        """
+        member = self.kind.arn_member
+        return {} if member is None or item.get(member) or not self._like else {member: f"{self._like}/{identity}"}
+
     def _note(self, failed: CallFailed | OutOfTime) -> None:
         """Note why the resources could not be looked at: for the next run, or for good."""
-        if not self.used and isinstance(failed, CallFailed):
-            return
         if isinstance(failed, OutOfTime) or failed.error_class in _AGAIN:
             reason = f"whether resources of this kind are left behind is not known yet: {failed}"
             waits = Result(self.kind.section, ResourceStatus.IN_PROGRESS, reason=reason, retry_after=_RETRY_AFTER)
-            self.found.append(waits)
-        else:
+            # The cursor is part of the state, so that a look that takes many runs counts as progress.
+            self.found.append(replace(waits, state=self.cursor))
+        elif self.used or failed.error_class not in _WITHOUT:
             self._unread.append(failed)

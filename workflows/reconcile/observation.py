@@ -22,12 +22,13 @@ from workflows.records.request_state import Mode
 
 async def observe_all(run: Run) -> None:
     """Observe the resource of every node, and read the current secret versions of existing resources."""
-    if run.mode is Mode.REMOVE and any(node.options.existing for node in run.nodes.values()):
-        here = partition_of(run.account, run.calls.aws.region, "")
-        run.elsewhere = await known_to_others(run.session.ledger, here, but=run.session.partition)
     top = [address for address, node in run.nodes.items() if node.parent is None]
     jobs: list[Callable[[], Any]] = [partial(_top, run, address) for address in top]
     await gather_all(jobs)
+    if any(run.desired(address).unrecorded for address, node in run.nodes.items() if node.parent is not None):
+        # Another stack of this ledger may have made a target that this one does not know.
+        here = partition_of(run.account, run.calls.aws.region, "")
+        run.elsewhere = await known_to_others(run.session.ledger, here, but=run.session.partition)
     await gather_all([partial(_secret_version, run, reference) for reference in _secrets_to_compare(run)])
 
 

@@ -120,6 +120,8 @@ async def record_deleted(run: Run, desired: DesiredState, *, unconfirmed: bool =
     resource does not exist: the id is then kept as deposed.
     """
     known = run.session.records.get(desired.address)
+    if known is not None and known.id is not None:
+        run.deleted.add((desired.kind.section, known.id))
     if known is not None and known.exists:
         await run.session.store(known.vanished(run.now()) if unconfirmed and not known.deletion_begun else known.gone())
     run.learn(desired.address, None)

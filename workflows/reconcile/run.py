@@ -54,6 +54,8 @@ class Run:
     unattended: bool = False
     #: In a removal: section and id of the resources that other stacks of this ledger have.
     elsewhere: frozenset[tuple[str, str]] = frozenset()
+    #: Section and id of the resources that this run has deleted, or found gone.
+    deleted: set[tuple[str, str]] = field(default_factory=set)
     nodes: dict[str, Node] = field(default_factory=dict)
     observed: dict[str, ObservedState | None] = field(default_factory=dict)
     unmanaged: dict[str, tuple[str, ...]] = field(default_factory=dict)

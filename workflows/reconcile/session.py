@@ -24,18 +24,21 @@ from functools import partial
 from typing import Any
 
 import anyio
+import structlog
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime
-from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
+from infra.ledger import Change, Check, ConditionFailed, Item, ItemDamaged, Key, Ledger, Put
 from infra.tasks import gather_all
 from workflows.reconcile.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, LeaseLost, wait_until_free
-from workflows.records.items import RESOURCE, reading, resource_key, stack_key
+from workflows.records.items import RESOURCE, LedgerTooNew, reading, resource_key, stack_key
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of, read_record
 from workflows.records.stack import StackRecord
 from workflows.requests.stacks import put_of, stack_record
+
+log = structlog.get_logger()
 
 #: Seconds between two reads that check whether this run still holds the stack.
 _WATCH_SECONDS = 5.0
@@ -63,9 +66,22 @@ async def owners_of(ledger: Ledger, prefix: str, *, but: str = "", noted: bool =
     """
     found = {}
     for partition in await ledger.partitions(prefix):
-        for record in (await records_of(ledger, partition)).values() if partition != but else ():
+        for record in await _others(ledger, partition) if partition != but else ():
             if record.exists and (record.was_declared or noted) and record.arn:
                 found[record.arn] = partition.removeprefix(prefix)
+    return found
+
+
+async def _others(ledger: Ledger, partition: str) -> list[ResourceRecord]:
+    """Return the records of another stack that can be read: its damaged or newer items are no trouble of this one."""
+    found = []
+    for key in [Key(partition, sort) for sort in await ledger.keys(partition) if sort.startswith(RESOURCE)]:
+        try:
+            item = await ledger.get(key)
+            with reading(key):
+                found += [read_record(item)] if item is not None else []
+        except (ItemDamaged, LedgerTooNew) as error:
+            log.warning("a record of another stack cannot be read", reason=str(error))
     return found
 
 
@@ -73,7 +89,7 @@ async def known_to_others(ledger: Ledger, prefix: str, *, but: str) -> frozenset
     """Return section and id of every resource that other stacks of the ledger have."""
     found: set[tuple[str, str]] = set()
     for partition in await ledger.partitions(prefix):
-        records = (await records_of(ledger, partition)).values() if partition != but else ()
+        records = await _others(ledger, partition) if partition != but else []
         found |= {(record.kind, str(record.id)) for record in records if record.id is not None and record.was_declared}
     return frozenset(found)
 

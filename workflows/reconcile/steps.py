@@ -124,9 +124,10 @@ async def _create(run: Run, desired: DesiredState, body: Mapping[str, Any], *, f
     except CallFailed as failed:
         if failed.error_class not in (ErrorClass.EXISTS, ErrorClass.TOKEN_MISMATCH):
             raise
-        if first and not failed.unanswered and desired.kind.tagged:
+        record = run.record(desired.address)
+        if first and not failed.unanswered and desired.kind.tagged and not record.deposed:
             # The name was taken before this creation, so that the resource is not one that it made.
-            await run.session.store(run.record(desired.address).refused())
+            await run.session.store(record.refused())
         found = await look_by_name(run, run.nodes[desired.address])
         if found is not None and not found.ours and not desired.kind.tagged:
             await _learn_whose(run, desired, body, found)

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from infra.ledger import Item, ItemDamaged, Key
 
@@ -25,6 +28,26 @@ def reading(key: Key) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ItemDamaged(key, f"it has not the form of a record ({type(error).__name__})") from None
+
+
+def typed(record: Any) -> Any:
+    """Return a dataclass whose members have the annotated types. Raises TypeError."""
+    for name, types in _types_of(record.__class__):
+        value = getattr(record, name)
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise TypeError(name)
+    return record
+
+
+@cache
+def _types_of(cls: type) -> tuple[tuple[str, tuple[type, ...]], ...]:
+    """Return name and accepted types of the members of a dataclass; a whole number is a float, too."""
+    found = []
+    for name, hint in get_type_hints(cls).items():
+        arms = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        types = tuple(get_origin(arm) or arm for arm in arms)
+        found.append((name, (*types, int) if float in types else types))
+    return tuple(found)
 
 
 def readable(item: Item) -> Item:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from infra.ledger import Item
 from workflows.document.fingerprint import digest
 from workflows.records.declaration import OnRemoval, RemoteObject
 from workflows.records.form2 import upgraded
-from workflows.records.items import SCHEMA, readable
+from workflows.records.items import SCHEMA, readable, typed
 from workflows.records.log import OperationLog
 from workflows.records.operation import Operation
 from workflows.records.resource import ResourceRecord
@@ -28,7 +28,7 @@ def read_record(item: Item) -> ResourceRecord:
     mine: dict[str, Any] = {name: held[name] for name in _PLAIN if name in held}
     lists: dict[str, Any] = {name: tuple(held.get(name, ())) for name in _LISTS}
     known = {*_PLAIN, *_LISTS, *_NESTED}
-    return ResourceRecord(
+    record = ResourceRecord(
         **mine,
         **lists,
         object=_object(held["object"]) if held.get("object") else None,
@@ -36,6 +36,9 @@ def read_record(item: Item) -> ResourceRecord:
         log=OperationLog(tuple(Operation.read(one, declarations) for one in held.get("operations", ()))),
         unknown={name: value for name, value in held.items() if name not in known},
     )
+    for part in (record.object, record.on_removal, *record.log.operations):
+        typed(part) if part is not None else None
+    return cast("ResourceRecord", typed(record))
 
 
 def _object(held: Mapping[str, Any]) -> RemoteObject:

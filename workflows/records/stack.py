@@ -89,6 +89,8 @@ class StackRecord:
     older_lease_until: float = 0.0
     #: The ARNs of resources that were retained on purpose and bear the stack's tag still.
     retained: tuple[str, ...] = ()
+    #: By section, up to which id a removal has looked for resources that bear the stack's tag.
+    looked_up_to: Mapping[str, str] = field(default_factory=dict)
     #: Members of the stored item that this version does not know.
     unknown: Mapping[str, Any] = field(default_factory=dict, compare=False)
 

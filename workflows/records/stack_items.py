@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from infra.ledger import Item
 from workflows.records.form2 import folded, upgraded_stack
-from workflows.records.items import SCHEMA, readable
+from workflows.records.items import SCHEMA, readable, typed
 from workflows.records.request_state import Mode, RequestState
 from workflows.records.stack import ReadyDocument, Rollback, StackRecord
 
 _PLAIN = ("id", "version", "generation", "request_id", "digest", "document", "outcome", "older_lease_until")
 #: Names in the item of members that conditions of writes refer to, in earlier versions too.
 _NAMED = {"lease_id": "leaseId"}
-_NESTED = ("mode", "ready", "rollback", "requests", "retained", "schema")
+_NESTED = ("mode", "ready", "rollback", "requests", "retained", "looked_up_to", "schema")
 
 
 def read_stack_record(item: Item) -> StackRecord:
@@ -22,16 +22,18 @@ def read_stack_record(item: Item) -> StackRecord:
     held = folded(held) if int(held.get("schema", 1)) == SCHEMA else upgraded_stack(held)
     mine: dict[str, Any] = {name: held[name] for name in _PLAIN if name in held}
     ready, rollback, requests = held.get("ready"), held.get("rollback"), held.get("requests", {})
-    return StackRecord(
+    record = StackRecord(
         **mine,
         lease_id=held.get(_NAMED["lease_id"]),
         mode=Mode(held.get("mode", Mode.PROVISION)),
         ready=ReadyDocument(ready["document"], int(ready["generation"])) if ready else None,
         rollback=Rollback(**_known(Rollback, rollback)) if rollback else None,
         retained=tuple(held.get("retained", ())),
+        looked_up_to=dict(held.get("looked_up_to", {})),
         requests={one: RequestState.read(one, state) for one, state in requests.items()},
         unknown={name: v for name, v in held.items() if name not in {*_PLAIN, *_NAMED.values(), *_NESTED}},
     )
+    return cast("StackRecord", typed(record))
 
 
 def _known(record: Any, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def stack_item_of(record: StackRecord) -> Item:
         "rollback": {name: _plain(value) for name, value in vars(rollback).items()} if rollback is not None else None,
         "requests": {key: one.item() for key, one in record.requests.items()},
         **({"retained": list(record.retained)} if record.retained else {}),
+        **({"looked_up_to": dict(record.looked_up_to)} if record.looked_up_to else {}),
         "schema": SCHEMA,
     }
 

@@ -49,9 +49,8 @@ async def reject_unread(
     if context.grants is not None and submitter is not None:
         account = await context.aws.within(Deadline.within(_SECONDS)).account()
         known = context.grants.knows(submitter, Place(account, context.aws.region, context.aws.partition))
-    return await announced(
-        context, rejected_unread(request_id if known else transport_id, problems), submitter=submitter
-    )
+    answer = rejected_unread(request_id if known else transport_id, problems)
+    return await announced(context, answer, submitter=submitter)
 
 
 async def announced(
@@ -59,17 +58,18 @@ async def announced(
     outcome: Outcome,
     seconds: float = 0.0,
     submitter: Submitter | None = None,
-    transport_id: str = "",
+    transport_id: str | None = None,
 ) -> Outcome:
     """Publish an outcome unless unchanged, and write the outcome line of the run and the metrics. Raises CallFailed.
 
     A submitter without a grant for the stack gets an answer, and nothing is published about the stack and the request
-    that the submitter named: the published outcome bears `transport_id`, the id of the event or message, alone.
+    that the submitter named: the published outcome bears `transport_id`, the id of the event or message, alone. None
+    says that the request was accepted before, so that its names are the submitter's own.
     """
     outcome = replace(outcome, submitter=submitter.shown() if submitter is not None else None)
     if context.grants is not None and outcome.status in _ANSWERS:
         await _keep(context, outcome, submitter)
-    if _is_unauthorized(outcome):
+    if _is_unauthorized(outcome) and transport_id is not None:
         outcome = replace(outcome, stack="", request_id=transport_id, generation=None)
     shown = outcome.shown()
     context.measure({**shown, "sinceAccepted": outcome.age}, seconds)

@@ -1,10 +1,11 @@
 """The grants in force: an object in the deployment's bucket, or the file of the artifact where there is none.
 
 The object can be replaced without a new deployment. It is read at most once a minute, validated before it is used, and
-versioned: the ledger keeps the last version that was valid. An object that is invalid is told, by a log line and an
+versioned: the ledger keeps the content that was valid last. An object that is invalid is told, by a log line and an
 event, and the last valid version stays in force, also in a process that starts then.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from infra.aws import Aws
 from infra.deadline import Deadline
-from infra.errors import CallFailed, ErrorClass
+from infra.errors import CallFailed, ErrorClass, OutOfTime
 from infra.ledger import Key, Ledger, Put
 from workflows.document.problems import path_text
 from workflows.requests.authority import Grants
@@ -75,7 +76,7 @@ class GrantsSource:
             return self._grants
         try:
             self._grants = await self._newest()
-        except (CallFailed, OSError) as error:
+        except (CallFailed, OutOfTime, OSError) as error:
             if self._grants is None:
                 raise
             log.error("the grants cannot be read", kept=self._version, reason=str(error))
@@ -96,8 +97,8 @@ class GrantsSource:
         except InvalidGrants as invalid:
             await self._tell(version, str(invalid))
             return await self._last_valid()
-        if version:
-            await self.ledger.write(Put(_VALID, {"version": version}))
+        if version != self._version or self._grants is None:
+            await self.ledger.write(Put(_VALID, {"version": version, "content": content.decode("utf-8")}))
         self._version = version
         return grants
 
@@ -106,29 +107,38 @@ class GrantsSource:
         if self._grants is not None:
             return self._grants
         known = await self.ledger.get(_VALID)
-        found = await self._object(str(known["version"])) if known is not None else None
-        if found is None:
-            return self.default
-        self._version = found[1]
-        return read_grants(found[0])
-
-    async def _object(self, version: str = "") -> tuple[bytes, str] | None:
-        """Return content and version of the object; None if there is no such object. Raises CallFailed."""
-        where = Location.of(self.uri)
-        wanted = {"Bucket": where.bucket, "Key": where.key, **({"VersionId": version} if version else {})}
         try:
-            answer = await self.aws.within(Deadline.within(_SECONDS))("GetObject", wanted, service="s3")
+            grants = read_grants(str((known or {}).get("content", "")).encode())
+        except InvalidGrants:
+            return self.default
+        self._version = str((known or {}).get("version", ""))
+        return grants
+
+    async def _object(self) -> tuple[bytes, str] | None:
+        """Return content and version of the object; None if there is no such object. Raises CallFailed and OutOfTime.
+
+        Where the bucket has no versions, the content stands for its version.
+        """
+        where = Location.of(self.uri)
+        calls, wanted = self.aws.within(Deadline.within(_SECONDS)), {"Bucket": where.bucket, "Key": where.key}
+        try:
+            content = await calls.content("GetObject", wanted, service="s3")
         except CallFailed as failed:
             if failed.error_class is ErrorClass.GONE:
                 return None
             raise
-        return await answer["Body"].read(), str(answer.get("VersionId") or "")
+        version = str(content.answer.get("VersionId") or "null")
+        return content.body, version if version != "null" else hashlib.sha256(content.body).hexdigest()
 
     async def _tell(self, version: str, reason: str) -> None:
         """Log and publish once that a version is invalid."""
         if version in self._told:
             return
-        self._told.add(version)
         log.error("the grants are invalid", version=version, kept=self._version, reason=reason)
         detail = {"version": 1, "object": self.uri, "objectVersion": version, "kept": self._version, "reason": reason}
-        await self.announce("Gateway Grants Rejected", detail)
+        try:
+            await self.announce("Gateway Grants Rejected", detail)
+        except (CallFailed, OutOfTime) as failed:
+            log.error("the rejection of the grants is not announced yet", reason=str(failed))
+        else:
+            self._told.add(version)

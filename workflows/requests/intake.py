@@ -96,10 +96,10 @@ async def _fetch(calls: Calls, where: Location) -> Mapping[str, Any]:
     if where.version:
         wanted["VersionId"] = where.version
     try:
-        answer = await calls("GetObject", wanted, service="s3")
-        if int(answer.get("ContentLength", 0)) > _LARGEST:
+        content = await calls.content("GetObject", wanted, service="s3", most=_LARGEST)
+        if content.too_large:
             raise Invalid([Problem("stackUri", "size", f"a document is at most {_LARGEST} bytes long")])
-        document = parse((await answer["Body"].read()).decode("utf-8"))
+        document = parse(content.body.decode("utf-8"))
     except CallFailed as failed:
         if failed.error_class is ErrorClass.UNKNOWN_OUTCOME:
             raise
