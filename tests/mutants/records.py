@@ -49,8 +49,8 @@ MUTANTS = (
            ("tests/concurrency/test_writers.py::test_r6_of_many_that_take_a_stack_one_gets_it",), goal="R6"),
     Mutant("marks-afterwards", "a creation is marked in the ledger when it was answered", _STEPS,
            "    record = await record_intent(run, desired, record, intent)\n    try:\n"
-           "        answer = await _create(run, desired, body)\n",
-           "    try:\n        answer = await _create(run, desired, body)\n"
+           "        answer = await _create(run, desired, body, first=open_intent is None)\n",
+           "    try:\n        answer = await _create(run, desired, body, first=open_intent is None)\n"
            "        record = await record_intent(run, desired, record, intent)\n",
            (f"{_SINGLE}[everything-killed with the answer]",), goal="R1"),
     Mutant("no-effect-despite-doubts", "a refusal takes back the doubt of an earlier call without an answer", _STEPS,

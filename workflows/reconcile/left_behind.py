@@ -39,13 +39,12 @@ async def left_behind(run: Run, results: Collection[Result]) -> list[Result]:
     exempt = {*run.session.stack.retained, *(one.arn for one in results if one.status is ResourceStatus.RETAINED)}
     sections = {node.kind.section for node in run.nodes.values()} | {r.kind for r in run.session.records.values()}
     after = dict(run.session.stack.looked_up_to)
+    kinds = [kind for kind in KINDS if kind.tagged and kind.parent is None]
     looks = [
-        _Look(
-            run, kind, frozenset(filter(None, exempt)), used=kind.section in sections, cursor=after.get(kind.section, ""),
-        )
-        for kind in KINDS
-        if kind.tagged and kind.parent is None and (kind.section in sections or kind.service == CONTROL_PLANE)
-    ]  # fmt: skip
+        _Look(run, kind, frozenset(exempt), used=kind.section in sections, cursor=after.get(kind.section, ""))
+        for kind in kinds
+        if kind.section in sections or kind.service == CONTROL_PLANE
+    ]
     await gather_all([look.all for look in looks])
     waits = any(result.status is ResourceStatus.IN_PROGRESS for look in looks for result in look.found)
     cursors = {look.kind.section: look.cursor for look in looks if look.cursor} if waits else {}
@@ -60,7 +59,7 @@ class _Look:
 
     run: Run
     kind: Kind
-    exempt: frozenset[str]
+    exempt: frozenset[str | None]
     used: bool
     #: The id up to which earlier runs have looked, in the order of ids.
     cursor: str = ""
@@ -97,7 +96,7 @@ class _Look:
             if observed is not None and observed.arn is None:
                 observed = await self.run.observer.look(self.kind, identity, None)
                 self._like = str(observed.arn).rpartition("/")[0] if observed is not None and observed.arn else ""
-            if observed is None or observed.status == "DELETING" or observed.arn in self.exempt:
+            if observed is None or observed.status == "DELETING" or (observed.arn and observed.arn in self.exempt):
                 return
             observed = await self.run.observer.tagged(observed)
         except CallFailed as failed:
