@@ -1,4 +1,4 @@
-"""What stands in the place of a recorded resource is another: adopted by its tag alone, and not deleted in its place."""
+"""What stands in the place of a recorded resource is another: adopted by its tag alone, and not deleted."""
 
 import copy
 from typing import Any

@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant("begun-too-late", "a change is begun that the function's time may not see ended", _AWS,
            "            self.deadline.require(CALL_SECONDS, operation)\n", "            pass\n", _CALLS, goal="R9"),
     Mutant("reads-outlive", "a read that hangs outlives the run", _AWS,
-           "max(0.0, self.deadline.remaining())):", "None):",
+           "is_mutating(operation) else max(0.0, self.deadline.remaining())):", "is_mutating(operation) else None):",
            ("tests/failing/test_failures.py::test_an_endless_read_does_not_outlive_the_run",), goal="R9"),
     Mutant("errors-quote", "an error of the service is passed on with the secret that it quotes", _AWS,
            "self.aws.redaction.text(message), _reasons", "message, _reasons",

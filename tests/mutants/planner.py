@@ -36,7 +36,7 @@ MUTANTS = (
            "        if self._unread and self.used:\n", "        if self._unread and not self.used:\n", (_LEFT,)),
     Mutant("for-now-is-clean", "a list that fails for now says that nothing is left",
            "workflows/reconcile/left_behind.py",
-           "            self.found.append(waits)\n", "            del waits\n", (_LEFT,)),
+           "            self.found.append(replace(waits, state=self.cursor))\n", "            del waits\n", (_LEFT,)),
     Mutant("planted-forgotten", "what an adoption by tag took as current is said once",
            "workflows/reconcile/recording.py",
            "    return tuple(path for path in record.unconfirmed if path in found)\n", "    return found and ()\n",
