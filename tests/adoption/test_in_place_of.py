@@ -52,7 +52,7 @@ async def test_what_was_planted_is_listed_until_it_is_confirmed(world, removed):
     for _ in range(2):
         outcome = await world.apply(small_stack(0))
         told = {one.path: one.message for one in outcome.warnings if one.rule == "adopted"}
-        tried("R5", WHAT, violations=set(told) != {"gateways.payments", "oauth2CredentialProviders.idp"})
+        tried("R17", WHAT, violations=set(told) != {"gateways.payments", "oauth2CredentialProviders.idp"})
         assert outcome.status is Status.READY
         assert "interceptorConfigurations" in told.get("gateways.payments", "")
         assert "clientSecret" in told.get("oauth2CredentialProviders.idp", "")
@@ -61,7 +61,7 @@ async def test_what_was_planted_is_listed_until_it_is_confirmed(world, removed):
 async def test_what_was_planted_is_not_removed_for_it(world):
     await planted(world)
     outcome = await world.run(Request(mode=Mode.REMOVE, request_id="r", stack="payments.tools"))
-    tried("R5", WHAT, violations=len(world.live) != 2)
+    tried("R17", WHAT, violations=len(world.live) != 2)
     assert (outcome.status, len(world.live)) == (Status.FAILED, 2)
     assert "LeftBehind" in codes(outcome)
 
@@ -100,7 +100,7 @@ async def test_trouble_with_a_kind_that_the_ledger_does_not_know_hides_nothing(w
     world.twists[:] = [Twist("ListApiKeyCredentialProviders", refused(code), times=-1, instead=True)]
     request = Request(mode=Mode.REMOVE, request_id="r", stack="payments.tools")
     outcome = await world.run(request, seconds=300.0)
-    tried("R5", WHAT, violations=outcome.status is Status.DELETED)
+    tried("R17", WHAT, violations=outcome.status is Status.DELETED)
     assert outcome.status is Status.IN_PROGRESS
     world.twists.clear()
     assert (await world.run(request, seconds=300.0)).status is Status.FAILED

@@ -56,7 +56,7 @@ async def test_a_restored_older_ledger_leaves_nothing_behind_in_silence(world, n
     await world.apply(extra)
     restore(world, backup)
     outcome = await world.destroy(extra if newer else small_stack(1))
-    tried("R5", WHAT, violations=outcome.status is Status.DELETED)
+    tried("R17", WHAT, violations=outcome.status is Status.DELETED)
     assert outcome.status is Status.FAILED
     assert "oauth2credentialprovider/extra" in codes(outcome)["LeftBehind"]
     assert set(world.live) == {"provider extra"}
@@ -72,7 +72,7 @@ async def test_what_somebody_planted_with_the_tag_is_not_deleted(world):
     world.plane.answer("CreateGateway", {**body, "name": "planted", "tags": {OWNER_TAG: "payments.tools"}})
     world.plane.answer("CreateGateway", {**body, "name": "anothers", "tags": {OWNER_TAG: "payments.other"}})
     outcome = await world.destroy(small_stack(1))
-    tried("R5", WHAT, violations="gateway planted" not in world.live)
+    tried("R17", WHAT, violations="gateway planted" not in world.live)
     assert outcome.status is Status.FAILED
     assert "planted" in codes(outcome)["LeftBehind"]
     assert sorted(world.live) == ["gateway anothers", "gateway planted"]
@@ -129,7 +129,7 @@ async def test_targets_under_a_shared_gateway_are_reported_when_the_ledger_is_lo
     outcome = await world.apply(app)
     assert identity in codes(outcome)["NameTaken"]
     outcome = await world.destroy(app)
-    tried("R5", WHAT, violations=outcome.status is Status.DELETED)
+    tried("R17", WHAT, violations=outcome.status is Status.DELETED)
     assert (outcome.status, "target tool" in world.live) == (Status.FAILED, True)
     assert identity in codes(outcome)["LeftBehind"]
     taken = copy.deepcopy(app)

@@ -70,7 +70,7 @@ async def test_a_stranger_publishes_nothing_under_the_names_of_others(world, bod
     await handle(context, provision(small_stack(1), "build-4712", submitter=PAYMENTS), Deadline.within(600))
     world.announced.clear()
     await asked(context, {**body, "requestId": "build-4712"}, by=STRANGER)
-    tried("R14", "requests of strangers under the names of others", violations=len(world.announced) != 1)
+    tried("R20", "requests of strangers under the names of others", violations=len(world.announced) != 1)
     ((kind, detail),) = world.announced
     assert kind == "Gateway Stack Rejected"
     assert (detail["stack"], detail["requestId"]) == ("", "e")

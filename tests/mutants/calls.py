@@ -19,7 +19,7 @@ MUTANTS = (
            ("tests/observing/test_responses.py",), goal="R18"),
     Mutant("endless-lists", "a list that shows the same page token again is read for ever", _AWS,
            "            if token in tokens or empty > _MOST_EMPTY:\n", "            if empty > _MOST_EMPTY:\n",
-           ("tests/observing/test_responses.py",), goal="R13"),
+           ("tests/observing/test_responses.py",), goal="R14"),
     Mutant("another-read-believed", "the answer of a read may show another resource", "workflows/reconcile/observe.py",
            "    return () if same or not shown else", "    return () if same or shown else",
            ("tests/observing/test_responses.py",), goal="R18"),
