@@ -176,3 +176,21 @@ def test_members_of_lists_and_settings_of_runtimes_are_assumed_too():
     found = assumed(HARNESS, {"tools": [tool]}, {"tools": [shown], "hooks": hooks})
     assert {"hooks", "tools[0].config.remoteMcp.outboundAuth", "tools[0].config.remoteMcp.headers"} <= set(found)
     assert assumed(AGENT_RUNTIME, {}, {"environmentVariables": {"HTTPS_PROXY": "x"}}) == ("environmentVariables",)
+
+
+async def test_what_an_interrupted_look_has_found_ends_the_removal(world):
+    """The rest of the account is not waited for, and nothing that was found is passed over by the next run."""
+    world.behaviour.limit_rates = False
+    await world.apply(small_stack(0))
+    for number in range(150):
+        mine = number == 3
+        tags = {OWNER_TAG: "payments.tools" if mine else "other"}
+        world.plane.answer("CreateGateway", {**BODY, "name": f"a{number:03}", "tags": tags})
+        await anyio.sleep(0.3)
+    await anyio.sleep(60)
+    request = Request(mode=Mode.REMOVE, request_id="r", stack="payments.tools")
+    outcome = await world.run(request, seconds=27.0)
+    while outcome.status is Status.IN_PROGRESS:
+        await anyio.sleep(outcome.retry_after or 1.0)
+        outcome = await world.run(request, seconds=27.0)
+    assert (outcome.status, "a003" in codes(outcome)["LeftBehind"]) == (Status.FAILED, True)

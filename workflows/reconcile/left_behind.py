@@ -27,7 +27,7 @@ _RETRY_AFTER = 15.0
 #: Refusals of a list that say nothing where the stack has no resource of the kind.
 _WITHOUT = frozenset({ErrorClass.DENIED, ErrorClass.UNSUPPORTED})
 #: Resources that are looked at together, and the seconds that must be left for them.
-_CHUNK, _CHUNK_SECONDS = 20, 20.0
+_CHUNK, _CHUNK_SECONDS = 20, 5.0
 
 
 async def left_behind(run: Run, results: Collection[Result]) -> list[Result]:
@@ -46,11 +46,14 @@ async def left_behind(run: Run, results: Collection[Result]) -> list[Result]:
         if kind.section in sections or kind.service == CONTROL_PLANE
     ]
     await gather_all([look.all for look in looks])
-    waits = any(result.status is ResourceStatus.IN_PROGRESS for look in looks for result in look.found)
+    found = [result for look in looks for result in look.found]
+    # Once something is left behind, the removal has failed, however much there is still to look at.
+    found = [result for result in found if result.failure is not None] or found
+    waits = any(result.status is ResourceStatus.IN_PROGRESS for result in found)
     cursors = {look.kind.section: look.cursor for look in looks if look.cursor} if waits else {}
     if cursors != after:
         await run.session.change(lambda record: replace(record, looked_up_to=cursors))
-    return [result for look in looks for result in look.found]
+    return found
 
 
 @dataclass

@@ -188,6 +188,7 @@ class StackRecord:
             self,
             generation=generation, request_id=request.id, mode=request.mode, digest=digest,
             document=document if document is not None else stays, outcome=self.outcome if again else None,
+            looked_up_to=self.looked_up_to if again else {},
             # A removed stack has no document to restore.
             ready=None if removed else self.ready, requests=_bounded({**requests, request.key: accepted}, request.key),
         )  # fmt: skip
