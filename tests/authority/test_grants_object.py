@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, IncompleteReadError
 
 from infra.aws import Aws
 from infra.errors import CallFailed
@@ -138,3 +138,43 @@ def test_grants_are_read_from_yaml_and_json():
         read_grants(b'{"version": 1}')
     with pytest.raises(InvalidGrants, match="UTF-8"):
         read_grants(b"\xff\xfe")
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "cut", "ServiceUnavailable"])
+async def test_an_outage_leaves_the_grants_that_are_known_in_force(process, bucket, trouble):
+    """Whether the call hangs, is refused for a while, or the body ends early."""
+    bucket.versions.append(VALID)
+    source = process()
+    valid = await source.current()
+    await anyio.sleep(60)
+    whole = bucket.get_object
+
+    async def troubled(**params: Any) -> dict[str, Any]:
+        if trouble == "hangs":
+            await anyio.sleep_forever()
+        if trouble == "cut":
+            return {**await whole(**params), "Body": Cut()}
+        raise ClientError({"Error": {"Code": trouble}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "GetObject")
+
+    bucket.get_object = troubled
+    assert await source.current() == valid
+
+
+class Cut:
+    async def read(self) -> bytes:
+        raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+
+
+async def test_a_bucket_without_versions_keeps_the_last_valid_content(process, bucket, told):
+    """The content stands for its version: an invalid one never counts as valid, also in a new process."""
+    whole = bucket.get_object
+
+    async def unversioned(**params: Any) -> dict[str, Any]:
+        return {**await whole(**params), "VersionId": "null"}
+
+    bucket.get_object = unversioned
+    bucket.versions.append(VALID)
+    valid = await process().current()
+    bucket.versions.append("version: [")
+    assert await process().current() == valid
+    assert len(told) == 1

@@ -94,6 +94,22 @@ async def test_the_refusal_of_one_stranger_hides_no_refusal_of_another(world):
         assert (answer["status"], answer["submitter"]["source"]) == ("REJECTED", source)
 
 
+async def test_whoever_loses_its_grants_is_told_of_its_own_request(world):
+    """What was accepted bears its own names, however the grants are now, when it is gone on with or comes again."""
+    world.behaviour.durations.gateway = 600.0
+    request = provision(small_stack(1), "mine", submitter=PAYMENTS).model_copy(update={"transport_id": "e"})
+    assert (await handle(deployed(world, grants()), request, Deadline.within(30))).status is Status.IN_PROGRESS
+    none = deployed(world, {"version": 1, "grants": []})
+    for again in (
+        resume(none, RequestRef("payments.tools", 1, "mine"), Deadline.within(30)),
+        handle(none, request, Deadline.within(30)),
+    ):
+        world.announced.clear()
+        await again
+        ((kind, detail),) = world.announced
+        assert (kind, detail["stack"], detail["requestId"]) == ("Gateway Stack Rejected", "payments.tools", "mine")
+
+
 def test_nobody_but_the_deployment_speaks_for_it():
     """The bus refuses its own sources to every principal but the roles that publish."""
     resources = translate(TEMPLATE, dict(EVERYTHING)).template["Resources"]

@@ -235,3 +235,44 @@ async def test_a_query_that_shows_the_same_page_again_ends():
 
     with pytest.raises(OSError, match="the same page again"):
         await _dynamo(Endless()).query("p")
+
+
+#: Values of another type, by sort key and member.
+OTHER_TYPES = [
+    (GATEWAY, "address", {}), (GATEWAY, "incarnation", "one"), (GATEWAY, "deposed", 5), (STACK, "generation", "two"),
+    (STACK, "requests", []), (STACK, "request_id", 7), (STACK, "retained", 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "member", "value"), OTHER_TYPES, ids=lambda one: getattr(one, "sort", str(one)))
+async def test_members_of_another_type_are_damage(world: SandboxWorld, key: Key, member: str, value: Any):
+    """They are found by the check, and by every run; status shows the rest, and forget works."""
+    await world.apply(small_stack(1))
+    item = await world.ledger.get(key)
+    spoil(world, key, json.dumps({**(item or {}), member: value}))
+    with pytest.raises(ItemDamaged):
+        await world.apply(small_stack(1), "two")
+    _, faults = await faults_of(world.ledger)
+    assert [fault.item for fault in faults] == [key.sort]
+    assert (await stacks(world.ledger))[PARTITION]["damaged"]
+    assert await forget(world.ledger, "payments.tools", world.context().now()) == {PARTITION: FORGOTTEN}
+
+
+async def test_a_newer_item_of_one_stack_hides_no_other(world: SandboxWorld):
+    await world.apply(small_stack(1))
+    await world.apply({"stack": "other", "apiKeyCredentialProviders": {}})
+    other = stack_key(PARTITION.replace("payments.tools", "other"))
+    item = await world.ledger.get(other)
+    spoil(world, other, json.dumps({**(item or {}), "schema": 99}))
+    shown = await stacks(world.ledger)
+    assert shown[PARTITION]["status"] == "READY"
+    assert "form 99" in str(shown[other.partition]["damaged"])
+
+
+async def test_a_damaged_lease_is_forgotten_with_its_stack(world: SandboxWorld):
+    await world.apply(small_stack(1))
+    spoil(world, lease_key(PARTITION), '{"counter": "x", "death": [null], "holder": "run"}')
+    with pytest.raises(ItemDamaged):
+        await world.apply(small_stack(1), "two")
+    assert await forget(world.ledger, "payments.tools", world.context().now()) == {PARTITION: FORGOTTEN}
+    assert (await world.apply(small_stack(1), "three")).status is Status.READY

@@ -264,3 +264,14 @@ def test_a_target_with_an_arm_that_no_model_knows_has_no_flaws():
     shape = service_model.operation("GetGatewayTarget").output_shape
     unknown = {**target, "credentialProviderConfigurations": [], "targetConfiguration": {"SDK_UNKNOWN_MEMBER": {}}}
     assert not flaws("GetGatewayTarget", shape, unknown).wrong
+
+
+async def test_a_list_of_empty_pages_without_end_ends(world):
+    """Every page has a token of its own."""
+    tokens = iter(range(10**6))
+    world.twists[:] = [
+        Twist("ListGateways", lambda _, __: {"items": [], "nextToken": f"t{next(tokens)}"}, times=-1, instead=True)
+    ]
+    outcome = await world.run(provision(small_stack(1), "one"), seconds=300.0)
+    assert outcome.status is Status.IN_PROGRESS
+    assert next(tokens) < 200

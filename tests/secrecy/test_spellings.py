@@ -4,6 +4,7 @@ import base64
 import html
 import json
 from collections.abc import Callable
+from random import Random
 from urllib.parse import quote
 
 import pytest
@@ -95,3 +96,32 @@ def test_a_secret_of_any_length_is_found_at_any_place(length):
     for before in range(12):
         for after in range(12):
             assert redaction.text(f"{'.' * before}{secret}{'.' * after}") == f"{'.' * before}{MASK}{'.' * after}"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "text"),
+    [
+        (["abcdWXYZ", "WXYZefghij"], "abcdWXYZefghij"),
+        (["12341234"], "123412341234"),
+        (["hunter22secret"], b"hunter22secret".hex().upper()),
+    ],
+    ids=["two that overlap", "one that overlaps itself", "hexadecimal in capitals"],
+)
+def test_overlapping_secrets_leave_no_remainder(secrets, text):
+    redaction = Redaction()
+    redaction.begin()
+    for secret in secrets:
+        redaction.add(secret)
+    assert redaction.text(f"<{text}>") == f"<{MASK}>"
+
+
+def test_secrets_that_end_alike_are_no_burden():
+    """Keys in PEM share their first and last lines: of thousands, few are looked for in a text that has those lines."""
+    redaction = Redaction()
+    redaction.begin()
+    random = Random(5)
+    for _ in range(1000):
+        key = base64.b64encode(random.randbytes(96)).decode()
+        redaction.add(f"-----BEGIN PRIVATE KEY-----{key}-----END PRIVATE KEY-----")
+    candidates = redaction._known.in_text("-----BEGIN PRIVATE KEY-----...-----END PRIVATE KEY-----")  # noqa: SLF001
+    assert len(candidates) < 100
