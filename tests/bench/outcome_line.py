@@ -8,6 +8,7 @@ import io
 import sys
 import time
 from pathlib import Path
+from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -40,8 +41,9 @@ def spent(redaction: Redaction) -> float:
 def known(redaction: Redaction) -> Redaction:
     """Have redaction know as many consent URLs and secrets."""
     base = "https://bedrock-agentcore.us-east-1.amazonaws.com/identities/oauth2/authorize?request_uri=urn%3Aietf%3A"
+    random = Random(7)
     for number in range(SECRETS):
-        redaction.add(f"{base}{number:024x}" if number % 2 else f"secret-{number:016x}")
+        redaction.add(f"{base}{random.randbytes(12).hex()}" if number % 2 else f"secret-{random.randbytes(8).hex()}")
     return redaction
 
 
