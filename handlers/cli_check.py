@@ -92,4 +92,4 @@ def _print(sound: int, faults: list[LedgerFault]) -> None:
     if faults:
         rows = [(fault.partition or "-", fault.item or "the store", fault.fault) for fault in faults]
         show.table(("stack", "item", "what is wrong"), rows)
-    show.say(f"{sound} items can be read, {len(faults)} faults")
+    show.say(f"{sound} items can be read; faults: {len(faults)}")

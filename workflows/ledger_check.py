@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from infra.ledger import Item, Key, Ledger
+from infra.ledger import Item, ItemDamaged, Key, Ledger
 from workflows.records.items import RESOURCE, readable, reading, resource_key, stack_key
 from workflows.records.resource_items import read_record
 from workflows.records.stack_items import read_stack_record
@@ -51,6 +51,8 @@ async def _items(ledger: Ledger, partition: str) -> AsyncIterator[tuple[Key, str
         try:
             item = await ledger.get(key)
             yield key, _fault(key, item) if item is not None else ""
+        except ItemDamaged as damaged:
+            yield key, damaged.reason
         except OSError as error:
             yield key, str(error)
 
