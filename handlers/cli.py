@@ -57,8 +57,8 @@ _SLICE = 120.0
 _LEAST_SECONDS = CALL_SECONDS + 10.0
 _HIGHEST_PORT = 65535
 _DAMAGED = (
-    "`gatewright ledger check` names every item that cannot be read. Restore the ledger from a backup; or have it forget "
-    "the stack (`gatewright forget STACK`) and apply again, which adopts what bears the stack's tag."
+    "`gatewright ledger check` names every item that cannot be read. Restore the ledger from a backup; or have it "
+    "forget the stack (`gatewright forget STACK`) and apply again, which adopts what bears the stack's tag."
 )
 
 

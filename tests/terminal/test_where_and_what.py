@@ -84,8 +84,8 @@ def test_credentials_that_expire_end_a_command_at_once(shell):
     assert shell("apply", SAMPLE).returncode == 0
     shell.control("faults", "POST", REFUSED)
     done = shell("apply", SAMPLE)
-    assert done.returncode == 5
-    assert "Renew the AWS credentials" in done.stdout
+    assert done.returncode == 1
+    assert "Renew or change the AWS credentials" in done.stdout
     assert shell("apply", SAMPLE).returncode == 0
 
 
@@ -95,7 +95,7 @@ def test_credentials_that_are_refused_at_once_show_where_they_are(shell):
     done = shell("plan", SAMPLE)
     assert done.returncode == 1
     assert f"account unknown, Region us-east-1, endpoint {shell.url}" in done.stderr.splitlines()
-    assert "Renew the AWS credentials" in done.stderr
+    assert "Renew or change the AWS credentials" in done.stderr
 
 
 @pytest.mark.parametrize(
