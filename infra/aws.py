@@ -216,6 +216,8 @@ class Calls:
                 # An unknown outcome proves nothing, and refused credentials belong to an account other than the
                 # default account.
                 unsaid = failed.error_class in (ErrorClass.UNKNOWN_OUTCOME, *CALLER_ERRORS)
+                # An endpoint on this machine that answers something else than STS does implements no STS.
+                unsaid = unsaid and failed.code not in ("ResponseParserError", "UnreadableResponse", "IncompleteAnswer")
                 if self.aws.default_account is None or unsaid:
                     raise
                 known["account"] = self.aws.default_account

@@ -19,6 +19,7 @@ from infra.settings import Operation
 from infra.tasks import run_with_watchdog
 from workflows.convergence import converge
 from workflows.document.fingerprint import digest
+from workflows.document.naming import Place
 from workflows.document.problems import Invalid, Problem
 from workflows.document.stack import Stack
 from workflows.planner import failures
@@ -92,19 +93,24 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
             raise
         outcome = _refused_here(request, failed)
     seconds = anyio.current_time() - began
-    named = admitted or await _is_own(context, calls, request)
+    named = admitted or await _is_own(context, calls, request, outcome)
     return await announced(context, outcome, seconds, request.submitter, None if named else request.transport_id)
 
 
-async def _is_own(context: Context, calls: Calls, request: Request) -> bool:
-    """Return whether the names in a request are the submitter's own: the ledger has the request as this submitter's.
+async def _is_own(context: Context, calls: Calls, request: Request, outcome: Outcome) -> bool:
+    """Return whether the names in a refused request are the submitter's own.
 
-    Grants may have been withdrawn since the request was accepted.
+    They are if the ledger has the request as this submitter's, since grants may have been withdrawn, and if a submitter
+    with grants is refused the location of a document alone, of which no stack is known yet.
     """
     if context.grants is None or request.submitter is None:
         return True
     try:
-        partition = partition_of(await calls.account(), context.aws.region, request.stack)
+        account = await calls.account()
+        place = Place(account, context.aws.region, context.aws.partition)
+        if {one.path for one in outcome.problems} == {"stackUri"} and context.grants.knows(request.submitter, place):
+            return True
+        partition = partition_of(account, context.aws.region, request.stack)
         record = await stack_record(context.ledger, partition) if request.known_as else None
     except (CallFailed, OutOfTime, OSError):
         return False

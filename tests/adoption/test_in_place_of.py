@@ -91,7 +91,7 @@ async def test_a_ledger_restored_after_a_replacement_removes_no_newer_gateway(wo
     assert (outcome.status, list(world.live)) == (Status.FAILED, ["gateway payments"])
 
 
-@pytest.mark.parametrize("code", ["ExpiredTokenException", "InternalServerException", "ThrottlingException"])
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "ThrottlingException"])
 async def test_trouble_with_a_kind_that_the_ledger_does_not_know_hides_nothing(world, code):
     await world.apply(small_stack(1))
     backup = snapshot(world)
@@ -104,6 +104,15 @@ async def test_trouble_with_a_kind_that_the_ledger_does_not_know_hides_nothing(w
     assert outcome.status is Status.IN_PROGRESS
     world.twists.clear()
     assert (await world.run(request, seconds=300.0)).status is Status.FAILED
+
+
+async def test_a_list_of_a_kind_that_the_stack_never_had_and_that_fails_is_told(world):
+    """An emulator may not have it at all: the removal ends, and says what it could not look at."""
+    await world.apply(small_stack(1))
+    world.twists[:] = [Twist("ListHarnesses", refused("InternalServerException"), times=-1, instead=True)]
+    outcome = await world.run(Request(mode=Mode.REMOVE, request_id="r", stack="payments.tools"), seconds=300.0)
+    told = [(one.path, one.rule) for one in outcome.warnings]
+    assert (outcome.status, told) == (Status.DELETED, [("harnesses", "tags-unread")])
 
 
 async def test_a_large_account_is_looked_at_over_several_runs(world):

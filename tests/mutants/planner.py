@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant("retained-is-left", "what is retained on purpose is left behind", "workflows/reconcile/left_behind.py",
            "(observed.arn and observed.arn in self.exempt):\n", "not observed.arn:\n", (_LEFT,)),
     Mutant("unread-is-clean", "tags that cannot be read say that nothing is left", "workflows/reconcile/left_behind.py",
-           "        if self._unread and self.used:\n", "        if self._unread and not self.used:\n", (_LEFT,)),
+           "        if self._unread:\n", "        if self._unread and not self.used:\n", (_LEFT,)),
     Mutant("for-now-is-clean", "a list that fails for now says that nothing is left",
            "workflows/reconcile/left_behind.py",
            "            self.found.append(replace(waits, state=self.cursor))\n", "            del waits\n", (_LEFT,)),

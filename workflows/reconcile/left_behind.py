@@ -84,7 +84,7 @@ class _Look:
                 self.cursor = chunk[-1]
         except (CallFailed, OutOfTime) as failed:
             self._note(failed)
-        if self._unread and self.used:
+        if self._unread:
             first, noun = self._unread[0], self.kind.noun
             message = f"whether other resources of this kind ({noun}) bear the tag of the stack cannot be read: {first}"
             self.run.warn(self.kind.section, "tags-unread", message)
@@ -105,7 +105,7 @@ class _Look:
         except CallFailed as failed:
             if failed.error_class in _AGAIN:
                 raise
-            if failed.error_class is not ErrorClass.GONE:
+            if failed.error_class is not ErrorClass.GONE and self.used:
                 self._unread.append(failed)
             return
         if (observed.tags or {}).get(OWNER_TAG) == self.run.stack:
@@ -127,7 +127,9 @@ class _Look:
 
     def _note(self, failed: CallFailed | OutOfTime) -> None:
         """Note why the resources could not be looked at: for the next run, or for good."""
-        if isinstance(failed, OutOfTime) or failed.error_class in _AGAIN:
+        # A service that does not answer about a kind that the stack never had must not hold its removal up.
+        lost = isinstance(failed, CallFailed) and failed.error_class is ErrorClass.UNKNOWN_OUTCOME and not self.used
+        if isinstance(failed, OutOfTime) or (failed.error_class in _AGAIN and not lost):
             reason = f"whether resources of this kind are left behind is not known yet: {failed}"
             waits = Result(self.kind.section, ResourceStatus.IN_PROGRESS, reason=reason, retry_after=_RETRY_AFTER)
             # The cursor is part of the state, so that a look that takes many runs counts as progress.
