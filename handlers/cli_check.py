@@ -46,9 +46,12 @@ def add_checks(command: Command) -> None:
 def _submitter(text: str) -> Submitter:
     """Parse a submitter: NAME=VALUE pairs, separated by commas."""
     pairs = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
-    if not pairs or set(pairs) - set(Submitter.__dataclass_fields__) or text.count(",") + 1 != len(pairs):
-        known = ", ".join(Submitter.__dataclass_fields__)
-        raise argparse.ArgumentTypeError(f"a submitter is NAME=VALUE pairs, separated by commas; names are {known}")
+    strange = set(pairs) - set(Submitter.__dataclass_fields__) or text.count(",") + 1 != len(pairs)
+    transports = [name for name in ("source", "queue", "invocation") if pairs.get(name)]
+    if strange or len(transports) != 1 or not all(pairs.values()) or ("queue" in pairs) != ("sender" in pairs):
+        raise argparse.ArgumentTypeError(
+            "a submitter is source=TEXT,account=ID or queue=ARN,sender=ID or invocation=step-functions"
+        )
     return Submitter(**pairs)
 
 
@@ -85,7 +88,8 @@ def _ledger(options: argparse.Namespace) -> int:
     sound, faults = with_ledger(options, faults_of)
     shown: dict[str, Any] = {"version": 1, "sound": sound, "faults": [fault.shown() for fault in faults]}
     show.value(options, shown, lambda: _print(sound, faults))
-    return int(bool(faults))
+    # A ledger without any item is most often another file than was meant.
+    return int(bool(faults) or not sound)
 
 
 def _print(sound: int, faults: list[LedgerFault]) -> None:

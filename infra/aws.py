@@ -270,6 +270,11 @@ class Calls:
             )
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
             error_class = classify(operation, code, message, status=status)
+            if code == str(status):
+                # An error without a code of AWS: the page of a proxy, or of another service behind the address.
+                message = f"the response has no error code of AWS (HTTP {status})"
+                own = error_class is ErrorClass.UNKNOWN and not is_mutating(operation)
+                error_class = ErrorClass.UNREACHABLE if own else error_class
         else:
             code, message = type(error).__name__, str(error)
             if isinstance(error, _UNPARSED):

@@ -53,9 +53,9 @@ async def require_known(context: Context, stack: str, deadline: Deadline) -> Non
 
 
 async def partitions_of(ledger: Ledger, name: str = "") -> list[str]:
-    """Return the partitions of all stacks, or of the stacks with a name."""
+    """Return the partitions of all stacks, or of the stacks with a name: `stack`, or `account/Region/stack`."""
     stacks_only = [partition for partition in await ledger.partitions() if _STACK.fullmatch(partition)]
-    return [partition for partition in stacks_only if not name or partition.split("/", 2)[2] == name]
+    return [one for one in stacks_only if not name or name in (one, one.split("/", 2)[2])]
 
 
 async def _resources(ledger: Ledger, partition: str, damaged: list[str]) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class SqliteLedger:
             self._db.execute(_TABLE)
             self._has_plain = self._db.execute(_HAS_PLAIN).fetchone() is not None
             self._db.execute("PRAGMA busy_timeout=0")
+            self._db.text_factory = _text
         except sqlite3.Error as error:
             self._db.close()
             raise OSError(f"the ledger {path} cannot be used: {error}") from error
@@ -141,6 +142,14 @@ class SqliteLedger:
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _text(octets: bytes) -> str | bytes:
+    """Return a text of the file; the octets where they are no UTF-8, so that only this item is damaged."""
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return octets
 
 
 def _parsed(key: Key, text: Any) -> Item:

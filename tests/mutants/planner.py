@@ -22,7 +22,7 @@ MUTANTS = (
     Mutant("any-record-counts", "what stands in the place of a recorded resource is that resource",
            "workflows/records/identity.py",
            '    return known is not None and known.id == observed.id and known.created in ("", created)\n',
-           "    return known is not None or not created\n", (_LEFT,), goal="R17"),
+           "    return known is not None or not created\n", ("tests/adoption/test_in_place_of.py",), goal="R17"),
     Mutant("shared-forgotten", "a target under a shared gateway is forgotten with its ledger",
            "workflows/reconcile/run.py",
            "        return self.nodes[node.parent].options.existing and", "        return False and", (_LEFT,),

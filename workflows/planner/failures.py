@@ -195,14 +195,12 @@ def left_behind(address: str, noun: str, name: str, identity: str, *, tagged: bo
     """Return the failure of a removal that leaves a resource of which the ledger has no record."""
     if tagged:
         message = f"the {noun} {name} ({identity}) bears the tag of this stack, and the ledger has no record of it"
-        keep = "delete it in AWS; to keep it, remove its tag gatewright:stack"
+        declares, keep = "declares it", "delete it in AWS; to keep it, remove its tag gatewright:stack"
     else:
         message = f"the {noun} {name} ({identity}) exists, and the ledger does not say whether this stack made it"
+        declares = "declares it with `gatewright: {adopt: true}`"
         keep = "delete it in AWS; to keep it, leave it out of the document"
-    advice = (
-        "It was not deleted. Apply a document that declares it with `gatewright: {adopt: true}`, then remove the "
-        f"stack again; or {keep}."
-    )
+    advice = f"It was not deleted. Apply a document that {declares}, then remove the stack again; or {keep}."
     return Failure(address, "LeftBehind", message, Actor.APP_TEAM, advice)
 
 

@@ -25,7 +25,7 @@ REFUSED_FOR = 600.0
 def result_of(run: Run, node: Node, status: ResourceStatus, reason: str, *, retry_after: float | None = None) -> Result:
     """Return a result with the observed state and the recorded outputs of a resource."""
     observed = run.observed.get(node.address)
-    if observed is not None and not observed.ours and not node.options.existing:
+    if observed is not None and not (observed.ours or node.options.existing or node.options.adopt):
         # The id and URL of a resource that this stack does not own are not published.
         observed = None
     action, why = node.first_action or (Action.NONE, reason)

@@ -191,12 +191,16 @@ class Run:
             (declared or {}).pop(name, None)
         record = self.record(address)
         provenance = self._provenance_of(address)
+        options = node.options
+        if self.mode is Mode.REMOVE and (observed := self.observed.get(address)) is not None and observed.by_tag:
+            retained = observed.arn in self.session.stack.retained
+            options = options.model_copy(update={"deletion": Deletion.RETAIN}) if retained else options
         return DesiredState(
             address=address,
             kind=node.kind,
             name=node.name,
             declared=declared,
-            options=node.options,
+            options=options,
             mode=self.mode,
             retry_scope=self.retry_scope,
             stack=self.stack,
@@ -222,7 +226,8 @@ class Run:
         observed = self.observed.get(node.address)
         if self.mode is not Mode.REMOVE or node.wanted or observed is None or node.options.existing:
             return False
-        if node.options.deletion is Deletion.RETAIN or (node.kind.section, str(observed.id)) in self.elsewhere:
+        retained = node.options.deletion is Deletion.RETAIN or observed.arn in self.session.stack.retained
+        if retained or (node.kind.section, str(observed.id)) in self.elsewhere:
             return False
         if node.parent is None:
             return observed.by_tag and not node.options.adopt

@@ -253,7 +253,7 @@ async def tag(run: Run, desired: DesiredState) -> ObservedState:
     if stale:
         await run.calls("UntagResource", {"resourceArn": observed.arn, "tagKeys": stale}, service=service)
     if (former := (observed.tags or {}).get(OWNER_TAG, desired.stack)) != desired.stack:
-        run.warn(desired.address, "adopted", f"taken over from the stack {former}, which leaves it alone from now on")
+        run.warn(desired.address, "adopted", f"taken over from the stack {former}: remove it from that one's document")
     await _require_tags(run, observed, wanted)
     observed = replace(observed, ours=True, tags=wanted)
     run.learn(desired.address, observed)
