@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from handlers import cli_show as show
 from handlers.cli_files import read_source
@@ -15,7 +15,7 @@ from workflows.document.naming import Place
 from workflows.document.problems import Problem
 from workflows.document.reading import read_stack
 from workflows.ledger_check import LedgerFault, faults_of
-from workflows.requests.authority import Requested, Submitter, check
+from workflows.requests.authority import Submitter, check
 from workflows.requests.grants_source import InvalidGrants, read_grants
 
 #: Stands for the deployment's own account where none is given.
@@ -65,7 +65,7 @@ def _grants(options: argparse.Namespace) -> int:
     account = who.account or _ANY_ACCOUNT
     who = replace(who, account=account) if who.source else who
     place = Place(account, os.environ.get("AWS_REGION") or "us-east-1", "aws")
-    allowed = {one: not grants.of(who, one, place).problems(stack.name) for one in get_args(Requested)}
+    allowed = grants.permitted(who, stack.name, place)
     problems = check(grants.of(who, "provision", place), stack)
     shown: dict[str, Any] = {
         "version": 1, "submitter": who.shown(), "stack": stack.name, "requests": allowed,

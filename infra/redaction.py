@@ -53,12 +53,15 @@ OWN = frozenset({
 
 
 class _Grams(NamedTuple):
-    """How spellings from a least length on are indexed: by that many characters, at so many neighboring places.
+    """How spellings are indexed by substrings.
 
-    A text is then looked at in steps of as many characters: one of the places of a spelling falls on a step.
+    A spelling is entered under `step` substrings that begin at neighboring positions. A search therefore reads only
+    every `step`-th position of a text: wherever the spelling stands, one of these substrings begins at such a position.
     """
 
+    #: The least length of a spelling.
     least: int
+    #: The length of the substrings.
     length: int
     step: int
 
@@ -104,11 +107,11 @@ def _in_base64(octets: bytes, shift: int) -> Iterator[str]:
 
 
 class Known:
-    """Secrets in every spelling that may leak, indexed by the last characters of the spelling."""
+    """Secrets in every spelling that may leak, indexed by substrings of the spellings."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
-        #: The spellings by some of their characters, for each row of _GRAMS.
+        #: The spellings by substring, for each row of _GRAMS.
         self._index: dict[_Grams, dict[str, set[str]]] = {grams: {} for grams in _GRAMS}
 
     def add(self, secret: str) -> None:

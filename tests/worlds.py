@@ -118,6 +118,11 @@ class SandboxWorld:
             OUTPUTS.append("\n".join(self.ledger.dump()))
             self.ledger.close()
 
+    def lose_ledger(self) -> None:
+        """Have the next run begin with an empty ledger."""
+        self.close()
+        self.ledger = SqliteLedger()
+
     @property
     def live(self) -> dict[str, Any]:
         """Every resource that exists, by kind and name."""

@@ -16,11 +16,11 @@ from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
 from workflows.reconcile.graph import Node, nodes_of
 from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_unsent
 from workflows.reconcile.run import Run
-from workflows.reconcile.session import records_of
 from workflows.reconcile.walk import walk
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context, Progress
+from workflows.requests.resources import records_of
 from workflows.requests.stacks import stack_record
 
 

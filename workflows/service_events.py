@@ -18,13 +18,13 @@ from infra.telemetry import frames, told
 from workflows.document.naming import Place
 from workflows.executions import ensure_running
 from workflows.planner.outcome import Status
-from workflows.reconcile.session import records_of
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import note_request, synchronization_of
 from workflows.requests.authority import Requested, Submitter
 from workflows.requests.context import Context
+from workflows.requests.resources import records_of
 from workflows.requests.stacks import stack_record
 
 #: The detail type of a schedule's tick; its detail may say `{"converge": true}`.

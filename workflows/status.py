@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 from infra.deadline import Deadline
-from infra.ledger import ItemDamaged, Key, Ledger
+from infra.ledger import ItemDamaged, Ledger
 from workflows.document.problems import Invalid, Problem
-from workflows.records.items import RESOURCE, LedgerTooNew, partition_of, reading
-from workflows.records.resource_items import read_record
+from workflows.records.items import LedgerTooNew, partition_of
+from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context
+from workflows.requests.resources import readable_records
 from workflows.requests.stacks import stack_record
 
 _STACK = re.compile(r"\d{12}/[^/]+/.+")
@@ -22,7 +23,7 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
             record, damaged = await stack_record(ledger, partition), []
         except (ItemDamaged, LedgerTooNew) as error:
             record, damaged = None, [str(error)]
-        resources = await _resources(ledger, partition, damaged)
+        records, unreadable = await readable_records(ledger, partition)
         outcome = (record.outcome if record is not None else None) or {}
         found[partition] = {
             "generation": record.generation if record is not None else None,
@@ -33,8 +34,8 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
             "failures": outcome.get("failures", []),
             "consents": [consent["resource"] for consent in outcome.get("consents", ())],
             "running": record is not None and record.lease_id is not None,
-            "resources": resources,
-            "damaged": damaged,
+            "resources": _shown(records),
+            "damaged": damaged + unreadable,
         }
     return found
 
@@ -58,16 +59,8 @@ async def partitions_of(ledger: Ledger, name: str = "") -> list[str]:
     return [one for one in stacks_only if not name or name in (one, one.split("/", 2)[2])]
 
 
-async def _resources(ledger: Ledger, partition: str, damaged: list[str]) -> dict[str, Any]:
-    """Return the recorded resources; add to `damaged` what is wrong with each record that cannot be read."""
-    records = []
-    for key in [Key(partition, sort) for sort in await ledger.keys(partition) if sort.startswith(RESOURCE)]:
-        try:
-            item = await ledger.get(key)
-            with reading(key):
-                records += [read_record(item)] if item is not None else []
-        except (ItemDamaged, LedgerTooNew) as error:
-            damaged.append(str(error))
+def _shown(records: list[ResourceRecord]) -> dict[str, Any]:
+    """Return the resources that exist, by address."""
     return {
         record.address: {
             "id": record.id,

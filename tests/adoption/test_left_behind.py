@@ -23,12 +23,6 @@ def world():
         yield made
 
 
-def lose_ledger(world: TwistedWorld) -> None:
-    assert isinstance(world.ledger, SqliteLedger)
-    world.ledger.close()
-    world.ledger = SqliteLedger()
-
-
 def snapshot(world: TwistedWorld) -> SqliteLedger:
     """Return a copy of the ledger, as a backup has it."""
     assert isinstance(world.ledger, SqliteLedger)
@@ -125,7 +119,7 @@ async def test_targets_under_a_shared_gateway_are_reported_when_the_ledger_is_lo
     }
     assert (await world.apply(app)).status is Status.READY
     identity = world.live["target tool"].id
-    lose_ledger(world)
+    world.lose_ledger()
     outcome = await world.apply(app)
     assert identity in codes(outcome)["NameTaken"]
     outcome = await world.destroy(app)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from infra.deadline import Deadline
-from infra.ledger.sqlite import SqliteLedger
 from infra.sandbox.behaviour import Behaviour
 from tests.documents import gateway, mcp_target, provider, small_stack
 from tests.worlds import SandboxWorld
@@ -18,11 +17,6 @@ from workflows.operating import forget
 from workflows.planner.outcome import ResourceStatus, Status
 
 _OTHER = {"stack": "somebody.else"}
-
-
-def lose_ledger(world: SandboxWorld) -> None:
-    world.close()
-    world.ledger = SqliteLedger()
 
 
 _UNKNOWNS: dict[str, list[Any]] = {
@@ -48,7 +42,7 @@ async def test_without_a_ledger_everything_of_ours_is_adopted(unknown, position)
     }
     assert (await world.apply(document)).status is Status.READY
     before = {name: record.id for name, record in world.live.items()}
-    lose_ledger(world)
+    world.lose_ledger()
     world.sent()
     outcome = await world.apply(document)
     assert outcome.status is Status.READY
@@ -65,7 +59,7 @@ async def test_many_gateways_do_not_hide_ours(world):
     crowd = {"stack": "crowd", "gateways": {name: gateway() for name in names}}
     await world.apply(crowd)
     await world.apply(small_stack(1))
-    lose_ledger(world)
+    world.lose_ledger()
     world.sent()
     assert (await world.apply(small_stack(1))).status is Status.READY
     assert world.sent() == []

@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from infra import service_model
-from infra.ledger.sqlite import SqliteLedger
 from infra.responses import flaws
 from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 from tests.documents import changed, mcp_target, small_stack
@@ -32,13 +31,6 @@ _SEED = 14
 def world():
     with TwistedWorld() as made:
         yield made
-
-
-def lose_ledger(world: TwistedWorld) -> None:
-    """Have the next run begin with an empty ledger."""
-    assert isinstance(world.ledger, SqliteLedger)
-    world.ledger.close()
-    world.ledger = SqliteLedger()
 
 
 def spoilt(answer: Answer) -> Iterator[Answer]:
@@ -102,7 +94,7 @@ async def test_a_read_with_a_value_of_another_type_is_no_observation(world: Twis
 async def _touch(world: TwistedWorld, kind: Kind, verb: str) -> None:
     """Have the next run read the resource in full, or look for its name."""
     if verb == "list":
-        lose_ledger(world)
+        world.lose_ledger()
     record = the(world, kind)
     record.updated = world.plane.world.now
     await anyio.sleep(2)
@@ -167,7 +159,7 @@ async def test_of_two_targets_with_one_name_none_is_guessed(world):
     """Where the ledger knows neither, the target fails, and both ids are named."""
     await world.apply({**small_stack(1)})
     twin = {**TWINS, "targetId": "TWIN000000", "updatedAt": TWINS["createdAt"]}
-    lose_ledger(world)
+    world.lose_ledger()
     world.twists[:] = [
         Twist("ListGatewayTargets", lambda a, _: {**a, "items": [*a["items"], twin]}, times=-1),
     ]
@@ -188,7 +180,7 @@ async def test_of_two_gateways_with_one_name_ours_is_taken(world):
     other = world.plane.answer("CreateGateway", {**body, "name": "payments-2"})
     listed = [record for record in world.plane.world.records.live("gateway") if record.id == other["gatewayId"]]
     listed[0].name = "payments"
-    lose_ledger(world)
+    world.lose_ledger()
     world.sent()
     outcome = await world.apply(small_stack(1), "two")
     assert (outcome.status, world.sent()) == (Status.READY, [])
@@ -198,7 +190,7 @@ async def test_of_two_gateways_with_one_name_ours_is_taken(world):
 async def test_ids_in_the_form_of_arns_are_ids(world):
     """A list that shows an ARN as id names the same gateway."""
     await world.apply(small_stack(1))
-    lose_ledger(world)
+    world.lose_ledger()
 
     def as_arns(answer: Answer, _: Mapping[str, Any]) -> Answer:
         arn = "arn:aws:bedrock-agentcore:us-east-1:123456789012:gateway/"

@@ -21,10 +21,10 @@ from workflows.reconcile.graph import Node, nodes_of
 from workflows.reconcile.live import LiveExecutor
 from workflows.reconcile.observation import observe_all
 from workflows.reconcile.run import Run
-from workflows.reconcile.session import records_of
 from workflows.reconcile.walk import walk
 from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
+from workflows.requests.resources import records_of
 
 ACCOUNT = "123456789012"
 First = dict[str, tuple[str, tuple[str, ...]]]

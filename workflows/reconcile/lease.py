@@ -129,8 +129,10 @@ async def _read(ledger: Ledger, partition: str) -> Item | None:
 
 def _check(item: Item) -> None:
     """Raise TypeError or ValueError for an item that has not the form of a lease."""
-    death = item.get("death")
-    int(item["counter"]), float((death or {}).get("found", 0.0)), float((death or {}).get("stood", 0.0))
+    int(item["counter"])
+    death = item.get("death") or {}
+    for name in ("found", "stood"):
+        float(death.get(name, 0.0))
 
 
 @dataclass

@@ -28,14 +28,15 @@ import structlog
 
 from infra.deadline import Deadline
 from infra.errors import CallFailed, OutOfTime
-from infra.ledger import Change, Check, ConditionFailed, Item, ItemDamaged, Key, Ledger, Put
+from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
 from infra.tasks import gather_all
 from workflows.reconcile.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, LeaseLost, wait_until_free
-from workflows.records.items import RESOURCE, LedgerTooNew, reading, resource_key, stack_key
+from workflows.records.items import resource_key, stack_key
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
-from workflows.records.resource_items import item_of, read_record
+from workflows.records.resource_items import item_of
 from workflows.records.stack import StackRecord
+from workflows.requests.resources import readable_records, records_of
 from workflows.requests.stacks import put_of, stack_record
 
 log = structlog.get_logger()
@@ -48,15 +49,6 @@ _MARGIN = 15.0
 
 #: An event of a stack: returns the stack's record as changed by the event.
 StackEvent = Callable[[StackRecord], StackRecord]
-
-
-async def records_of(ledger: Ledger, partition: str) -> dict[str, ResourceRecord]:
-    """Return the records of all resources of a stack, by address. Raises LedgerTooNew and ItemDamaged."""
-    found = []
-    for sort, item in (await ledger.query(partition, RESOURCE)).items():
-        with reading(Key(partition, sort)):
-            found.append(read_record(item))
-    return {record.address: record for record in found}
 
 
 async def owners_of(ledger: Ledger, prefix: str, *, but: str = "", noted: bool = False) -> dict[str, str]:
@@ -74,14 +66,9 @@ async def owners_of(ledger: Ledger, prefix: str, *, but: str = "", noted: bool =
 
 async def _others(ledger: Ledger, partition: str) -> list[ResourceRecord]:
     """Return the records of another stack that can be read: its damaged or newer items are no trouble of this one."""
-    found = []
-    for key in [Key(partition, sort) for sort in await ledger.keys(partition) if sort.startswith(RESOURCE)]:
-        try:
-            item = await ledger.get(key)
-            with reading(key):
-                found += [read_record(item)] if item is not None else []
-        except (ItemDamaged, LedgerTooNew) as error:
-            log.warning("a record of another stack cannot be read", reason=str(error))
+    found, damaged = await readable_records(ledger, partition)
+    for reason in damaged:
+        log.warning("a record of another stack cannot be read", reason=reason)
     return found
 
 

@@ -37,7 +37,8 @@ def read_record(item: Item) -> ResourceRecord:
         unknown={name: value for name, value in held.items() if name not in known},
     )
     for part in (record.object, record.on_removal, *record.log.operations):
-        typed(part) if part is not None else None
+        if part is not None:
+            typed(part)
     return cast("ResourceRecord", typed(record))
 
 

@@ -166,12 +166,13 @@ class StackRecord:
         again = same and request.id == self.request_id
         raises = None if before is not None and before.generation is None else generation
         known = before or request
-        lasting: dict[str, Any] = {
-            "accepted_at": known.accepted_at,
-            "announced": known.announced,
-            "unattended": known.unattended,
-        }
-        accepted = replace(request, generation=raises, **lasting)
+        accepted = replace(
+            request,
+            generation=raises,
+            accepted_at=known.accepted_at,
+            announced=known.announced,
+            unattended=known.unattended,
+        )
         if current is not None and same:
             # A request for the same generation continues the wait for consent of the present request.
             accepted = replace(accepted, consent=current.consent)

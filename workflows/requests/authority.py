@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -126,6 +126,10 @@ class Grants(_Part):
         """Return the grants of a submitter for a type of request."""
         fitting = [g for g in self.grants if requested in g.requests and any(s.fits(who, place) for s in g.submitters)]
         return Allowed(who, requested, place, tuple(fitting))
+
+    def permitted(self, who: Submitter, stack: str, place: Place) -> dict[str, bool]:
+        """Return for every type of request whether a grant lets a submitter make it for a stack."""
+        return {requested: not self.of(who, requested, place).problems(stack) for requested in get_args(Requested)}
 
 
 @dataclass(frozen=True)
