@@ -98,9 +98,8 @@ async def _back(
 
 def _run(run: RequestRun, session: StackSession, mode: Mode, allow: frozenset[str] = frozenset()) -> Run:
     request = run.request
-    made = Run(run.context, run.calls, session, mode, request.stack, run.account, request.request_id, allow)
-    made.adopts_by_tag = run.allowed is None or run.allowed.adopts_by_tag(request.stack)
-    return made
+    by_tag, identity = run.adopts_by_tag, request.request_id
+    return Run(run.context, run.calls, session, mode, request.stack, run.account, identity, allow, adopts_by_tag=by_tag)
 
 
 async def _drive(run: Run) -> list[Result]:

@@ -121,8 +121,7 @@ async def plan_of(
     is_known = known is not None or bool(records)
     session = UnwrittenRecords(context.ledger, partition, "plan", generation, records)
     quiet = replace(context, progress=_unseen)
-    run = Run(quiet, calls, session, Mode.PROVISION, stack.name, account, "plan", allow)
-    run.adopts_by_tag = adopts_by_tag
+    run = Run(quiet, calls, session, Mode.PROVISION, stack.name, account, "plan", allow, adopts_by_tag=adopts_by_tag)
     run.nodes = nodes_of(stack, session.records, Mode.PROVISION)
     await observe_all(run)
     executor = DryExecutor(run)

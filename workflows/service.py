@@ -277,8 +277,7 @@ async def _planned(run: RequestRun, stack: Stack | None, deadline: Deadline) -> 
         return replace(outcome, reason="this deployment only observes; removals and synchronizations are not planned")
     from workflows.planning import plan_of  # noqa: PLC0415 - off the cold path
 
-    by_tag = run.allowed is None or run.allowed.adopts_by_tag(request.stack)
-    found = await plan_of(context, stack, deadline, request.allow, adopts_by_tag=by_tag)
+    found = await plan_of(context, stack, deadline, request.allow, adopts_by_tag=run.adopts_by_tag)
     return replace(outcome, warnings=found.warnings, calls=found.calls, plan=found.shown())
 
 
@@ -290,9 +289,8 @@ def _postponed(request: Request, reason: str, seconds: float) -> Outcome:
 
 def _refused_here(request: Request, failed: CallFailed) -> Outcome:
     """Return the outcome when no call gets through: nothing was begun, and the request is tried again."""
-    rule = failures.CALLER_RULES[failed.error_class]
-    warning = Problem(rule, rule, f"{failed}. {failures.OF_ERROR_CLASSES[failed.error_class][1]}")
-    return replace(_postponed(request, str(failed), _PAUSED_SECONDS), warnings=(warning,))
+    warnings = (failures.caller_warning(failed),)
+    return replace(_postponed(request, str(failed), _PAUSED_SECONDS), warnings=warnings)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from infra.error_table import propagates, row_of
 from infra.errors import STUCK, CallFailed, ErrorClass
+from workflows.document.problems import Problem
 
 
 class Actor(StrEnum):
@@ -116,6 +117,12 @@ def of_call(address: str, failed: CallFailed, instead: str = "", resource: str |
         advice = f"{advice} {unconditional(failed.operation, resource)}"
     text = f"{failed.operation}: {failed.message}"
     return Failure(address, failed.code, text, actor, f"{advice} {instead}".strip())
+
+
+def caller_warning(failed: CallFailed) -> Problem:
+    """Return the warning that no call of this caller gets through. `failed` is of a class in CALLER_RULES."""
+    rule = CALLER_RULES[failed.error_class]
+    return Problem(rule, rule, f"{failed}. {OF_ERROR_CLASSES[failed.error_class][1]}")
 
 
 def unconditional(operation: str, resource: str | None) -> str:

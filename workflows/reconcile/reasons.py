@@ -22,6 +22,8 @@ _PLAIN = CALLER_ERRORS | {ErrorClass.THROTTLED, ErrorClass.UNKNOWN_OUTCOME}
 #: Calls that are given no secret.
 _OWN_CALLS = frozenset({"GetSecretValue", "DescribeSecret", "reference"})
 _PREVIOUS = "AWSPREVIOUS"
+#: Secrets Manager's version ids have 32 to 64 characters (API reference, ClientRequestToken).
+_SHORTEST_VERSION = 32
 
 
 async def without_secrets(run: Run, node: Node) -> None:
@@ -115,11 +117,11 @@ async def _know(run: Run, reference: SecretReference) -> bool:
     try:
         run.read_versions.add((await resolve(run.calls, reference)).version)
     except CallFailed as failed:
-        # A text without the member is known as a whole; a secret that never rotated has no previous version.
-        gone = failed.error_class is ErrorClass.GONE and reference.stage == _PREVIOUS
-        if failed.code == "SecretMember" or gone:
-            return failed.code == "SecretMember"
-        run.unreadable_secrets.add(reference)
+        if failed.code == "SecretMember":
+            return True  # redaction knows the whole text, which lacks the member
+        never_rotated = failed.error_class is ErrorClass.GONE and reference.stage == _PREVIOUS
+        if not never_rotated:
+            run.unreadable_secrets.add(reference)
         return False
     except OutOfTime:
         run.unreadable_secrets.add(reference)
@@ -144,7 +146,3 @@ async def _know_sent(run: Run, record: ResourceRecord) -> None:
 def _is_version(text: str) -> bool:
     """Return whether a recorded text is a version id, and no mark for several versions."""
     return len(text) >= _SHORTEST_VERSION
-
-
-#: Secrets Manager's version ids have 32 to 64 characters (API reference, ClientRequestToken).
-_SHORTEST_VERSION = 32

@@ -66,10 +66,9 @@ def of_failed_call(run: Run, node: Node, failed: CallFailed, *, cut_short: bool 
 
 def _of_caller(run: Run, node: Node, failed: CallFailed) -> Result:
     """Return IN_PROGRESS for a resource about which nothing is known, because no call of this caller gets through."""
-    advice, rule = failures.OF_ERROR_CLASSES[failed.error_class][1], failures.CALLER_RULES[failed.error_class]
-    text = f"{failed.operation} failed: {failed.code}: {failed.message}"
-    run.warn(rule, rule, f"{text}. {advice}")
-    return result_of(run, node, ResourceStatus.IN_PROGRESS, text, retry_after=_RENEWED)
+    warning = failures.caller_warning(failed)
+    run.warnings.append(warning)
+    return result_of(run, node, ResourceStatus.IN_PROGRESS, str(failed), retry_after=_RENEWED)
 
 
 def _expiry(run: Run, node: Node) -> str | None:

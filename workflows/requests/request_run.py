@@ -51,6 +51,11 @@ class RequestRun:
         """Whether the request raises no generation."""
         return self.request.mode is Mode.SYNCHRONIZE
 
+    @property
+    def adopts_by_tag(self) -> bool:
+        """Whether the grants let this request adopt a resource because of its owner tag alone."""
+        return self.allowed is None or self.allowed.adopts_by_tag(self.request.stack)
+
     def unattended(self, record: StackRecord) -> bool:
         """Return whether a schedule or an event made the request."""
         state, sender = record.state_of(self.request.request_id, self.request.mode), self.request.submitter
