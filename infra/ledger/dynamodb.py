@@ -138,7 +138,7 @@ class DynamoLedger:
         except (CallFailed, OutOfTime) as failed:
             if isinstance(failed, CallFailed) and failed.error_class is ErrorClass.GONE:
                 raise ItemDamaged(key, f"the object {name} of the bucket {self._bucket} does not exist") from None
-            raise _LedgerError(f"the ledger {self._table} cannot be used: {failed}", failed) from None
+            raise _LedgerError(self._table, failed) from None
         return content.body
 
     async def _pages(self, operation: str, wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -160,16 +160,15 @@ class DynamoLedger:
         try:
             return await self._aws.within(Deadline.within(_SECONDS))(operation, {**named, **params}, service=service)
         except (CallFailed, OutOfTime) as failed:
-            raise _LedgerError(f"the ledger {self._table} cannot be used: {failed}", failed) from None
+            raise _LedgerError(self._table, failed) from None
 
 
 class _LedgerError(OSError):
     """The store refused a call permanently or is unreachable; `reasons` are those of a canceled transaction."""
 
-    def __init__(self, message: str, failed: CallFailed | OutOfTime) -> None:
-        super().__init__(message)
+    def __init__(self, table: str, failed: CallFailed | OutOfTime) -> None:
+        super().__init__(f"the ledger {table} cannot be used: {failed}")
         self.reasons = failed.reasons if isinstance(failed, CallFailed) else ()
-        self.error_class = failed.error_class if isinstance(failed, CallFailed) else None
 
 
 def _condition(when: Mapping[str, Any] | None) -> dict[str, Any]:
