@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.clients import ClientAround
 from tests.worlds import SandboxWorld
 
 Answer = dict[str, Any]
@@ -43,15 +44,10 @@ class TwistedWorld(SandboxWorld):
         return _TwistedClient(await super()._open(service), self.twists)
 
 
-class _TwistedClient:
+class _TwistedClient(ClientAround):
     def __init__(self, client: Any, twists: list[Twist]) -> None:
-        self._client = client
+        super().__init__(client)
         self._twists = twists
-
-    @property
-    def meta(self) -> Any:
-        """The model of the service, where the client has one."""
-        return getattr(self._client, "meta", None)
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Answer]]:
         operation = "".join(word.capitalize() for word in method.split("_"))

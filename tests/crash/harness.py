@@ -17,6 +17,7 @@ from infra.deadline import Deadline
 from infra.ledger import Change, Item, Key, Ledger
 from infra.service_model import is_mutating
 from infra.tasks import first_of
+from tests.clients import ClientAround
 from tests.everything.states import state
 from tests.worlds import SandboxWorld
 from workflows.planner.outcome import Outcome, Status
@@ -161,17 +162,12 @@ class Process:
             raise OSError("the ledger does not answer")
 
 
-class FaultyClient:
+class FaultyClient(ClientAround):
     """A client in the hands of a process."""
 
     def __init__(self, process: Process, client: Any) -> None:
+        super().__init__(client)
         self._process = process
-        self._client = client
-
-    @property
-    def meta(self) -> Any:
-        """The model of the service, where the client has one."""
-        return getattr(self._client, "meta", None)
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         async def call(**params: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from infra.ledger.dynamodb import DynamoLedger
 from infra.ledger.sqlite import SqliteLedger
 from infra.pace import Pace
 from infra.sandbox.behaviour import Behaviour
+from tests.clients import ClientAround
 from tests.crash.harness import FaultyLedger, context_of
 from tests.soak.behind import Served
 from tests.soak.faults import LIES, Fault
@@ -118,17 +119,12 @@ def _opening(proxy: Proxy, process: Victim) -> Callable[[str], Awaitable[Any]]:
     return client
 
 
-class _Mortal:
+class _Mortal(ClientAround):
     """A client on the wire in the hands of a process that may die at any call."""
 
     def __init__(self, process: Victim, client: WireClient) -> None:
+        super().__init__(client)
         self._process = process
-        self._client = client
-
-    @property
-    def meta(self) -> Any:
-        """The model of the service, where the client has one."""
-        return getattr(self._client, "meta", None)
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         async def call(**params: Any) -> dict[str, Any]:
