@@ -1,4 +1,4 @@
-"""What tenants learn of each other, and what runs that nobody asked for just now may do."""
+"""What tenants learn of each other, and what unattended runs may do."""
 
 import copy
 import json
@@ -130,7 +130,7 @@ def _publishes(role: Mapping[str, Any], resources: Mapping[str, Any]) -> bool:
     return "events:PutEvents" in str(documents)
 
 
-# --- runs that nobody asked for just now ----------------------------------------------------------------------------
+# --- unattended runs: those of schedules and events ------------------------------------------------------------------
 
 
 async def applied(world: Any, stack: dict[str, Any]) -> Any:

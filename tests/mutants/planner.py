@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant("denied-without-help", "a policy by tags is denied without the statement that helps",
            "workflows/planner/failures.py",
            "    if failed.error_class is ErrorClass.DENIED and failed", "    if not failed.code and failed", (_LEFT,)),
-    Mutant("unattended-voids", "a run that nobody asked for ends a consent", "workflows/planner/unattended.py",
+    Mutant("unattended-voids", "an unattended run ends a consent", "workflows/planner/unattended.py",
            "    if decision.action in _ASKS_AGAIN:\n", "    if not decision.reason:\n", (_TENANTS,), goal="R15"),
     Mutant("unattended-synchronizes", "a schedule has a person asked for consent again",
            "workflows/planner/unattended.py",

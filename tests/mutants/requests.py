@@ -97,7 +97,7 @@ MUTANTS = (
            '"provision" if converges else "synchronize"', '"synchronize"', (_TENANTS,), goal="R20"),
     Mutant("schedule-alone", "a schedule synchronizes for a team whose grants are gone", _FULFIL,
            "    _require_last_submitter(run, found.record)\n", "", (_TENANTS,), goal="R20"),
-    Mutant("unattended-forgotten", "a run that nobody asked for is one that somebody asked for once it is resumed",
+    Mutant("unattended-forgotten", "an unattended run counts as attended once it is resumed",
            _STACK, "            unattended=known.unattended,\n", "", (_TENANTS,), goal="R15"),
     Mutant("damage-spreads", "one damaged stack keeps a schedule from the others", "workflows/service_events.py",
            "        except (OSError, CallFailed) as error:\n", "        except CallFailed as error:\n", (_TENANTS,)),

@@ -213,7 +213,7 @@ def left_behind(address: str, noun: str, name: str, identity: str, *, tagged: bo
 
 def unattended(address: str, what: str) -> Failure:
     """Return the failure of a resource that a run without a new request does not bring to its declaration."""
-    message = f"nobody asked for this run just now, and it does without {what}"
+    message = f"this run, which a schedule or an event started, does not do this by itself: {what}"
     advice = "Send the document again as a request: that run makes the change."
     return Failure(address, "NeedsRequest", message, Actor.APP_TEAM, advice)
 

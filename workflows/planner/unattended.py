@@ -1,4 +1,4 @@
-"""Restrains runs that nobody asked for just now: schedules, events of the service, rotations and repairs. Pure.
+"""Restrains unattended runs, which a schedule or an event started: synchronizations, repairs, rotations. Pure.
 
 Such a run acts for whoever made the last accepted request, who may not be there to see it. So it replaces no resource
 that a request would have to approve, and it does nothing that ends the consent of a person; it says what it would have
