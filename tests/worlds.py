@@ -144,11 +144,6 @@ class _Recorded(InProcessClient):
         super().__init__(world.plane, service, world.round_trip)
         self._hanging = world.hanging
 
-    @property
-    def meta(self) -> Any:
-        """The model of the service, where the client has one."""
-        return getattr(self._client, "meta", None)
-
     def __getattr__(self, method: str) -> Callable[..., Any]:
         operation = "".join(word.capitalize() for word in method.split("_"))
         note("worker", self._service, operation)

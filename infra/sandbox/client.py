@@ -15,6 +15,9 @@ from infra.sandbox.refusals import Refusal
 class InProcessClient:
     """Implements `client.create_gateway(...)` and every other method of a service on top of a plane."""
 
+    #: In clients of aiobotocore, the service model and the endpoint. A plane has neither.
+    meta: Any = None
+
     def __init__(self, plane: Plane, service: str, round_trip: float = 0.0) -> None:
         self._plane = plane
         self._service = service
