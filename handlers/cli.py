@@ -26,7 +26,7 @@ from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.documents import Unreadable, to_json
 from infra.errors import CALLER_ERRORS, CallFailed, OutOfTime
-from infra.ledger import ItemDamaged
+from infra.ledger import StoreDamaged
 from infra.settings import SettingsError
 from infra.telemetry import frames
 from workflows.document.problems import Invalid
@@ -57,8 +57,9 @@ _SLICE = 120.0
 _LEAST_SECONDS = CALL_SECONDS + 10.0
 _HIGHEST_PORT = 65535
 _DAMAGED = (
-    "`gatewright ledger check` names every item that cannot be read. Restore the ledger from a backup; or have it "
-    "forget the stack (`gatewright forget STACK`) and apply again, which adopts what bears the stack's tag."
+    "`gatewright ledger check` names everything that cannot be read. Restore the ledger from a backup; or have it "
+    "forget the stack (`gatewright forget STACK`), or begin another one, and apply again, which adopts what bears the "
+    "stack's tag."
 )
 
 
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.command(options))
     except Invalid as invalid:
         return _invalid(options, invalid)
-    except ItemDamaged as damaged:
+    except StoreDamaged as damaged:
         return _failed(options, FAILED, f"{damaged}\n{_DAMAGED}")
     except (Unreadable, NotARequest, SettingsError, OSError) as error:
         return _failed(options, INVALID if isinstance(error, Unreadable | NotARequest) else FAILED, str(error))

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from handlers import cli_show as show
 from handlers.cli_files import read_source
 from handlers.cli_operate import Command, add_parameters, with_ledger
 from infra.documents import Unreadable
-from workflows.document.naming import Place
+from workflows.document.naming import Place, named_by
 from workflows.document.problems import Problem
 from workflows.document.reading import read_stack
 from workflows.ledger_check import LedgerFault, faults_of
@@ -67,12 +68,22 @@ def _grants(options: argparse.Namespace) -> int:
     place = Place(account, os.environ.get("AWS_REGION") or "us-east-1", "aws")
     allowed = grants.permitted(who, stack.name, place)
     problems = check(grants.of(who, "provision", place), stack)
+    names = {named.path: named.name for named in named_by(stack, place)}
     shown: dict[str, Any] = {
         "version": 1, "submitter": who.shown(), "stack": stack.name, "requests": allowed,
-        "problems": [problem.shown() for problem in problems],
+        "account": account, "region": place.region,
+        "problems": [{**problem.shown(), "refersTo": names.get(problem.path)} for problem in problems],
     }  # fmt: skip
-    show.value(options, shown, lambda: _print_grants(who, stack.name, allowed, problems))
+    if not options.submitter.account:
+        show.say(f"no account is stated; checked as account {account} (account=ID)", file=sys.stderr)
+    told = [replace(one, message=_with(one.message, names.get(one.path))) for one in problems]
+    show.value(options, shown, lambda: _print_grants(who, stack.name, allowed, told))
     return int(bool(problems))
+
+
+def _with(message: str, name: str | None) -> str:
+    """Return the message about a reference with what it refers to."""
+    return f"{message}: {name}" if name else message
 
 
 def _print_grants(who: Submitter, stack: str, allowed: Mapping[str, bool], problems: list[Problem]) -> None:

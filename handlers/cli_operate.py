@@ -166,7 +166,7 @@ def _cancel(options: argparse.Namespace) -> int:
 def _forget(options: argparse.Namespace) -> int:
     found = with_ledger(options, lambda ledger: forget(ledger, options.stack, datetime.now(UTC)))
     show.value(options, found, lambda: show.became(found))
-    return DONE if FORGOTTEN in found.values() else FAILED
+    return DONE if any(text.startswith(FORGOTTEN) for text in found.values()) else FAILED
 
 
 def _submit(options: argparse.Namespace) -> int:

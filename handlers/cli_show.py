@@ -191,8 +191,12 @@ def history(found: dict[str, list[Any]]) -> None:
     for name, runs in found.items():
         say(name)
         heads = ("finishedAt", "generation", "requestId", "status", "reason")
-        rows = [{**run, "reason": run["reason"] or _first(run["failures"])} for run in runs]
+        whole = [run for run in runs if "damaged" not in run]
+        rows = [{**run, "reason": run["reason"] or _first(run["failures"])} for run in whole]
         table((*heads, "calls"), [(*(str(r[one]) for one in heads), str(sum(r["calls"].values()))) for r in rows])
+        for run in runs:
+            if "damaged" in run:
+                say(f"warning: {run['damaged']}")
 
 
 def _first(found: Sequence[Mapping[str, Any]]) -> str:

@@ -102,8 +102,8 @@ class Aws:
     known: dict[str, str] = field(default_factory=dict)
     #: The account id to assume if STS fails: an endpoint on this machine may not implement STS.
     default_account: str | None = None
-    #: The account id that the environment states (AWS_ACCOUNT_ID); believed only where the credentials agree.
-    stated_account: str = ""
+    #: The account ids that the environment states, by variable; believed only where the credentials agree.
+    stated_accounts: Mapping[str, str] = field(default_factory=dict)
     #: Randomizes the backoff before a retry: returns a number between the two arguments.
     jitter: Callable[[float, float], float] = random.uniform
 
@@ -225,10 +225,10 @@ class Calls:
 
     def _require_stated(self, account: str) -> None:
         """Raise CallFailed if the environment states another account than that of the credentials."""
-        stated = self.aws.stated_account
-        if stated and stated != account:
-            message = f"AWS_ACCOUNT_ID says {stated}, and the credentials belong to account {account}: unset it"
-            raise CallFailed("GetCallerIdentity", ErrorClass.CREDENTIALS, "AnotherAccount", message)
+        for variable, stated in self.aws.stated_accounts.items():
+            if stated != account:
+                message = f"{variable} says {stated}, and the credentials belong to account {account}: unset it"
+                raise CallFailed("GetCallerIdentity", ErrorClass.CREDENTIALS, "AnotherAccount", message)
 
     async def _once(
         self,

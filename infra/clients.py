@@ -46,8 +46,8 @@ async def open_clients(
 ) -> Aws:
     """Return the clients, opened on first use; the exit stack closes them. Standard AWS settings apply.
 
-    `at_once` names services that are opened now, in addition to AgentCore. For an endpoint on loopback, a missing
-    Region and missing credentials are replaced by placeholders. Raises SettingsError.
+    `at_once` names services that are opened now, in addition to AgentCore. `account` is what the settings state. For an
+    endpoint on loopback, a missing Region and missing credentials are replaced by placeholders. Raises SettingsError.
     """
     with _settings_checked():
         session = get_session()
@@ -82,10 +82,12 @@ async def open_clients(
 
     for service in (CONTROL_PLANE, *at_once):
         await client(service)
-    known = {"account": account} if account else {}
-    # The variable may be left over from other credentials, so it is only compared with what the credentials say.
-    stated = os.environ.get("AWS_ACCOUNT_ID", "")
-    default = (stated or _SANDBOX_ACCOUNT) if local else None
+    variables = {"AWS_ACCOUNT_ID": os.environ.get("AWS_ACCOUNT_ID", ""), "GATEWRIGHT_ACCOUNT_ID": account}
+    stated = {name: value for name, value in variables.items() if value}
+    # The account of a Lambda function is that of its role. Anywhere else a variable may be left over from other
+    # credentials, so it is only compared with what the credentials say.
+    known = {"account": account} if account and "AWS_LAMBDA_FUNCTION_NAME" in os.environ else {}
+    default = next(iter(stated.values()), _SANDBOX_ACCOUNT) if local else None
     return Aws(client, str(region), Pace(1.0 / workers), redaction, known, default, stated)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.ledger import Item, ItemDamaged, Key, Ledger
-from workflows.records.items import RESOURCE, readable, reading, resource_key, stack_key
+from workflows.reconcile.lease import check_lease, lease_key
+from workflows.records.items import RESOURCE, RUN, outcome_of_run, readable, reading, resource_key, stack_key
 from workflows.records.resource_items import read_record
 from workflows.records.stack_items import read_stack_record
 from workflows.requests.request import GREATEST
@@ -65,6 +66,10 @@ def _fault(key: Key, item: Item) -> str:
             generation = read_stack_record(item).generation
             over = f"generation {generation} is above {GREATEST}, which no entry point takes: forget the stack"
             return over if generation > GREATEST else ""
+        if key.sort == lease_key(key.partition).sort:
+            check_lease(item)
+        if key.sort.startswith(RUN):
+            outcome_of_run(key, item)
         if key.sort.startswith(RESOURCE):
             address = read_record(item).address
             return "" if key == resource_key(key.partition, address) else f"it is the record of {address}"

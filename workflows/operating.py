@@ -4,18 +4,20 @@ from datetime import datetime
 from secrets import token_hex
 
 from infra.deadline import Deadline
-from infra.ledger import Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Ledger, Put
+from infra.ledger import Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Ledger, Put, StoreDamaged
 from workflows.planner.outcome import Outcome, Status
 from workflows.reconcile.lease import EXPIRED_SECONDS, Holder, LeaseHeld, LeaseLost, lease_key
 from workflows.reconcile.session import StackSession
-from workflows.records.items import stack_key
+from workflows.records.items import RUN, outcome_of_run, stack_key
+from workflows.records.resource import ResourceRecord
 from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import finished
 from workflows.requests.answers import kept
+from workflows.requests.resources import readable_records
 from workflows.requests.stacks import put_of, stack_record
 from workflows.status import partitions_of
 
-#: The result of `forget` for a stack that was forgotten.
+#: What the message of `forget` begins with for a stack that was forgotten.
 FORGOTTEN = "forgotten"
 _DAY = 86_400.0
 #: Seconds to wait for the lease of a stack to forget: long enough for the lease of a dead run to expire.
@@ -23,12 +25,24 @@ _PATIENCE = EXPIRED_SECONDS + 5.0
 
 
 async def history(ledger: Ledger, name: str) -> dict[str, list[Item]]:
-    """Return the outcomes of runs of the stacks with a name, newest first, by `account/Region/name`."""
+    """Return the outcomes of runs of the stacks with a name, newest first, by `account/Region/name`.
+
+    In place of an outcome that cannot be read stands an item with the single member `damaged`, which says why.
+    """
     found = {}
     for partition in await partitions_of(ledger, name):
-        runs = await ledger.query(partition, "run#")
-        found[partition] = [run for _, run in sorted(runs.items(), reverse=True)]
+        keys = [Key(partition, sort) for sort in await ledger.keys(partition) if sort.startswith(RUN)]
+        runs = [await _run(ledger, key) for key in sorted(keys, reverse=True)]
+        found[partition] = [run for run in runs if run is not None]
     return found
+
+
+async def _run(ledger: Ledger, key: Key) -> Item | None:
+    try:
+        item = await ledger.get(key)
+        return outcome_of_run(key, item) if item is not None else None
+    except StoreDamaged as damaged:
+        return {"damaged": str(damaged)}
 
 
 async def cancel(ledger: Ledger, name: str, now: datetime, days: int) -> dict[str, str]:
@@ -55,6 +69,7 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
         known = await stack_record(ledger, partition)
     except ItemDamaged:
         return await _erased(ledger, partition)
+    alive, _ = await readable_records(ledger, partition)
     holder = Holder(f"forget-{token_hex(8)}", known.generation if known is not None else 0)
     try:
         deadline = Deadline.within(_PATIENCE)
@@ -77,7 +92,15 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
             "another request for the stack arrived meanwhile; the records of its resources were deleted, and the next "
             "run finds the resources by their tags"
         )
-    return FORGOTTEN
+    return _forgotten([record for record in alive if record.exists])
+
+
+def _forgotten(alive: list[ResourceRecord]) -> str:
+    """Return the message for a stack that was forgotten, with what goes on to exist at AWS."""
+    if not alive:
+        return FORGOTTEN
+    names = ", ".join(f"{record.address} ({record.id})" if record.id else record.address for record in alive)
+    return f"{FORGOTTEN}; these go on to exist, and no stack manages them: {names}"
 
 
 async def _erased(ledger: Ledger, partition: str) -> str:
@@ -96,7 +119,7 @@ async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> s
             return "no request is in progress"
         request_id = stack.request_id if provisioning else synchronizations[-1].id
         told = kept(_cancelled(partition, stack, request_id, now))
-        run = Key(partition, f"run#{told['finishedAt']}#cancelled")
+        run = Key(partition, f"{RUN}{told['finishedAt']}#cancelled")
         ended = stack.released()
         if provisioning:
             ended = ended.ended(told, final=True).waiting(stack.request_id, stack.mode, None, None)

@@ -4,12 +4,13 @@ import re
 from typing import Any
 
 from infra.deadline import Deadline
-from infra.ledger import ItemDamaged, Ledger
+from infra.ledger import Ledger
 from workflows.document.problems import Invalid, Problem
-from workflows.records.items import LedgerTooNew, partition_of
+from workflows.reconcile.lease import read_lease
+from workflows.records.items import partition_of
 from workflows.records.resource import ResourceRecord
 from workflows.requests.context import Context
-from workflows.requests.resources import readable_records
+from workflows.requests.resources import readable, readable_records
 from workflows.requests.stacks import stack_record
 
 _STACK = re.compile(r"\d{12}/[^/]+/.+")
@@ -19,11 +20,9 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
     """Return the status of the ledger's stacks, or of the stacks with a name, by `account/Region/name`."""
     found = {}
     for partition in await partitions_of(ledger, name):
-        try:
-            record, damaged = await stack_record(ledger, partition), []
-        except (ItemDamaged, LedgerTooNew) as error:
-            record, damaged = None, [str(error)]
-        records, unreadable = await readable_records(ledger, partition)
+        record, unreadable = await readable(stack_record(ledger, partition))
+        records, damaged = await readable_records(ledger, partition)
+        damaged = [*unreadable, *damaged, *(await readable(read_lease(ledger, partition)))[1]]
         outcome = (record.outcome if record is not None else None) or {}
         found[partition] = {
             "generation": record.generation if record is not None else None,
@@ -35,7 +34,7 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
             "consents": [consent["resource"] for consent in outcome.get("consents", ())],
             "running": record is not None and record.lease_id is not None,
             "resources": _shown(records),
-            "damaged": damaged + unreadable,
+            "damaged": damaged,
         }
     return found
 

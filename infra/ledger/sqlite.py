@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Put, holds
+from infra.ledger.store import Change, Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Put, StoreDamaged, holds
 
 T = TypeVar("T")
 #: Seconds for which another process may block the file before the ledger counts as unusable.
@@ -164,13 +164,15 @@ def _parsed(key: Key, text: Any) -> Item:
 
 
 async def _when_free(use: Callable[[], T]) -> T:
-    """Access the file, with retries while another process writes. Raises OSError if the file cannot be used."""
+    """Access the file, with retries while another process writes. Raises StoreDamaged and OSError."""
     began = anyio.current_time()
     while True:
         try:
             return use()
         except sqlite3.Error as error:
             busy = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT:
+                raise StoreDamaged(f"the file of the ledger is damaged: {error}") from error
             if not busy or anyio.current_time() - began > _MOST_BUSY:
                 raise OSError(f"the ledger cannot be used: {error}") from error
         await anyio.sleep(_AGAIN)

@@ -72,7 +72,11 @@ class ConditionFailed(Exception):  # noqa: N818 - the word that DynamoDB uses
         self.key = key
 
 
-class ItemDamaged(OSError):  # noqa: N818 - the name describes the item
+class StoreDamaged(OSError):  # noqa: N818 - the name describes the store
+    """A part of the ledger's store cannot be read; what lies elsewhere in it can."""
+
+
+class ItemDamaged(StoreDamaged):
     """An item of the ledger cannot be read; all other items can."""
 
     def __init__(self, key: Key, reason: str) -> None:

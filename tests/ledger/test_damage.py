@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -12,19 +12,21 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.aws import Aws
+from infra.clients import open_clients
 from infra.deadline import Deadline
 from infra.errors import CallFailed, ErrorClass
 from infra.ledger import ItemDamaged, Key, Put
 from infra.ledger.dynamodb import DynamoLedger
 from infra.ledger.packing import PLACE, REST
 from infra.ledger.sqlite import SqliteLedger
+from infra.redaction import Redaction
 from tests.documents import small_stack
 from tests.ledger.test_dynamodb import LONG, Table
 from tests.twists import TwistedWorld
 from tests.worlds import REGION, SandboxWorld
 from workflows.document.problems import Invalid
 from workflows.ledger_check import faults_of
-from workflows.operating import FORGOTTEN, forget
+from workflows.operating import FORGOTTEN, forget, history
 from workflows.planner.outcome import Status
 from workflows.reconcile.lease import lease_key
 from workflows.records.items import resource_key, stack_key
@@ -51,6 +53,11 @@ def spoil(world: SandboxWorld, key: Key, text: str) -> None:
     )
 
 
+async def forgotten(world: SandboxWorld) -> None:
+    said = await forget(world.ledger, "payments.tools", world.context().now())
+    assert [text.startswith(FORGOTTEN) for text in said.values()] == [True]
+
+
 @pytest.mark.parametrize("key", [STACK, GATEWAY], ids=["stack", "resource"])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 async def test_one_unreadable_item(world: SandboxWorld, key: Key, text: str):
@@ -65,7 +72,7 @@ async def test_one_unreadable_item(world: SandboxWorld, key: Key, text: str):
     assert len(shown["resources"]) == (2 if key == GATEWAY else 3)
     _, faults = await faults_of(world.ledger)
     assert [(fault.partition, fault.item) for fault in faults] == [(PARTITION, key.sort)]
-    assert await forget(world.ledger, "payments.tools", world.context().now()) == {PARTITION: FORGOTTEN}
+    await forgotten(world)
     world.sent()
     assert (await world.apply(stack, "three")).status is Status.READY
     assert world.sent() == []
@@ -93,28 +100,32 @@ async def test_damaged_pages_are_one_line_each(tmp_path: Path):
     with SandboxWorld(ledger=ledger) as world:
         await world.apply(small_stack(40))
         ledger._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # noqa: SLF001 - so that the file is whole
-    octets, random, found = source.read_bytes(), Random(5), 0
+    octets, random, found = source.read_bytes(), Random(5), []
     for page in range(len(octets) // 4096):
         damaged = tmp_path / f"damaged-{page}.sqlite"
         begin = page * 4096 + (100 if page == 0 else 0)
         damaged.write_bytes(octets[:begin] + random.randbytes(2000) + octets[begin + 2000 :])
-        found += await _raises_only_oserror(damaged)
-    assert found > len(octets) // 4096 // 2
+        found.append(await _raises_only_oserror(damaged))
+    assert sum(fault for fault, _ in found) > len(octets) // 4096 // 2
+    assert sum(partly for _, partly in found) > len(octets) // 4096 // 2
 
 
-async def _raises_only_oserror(path: Path) -> bool:
-    """Use a ledger in every way; return whether its check finds a fault."""
+async def _raises_only_oserror(path: Path) -> tuple[bool, bool]:
+    """Use a ledger in every way; return whether its check finds a fault, and whether the status tells of one stack."""
     try:
         ledger = SqliteLedger(path)
     except OSError:
-        return True
+        return True, False
     try:
-        for use in (stacks(ledger), ledger.query(PARTITION), ledger.keys(PARTITION), ledger.get(STACK)):
+        for use in (history(ledger, ""), ledger.query(PARTITION), ledger.keys(PARTITION), ledger.get(STACK)):
             with suppress(OSError):
                 await use
+        shown = {}
+        with suppress(OSError):
+            shown = await stacks(ledger)
         _, faults = await faults_of(ledger)
         assert not [fault for fault in faults if "\n" in fault.fault]
-        return bool(faults)
+        return bool(faults), any(one["damaged"] for one in shown.values())
     finally:
         ledger.close()
 
@@ -200,13 +211,27 @@ def twisted():
 
 
 async def test_an_account_that_the_environment_states_is_compared(twisted):
-    """AWS_ACCOUNT_ID may be left over from other credentials: nothing is begun, and the line names both accounts."""
-    calls = replace(twisted.context().aws, stated_account="999999999999", known={}).within(Deadline())
-    with pytest.raises(CallFailed, match=r"AWS_ACCOUNT_ID says 999999999999, and .* account 123456789012") as failed:
+    """A variable may be left over from other credentials: nothing is begun, and the line names both accounts."""
+    aws = twisted.context().aws
+    stated = {"AWS_ACCOUNT_ID": "123456789012", "GATEWRIGHT_ACCOUNT_ID": "999999999999"}
+    calls = replace(aws, stated_accounts=stated, known={}).within(Deadline())
+    with pytest.raises(CallFailed, match=r"GATEWRIGHT_ACCOUNT_ID says 9{12}, and .* account 123456789012") as failed:
         await calls.account()
     assert failed.value.error_class is ErrorClass.CREDENTIALS
-    same = replace(twisted.context().aws, stated_account="123456789012", known={}).within(Deadline())
+    same = replace(aws, stated_accounts=dict.fromkeys(stated, "123456789012"), known={}).within(Deadline())
     assert await same.account() == "123456789012"
+
+
+@pytest.mark.parametrize(("function", "known"), [("", None), ("worker", "999999999999")])
+async def test_only_a_function_believes_the_account_of_its_settings(monkeypatch, function, known):
+    """The template states the account of the function's role; a terminal may have credentials of another one."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    if function:
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", function)
+    async with AsyncExitStack() as stack:
+        aws = await open_clients(stack, Redaction(), account="999999999999")
+        assert (aws.known.get("account"), dict(aws.stated_accounts)["GATEWRIGHT_ACCOUNT_ID"]) == (known, "999999999999")
 
 
 @pytest.mark.real_time
@@ -255,7 +280,7 @@ async def test_members_of_another_type_are_damage(world: SandboxWorld, key: Key,
     _, faults = await faults_of(world.ledger)
     assert [fault.item for fault in faults] == [key.sort]
     assert (await stacks(world.ledger))[PARTITION]["damaged"]
-    assert await forget(world.ledger, "payments.tools", world.context().now()) == {PARTITION: FORGOTTEN}
+    await forgotten(world)
 
 
 async def test_a_newer_item_of_one_stack_hides_no_other(world: SandboxWorld):
@@ -269,10 +294,25 @@ async def test_a_newer_item_of_one_stack_hides_no_other(world: SandboxWorld):
     assert "form 99" in str(shown[other.partition]["damaged"])
 
 
+@pytest.mark.parametrize(
+    "text", ["{", '{"status": 5}', '{"finishedAt": "t", "requestId": "", "status": "READY", "reason": "", "calls": []}']
+)
+async def test_a_damaged_outcome_hides_no_other(world: SandboxWorld, text: str):
+    for request_id in ("one", "two"):
+        await world.apply(small_stack(1), request_id)
+    first, _ = [sort for sort in await world.ledger.keys(PARTITION) if sort.startswith("run#")]
+    spoil(world, Key(PARTITION, first), text)
+    sound, damaged = (await history(world.ledger, "payments.tools"))[PARTITION]
+    assert (sound["requestId"], first in damaged["damaged"]) == ("two", True)
+    assert [fault.item for fault in (await faults_of(world.ledger))[1]] == [first]
+
+
 async def test_a_damaged_lease_is_forgotten_with_its_stack(world: SandboxWorld):
     await world.apply(small_stack(1))
     spoil(world, lease_key(PARTITION), '{"counter": "x", "death": [null], "holder": "run"}')
     with pytest.raises(ItemDamaged):
         await world.apply(small_stack(1), "two")
-    assert await forget(world.ledger, "payments.tools", world.context().now()) == {PARTITION: FORGOTTEN}
+    assert "item lease of" in str((await stacks(world.ledger))[PARTITION]["damaged"])
+    assert [fault.item for fault in (await faults_of(world.ledger))[1]] == ["lease"]
+    await forgotten(world)
     assert (await world.apply(small_stack(1), "three")).status is Status.READY

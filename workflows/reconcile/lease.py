@@ -96,7 +96,7 @@ class Free:
 
 async def wait_until_free(ledger: Ledger, partition: str, generation: int, deadline: Deadline) -> Free:
     """Return the lease when there is no holder, or when the lease has expired. Raises LeaseHeld."""
-    first = await _read(ledger, partition)
+    first = await read_lease(ledger, partition)
     if first is None or not first.get("holder"):
         return Free(first)
     began = anyio.current_time()
@@ -107,7 +107,7 @@ async def wait_until_free(ledger: Ledger, partition: str, generation: int, deadl
         # The last read may have taken longer than the time that was left.
         await anyio.sleep(max(0.0, min(_POLL_SECONDS, EXPIRED_SECONDS - stood + _ROUNDING)))
         stood = anyio.current_time() - began
-        now = await _read(ledger, partition)
+        now = await read_lease(ledger, partition)
         if now is None or not now.get("holder"):
             return Free(now)
         if now["counter"] != first["counter"]:
@@ -117,17 +117,18 @@ async def wait_until_free(ledger: Ledger, partition: str, generation: int, deadl
             return Free(first, stood)
 
 
-async def _read(ledger: Ledger, partition: str) -> Item | None:
+async def read_lease(ledger: Ledger, partition: str) -> Item | None:
+    """Return the lease item of a stack. Raises ItemDamaged."""
     key = lease_key(partition)
     item = await ledger.get(key)
     if item is None:
         return None
     with reading(key):
-        _check(readable(item))
+        check_lease(readable(item))
     return item
 
 
-def _check(item: Item) -> None:
+def check_lease(item: Item) -> None:
     """Raise TypeError or ValueError for an item that has not the form of a lease."""
     int(item["counter"])
     death = item.get("death") or {}
@@ -183,7 +184,7 @@ class Lease:
         self.counter, self.renewed, self._uncertain = self.counter + 1, began, False
 
     async def _read_counter(self) -> None:
-        item = await _read(self.ledger, self.partition)
+        item = await read_lease(self.ledger, self.partition)
         if item is None or item.get("holder") != self.holder.run_id:
             raise LeaseLost
         self.counter = int(item["counter"])

@@ -31,7 +31,7 @@ from infra.errors import CallFailed, OutOfTime
 from infra.ledger import Change, Check, ConditionFailed, Item, Key, Ledger, Put
 from infra.tasks import gather_all
 from workflows.reconcile.lease import RENEW_SECONDS, Holder, Lease, LeaseHeld, LeaseLost, wait_until_free
-from workflows.records.items import resource_key, stack_key
+from workflows.records.items import RUN, resource_key, stack_key
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import item_of
@@ -175,7 +175,7 @@ class StackSession:
         The lease is held until `release`, so that the next run begins after the outcome is published. The ledger may
         delete the history of the run after `expires`, seconds since the epoch.
         """
-        run = Put(Key(self.partition, f"run#{at}#{self.run_id}"), history, expires=expires)
+        run = Put(Key(self.partition, f"{RUN}{at}#{self.run_id}"), history, expires=expires)
         self._ended = True
         if not await self._put(lambda stack: event(stack).released(), run):
             raise LeaseLost

@@ -15,6 +15,8 @@ SCHEMA = 3
 
 #: What the sort keys of resource records begin with.
 RESOURCE = "resource#"
+#: What the sort keys of the outcomes of runs begin with.
+RUN = "run#"
 
 
 class LedgerTooNew(OSError):  # noqa: N818 - the name describes the ledger
@@ -28,6 +30,19 @@ def reading(key: Key) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ItemDamaged(key, f"it has not the form of a record ({type(error).__name__})") from None
+
+
+def outcome_of_run(key: Key, item: Item) -> Item:
+    """Return the outcome of a run as it was stored. Raises ItemDamaged where a shown member has another type."""
+    with reading(key):
+        for name in ("finishedAt", "requestId", "status", "reason"):
+            item[name].strip()
+        if not isinstance(item["generation"], int | None) or sum(item["calls"].values()) < 0:
+            raise ValueError
+        for failure in item["failures"]:
+            failure["resource"].strip()
+            failure["code"].strip()
+    return item
 
 
 def typed(record: Any) -> Any:
