@@ -35,6 +35,7 @@ from workflows.requests.acceptance import (
     Refused,
     accept,
     answered,
+    end_rejected,
     finished,
     note_request,
     synchronization_of,
@@ -86,6 +87,9 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
         raise unpublished.error from None
     except Invalid as invalid:
         outcome = rejected(request, invalid.problems)
+        if admitted and request.mode is not Mode.SYNCHRONIZE:
+            account = await calls.account()
+            await end_rejected(context.ledger, partition_of(account, context.aws.region, request.stack), outcome)
     except OutOfTime as late:
         outcome = _postponed(request, str(late), late.retry_after)
     except CallFailed as failed:

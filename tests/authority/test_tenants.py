@@ -24,6 +24,7 @@ from workflows.requests.authority import Submitter
 from workflows.requests.request import Request
 from workflows.service import RequestRef, handle, resume
 from workflows.service_events import handle_service_event
+from workflows.status import stacks
 
 STRANGER = {"source": "com.example.stranger"}
 TICK = {"id": "t1", "account": ACCOUNT, "source": SCHEDULE, "detail-type": "Gateway Schedule"}
@@ -101,6 +102,7 @@ async def test_whoever_loses_its_grants_is_told_of_its_own_request(world):
     assert (await handle(deployed(world, grants()), request, Deadline.within(30))).status is Status.IN_PROGRESS
     none = deployed(world, {"version": 1, "grants": []})
     for again in (
+        handle(none, request, Deadline.within(30)),
         resume(none, RequestRef("payments.tools", 1, "mine"), Deadline.within(30)),
         handle(none, request, Deadline.within(30)),
     ):
@@ -108,6 +110,25 @@ async def test_whoever_loses_its_grants_is_told_of_its_own_request(world):
         await again
         ((kind, detail),) = world.announced
         assert (kind, detail["stack"], detail["requestId"]) == ("Gateway Stack Rejected", "payments.tools", "mine")
+
+
+async def test_a_request_whose_grants_are_withdrawn_has_ended(world):
+    """Its execution ends, and nothing goes on with it: the status says so, and a new request goes on."""
+    world.behaviour.durations.gateway = 600.0
+    mine = provision(small_stack(1), "mine", submitter=PAYMENTS)
+    await handle(deployed(world, grants()), mine, Deadline.within(30))
+    none = deployed(world, {"version": 1, "grants": []})
+    await resume(none, RequestRef("payments.tools", 1, "mine"), Deadline.within(30))
+    (shown,) = (await stacks(world.ledger)).values()
+    assert shown["status"] == "REJECTED"
+    # With its grants back it is answered as it was; a request of another id goes on.
+    assert (await handle(deployed(world, grants()), mine, Deadline.within(3000))).status is Status.REJECTED
+    new = mine.model_copy(update={"request_id": "new"})
+    assert (await handle(deployed(world, grants()), new, Deadline.within(3000))).status is Status.READY
+    # What is finished keeps its outcome.
+    await resume(none, RequestRef("payments.tools", 2, "new"), Deadline.within(30))
+    (shown,) = (await stacks(world.ledger)).values()
+    assert shown["status"] == "READY"
 
 
 def test_nobody_but_the_deployment_speaks_for_it():

@@ -16,6 +16,12 @@ _GRANTS = "workflows/requests/grants_source.py"
 _TRIALS = "tests/authority/test_authority.py"
 
 MUTANTS = (
+    Mutant("withdrawn-in-progress", "a request whose grants are withdrawn stays in progress for ever", _ACCEPTANCE,
+           "        return record.ended(kept(outcome), final=True).waiting(outcome", "        return None and record.waiting(outcome",
+           (_TENANTS,)),
+    Mutant("withdrawn-after-the-end", "grants that are withdrawn change how a finished request ended", _ACCEPTANCE,
+           "record.request_id != outcome.request_id or finished(record, outcome.request_id):",
+           "record.request_id != outcome.request_id:", (_TENANTS,)),
     Mutant("readmit-free", "a request that goes on by its name is not checked against the grants again", _INTAKE,
            "        _raise(allowed.problems(request.stack))\n    return request, allowed\n\n\ndef authorize",
            "        pass\n    return request, None\n\n\ndef authorize",

@@ -122,6 +122,21 @@ def with_outcome(record: StackRecord, outcome: Outcome, request: Request) -> Sta
             return ended
 
 
+async def end_rejected(ledger: Ledger, partition: str, outcome: Outcome) -> None:
+    """End the request in force that is refused after its acceptance, because its grants were withdrawn since.
+
+    A request that is finished keeps its outcome, and a request that is not in force changes nothing.
+    """
+
+    def ended(record: StackRecord) -> StackRecord | None:
+        current = record.requests.get(record.request_id)
+        if current is None or record.request_id != outcome.request_id or finished(record, outcome.request_id):
+            return None
+        return record.ended(kept(outcome), final=True).waiting(outcome.request_id, current.mode, None, None)
+
+    await change(ledger, partition, ended)
+
+
 async def note_request(
     ledger: Ledger,
     partition: str,
