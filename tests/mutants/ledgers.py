@@ -24,7 +24,7 @@ MUTANTS = (
            "workflows/status.py", ", *(await readable(read_lease(ledger, partition)))[1]]", "]",
            ("tests/ledger/test_damage.py",)),
     Mutant("damaged-page-hides-all", "a damaged page of the file hides the stacks on the others",
-           "infra/ledger/sqlite.py", 'raise StoreDamaged(', 'raise OSError(', ("tests/ledger/test_damage.py",)),
+           "infra/ledger/sqlite.py", "raise StoreDamaged(", "raise OSError(", ("tests/ledger/test_damage.py",)),
     Mutant("forgets-in-silence", "whoever forgets a stack is not told what goes on to exist", "workflows/operating.py",
            "[record for record in alive if record.exists]", "[]", ("tests/operating/test_operating.py",)),
     Mutant("damage-stops-forgetting", "a stack whose record is damaged cannot be forgotten", "workflows/operating.py",

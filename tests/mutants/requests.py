@@ -17,7 +17,7 @@ _TRIALS = "tests/authority/test_authority.py"
 
 MUTANTS = (
     Mutant("withdrawn-in-progress", "a request whose grants are withdrawn stays in progress for ever", _ACCEPTANCE,
-           "        return record.ended(kept(outcome), final=True).waiting(outcome", "        return None and record.waiting(outcome",
+           "    await change(ledger, partition, ended)\n\n\nasync def note", "    del ended\n\n\nasync def note",
            (_TENANTS,)),
     Mutant("withdrawn-after-the-end", "grants that are withdrawn change how a finished request ended", _ACCEPTANCE,
            "record.request_id != outcome.request_id or finished(record, outcome.request_id):",
