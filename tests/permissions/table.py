@@ -19,7 +19,7 @@ SWITCHES = {
     "CapacityProviders": "CapacityProviders",
 }
 #: Statements that are about the deployment's own resources, or about the network of its functions.
-_OWN = frozenset({"Key", "Vpc", "LongItems", "Documents", "Ledger"})
+_OWN = frozenset({"Key", "Vpc", "LongItems", "Documents", "Grants", "GrantsMissing", "Ledger"})
 
 
 def permission_rows() -> list[list[str]]:
