@@ -142,7 +142,7 @@ def test_step_functions_get_unfinished_outcomes_back(deployed, server):
     assert (outcome["status"], outcome["requestId"]) == ("IN_PROGRESS", "execution-1")
     assert outcome["retryAfterSeconds"] >= 1
     tries = 0
-    while outcome["status"] == "IN_PROGRESS" and tries < 20:
+    while outcome["status"] == "IN_PROGRESS" and tries < 200:
         time.sleep(0.2)
         outcome = step_functions.handler(task, LambdaContext())
         tries += 1
