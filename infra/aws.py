@@ -318,8 +318,15 @@ class _Scrutiny:
         lacking = bool(found.missing) and not is_mutating(self.operation) and found.missing != before.missing
         if found.wrong or lacking:
             log.info("incomplete answer", operation=self.operation, flaws=str(found))
-            message = f"the response is not one of {self.operation}: {found}"
+            message = f"the response is not one of {self.operation}{_as_other_type(answer)}: {found}"
             raise CallFailed(self.operation, ErrorClass.UNKNOWN_OUTCOME, "IncompleteAnswer", message)
+
+
+def _as_other_type(answer: Any) -> str:
+    """Return the content type of a response that is an HTML page, as proxies and sign-in pages send it."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}) if isinstance(answer, Mapping) else {}
+    kind = str(headers.get("content-type", ""))
+    return f" but {kind.partition(';')[0]}, so something else than AWS answers at this endpoint" if "html" in kind else ""
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:

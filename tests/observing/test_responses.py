@@ -267,3 +267,12 @@ async def test_a_list_of_empty_pages_without_end_ends(world):
     outcome = await world.run(provision(small_stack(1), "one"), seconds=300.0)
     assert outcome.status is Status.IN_PROGRESS
     assert next(tokens) < 200
+
+
+async def test_a_page_in_place_of_an_answer_names_its_content_type(world):
+    """A proxy or a sign-in page answers every call with status 200."""
+    page = {"ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": {"content-type": "text/html; charset=utf-8"}}}
+    world.twists[:] = [Twist("ListGateways", lambda _, __: page, times=-1, instead=True)]
+    outcome = await world.run(provision(small_stack(1), "one"), seconds=30.0)
+    (reason,) = [one.reason for one in outcome.results if "ListGateways" in one.reason]
+    assert "ListGateways but text/html, so something else than AWS answers at this endpoint" in reason
