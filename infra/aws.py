@@ -326,7 +326,9 @@ def _as_other_type(answer: Any) -> str:
     """Return the content type of a response that is an HTML page, as proxies and sign-in pages send it."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}) if isinstance(answer, Mapping) else {}
     kind = str(headers.get("content-type", ""))
-    return f" but {kind.partition(';')[0]}, so something else than AWS answers at this endpoint" if "html" in kind else ""
+    return (
+        f" but {kind.partition(';')[0]}, so something else than AWS answers at this endpoint" if "html" in kind else ""
+    )
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:
