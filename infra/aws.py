@@ -5,13 +5,14 @@ operation with parameters, counts every attempt, and either returns the response
 
 1. The retry layer (infra.retry) starts the attempt. No other layer retries, because botocore's own retries are off.
 2. For the services in PACED, the rate limiter (infra.pace) delays the attempt to keep the documented rate.
-3. A mutating operation needs CALL_SECONDS before the deadline; a change that is cut off has an unknown outcome. Then
+3. Credentials that expire are renewed. A failure of that is the caller's own, whichever service refuses it.
+4. A mutating operation needs CALL_SECONDS before the deadline; a change that is cut off has an unknown outcome. Then
    `before_change` runs and may raise to prevent the change, for example because the lease has expired.
-4. The client sends the request. A read is canceled at the run's deadline, a change only by the client's own timeouts.
-5. An error becomes CallFailed with an ErrorClass: `classify` looks up error responses of AWS (infra.error_table),
+5. The client sends the request. A read is canceled at the run's deadline, a change only by the client's own timeouts.
+6. An error becomes CallFailed with an ErrorClass: `classify` looks up error responses of AWS (infra.error_table),
    `_local` assesses exceptions of the client. The message is redacted, and botocore's exception is cut off from the
    chain, because its text may quote the request. THROTTLED also slows the rate limiter down.
-6. A response that contradicts the output shape of its operation (infra.responses), or that the client cannot parse,
+7. A response that contradicts the output shape of its operation (infra.responses), or that the client cannot parse,
    counts as a lost response, with the error class UNKNOWN_OUTCOME.
 
 The error class decides about the next attempt. After any attempt with an unknown outcome, `CallFailed.unanswered` is
@@ -33,14 +34,18 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     InvalidRegionError,
+    MetadataRetrievalError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
     ProxyConnectionError,
+    RefreshWithMFAUnsupportedError,
     SSLError,
+    SSOTokenLoadError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
@@ -76,7 +81,10 @@ PACED = frozenset({CONTROL_PLANE, AGENT_REGISTRY})
 #: What botocore's parsers raise for JSON of another form than they expect.
 _UNPARSED = (AttributeError, TypeError, ValueError, LookupError, RecursionError)
 #: Failures to find or to renew the caller's credentials.
-_UNSIGNED = (NoCredentialsError, PartialCredentialsError, TokenRetrievalError, UnauthorizedSSOTokenError)
+_UNSIGNED = (
+    NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError,
+    UnauthorizedSSOTokenError, SSOTokenLoadError, RefreshWithMFAUnsupportedError,
+)  # fmt: skip
 #: Failures before a request is sent.
 _UNCONNECTED = (NoRegionError, InvalidRegionError, ConnectTimeoutError, ProxyConnectionError, SSLError)
 #: Pages without an item in a row, after which a list counts as endless.
@@ -104,6 +112,8 @@ class Aws:
     default_account: str | None = None
     #: The account ids that the environment states, by variable; believed only where the credentials agree.
     stated_accounts: Mapping[str, str] = field(default_factory=dict)
+    #: Renews credentials that are about to expire; raises what the client library raises. None: they do not expire.
+    renew: Callable[[], Awaitable[Any]] | None = None
     #: Randomizes the backoff before a retry: returns a number between the two arguments.
     jitter: Callable[[float, float], float] = random.uniform
 
@@ -241,6 +251,7 @@ class Calls:
         if paced:
             async with self._waiting:
                 await self.aws.pace.wait(operation, self.deadline)
+        await self._renewed(operation)
         if is_mutating(operation):
             self.deadline.require(CALL_SECONDS, operation)
             if self.before_change is not None:
@@ -254,13 +265,27 @@ class Calls:
                 answer = await method(**params)
         except TimeoutError:
             raise OutOfTime(f"{operation} took too long", retry_after=0.0) from None
-        except (ClientError, BotoCoreError, ResponseParserError, *_UNPARSED) as error:
+        except (ClientError, BotoCoreError, ResponseParserError, OSError, RuntimeError, *_UNPARSED) as error:
             failed = self._failed(operation, error)
             log.info("call failed", operation=operation, code=failed.code, verdict=failed.error_class)
             raise failed from None  # botocore's own text may quote the request
         log.debug("call", operation=operation, seconds=round(anyio.current_time() - began, 3))
         self.aws.pace.answered(operation)
         return answer
+
+    async def _renewed(self, operation: str) -> None:
+        """Renew the credentials if they are about to expire. Raises CallFailed: no call gets through."""
+        if self.aws.renew is None:
+            return
+        try:
+            with anyio.fail_after(max(0.0, self.deadline.remaining())):
+                await self.aws.renew()
+        except TimeoutError:
+            raise OutOfTime("the renewal of the credentials took too long", retry_after=0.0) from None
+        except Exception as error:  # noqa: BLE001 - providers of credentials run programs, read files and call services
+            code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else type(error).__name__
+            text = self.aws.redaction.text(f"the credentials cannot be renewed: {error}")
+            raise CallFailed(operation, ErrorClass.CREDENTIALS, code, text) from None
 
     def _failed(self, operation: str, error: Exception) -> CallFailed:
         if isinstance(error, ClientError):
@@ -270,7 +295,10 @@ class Calls:
             )
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
             error_class = classify(operation, code, message, status=status)
-            if code == str(status):
+            if error.operation_name != operation:
+                # The client renewed its credentials meanwhile, and another service refused that.
+                error_class, message = ErrorClass.CREDENTIALS, f"{error.operation_name} was refused: {message}"
+            elif code == str(status):
                 # An error without a code of AWS: the page of a proxy, or of another service behind the address.
                 message = f"the response has no error code of AWS (HTTP {status})"
                 own = error_class is ErrorClass.UNKNOWN and not is_mutating(operation)

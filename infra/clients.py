@@ -88,7 +88,8 @@ async def open_clients(
     # credentials, so it is only compared with what the credentials say.
     known = {"account": account} if account and "AWS_LAMBDA_FUNCTION_NAME" in os.environ else {}
     default = next(iter(stated.values()), _SANDBOX_ACCOUNT) if local else None
-    return Aws(client, str(region), Pace(1.0 / workers), redaction, known, default, stated)
+    renew = credentials.get_frozen_credentials if credentials is not None else None
+    return Aws(client, str(region), Pace(1.0 / workers), redaction, known, default, stated, renew)
 
 
 @contextmanager

@@ -37,6 +37,9 @@ def told(error: BaseException) -> str:
 def set_up_logs(redaction: Redaction, *, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send structlog output to a stream as JSON lines. Libraries log at WARNING only: they may log request bodies."""
     logging.getLogger().setLevel(logging.WARNING)
+    for library in ("botocore.credentials", "aiobotocore.credentials"):
+        # These log a traceback of each failed renewal, which is raised too.
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

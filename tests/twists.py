@@ -1,7 +1,7 @@
 """A world whose service gives answers that it should not give: each twist changes what one call answers or does."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.clients import ClientAround
 from tests.worlds import SandboxWorld
+from workflows.requests.context import Context
 
 Answer = dict[str, Any]
 
@@ -39,6 +40,12 @@ class TwistedWorld(SandboxWorld):
     """A sandbox world with twists, the first that fits a call being used."""
 
     twists: list[Twist] = field(default_factory=list)
+    #: Renews the credentials of the worker.
+    renew: Callable[[], Awaitable[Any]] | None = None
+
+    def context(self) -> Context:
+        made = super().context()
+        return replace(made, aws=replace(made.aws, renew=self.renew))
 
     async def _open(self, service: str) -> Any:
         return _TwistedClient(await super()._open(service), self.twists)
@@ -57,7 +64,12 @@ class _TwistedClient(ClientAround):
             if twist is None:
                 answer: Answer = await getattr(self._client, method)(**params)
                 return answer
-            return twist.change({} if twist.instead else await getattr(self._client, method)(**params), params)
+            answer = {} if twist.instead else await getattr(self._client, method)(**params)
+            try:
+                return twist.change(answer, params)
+            except ClientError as error:
+                error.operation_name = error.operation_name or operation
+                raise
 
         return call
 
@@ -88,12 +100,12 @@ def raising(error: Exception) -> Callable[[Answer, Mapping[str, Any]], Answer]:
     return fail
 
 
-def refused(code: str, message: str = "refused") -> Callable[[Answer, Mapping[str, Any]], Answer]:
-    """Return the change of a call that is refused."""
+def refused(code: str, message: str = "refused", by: str = "") -> Callable[[Answer, Mapping[str, Any]], Answer]:
+    """Return the change of a call that is refused; `by` names the operation if it is another than the call's own."""
 
     def refuse(answer: Answer, params: Mapping[str, Any]) -> Answer:
         del answer, params
         metadata = {"HTTPStatusCode": 404 if "NotFound" in code else 403}
-        raise ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}, "Call")
+        raise ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}, by)
 
     return refuse

@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    MetadataRetrievalError,
+    ProxyConnectionError,
+    SSLError,
+    SSOTokenLoadError,
+)
 from botocore.parsers import ResponseParserError
 
 from infra.deadline import Deadline
@@ -60,6 +69,57 @@ async def test_one_refusal_alone_is_ridden_out(world, code):
     outcome = await world.apply(wanted(), "two")
     tried("R13", "credentials that expire and clocks that are wrong, at every sort of call")
     assert (outcome.status, outcome.warnings) == (Status.READY, ())
+
+
+#: Failures to renew credentials, as botocore and aiobotocore raise them.
+RENEWALS: dict[str, Exception] = {
+    "a program that fails": CredentialRetrievalError(provider="custom-process", error_msg="exit 1"),
+    "a role that may not be assumed": ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole"),
+    "an identity provider that is away": ClientError(
+        {"Error": {"Code": "IDPCommunicationError", "Message": "no"}}, "AssumeRoleWithWebIdentity"
+    ),
+    "a session that has ended": ClientError(
+        {"Error": {"Code": "UnauthorizedException", "Message": "no"}}, "GetRoleCredentials"
+    ),
+    "no token": SSOTokenLoadError(error_msg="missing"),
+    "no metadata": MetadataRetrievalError(error_msg="no answer"),
+    "credentials that are expired": RuntimeError("the refreshed credentials are still expired"),
+    "a file that is gone": FileNotFoundError("token"),
+}
+
+
+@pytest.mark.parametrize("error", RENEWALS.values(), ids=RENEWALS)
+async def test_credentials_that_cannot_be_renewed_roll_nothing_back(world, error):
+    """For hours: whichever service, program or file refuses the renewal, it is no answer about a resource."""
+    await world.apply(small_stack(1))
+
+    async def renew() -> None:
+        raise error
+
+    world.renew = renew
+    world.sent()
+    for _ in range(130):
+        outcome = await world.run(provision(wanted(), "two"), seconds=300.0)
+        assert (outcome.status, outcome.failures) == (Status.IN_PROGRESS, [])
+        assert ADVICE in outcome.warnings[0].message
+        await anyio.sleep(60)
+    tried("R13", "credentials that cannot be renewed, for hours", violations=world.sent())
+    world.renew = None
+    assert (await world.apply(wanted(), "two")).status is Status.READY
+
+
+@pytest.mark.parametrize("operation", ["GetGateway", "UpdateGateway", "CreateGatewayTarget"])
+@pytest.mark.parametrize("by", ["AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials"])
+async def test_a_renewal_within_a_call_is_no_refusal_of_the_call(world, by, operation):
+    await world.apply(small_stack(1))
+    world.twists.append(Twist(operation, refused("AccessDenied", "not authorized", by), times=-1, instead=True))
+    world.sent()
+    outcome = await world.apply(wanted(), "two")
+    deleted = [one for one in world.sent() if one.startswith("Delete")]
+    assert (outcome.status, deleted, outcome.failures) == (Status.IN_PROGRESS, [], [])
+    assert f"{by} was refused" in next(one.message for one in outcome.warnings if one.rule == "credentials")
+    world.twists.clear()
+    assert (await world.apply(wanted(), "two")).status is Status.READY
 
 
 async def test_before_anything_is_known_of_the_account(world):
