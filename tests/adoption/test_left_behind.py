@@ -8,6 +8,7 @@ import pytest
 
 from infra.ledger.sqlite import SqliteLedger
 from tests.documents import changed, gateway, mcp_target, provider, small_stack
+from tests.everything.test_kinds import LEAST, document
 from tests.goals import tried
 from tests.twists import Twist, TwistedWorld, refused
 from workflows.document.stack import OWNER_TAG
@@ -178,7 +179,7 @@ async def test_a_list_that_fails_for_now_is_read_by_the_next_run(world, code):
 
 
 async def test_kinds_that_the_account_does_not_have_stop_no_removal(world):
-    """Their lists are refused, and the stack has none of them."""
+    """Their lists are refused, and the ledger knows none of them: one warning, since it may be an older ledger."""
     await world.apply(small_stack(1))
     others = [
         kind.operations.list
@@ -187,7 +188,8 @@ async def test_kinds_that_the_account_does_not_have_stop_no_removal(world):
     ]
     world.twists[:] = [Twist(one, refused("AccessDeniedException"), times=-1, instead=True) for one in others]
     outcome = await world.destroy(small_stack(1))
-    assert (outcome.status, [one.rule for one in outcome.warnings]) == (Status.DELETED, [])
+    assert (outcome.status, [one.rule for one in outcome.warnings]) == (Status.DELETED, ["tags-unread"])
+    assert "agentRegistries" in outcome.warnings[0].message
 
 
 def planted(world: TwistedWorld) -> None:
@@ -252,3 +254,21 @@ async def test_deleted_never_means_denied(world):
     outcome = await world.destroy(small_stack(1))
     assert (outcome.status, world.live) == (Status.DELETED, {})
     assert {result.status for result in outcome.results} == {ResourceStatus.DELETED}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.tagged and kind.parent is None], ids=lambda k: k.section)
+async def test_a_ledger_from_before_a_kind_was_used_hides_none_of_it(world, kind):
+    """The stack has got its first resource of a kind after the backup from which the ledger was restored."""
+    await world.apply(document(kind, None))
+    backup = snapshot(world)
+    assert (await world.apply(document(kind, LEAST[kind.section]), "two")).status is Status.READY
+    await anyio.sleep(300)
+    restore(world, backup)
+    outcome = await world.destroy(document(kind, None))
+    left = [failure.resource for failure in outcome.failures if failure.code == "LeftBehind"]
+    found = any(one.startswith(f"{kind.section}.") for one in left)
+    tried("R17", "removals with a ledger from before a kind was used", violations=[] if found else [kind.section])
+    assert found, (outcome.status, left)
+    world.twists[:] = [Twist("ListTagsForResource", refused("AccessDeniedException"), times=-1, instead=True)]
+    again = await world.destroy(document(kind, None))
+    assert kind.section in " ".join(one.message for one in again.warnings if one.rule == "tags-unread")

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from infra.errors import CALLER_ERRORS, TRANSIENT, CallFailed, ErrorClass, OutOfTime
-from infra.service_model import CONTROL_PLANE
 from infra.tasks import gather_all
 from workflows.document.problems import path_text
 from workflows.document.stack import OWNER_TAG
@@ -24,8 +23,9 @@ from workflows.reconcile.run import Run
 #: Failures after which the look is repeated by the next run.
 _AGAIN = TRANSIENT | CALLER_ERRORS
 _RETRY_AFTER = 15.0
-#: Refusals of a list that say nothing where the stack has no resource of the kind.
-_WITHOUT = frozenset({ErrorClass.DENIED, ErrorClass.UNSUPPORTED})
+#: Failures of a list, of a kind that the stack is not known to have, that do not hold its removal up: a service that
+#: this Region does not have, or that does not answer.
+_WITHOUT = frozenset({ErrorClass.UNKNOWN_OUTCOME, ErrorClass.UNREACHABLE})
 #: Resources that are looked at together, and the seconds that must be left for them.
 _CHUNK, _CHUNK_SECONDS = 20, 5.0
 
@@ -39,13 +39,14 @@ async def left_behind(run: Run, results: Collection[Result]) -> list[Result]:
     exempt = {*run.session.stack.retained, *(one.arn for one in results if one.status is ResourceStatus.RETAINED)}
     sections = {node.kind.section for node in run.nodes.values()} | {r.kind for r in run.session.records.values()}
     after = dict(run.session.stack.looked_up_to)
-    kinds = [kind for kind in KINDS if kind.tagged and kind.parent is None]
+    # All kinds: which of them the stack has used is what a ledger that was restored does not know.
     looks = [
         _Look(run, kind, frozenset(exempt), used=kind.section in sections, cursor=after.get(kind.section, ""))
-        for kind in kinds
-        if kind.section in sections or kind.service == CONTROL_PLANE
+        for kind in KINDS
+        if kind.tagged and kind.parent is None
     ]
     await gather_all([look.all for look in looks])
+    _warn(run, [look for look in looks if look.unread])
     found = [result for look in looks for result in look.found]
     # Once something is left behind, the removal has failed, however much there is still to look at.
     found = [result for result in found if result.failure is not None] or found
@@ -56,9 +57,22 @@ async def left_behind(run: Run, results: Collection[Result]) -> list[Result]:
     return found
 
 
+def _warn(run: Run, unread: Collection["_Look"]) -> None:
+    """Warn of kinds whose resources or tags cannot be read: of each that the stack has used, and of all others at once.
+
+    Of those, the stack of a ledger that was restored may have had some.
+    """
+    for looks in ([one for one in unread if not one.used], *([one] for one in unread if one.used)):
+        if looks:
+            path = looks[0].kind.section if len(looks) == 1 else "stack"
+            kinds = ", ".join(one.kind.section for one in looks)
+            message = f"whether others of the {kinds} bear the tag of the stack cannot be read: {looks[0].unread[0]}"
+            run.warn(path, "tags-unread", message)
+
+
 @dataclass
 class _Look:
-    """The look for resources of one kind. A refusal counts where the stack has `used` the kind only."""
+    """The look for resources of one kind. `used` says that the ledger has records of the kind."""
 
     run: Run
     kind: Kind
@@ -69,7 +83,7 @@ class _Look:
     found: list[Result] = field(default_factory=list)
     #: An ARN of the kind without the id.
     _like: str = ""
-    _unread: list[CallFailed] = field(default_factory=list)
+    unread: list[CallFailed] = field(default_factory=list)
 
     async def all(self) -> None:
         """Look at every resource of the kind, in the order of ids, as far as the deadline of the run allows."""
@@ -84,10 +98,6 @@ class _Look:
                 self.cursor = chunk[-1]
         except (CallFailed, OutOfTime) as failed:
             self._note(failed)
-        if self._unread:
-            first, noun = self._unread[0], self.kind.noun
-            message = f"whether other resources of this kind ({noun}) bear the tag of the stack cannot be read: {first}"
-            self.run.warn(self.kind.section, "tags-unread", message)
 
     async def _one(self, identity: str, item: Mapping[str, Any]) -> None:
         if (self.kind.section, identity) in self.run.deleted:
@@ -105,8 +115,8 @@ class _Look:
         except CallFailed as failed:
             if failed.error_class in _AGAIN:
                 raise
-            if failed.error_class is not ErrorClass.GONE and self.used:
-                self._unread.append(failed)
+            if failed.error_class is not ErrorClass.GONE:
+                self.unread.append(failed)
             return
         if (observed.tags or {}).get(OWNER_TAG) == self.run.stack:
             name = self.kind.name_in(item) or identity
@@ -127,12 +137,11 @@ class _Look:
 
     def _note(self, failed: CallFailed | OutOfTime) -> None:
         """Note why the resources could not be looked at: for the next run, or for good."""
-        # A service that does not answer about a kind that the stack never had must not hold its removal up.
-        lost = isinstance(failed, CallFailed) and failed.error_class is ErrorClass.UNKNOWN_OUTCOME and not self.used
+        lost = isinstance(failed, CallFailed) and failed.error_class in _WITHOUT and not self.used
         if isinstance(failed, OutOfTime) or (failed.error_class in _AGAIN and not lost):
             reason = f"whether resources of this kind are left behind is not known yet: {failed}"
             waits = Result(self.kind.section, ResourceStatus.IN_PROGRESS, reason=reason, retry_after=_RETRY_AFTER)
             # The cursor is part of the state, so that a look that takes many runs counts as progress.
             self.found.append(replace(waits, state=self.cursor))
-        elif self.used or failed.error_class not in _WITHOUT:
-            self._unread.append(failed)
+        elif self.used or failed.error_class is not ErrorClass.UNSUPPORTED:
+            self.unread.append(failed)
