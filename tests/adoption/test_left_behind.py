@@ -256,7 +256,9 @@ async def test_deleted_never_means_denied(world):
     assert {result.status for result in outcome.results} == {ResourceStatus.DELETED}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.tagged and kind.parent is None], ids=lambda k: k.section)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.tagged and kind.parent is None], ids=lambda k: k.section
+)
 async def test_a_ledger_from_before_a_kind_was_used_hides_none_of_it(world, kind):
     """The stack has got its first resource of a kind after the backup from which the ledger was restored."""
     await world.apply(document(kind, None))

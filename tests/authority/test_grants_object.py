@@ -1,6 +1,7 @@
 """Grants as an object in the bucket: replaced without a deployment, validated, the last valid version kept and told."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -39,7 +40,8 @@ class Bucket:
         if code:
             raise ClientError({"Error": {"Code": code, "Message": "x"}}, "GetObject")
         number = int(params["VersionId"]) if "VersionId" in params else len(self.versions) - 1
-        return {"Body": Shelf.Body(self.versions[number]), "VersionId": str(number)}
+        modified = datetime(2026, 11, 1, 0, number, tzinfo=UTC)
+        return {"Body": Shelf.Body(self.versions[number]), "VersionId": str(number), "LastModified": modified}
 
 
 @pytest.fixture
@@ -116,6 +118,84 @@ async def test_an_object_that_is_taken_away_leaves_the_artifact_s_grants(process
     bucket.versions.clear()
     await anyio.sleep(60)
     assert await source.current() is DEFAULT
+
+
+NARROW = VALID.replace("a.*", "narrow.*")
+
+
+async def test_an_idle_process_returns_to_the_version_that_another_one_saw(process, bucket):
+    """Rights that were withdrawn while it was idle do not come back with an invalid version."""
+    bucket.versions.append(VALID)
+    idle, other = process(), process()
+    await idle.current()
+    bucket.versions.append(NARROW)
+    await other.current()
+    bucket.versions.append("version: [")
+    await anyio.sleep(61)
+    for source in (idle, other, process()):
+        assert (await source.current()).grants[0].stacks == ["narrow.*"]
+
+
+async def test_an_object_that_was_taken_away_does_not_come_back_with_an_invalid_one(process, bucket):
+    bucket.versions.append(VALID)
+    source = process()
+    await source.current()
+    bucket.versions.clear()
+    await anyio.sleep(61)
+    await source.current()
+    bucket.versions.append("version: [")
+    await anyio.sleep(61)
+    assert [await one.current() for one in (source, process())] == [DEFAULT, DEFAULT]
+
+
+async def test_a_version_that_cannot_be_kept_is_in_force(process, bucket, world, monkeypatch):
+    """And it is kept as soon as the ledger can be written."""
+    bucket.versions.append(VALID)
+    source = process()
+    await source.current()
+    bucket.versions.append(NARROW)
+    await anyio.sleep(61)
+    with monkeypatch.context() as broken:
+        broken.setattr(world.ledger, "write", _unwritable)
+        assert (await source.current()).grants[0].stacks == ["narrow.*"]
+        bucket.versions.append("version: [")
+        await anyio.sleep(61)
+        assert (await source.current()).grants[0].stacks == ["narrow.*"]
+    bucket.versions.append(NARROW)
+    await anyio.sleep(61)
+    await source.current()
+    bucket.versions.append("version: [")
+    assert (await process().current()).grants[0].stacks == ["narrow.*"]
+
+
+async def _unwritable(*changes: Any) -> None:
+    raise OSError("the table is throttled")
+
+
+async def test_a_slow_process_keeps_no_older_version_than_another_has_kept(process, bucket):
+    """It has read the object before another process read and kept a newer version."""
+    bucket.versions.append(VALID)
+    whole, reading, go_on = bucket.get_object, anyio.Event(), anyio.Event()
+
+    async def slow(**params: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = await whole(**params)
+        reading.set()
+        await go_on.wait()
+        return answer
+
+    bucket.get_object = slow
+    late = process()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(late.current)
+        await reading.wait()
+        bucket.get_object = whole
+        bucket.versions.append(NARROW)
+        await process().current()
+        go_on.set()
+    bucket.versions.append("version: [")
+    await anyio.sleep(61)
+    for source in (late, process()):
+        assert (await source.current()).grants[0].stacks == ["narrow.*"]
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "InternalError", "ExpiredToken"])

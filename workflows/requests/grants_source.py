@@ -1,13 +1,14 @@
 """The grants in force: an object in the deployment's bucket, or the file of the artifact where there is none.
 
 The object can be replaced without a new deployment. It is read at most once a minute, validated before it is used, and
-versioned: the ledger keeps the content that was valid last. An object that is invalid is told, by a log line and an
-event, and the last valid version stays in force, also in a process that starts then.
+versioned: the ledger keeps the content that was valid last, or that there was no object. An object that is invalid is
+told, by a log line and an event, and what any process of the deployment saw as valid last is in force in all of them.
 """
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from infra.aws import Aws
 from infra.deadline import Deadline
 from infra.errors import CallFailed, ErrorClass, OutOfTime
-from infra.ledger import Key, Ledger, Put
+from infra.ledger import ConditionFailed, Key, Ledger, Put
 from workflows.document.problems import path_text
 from workflows.requests.authority import Grants
 from workflows.requests.intake import Location
@@ -54,6 +55,15 @@ def _from_yaml(content: bytes) -> Grants:
         raise InvalidGrants(str(error)) from None
 
 
+@dataclass(frozen=True)
+class _Object:
+    """The object of the grants: content, version (empty: there is no object), and when it was put (ISO 8601)."""
+
+    content: bytes = b""
+    version: str = ""
+    modified: str = ""
+
+
 @dataclass
 class GrantsSource:
     """The grants of a deployment, as they are in force at any time."""
@@ -66,8 +76,10 @@ class GrantsSource:
     announce: Callable[[str, Mapping[str, Any]], Awaitable[None]]
     _grants: Grants | None = None
     _read_at: float = float("-inf")
-    #: The version that is in force, and the invalid versions that were told.
+    #: The version that is in force (empty: the artifact's), and the invalid versions that were told.
     _version: str = ""
+    #: Whether the ledger has that version, or a newer one, as the last valid one.
+    _is_kept: bool = False
     _told: set[str] = field(default_factory=set)
 
     async def current(self) -> Grants:
@@ -86,36 +98,59 @@ class GrantsSource:
     async def _newest(self) -> Grants:
         """Return the grants of the object's newest version, or of the last version that was valid."""
         found = await self._object()
-        if found is None:
-            self._version = ""
-            return self.default
-        content, version = found
-        if version and version == self._version and self._grants is not None:
+        if self._grants is not None and self._is_kept and found.version == self._version:
             return self._grants
         try:
-            grants = read_grants(content)
+            grants = read_grants(found.content) if found.version else self.default
         except InvalidGrants as invalid:
-            await self._tell(version, str(invalid))
+            await self._tell(found.version, str(invalid))
             return await self._last_valid()
-        if version != self._version or self._grants is None:
-            await self.ledger.write(Put(_VALID, {"version": version, "content": content.decode("utf-8")}))
-        self._version = version
+        # In force at once: that a version cannot be kept must not keep a withdrawn right alive.
+        self._version, self._is_kept = found.version, await self._keep(found)
         return grants
+
+    async def _keep(self, found: "_Object") -> bool:
+        """Keep a valid version in the ledger, or that there is no object; return whether it has that or a newer one.
+
+        A process that was slow keeps no older version than another process has kept.
+        """
+        try:
+            known = await self.ledger.get(_VALID)
+            version, modified = (known or {}).get("version", ""), (known or {}).get("modified", "")
+            if version == found.version or (found.version and found.modified < modified):
+                return True
+            item = {"version": found.version, "modified": found.modified or modified}
+            when = {"version": version if known is not None else None}
+            await self.ledger.write(Put(_VALID, {**item, "content": found.content.decode("utf-8")}, when=when))
+        except OSError as error:
+            log.error("the grants in force cannot be kept", version=found.version, reason=str(error))
+            return False
+        except ConditionFailed:
+            return False
+        return True
 
     async def _last_valid(self) -> Grants:
-        """Return the last version that was valid; the grants of the artifact if no version ever was."""
-        if self._grants is not None:
-            return self._grants
-        known = await self.ledger.get(_VALID)
+        """Return the last version that was valid; the grants of the artifact if there was none, or no object since."""
+        if self._grants is not None and not self._is_kept:
+            return self._grants  # newer than what the ledger has
         try:
-            grants = read_grants(str((known or {}).get("content", "")).encode())
+            known = await self.ledger.get(_VALID) or {}
+        except OSError:
+            if self._grants is None:
+                raise
+            return self._grants
+        version = str(known.get("version", ""))
+        if self._grants is not None and version == self._version:
+            return self._grants
+        try:
+            grants = read_grants(str(known.get("content", "")).encode()) if version else self.default
         except InvalidGrants:
-            return self.default
-        self._version = str((known or {}).get("version", ""))
+            return self.default  # this release accepts less than the one that kept it
+        self._version, self._is_kept = version, True
         return grants
 
-    async def _object(self) -> tuple[bytes, str] | None:
-        """Return content and version of the object; None if there is no such object. Raises CallFailed and OutOfTime.
+    async def _object(self) -> "_Object":
+        """Return the object; without a version if there is none. Raises CallFailed and OutOfTime.
 
         Where the bucket has no versions, the content stands for its version.
         """
@@ -125,10 +160,12 @@ class GrantsSource:
             content = await calls.content("GetObject", wanted, service="s3")
         except CallFailed as failed:
             if failed.error_class is ErrorClass.GONE:
-                return None
+                return _Object()
             raise
         version = str(content.answer.get("VersionId") or "null")
-        return content.body, version if version != "null" else hashlib.sha256(content.body).hexdigest()
+        version = version if version != "null" else hashlib.sha256(content.body).hexdigest()
+        modified = content.answer.get("LastModified")
+        return _Object(content.body, version, modified.isoformat() if isinstance(modified, datetime) else "")
 
     async def _tell(self, version: str, reason: str) -> None:
         """Log and publish once that a version is invalid."""
