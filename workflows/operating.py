@@ -65,11 +65,11 @@ async def forget(ledger: Ledger, name: str, now: datetime) -> dict[str, str]:
 
 async def _forget(ledger: Ledger, partition: str, now: float) -> str:
     key, lease = stack_key(partition), lease_key(partition)
+    alive = await readable_records(ledger, partition)
     try:
         known = await stack_record(ledger, partition)
     except ItemDamaged:
-        return await _erased(ledger, partition)
-    alive, _ = await readable_records(ledger, partition)
+        return await _erased(ledger, partition, *alive)
     holder = Holder(f"forget-{token_hex(8)}", known.generation if known is not None else 0)
     try:
         deadline = Deadline.within(_PATIENCE)
@@ -79,7 +79,7 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
     except (LeaseHeld, LeaseLost):
         return "a run works on it; cancel its request first"
     except ItemDamaged:
-        return await _erased(ledger, partition)
+        return await _erased(ledger, partition, *alive)
     held = Check(key, when={"leaseId": session.run_id})
     try:
         for sort in await ledger.keys(partition):
@@ -92,22 +92,23 @@ async def _forget(ledger: Ledger, partition: str, now: float) -> str:
             "another request for the stack arrived meanwhile; the records of its resources were deleted, and the next "
             "run finds the resources by their tags"
         )
-    return _forgotten([record for record in alive if record.exists])
+    return _forgotten(*alive)
 
 
-def _forgotten(alive: list[ResourceRecord]) -> str:
+def _forgotten(records: list[ResourceRecord], damaged: list[str]) -> str:
     """Return the message for a stack that was forgotten, with what goes on to exist at AWS."""
-    if not alive:
-        return FORGOTTEN
+    alive = [record for record in records if record.exists]
     names = ", ".join(f"{record.address} ({record.id})" if record.id else record.address for record in alive)
-    return f"{FORGOTTEN}; these go on to exist, and no stack manages them: {names}"
+    said = f"; these go on to exist, and no stack manages them: {names}" if alive else ""
+    unread = f"; what these say could not be read: {'; '.join(damaged)}" if damaged else ""
+    return f"{FORGOTTEN}{said}{unread}"
 
 
-async def _erased(ledger: Ledger, partition: str) -> str:
+async def _erased(ledger: Ledger, partition: str, records: list[ResourceRecord], damaged: list[str]) -> str:
     """Delete every item of a stack of which no run can take the lease, since record or lease cannot be read."""
     for sort in await ledger.keys(partition):
         await ledger.write(Delete(Key(partition, sort)))
-    return FORGOTTEN
+    return _forgotten(records, damaged)
 
 
 async def _cancel(ledger: Ledger, partition: str, now: datetime, days: int) -> str:

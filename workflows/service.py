@@ -5,6 +5,7 @@ is always safe.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -35,14 +36,14 @@ from workflows.requests.acceptance import (
     Refused,
     accept,
     answered,
-    end_rejected,
+    end_refused,
     finished,
     note_request,
     synchronization_of,
     with_outcome,
 )
 from workflows.requests.answers import announced, kept, rejected, rejected_unread, tell
-from workflows.requests.authority import Submitter
+from workflows.requests.authority import AUTHORITY, Submitter
 from workflows.requests.context import Context
 from workflows.requests.intake import authorize_new, reauthorize
 from workflows.requests.patience import Patience
@@ -87,9 +88,8 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
         raise unpublished.error from None
     except Invalid as invalid:
         outcome = rejected(request, invalid.problems)
-        if admitted and request.mode is not Mode.SYNCHRONIZE:
-            account = await calls.account()
-            await end_rejected(context.ledger, partition_of(account, context.aws.region, request.stack), outcome)
+        if admitted or {one.rule for one in invalid.problems} == {AUTHORITY}:
+            await _end_refused(context, calls, request, outcome, admitted=admitted)
     except OutOfTime as late:
         outcome = _postponed(request, str(late), late.retry_after)
     except CallFailed as failed:
@@ -99,6 +99,16 @@ async def handle(context: Context, request: Request, deadline: Deadline, *, admi
     seconds = anyio.current_time() - began
     named = admitted or await _is_own(context, calls, request, outcome)
     return await announced(context, outcome, seconds, request.submitter, None if named else request.transport_id)
+
+
+async def _end_refused(context: Context, calls: Calls, request: Request, outcome: Outcome, *, admitted: bool) -> None:
+    """End a request that was accepted before its grants were withdrawn: another delivery does not continue it.
+
+    Raises LedgerTooNew, and OSError: nothing is announced then, and the request is delivered again.
+    """
+    with suppress(CallFailed, OutOfTime):
+        partition = partition_of(await calls.account(), context.aws.region, request.stack)
+        await end_refused(context.ledger, partition, request, outcome, admitted=admitted)
 
 
 async def _is_own(context: Context, calls: Calls, request: Request, outcome: Outcome) -> bool:

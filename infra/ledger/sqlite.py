@@ -59,24 +59,26 @@ class SqliteLedger:
         """Return the items of a partition whose sort key starts with a prefix."""
         text = "SELECT sort, item FROM items WHERE partition = ? AND substr(sort, 1, ?) = ? ORDER BY sort"
         found = await _when_free(lambda: self._db.execute(text, (partition, len(prefix), prefix)).fetchall())
-        return {sort: _parsed(Key(partition, sort), item) for sort, item in found}
+        return {sort: _parsed(Key(partition, sort), item) for sort, item in found if isinstance(sort, str)}
 
     async def keys(self, partition: str) -> list[str]:
         """Return the sort keys of the items of a partition."""
         text = "SELECT sort FROM items WHERE partition = ? ORDER BY sort"
         found = await _when_free(lambda: self._db.execute(text, (partition,)).fetchall())
-        return [sort for (sort,) in found]
+        return [sort for (sort,) in found if isinstance(sort, str)]
 
     async def faults(self) -> list[str]:
         """Return the faults that SQLite finds in the file, each as one line."""
         found = await _when_free(lambda: self._db.execute("PRAGMA integrity_check(20)").fetchall())
-        return [" ".join(str(line).split()) for (line,) in found if line != "ok"]
+        keys = await _when_free(lambda: self._db.execute("SELECT partition, sort FROM items").fetchall())
+        odd = [f"the key {key} is no UTF-8 text: nothing reads this item" for key in keys if not _is_text(key)]
+        return [" ".join(str(line).split()) for (line,) in found if line != "ok"] + odd
 
     async def partitions(self, prefix: str = "") -> list[str]:
         """Return the partitions that start with a prefix."""
         text = "SELECT DISTINCT partition FROM items WHERE substr(partition, 1, ?) = ? ORDER BY partition"
         found = await _when_free(lambda: self._db.execute(text, (len(prefix), prefix)).fetchall())
-        return [partition for (partition,) in found]
+        return [partition for (partition,) in found if isinstance(partition, str)]
 
     async def write(self, *changes: Change) -> None:
         """Make all changes or none."""
@@ -142,6 +144,11 @@ class SqliteLedger:
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _is_text(key: tuple[Any, ...]) -> bool:
+    """Return whether all parts of a key are texts. No reader names a key with other octets, so such an item is lost."""
+    return all(isinstance(part, str) for part in key)
 
 
 def _text(octets: bytes) -> str | bytes:

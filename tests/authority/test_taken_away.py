@@ -82,9 +82,19 @@ async def test_a_synchronization_goes_on_for_who_asked_for_it(world):
     """Not for who sent the document that is in force, whose grants are another's."""
     other = Submitter(account=ACCOUNT, source="com.example.other")
     named = await begun(world, Mode.SYNCHRONIZE, other)
-    outcome = await resume(deployed(world, grants("synchronize")), accepted_before(named), Deadline.within(600))
-    assert (outcome.status, world.sent()) == (Status.REJECTED, [])
     outcome = await resume(deployed(world, of(other, "synchronize")), accepted_before(named), Deadline.within(600))
+    assert outcome.status is Status.READY
+
+
+async def test_a_synchronization_whose_grants_are_withdrawn_has_ended(world):
+    """It is not continued when the grants are back, and another one is made."""
+    other = Submitter(account=ACCOUNT, source="com.example.other")
+    named = await begun(world, Mode.SYNCHRONIZE, other)
+    for now in (grants("synchronize"), of(other, "synchronize")):
+        outcome = await resume(deployed(world, now), accepted_before(named), Deadline.within(600))
+        assert (outcome.status, world.sent()) == (Status.REJECTED, [])
+    again = Request(mode=Mode.SYNCHRONIZE, request_id="three", stack="payments.tools", submitter=other)
+    outcome = await handle(deployed(world, of(other, "synchronize")), again, Deadline.within(600))
     assert outcome.status is Status.READY
 
 

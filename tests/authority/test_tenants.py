@@ -112,23 +112,46 @@ async def test_whoever_loses_its_grants_is_told_of_its_own_request(world):
         assert (kind, detail["stack"], detail["requestId"]) == ("Gateway Stack Rejected", "payments.tools", "mine")
 
 
-async def test_a_request_whose_grants_are_withdrawn_has_ended(world):
+@pytest.mark.parametrize("again", [False, True], ids=["gone on with", "delivered again"])
+async def test_a_request_whose_grants_are_withdrawn_has_ended(world, again):
     """Its execution ends, and nothing goes on with it: the status says so, and a new request goes on."""
     world.behaviour.durations.gateway = 600.0
     mine = provision(small_stack(1), "mine", submitter=PAYMENTS)
     await handle(deployed(world, grants()), mine, Deadline.within(30))
     none = deployed(world, {"version": 1, "grants": []})
-    await resume(none, RequestRef("payments.tools", 1, "mine"), Deadline.within(30))
+    if again:
+        await handle(none, mine, Deadline.within(30))
+    else:
+        await resume(none, RequestRef("payments.tools", 1, "mine"), Deadline.within(30))
     (shown,) = (await stacks(world.ledger)).values()
     assert shown["status"] == "REJECTED"
     # With its grants back it is answered as it was; a request of another id goes on.
     assert (await handle(deployed(world, grants()), mine, Deadline.within(3000))).status is Status.REJECTED
     new = mine.model_copy(update={"request_id": "new"})
     assert (await handle(deployed(world, grants()), new, Deadline.within(3000))).status is Status.READY
+    await _refused_otherwise(world, mine)
     # What is finished keeps its outcome.
-    await resume(none, RequestRef("payments.tools", 2, "new"), Deadline.within(30))
+    await resume(none, RequestRef("payments.tools", 3, "pending"), Deadline.within(30))
     (shown,) = (await stacks(world.ledger)).values()
     assert shown["status"] == "READY"
+
+
+async def _refused_otherwise(world: Any, mine: Request) -> None:
+    """Send what is refused under the id of an accepted request: of a stranger, and with another document."""
+    world.behaviour.durations.gateway = 600.0
+    new = changed(small_stack(1), {"gateways.payments.description": "new"})
+    pending = provision(new, "pending", submitter=PAYMENTS)
+    await handle(deployed(world, grants()), pending, Deadline.within(30))
+    narrow = grants()
+    narrow["grants"][0]["mayName"]["roles"] = []
+    stranger = pending.model_copy(update={"submitter": Submitter(account=ACCOUNT, source="com.example.evil")})
+    roles = changed(new, {"gateways.payments.roleArn": "arn:aws:iam::123456789012:role/other"})
+    other = pending.model_copy(update={"document": roles})
+    for context, request in ((deployed(world, grants()), stranger), (deployed(world, narrow), other)):
+        assert (await handle(context, request, Deadline.within(30))).status is Status.REJECTED
+    (shown,) = (await stacks(world.ledger)).values()
+    assert shown["status"] == "IN_PROGRESS"
+    assert (await handle(deployed(world, grants()), pending, Deadline.within(3000))).status is Status.READY
 
 
 def test_nobody_but_the_deployment_speaks_for_it():

@@ -316,3 +316,32 @@ async def test_a_damaged_lease_is_forgotten_with_its_stack(world: SandboxWorld):
     assert [fault.item for fault in (await faults_of(world.ledger))[1]] == ["lease"]
     await forgotten(world)
     assert (await world.apply(small_stack(1), "three")).status is Status.READY
+
+
+@pytest.mark.parametrize("member", ["partition", "sort"])
+async def test_a_key_that_is_no_text_is_a_fault_of_the_store(world: SandboxWorld, member: str):
+    """Nothing can name the item: the check finds it, and every stack is shown, run and forgotten without it."""
+    await world.apply(small_stack(1))
+    await world.apply({"stack": "other", "apiKeyCredentialProviders": {}})
+    assert isinstance(world.ledger, SqliteLedger)
+    world.ledger._db.execute(  # noqa: SLF001 - what no writer writes
+        f"UPDATE items SET {member} = CAST({member} || X'FF' AS TEXT) "  # noqa: S608 - one of two constants
+        "WHERE partition = ? AND sort LIKE 'run#%'",
+        (PARTITION,),
+    )
+    assert ["no UTF-8 text" in fault.fault for fault in (await faults_of(world.ledger))[1]] == [True]
+    assert {one["status"] for one in (await stacks(world.ledger)).values()} == {"READY"}
+    assert (await history(world.ledger, "payments.tools"))[PARTITION] == []
+    assert (await world.apply(small_stack(1), "two")).status is Status.READY
+    await forgotten(world)
+
+
+@pytest.mark.parametrize("key", [STACK, GATEWAY, lease_key(PARTITION)], ids=["stack", "resource", "lease"])
+async def test_forget_names_what_lives_on_beside_damage(world: SandboxWorld, key: Key):
+    """It is the last moment at which anybody can learn the ids."""
+    await world.apply(small_stack(1))
+    spoil(world, key, "{")
+    (said,) = (await forget(world.ledger, "payments.tools", world.context().now())).values()
+    assert str(world.live["target target-0"].id) in said
+    assert ("gateways.payments (" in said) == (key != GATEWAY)
+    assert ("could not be read" in said) == (key == GATEWAY)

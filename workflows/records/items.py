@@ -1,6 +1,6 @@
 """Keys and form of the items that store records in the ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import UnionType
@@ -19,6 +19,12 @@ RESOURCE = "resource#"
 RUN = "run#"
 
 
+#: Members of outcomes that are texts, and those of failures.
+_TEXTS = ("finishedAt", "requestId", "status", "reason")
+_FAILURE = ("resource", "code", "message", "actor", "advice")
+_SHOWN = {*_TEXTS, "generation", "calls", "failures"}
+
+
 class LedgerTooNew(OSError):  # noqa: N818 - the name describes the ledger
     """The ledger was written by a newer version, in a form that this version cannot read."""
 
@@ -28,21 +34,28 @@ def reading(key: Key) -> Iterator[None]:
     """Read a record from an item. Raises ItemDamaged where the item has not the form of a record, and LedgerTooNew."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ItemDamaged(key, f"it has not the form of a record ({type(error).__name__})") from None
 
 
 def outcome_of_run(key: Key, item: Item) -> Item:
-    """Return the outcome of a run as it was stored. Raises ItemDamaged where a shown member has another type."""
+    """Return the outcome of a run as it was stored. Raises ItemDamaged where a shown member is missing or wrong."""
     with reading(key):
-        for name in ("finishedAt", "requestId", "status", "reason"):
-            item[name].strip()
-        if not isinstance(item["generation"], int | None) or sum(item["calls"].values()) < 0:
-            raise ValueError
-        for failure in item["failures"]:
-            failure["resource"].strip()
-            failure["code"].strip()
+        require_outcome(item)
+        if missing := _SHOWN - set(item):
+            raise LookupError(*missing)
     return item
+
+
+def require_outcome(outcome: Mapping[str, Any]) -> None:
+    """Raise TypeError or LookupError where a member of a stored outcome that is shown has another type."""
+    failed = [one[name] for one in outcome.get("failures", ()) for name in _FAILURE]
+    consents = [one["resource"] for one in outcome.get("consents", ())]
+    texts = [*failed, *consents, *(outcome.get(name, "") for name in _TEXTS)]
+    whole = all(isinstance(number, int) for number in outcome.get("calls", {}).values())
+    whole = whole and isinstance(outcome.get("generation"), int | None)
+    if not whole or not all(isinstance(text, str) for text in texts):
+        raise TypeError
 
 
 def typed(record: Any) -> Any:

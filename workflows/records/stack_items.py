@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from infra.ledger import Item
 from workflows.records.form2 import folded, upgraded_stack
-from workflows.records.items import SCHEMA, readable, typed
+from workflows.records.items import SCHEMA, readable, require_outcome, typed
 from workflows.records.request_state import Mode, RequestState
 from workflows.records.stack import ReadyDocument, Rollback, StackRecord
 
@@ -33,6 +33,8 @@ def read_stack_record(item: Item) -> StackRecord:
         requests={one: RequestState.read(one, state) for one, state in requests.items()},
         unknown={name: v for name, v in held.items() if name not in {*_PLAIN, *_NAMED.values(), *_NESTED}},
     )
+    if record.outcome is not None:
+        require_outcome(record.outcome)
     return cast("StackRecord", typed(record))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.ledger import ConditionFailed, Ledger
+from workflows.document import fingerprint
 from workflows.planner.outcome import FINAL, Outcome, Status
 from workflows.records.request_state import Mode, RequestState
 from workflows.records.stack import StackRecord
@@ -122,19 +123,33 @@ def with_outcome(record: StackRecord, outcome: Outcome, request: Request) -> Sta
             return ended
 
 
-async def end_rejected(ledger: Ledger, partition: str, outcome: Outcome) -> None:
-    """End the request in force that is refused after its acceptance, because its grants were withdrawn since.
+async def end_refused(
+    ledger: Ledger, partition: str, request: Request, outcome: Outcome, *, admitted: bool = False
+) -> None:
+    """End a request that is refused after its acceptance, because its grants were withdrawn since.
 
-    A request that is finished keeps its outcome, and a request that is not in force changes nothing.
+    A request that is finished, or not in force any more, keeps its outcome. Unless the request was read from the ledger
+    (`admitted`), it must be the one that was accepted: of the same submitter, with the same document.
     """
 
     def ended(record: StackRecord) -> StackRecord | None:
-        current = record.requests.get(record.request_id)
-        if current is None or record.request_id != outcome.request_id or finished(record, outcome.request_id):
+        state = record.state_of(request.request_id, request.mode)
+        if state is None or not (admitted or _is_delivered_again(record, state, request)):
             return None
-        return record.ended(kept(outcome), final=True).waiting(outcome.request_id, current.mode, None, None)
+        if request.mode is Mode.SYNCHRONIZE:
+            return None if state.status else record.synchronized(request.request_id, kept(outcome), final=True)
+        if record.request_id != request.request_id or finished(record, request.request_id):
+            return None
+        return record.ended(kept(outcome), final=True).waiting(request.request_id, request.mode, None, None)
 
     await change(ledger, partition, ended)
+
+
+def _is_delivered_again(record: StackRecord, state: RequestState, request: Request) -> bool:
+    sender = request.submitter.shown() if request.submitter is not None else None
+    provisions = request.mode is Mode.PROVISION
+    same = not provisions or (request.document is not None and fingerprint.digest(request.document) == record.digest)
+    return same and state.submitter == sender
 
 
 async def note_request(
