@@ -28,6 +28,7 @@ from tests.authority.desk import (
 from tests.worlds import REGION, provision
 from workflows.document.naming import Place
 from workflows.planner.outcome import Status
+from workflows.requests.authority import Grants, Submitter
 from workflows.records.request_state import Mode
 from workflows.requests.authority import Grants, matches
 from workflows.requests.context import Context
@@ -178,3 +179,12 @@ def test_patterns_mean_what_they_say_and_take_no_time(pattern):
     began = time.process_time()
     matches(pattern, "a" + "x" * 200_000, place)
     assert time.process_time() - began < 1.0
+
+
+def test_what_a_submitter_may_request_of_a_stack_is_told_for_every_type():
+    grant = {"submitters": [{"source": "a.b"}], "stacks": ["payments.*"], "requests": ["provision", "plan"]}
+    grants = Grants.model_validate({"version": 1, "grants": [grant]})
+    who, place = Submitter(source="a.b", account="123456789012"), Place("123456789012", "us-east-1", "aws")
+    told = grants.permitted(who, "payments.tools", place)
+    assert {one for one, allowed in told.items() if allowed} == {"provision", "plan"}
+    assert not any(grants.permitted(who, "billing", place).values())

@@ -1,4 +1,4 @@
-"""One value of one ledger item is replaced, at every path: the read commands show the rest, and none ends in a defect."""
+"""One value of one ledger item is replaced, at every path: the read commands show the rest, without a defect."""
 
 import copy
 import json

@@ -11,6 +11,11 @@ _ERRORS = ("tests/calling/test_errors.py",)
 _CALLS = ("tests/calling/test_calls.py",)
 
 MUTANTS = (
+    Mutant("renewal-unasked", "credentials are renewed within a call, whose failure they are taken for", _AWS,
+           "        await self._renewed(operation)\n", "", ("tests/failing/test_credentials.py",), goal="R13"),
+    Mutant("renewal-is-the-call", "a role that may not be assumed is a refusal of the call", _AWS,
+           "            if error.operation_name != operation:\n", "            if not error.operation_name:\n",
+           ("tests/failing/test_credentials.py",), goal="R13"),
     Mutant("incomplete-believed", "an answer without its required members counts as one", _AWS,
            "        if found.wrong or lacking:\n", "        if lacking:\n", ("tests/observing/test_answers.py",),
            goal="R18"),

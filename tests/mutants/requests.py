@@ -13,15 +13,24 @@ _BESIDE_STACK = "tests/records/test_stack.py::test_approvals_end_with_their_requ
 _ACCEPTING = "tests/intake/test_accepting.py"
 _TENANTS = "tests/authority/test_tenants.py"
 _GRANTS = "workflows/requests/grants_source.py"
+_OBJECT = "tests/authority/test_grants_object.py"
 _TRIALS = "tests/authority/test_authority.py"
 
 MUTANTS = (
     Mutant("withdrawn-in-progress", "a request whose grants are withdrawn stays in progress for ever", _ACCEPTANCE,
-           "    await change(ledger, partition, ended)\n\n\nasync def note", "    del ended\n\n\nasync def note",
+           "    await change(ledger, partition, ended)\n\n\ndef _is_del", "    del ended\n\n\ndef _is_del",
            (_TENANTS,)),
     Mutant("withdrawn-after-the-end", "grants that are withdrawn change how a finished request ended", _ACCEPTANCE,
-           "record.request_id != outcome.request_id or finished(record, outcome.request_id):",
-           "record.request_id != outcome.request_id:", (_TENANTS,)),
+           "if record.request_id != request.request_id or finished(record, request.request_id):",
+           "if record.request_id != request.request_id:", (_TENANTS,)),
+    Mutant("withdrawn-by-a-stranger", "who names another's request ends it", _ACCEPTANCE,
+           "    return same and state.submitter == sender\n", "    return same\n", (_TENANTS,)),
+    Mutant("withdrawn-by-another-document", "a document that is not granted ends the request whose id it bears",
+           _ACCEPTANCE, "    return same and state.submitter == sender\n", "    return state.submitter == sender\n",
+           (_TENANTS,)),
+    Mutant("synchronization-not-withdrawn", "a synchronization whose grants are withdrawn goes on when they are back",
+           _ACCEPTANCE, "None if state.status else record.synchronized(request.request_id, kept(outcome), final=True)",
+           "None", ("tests/authority/test_taken_away.py",)),
     Mutant("readmit-free", "a request that goes on by its name is not checked against the grants again", _INTAKE,
            "        _raise(allowed.problems(request.stack))\n    return request, allowed\n\n\ndef authorize",
            "        pass\n    return request, None\n\n\ndef authorize",
@@ -108,8 +117,14 @@ MUTANTS = (
     Mutant("damage-spreads", "one damaged stack keeps a schedule from the others", "workflows/service_events.py",
            "        except (OSError, CallFailed) as error:\n", "        except CallFailed as error:\n", (_TENANTS,)),
     Mutant("grants-unremembered", "a new process does not know which grants were valid last", _GRANTS,
-           "        if version != self._version or self._grants is None:\n", "        if not content:\n",
-           ("tests/authority/test_grants_object.py",)),
+           "found.version, await self._keep(found)", "found.version, True", (_OBJECT,)),
+    Mutant("grants-of-an-idle-process", "a process that was idle returns to grants that were withdrawn since", _GRANTS,
+           "        if self._grants is not None and version == self._version:\n            return self._grants\n",
+           "        if self._grants is not None:\n            return self._grants\n", (_OBJECT,)),
+    Mutant("grants-unkept-dropped", "grants that the ledger cannot keep are not in force", _GRANTS,
+           "        if self._grants is not None and not self._is_kept:\n", "        if self._grants is None:\n", (_OBJECT,)),
+    Mutant("grants-kept-backwards", "a slow process replaces the grants by an older version", _GRANTS,
+           " or (found.version and found.modified < modified):", ":", (_OBJECT,)),
     Mutant("grants-denied-are-none", "grants that cannot be read are grants that are not there", _GRANTS,
            "            if failed.error_class is ErrorClass.GONE:\n", "            if failed.code:\n",
            ("tests/authority/test_grants_object.py",)),

@@ -169,6 +169,8 @@ ANEW = (
         ("authorizerType",), "Immutable"),
     Row("the same with leave", wants(allowed=True), shows(**AUTHORIZER), knows(), Action.REPLACE,
         "authorizerType cannot be changed in place", ("authorizerType",)),
+    Row("the same with leave, in a run that nobody attends", wants(allowed=True, unattended=True, needs_allow=True),
+        shows(**AUTHORIZER), knows(), Action.FAIL, "replacing this gateway", code="NeedsRequest"),
     Row("the same with leave, and it holds what nobody manages", wants(allowed=True, unmanaged=("theirs",)),
         shows(**AUTHORIZER), knows(), Action.FAIL, "belong to it: theirs", code="UnmanagedTargets"),
     Row("the same with leave, and it holds what is to stay", wants(allowed=True, staying=("kept",)),

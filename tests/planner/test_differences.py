@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.documents import ROLE
-from tests.planner.states import GATEWAY_TARGET, HARNESS, knows, shows, wants
+from tests.planner.states import GATEWAY, GATEWAY_TARGET, HARNESS, knows, shows, wants
 from workflows.planner.differences import changes
 
 PAYLOAD = "targetConfiguration.mcp.openApiSchema.inlinePayload"
@@ -41,3 +41,17 @@ def test_what_is_masked_stays_masked_key_by_key():
     found = changes(desired, observed, knows(HARNESS, old), ["environmentVariables", "environmentVariables.KEY"])
     assert "hidden" not in str(found)
     assert {change.path for change in found} == {"environmentVariables", "environmentVariables.KEY"}
+
+
+def test_a_name_of_another_form_is_a_change():
+    desired, observed = wants(GATEWAY), shows(says={"name": "One"})
+    (change,) = changes(desired, observed, knows(), ["name"])
+    assert (change.old, change.new) == ("One", "one")
+
+
+def test_a_path_below_a_plain_value_has_no_value_there():
+    """The service shows a text where the declaration has a map."""
+    new = {"targetConfiguration": {"mcp": {"mcpServer": {"endpoint": "https://example.com"}}}}
+    desired, observed = wants(GATEWAY_TARGET, new), shows(kind=GATEWAY_TARGET, body={"targetConfiguration": "odd"})
+    (change,) = changes(desired, observed, knows(GATEWAY_TARGET), ["targetConfiguration.mcp.mcpServer.endpoint"])
+    assert (change.old, change.new) == (None, "https://example.com")

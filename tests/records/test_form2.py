@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from tests.goals import tried
 from workflows.document.compare import either
 from workflows.records.items import SCHEMA
-from workflows.records.operation import LATEST_ARRIVAL, OpState
+from workflows.records.operation import LATEST_ARRIVAL, OpState, Verb
+from workflows.records.request_state import ConsentWait, Mode, Stall
 from workflows.records.resource_items import item_of, read_record
+from workflows.records.stack import StackRecord
+from workflows.records.stack_items import read_stack_record
 
 GOLDEN = Path(__file__).parents[1] / "ledger" / "golden"
 NOW = 1_000_000.0
@@ -86,3 +89,55 @@ def test_a_stored_record_of_form_2_is_written_as_form_3(path):
         assert written["schema"] == SCHEMA
         assert read_record(written) == record
         assert (record.id, record.exists) == (item["id"], item["id"] is not None or item["pending"] is not None)
+
+
+def stack_of_form_2(**members: Any) -> StackRecord:
+    """Return the record of a stack of form 2 whose request `one` is in force."""
+    item = {"schema": 2, "version": 3, "generation": 1, "requestId": "one", "recent": {"one": 1}, "digest": "d"}
+    return read_stack_record({**item, **members})
+
+
+def test_a_creation_of_form_2_without_doubts_keeps_its_token():
+    """An older worker of that form wrote the token of the creation beside the mark."""
+    item = {"address": "gateways.one", "kind": "gateways", "name": "one", "schema": 2}
+    record = read_record({**item, "pending": {"action": "CREATE", "at": NOW, "token": "x", "generation": 1}})
+    assert record.log.intent is not None
+    assert (record.log.intent.verb, set(record.pending_tokens)) == (Verb.CREATE, {"x"})
+    bare = read_record({**item, "pending": {"action": "UPDATE", "at": NOW}})
+    assert bare.log.intent is not None
+    assert (bare.log.intent.verb, set(bare.pending_tokens)) == (Verb.UPDATE, set())
+
+
+@pytest.mark.parametrize("rollback", ["", " rollback"], ids=["the request", "its rollback"])
+def test_a_request_of_form_2_waits_for_as_long_as_it_did(rollback):
+    record = stack_of_form_2(
+        standing={"requestId": f"one{rollback}", "since": 5, "where": "x"},
+        consentWaits={"generation": f"1{rollback}", "since": {"a": 7.0}, "told": {"a": ["digest"]}},
+    )
+    state = record.requests["one"]
+    assert state.stall == Stall(5.0, "x", rollback=bool(rollback))
+    assert state.consent == ConsentWait({"a": 7.0}, {"a": ("digest",)}, rollback=bool(rollback))
+
+
+def test_waits_of_another_request_of_form_2_and_waits_without_times_are_none():
+    for waits in ({"generation": 2, "since": {"a": 7.0}}, {"generation": 1, "since": 7.0}, {}):
+        state = stack_of_form_2(standing={"requestId": "two", "since": 5}, consentWaits=waits).requests["one"]
+        assert (state.stall, state.consent) == (None, None)
+
+
+def test_a_synchronization_of_form_2_waits_for_as_long_as_it_did():
+    members = {
+        "synchronizations": ["s", "t"],
+        "synchronizations:standing": {"s": {"requestId": "s", "since": 5, "where": "x"}},
+        "synchronizations:consentWaits": {"s": {"generation": 1, "since": {"a": 7.0}}},
+    }
+    record = stack_of_form_2(**members)
+    waiting, other = record.state_of("s", Mode.SYNCHRONIZE), record.state_of("t", Mode.SYNCHRONIZE)
+    assert waiting is not None
+    assert other is not None
+    assert (waiting.stall, waiting.consent) == (Stall(5.0, "x"), ConsentWait({"a": 7.0}))
+    assert (other.stall, other.consent) == (None, None)
+
+
+def test_a_stack_of_form_2_without_a_request_has_none():
+    assert read_stack_record({"schema": 2, "version": 1, "generation": 0}).requests == {}

@@ -245,3 +245,15 @@ def test_no_other_transition_is_made(state):
         else:
             with pytest.raises(AssertionError, match="cannot become"):
                 operation.become(after)
+
+
+def test_an_object_is_found_for_a_creation_only():
+    """An unanswered update names no object."""
+    past = Past()
+    empty = past.record.log
+    assert empty.identify("id-1") is empty
+    past.begin(Verb.UPDATE, {"a": 1}, "one")
+    assert past.record.log.identify("id-1") is past.record.log
+    created = Past()
+    created.begin(Verb.CREATE, {"a": 1}, "one")
+    assert created.record.log.identify("id-1").operations[-1].object_id == "id-1"

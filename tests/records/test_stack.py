@@ -112,3 +112,24 @@ def test_r22_the_last_write_of_an_earlier_version_is_understood(write):
     assert is_so(read)
     assert (read.generation, read.request_id, dict(read.unknown)) == (2, "two", {})
     assert read_stack_record(stack_item_of(read)) == read
+
+
+def test_events_of_a_request_that_the_record_does_not_know_change_nothing():
+    record = accepted(StackRecord.new("id"), "one", 1)
+    assert record.announced("other") is record
+    assert record.waiting("other", Mode.PROVISION, Stall(5.0), None) is record
+
+
+def test_a_wait_for_consent_is_as_long_as_that_of_others_for_the_same_generation():
+    """The clock runs on when another request asks for the same."""
+    mine, other = ConsentWait({"a": 9.0}), ConsentWait({"a": 5.0, "b": 7.0})
+    assert mine.sharing([other]).since == {"a": 5.0, "b": 7.0}
+    assert mine.sharing([]) == mine
+
+
+@pytest.mark.parametrize(
+    "members", [{"calls": {"GetGateway": "x"}}, {"failures": [{}]}, {"reason": 5}, {"consents": None}]
+)
+def test_an_outcome_of_another_form_is_no_outcome(members):
+    with pytest.raises((TypeError, LookupError)):
+        read_stack_record({**stack_item_of(StackRecord.new("id")), "outcome": {"status": "READY", **members}})
