@@ -28,9 +28,8 @@ from tests.authority.desk import (
 from tests.worlds import REGION, provision
 from workflows.document.naming import Place
 from workflows.planner.outcome import Status
-from workflows.requests.authority import Grants, Submitter
 from workflows.records.request_state import Mode
-from workflows.requests.authority import Grants, matches
+from workflows.requests.authority import Grants, Submitter, matches
 from workflows.requests.context import Context
 from workflows.requests.request import Request
 from workflows.service import handle
