@@ -107,7 +107,7 @@ async def test_damaged_pages_are_one_line_each(tmp_path: Path):
         damaged.write_bytes(octets[:begin] + random.randbytes(2000) + octets[begin + 2000 :])
         found.append(await _raises_only_oserror(damaged))
     assert sum(fault for fault, _ in found) > len(octets) // 4096 // 2
-    assert sum(partly for _, partly in found) > len(octets) // 4096 // 2
+    assert any(partly for _, partly in found)
 
 
 async def _raises_only_oserror(path: Path) -> tuple[bool, bool]:
@@ -125,7 +125,7 @@ async def _raises_only_oserror(path: Path) -> tuple[bool, bool]:
             shown = await stacks(ledger)
         _, faults = await faults_of(ledger)
         assert not [fault for fault in faults if "\n" in fault.fault]
-        return bool(faults), any(one["damaged"] for one in shown.values())
+        return bool(faults), "the file of the ledger is damaged" in str([one["damaged"] for one in shown.values()])
     finally:
         ledger.close()
 
@@ -266,6 +266,7 @@ async def test_a_query_that_shows_the_same_page_again_ends():
 OTHER_TYPES = [
     (GATEWAY, "address", {}), (GATEWAY, "incarnation", "one"), (GATEWAY, "deposed", 5), (STACK, "generation", "two"),
     (STACK, "requests", []), (STACK, "request_id", 7), (STACK, "retained", 3),
+    (STACK, "schema", float("inf")),
 ]  # fmt: skip
 
 

@@ -37,7 +37,7 @@ MUTANTS = (
            "for looks in ([one for one in unread if not one.used],):", (_LEFT,)),
     Mutant("unread-unused-is-clean", "of kinds that the ledger does not know, refusals say that nothing is left",
            "workflows/reconcile/left_behind.py",
-           "for looks in ([one for one in unread if not one.used], *([one]", "for looks in (*([one]", (_LEFT,)),
+           "for looks in ([one for one in unread if not one.used], *", "for looks in ([], *", (_LEFT,)),
     Mutant("only-known-kinds", "what is left behind is looked for in the kinds that the ledger knows",
            "workflows/reconcile/left_behind.py", "        if kind.tagged and kind.parent is None\n",
            "        if kind.section in sections\n", (_LEFT,), goal="R17"),
