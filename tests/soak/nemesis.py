@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal
 from infra.sandbox.world import Failure
+from tests.clients import operation_of
 from tests.crash.harness import CALLS, WRITES, At, History, Process
 from tests.documents import mcp_target
 from tests.soak.documents import SHARED
@@ -65,7 +66,9 @@ class Victim(Process):
         for fault, (code, status) in _CODES.items():
             if self.history.happens(fault):
                 error = {"Code": code, "Message": "by chance"}
-                raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}, operation)
+                raise ClientError(
+                    {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}, operation_of(operation)
+                )
         if self.history.happens(SLOW):
             await anyio.sleep(self.history.random.uniform(1.0, 30.0))
             if self.history.random.random() < 0.5:

@@ -12,6 +12,7 @@ from infra.deadline import BRIEF_SECONDS, Deadline
 from infra.errors import ErrorClass
 from infra.retry import BUDGETS
 from infra.settings import Settings
+from tests.clients import operation_of
 from tests.crash.harness import History, Process, context_of
 from tests.documents import gateway, mcp_target
 from tests.machine import LONGEST, TURN
@@ -49,7 +50,7 @@ class Storm(Process):
         self.sent += 1
         if anyio.current_time() < STORM and self.random.random() < self.rate:
             error = {"Code": "ThrottlingException", "Message": "Rate exceeded"}
-            raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 429}}, operation)
+            raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 429}}, operation_of(operation))
         try:
             return await super().call(operation, method)
         except ClientError as error:
