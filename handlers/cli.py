@@ -5,7 +5,6 @@ People see progress and tables on stderr and stdout; `--json` prints one JSON va
 
 import argparse
 import asyncio
-import secrets
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,9 +17,9 @@ from botocore.exceptions import BotoCoreError
 from handlers import cli_show as show
 from handlers.cli_check import add_checks
 from handlers.cli_doctor import add_doctor
-from handlers.cli_files import Source, read_source
-from handlers.cli_operate import add_commands, add_parameters, looking, settings_of, with_environment
-from handlers.cli_plan import plan as show_plan
+from handlers.cli_files import read_source
+from handlers.cli_operate import add_commands, add_parameters, settings_of, with_environment
+from handlers.cli_work import DONE, FAILED, INVALID, UNFINISHED, Refused, add_work
 from infra import models
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
@@ -33,27 +32,10 @@ from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
 from workflows.document.schema import document_schema
 from workflows.importing import Imported, import_resource
-from workflows.planner.decision import Action
 from workflows.planner.failures import OF_ERROR_CLASSES
-from workflows.planner.outcome import Outcome, Status
-from workflows.planning import plan
-from workflows.records.request_state import Mode
 from workflows.requests.context import Context
-from workflows.requests.request import NotARequest, Request
-from workflows.service import handle
-from workflows.status import require_known
+from workflows.requests.request import NotARequest
 
-#: Exit codes; see the README.
-DONE, FAILED, INVALID, CHANGES, CONSENT, UNFINISHED = range(6)
-_EXIT = {
-    Status.READY: DONE,
-    Status.DELETED: DONE,
-    Status.AWAITING_CONSENT: CONSENT,
-    Status.IN_PROGRESS: UNFINISHED,
-    Status.REJECTED: INVALID,
-}
-#: Seconds of a single run. A short run keeps the lease short, so the lease of a killed terminal expires soon.
-_SLICE = 120.0
 _LEAST_SECONDS = CALL_SECONDS + 10.0
 _HIGHEST_PORT = 65535
 _DAMAGED = (
@@ -77,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _invalid(options, invalid)
     except StoreDamaged as damaged:
         return _failed(options, FAILED, f"{damaged}\n{_DAMAGED}")
+    except Refused as refused:
+        return _failed(options, refused.code, str(refused))
     except (Unreadable, NotARequest, SettingsError, OSError) as error:
         return _failed(options, INVALID if isinstance(error, Unreadable | NotARequest) else FAILED, str(error))
     except (CallFailed, BotoCoreError) as failed:
@@ -120,21 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     command("validate", _validate, "check a document; needs no network and no credentials")
-    planning = working("plan", _plan, "show what apply would do")
-    planning.add_argument(
-        "--exit-code", action="store_true", help="exit 3 when changes are pending, 1 when something would fail"
-    )
-    applying = working("apply", _apply, "create or update the resources that a stack document declares")
-    for sub in (planning, applying):
-        sub.add_argument(
-            "--allow",
-            action="append",
-            default=[],
-            metavar="ADDRESS",
-            help="allow this resource to be removed, or replaced",
-        )
-    working("destroy", _destroy, "remove a stack")
-    working("sync", _sync, "synchronize the tools of a stack's targets")
+    add_work(working)
     add_commands(command)
     add_doctor(command)
     add_checks(command)
@@ -181,74 +151,6 @@ def _validate(options: argparse.Namespace) -> int:
     warnings = [warning.shown() for warning in stack.warnings]
     show.value(options, {**shown, "warnings": warnings}, lambda: show.valid(stack))
     return DONE
-
-
-def _plan(options: argparse.Namespace) -> int:
-    source = read_source(options.file, dict(options.parameter))
-    allow = frozenset(options.allow) | source.allow
-    read_stack(source.document)  # report problems of the document before any call
-
-    async def job(context: Context) -> Any:
-        return await plan(context, source.document, Deadline.within(options.timeout), allow)
-
-    planned = with_environment(looking(settings_of(options)), job)
-    show.value(options, planned.shown(), lambda: show_plan(planned))
-    if not options.exit_code:
-        return DONE
-    if planned.failing:
-        return FAILED
-    awaits = any(one.action == Action.CONSENT for one in planned.resources)
-    return CHANGES if planned.pending else CONSENT if awaits else DONE
-
-
-def _apply(options: argparse.Namespace) -> int:
-    source = read_source(options.file, dict(options.parameter))
-    if source.dry_run:
-        raise Unreadable(f"{options.file}: the event asks for a plan only (dryRun); use gatewright plan")
-    return _fulfil(options, _request(source, Mode.PROVISION, frozenset(options.allow) | source.allow))
-
-
-def _destroy(options: argparse.Namespace) -> int:
-    source = read_source(options.file, dict(options.parameter), named=True)
-    request = _request(source, Mode.REMOVE)
-    return _fulfil(options, request.model_copy(update={"document": None}) if source.named else request)
-
-
-def _sync(options: argparse.Namespace) -> int:
-    source = read_source(options.file, dict(options.parameter), named=True)
-    request = _request(source, Mode.SYNCHRONIZE).model_copy(update={"document": None})
-    return _fulfil(options, request)
-
-
-def _request(source: Source, mode: Mode, allow: frozenset[str] = frozenset()) -> Request:
-    """Return the request of a terminal command: always new, and the newest of the stack."""
-    stack = read_stack(source.document)
-    request_id = f"terminal-{secrets.token_hex(6)}"
-    return Request(mode=mode, request_id=request_id, stack=stack.name, document=dict(stack.document), allow=allow)
-
-
-def _fulfil(options: argparse.Namespace, request: Request) -> int:
-    """Run the request repeatedly until the outcome is final or the timeout expires."""
-
-    async def job(context: Context) -> Outcome:
-        deadline = Deadline.within(options.timeout)
-        if request.mode is Mode.REMOVE:
-            await require_known(context, request.stack, deadline)
-        while True:
-            seconds = min(_SLICE, max(1.0, deadline.remaining()))
-            outcome = await handle(context, request, Deadline.within(seconds))
-            wait = outcome.retry_after or 1.0
-            if outcome.status is not Status.IN_PROGRESS or outcome.without_calls or deadline.remaining() < wait:
-                return outcome
-            show.waiting(outcome, wait)
-            await deadline.sleep(wait, "the next run")
-
-    outcome = _with_environment(options, job)
-    show.value(options, outcome.shown(), lambda: show.outcome(outcome))
-    # The user's own credentials or network failed: the same command would not continue by itself.
-    return (
-        FAILED if outcome.without_calls and outcome.status is Status.IN_PROGRESS else _EXIT.get(outcome.status, FAILED)
-    )
 
 
 def _adopt(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from infra.documents import LARGEST, Unreadable, parse
 from workflows.document.parameters import fill
 from workflows.records.request_state import Mode
-from workflows.requests.request import DETAIL_TYPES
+from workflows.requests.request import DETAIL_TYPES, is_name
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,19 @@ def read_source(path: Path, parameters: Mapping[str, Any] | None = None, *, name
         document = fill(value["stack"], {**given, **(parameters or {})})
         return Source(document, frozenset(allow), value.get("dryRun") is True)
     return Source(fill(value, parameters or {}))
+
+
+def read_named(argument: Path, parameters: Mapping[str, Any] | None = None) -> Source:
+    """Read a file that holds a document or an event, or take the argument as the name of a stack.
+
+    Raises OSError, or Unreadable with the file and the position.
+    """
+    if argument.exists():
+        return read_source(argument, parameters, named=True)
+    text = str(argument)
+    if not is_name(text) or argument.suffix in (".yaml", ".yml", ".json"):
+        raise Unreadable(f"{text}: there is no such file")
+    return Source({"stack": text}, named=True)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

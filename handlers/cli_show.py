@@ -1,7 +1,6 @@
 """Terminal output: progress while a run works, tables at the end. Plain text if rich is not installed."""
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any, TextIO
 
 import yaml
 
+from handlers.screen import plain
 from infra.documents import to_json
 from workflows.document.problems import Problem
 from workflows.document.stack import Stack
@@ -22,16 +22,6 @@ COLORS = {
     "CREATE": "green", "UPDATE": "yellow", "TAG": "yellow", "REPLACE": "magenta", "DELETE": "red",
     "SYNCHRONIZE": "cyan", "IN_PROGRESS": "yellow", "AWAITING_CONSENT": "cyan", "RETAINED": "dim", "KEEP": "dim",
 }  # fmt: skip
-
-
-#: Control characters. No text of a document or of the service may control the terminal.
-_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def plain(text: str) -> str:
-    """Return a text with its control characters escaped, and what is no character."""
-    printable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", printable)
 
 
 def say(text: str = "", *, file: TextIO | None = None) -> None:

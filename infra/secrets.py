@@ -51,14 +51,21 @@ class Secret:
         return f"Secret(version={self.version!r})"
 
 
-async def version_of(calls: Calls, reference: SecretReference) -> str:
-    """Return the current version id of a referenced secret, without reading the value. Raises CallFailed."""
+async def version_of(calls: Calls, reference: SecretReference, *, required: bool = False) -> str:
+    """Return the current version id of a referenced secret, without reading the value; empty if there is none.
+
+    Raises CallFailed, also for no such version if one is `required`.
+    """
     if reference.version:
         return reference.version
     answer = await _ask(calls, "DescribeSecret", {"SecretId": reference.secret_id})
     stage = reference.stage or "AWSCURRENT"
     stages: dict[str, list[str]] = answer.get("VersionIdsToStages", {})
-    return next((version for version, labels in stages.items() if stage in labels), "")
+    found = next((version for version, labels in stages.items() if stage in labels), "")
+    if required and not found:
+        message = f"secret {reference.secret_id}: no version has the label {stage}"
+        raise CallFailed("DescribeSecret", ErrorClass.GONE, "ResourceNotFoundException", message)
+    return found
 
 
 async def resolve(calls: Calls, reference: SecretReference) -> Secret:

@@ -52,6 +52,7 @@ async def _forward(
     request = run.request
     allow = request.allow | accepted.record.approvals_of(request.request_id)
     reconciliation = _run(run, session, request.mode, allow)
+    reconciliation.only_approved = request.only_approved or accepted.record.is_bound(request.request_id)
     reconciliation.stage, reconciliation.unattended = request.stage, run.unattended(accepted.record)
     reconciliation.nodes = nodes_of(stack, session.records, request.mode)
     reconciliation.warnings += stack.warnings if stack is not None else ()

@@ -287,11 +287,15 @@ async def _planned(run: RequestRun, stack: Stack | None, deadline: Deadline) -> 
         account=run.account,
         region=context.aws.region,
     )
-    if request.mode is not Mode.PROVISION or stack is None:
-        return replace(outcome, reason="this deployment only observes; removals and synchronizations are not planned")
-    from workflows.planning import plan_of  # noqa: PLC0415 - off the cold path
+    if request.mode is Mode.SYNCHRONIZE or (request.mode is Mode.PROVISION and stack is None):
+        return replace(outcome, reason="this deployment only observes; synchronizations are not planned")
+    from workflows.planning import plan_of, plan_removal  # noqa: PLC0415 - off the cold path
 
-    found = await plan_of(context, stack, deadline, request.allow, adopts_by_tag=run.adopts_by_tag)
+    if request.mode is Mode.REMOVE or stack is None:
+        found = await plan_removal(context, request.stack, request.document, deadline)
+    else:
+        by_tag = run.adopts_by_tag
+        found = await plan_of(context, stack, deadline, request.allow, adopts_by_tag=by_tag, assume=True)
     return replace(outcome, warnings=found.warnings, calls=found.calls, plan=found.shown())
 
 
@@ -345,6 +349,7 @@ class RequestRef:
             document=dict(held.document) if held.document is not None and held.mode is not Mode.REMOVE else None,
             generation=self.generation,
             allow=held.approvals_of(self.request_id),
+            only_approved=held.is_bound(self.request_id),
             # A scheduled request acts for the submitter of the request in force.
             submitter=Submitter.read(sender or (current.submitter if current is not None else None)),
             stage=self.stage,

@@ -1,15 +1,14 @@
 """The status of stacks as recorded in the ledger; no resource is read at AWS."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from infra.deadline import Deadline
 from infra.ledger import Ledger
-from workflows.document.problems import Invalid, Problem
+from workflows.document.problems import Problem
 from workflows.reconcile.lease import read_lease
-from workflows.records.items import partition_of
 from workflows.records.resource import ResourceRecord
-from workflows.requests.context import Context
 from workflows.requests.resources import readable, readable_records
 from workflows.requests.stacks import stack_record
 
@@ -39,17 +38,28 @@ async def stacks(ledger: Ledger, name: str = "") -> dict[str, Any]:
     return found
 
 
-async def require_known(context: Context, stack: str, deadline: Deadline) -> None:
-    """Raise Invalid unless the ledger has a stack; a missing record does not prove that the stack is gone."""
-    account, region = await context.aws.within(deadline).account(), context.aws.region
-    if await stack_record(context.ledger, partition_of(account, region, stack)) is None:
-        where = f"in account {account}, Region {region}"
-        text = (
-            f"this ledger knows no stack named {stack} {where}, and nothing was removed. Was it applied with another "
-            "ledger (--ledger), account or Region? Where its ledger is lost, apply it first: what bears its tag is "
-            "taken over then"
+async def unknown_stack(ledger: Ledger, account: str, region: str, stack: str, bearing: Iterable[str] = ()) -> Problem:
+    """Return the problem with a stack that the ledger does not know. `bearing` are resources that bear its tag.
+
+    A missing record does not prove that the stack is gone.
+    """
+    known = [partition.split("/", 2) for partition in await partitions_of(ledger)]
+    elsewhere = [f"account {one[0]}, Region {one[1]}" for one in known if one[2] == stack]
+    here = [one[2] for one in known if (one[0], one[1]) == (account, region)]
+    alike = difflib.get_close_matches(stack, here, n=3)
+    text = f"this ledger knows no stack named {stack} in account {account}, Region {region}, and nothing was removed"
+    if elsewhere:
+        text += f". It knows that stack in {'; '.join(elsewhere)}"
+    elif alike:
+        text += f". Did you mean {' or '.join(alike)}?"
+    if found := list(bearing):
+        text += (
+            f". These resources bear the tag of the stack: {', '.join(found)}. Name the ledger that knows them "
+            "(--ledger); if it is lost, apply the document, which takes them over, and remove the stack then"
         )
-        raise Invalid([Problem("stack", "unknown-stack", text)])
+    elif not elsewhere and not alike:
+        text += ". No resource bears its tag. Was it applied with another ledger (--ledger), account or Region?"
+    return Problem("stack", "unknown-stack", text)
 
 
 async def partitions_of(ledger: Ledger, name: str = "") -> list[str]:

@@ -34,7 +34,8 @@ class Terminal:
         self.document.write_text(json.dumps(small_stack(2)))
 
     def _line(self, *arguments: object) -> list[str]:
-        return [*map(str, arguments), "--ledger", self._ledger, "--json"]
+        consent = ["--yes"] if arguments[0] in ("apply", "destroy") else []
+        return [*map(str, arguments), *consent, "--ledger", self._ledger, "--json"]
 
     def start(self, *arguments: object) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "handlers.cli", *self._line(*arguments)]

@@ -171,7 +171,9 @@ async def test_a_plan_shows_old_and_new_and_no_secret(world):
     planned = await plan(world.context(), stack, Deadline(), frozenset())
     shown = planned.shown()
     (change,) = shown["resources"]["gateways.payments"]["changes"]
-    assert change == {"path": "gateways.payments.description", "old": None, "new": "new words"}
+    assert change == {
+        "path": "gateways.payments.description", "old": None, "new": "new words", "cause": "DOCUMENT",
+    }  # fmt: skip
     assert "hidden" not in str(shown)
     assert shown["resources"]["oauth2CredentialProviders.idp"]["changes"][0]["new"] == "(secret)"
 

@@ -124,8 +124,9 @@ def a_stack(environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for step, command in (("apply", "apply"), ("again", "apply"), ("plan", "plan"), ("destroy", "destroy")):
         began = time.monotonic()
+        consent = [] if command == "plan" else ["--yes"]
         shown = _command(
-            [command, str(file), "--json", "--ledger", f"sqlite:{ledger}", "--timeout", "1800"], environment
+            [command, str(file), *consent, "--json", "--ledger", f"sqlite:{ledger}", "--timeout", "1800"], environment
         )
         outcome = {"seconds": round(time.monotonic() - began, 1), "status": shown.get("status", "")}
         calls = {name: count for name, count in (shown.get("calls") or {}).items() if name != "PutEvents"}

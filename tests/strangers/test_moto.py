@@ -124,7 +124,7 @@ def test_what_moto_has_is_brought_up_left_alone_and_removed(moto_alone, gatewrig
     paths = [found for one in json.loads(planned.stdout)["resources"].values() for found in one["paths"]]
     assert paths == ["gateways.payments.targets.ledger.description"]
 
-    destroyed = gatewright("destroy", path)
+    destroyed = gatewright("destroy", path, "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     assert (backend().gateways, backend().gateway_targets, backend().agent_runtimes) == ({}, {}, {})
 

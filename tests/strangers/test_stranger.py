@@ -59,7 +59,7 @@ def test_the_whole_life_of_a_stack(stranger, gatewright, tmp_path):
     assert gatewright("sync", path).returncode == 0
     assert state.mutations == ["SynchronizeGatewayTargets"] * 23
 
-    destroyed = gatewright("destroy", path)
+    destroyed = gatewright("destroy", path, "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     assert (state.providers, state.gateways) == ({}, {})
     assert state.secret not in applied.stdout + applied.stderr

@@ -14,13 +14,13 @@ EVENTS = ROOT / "events"
 def test_a_removal_and_a_synchronization_name_their_stack(shell):
     assert shell("apply", SAMPLE).returncode == 0
     assert shell("sync", EVENTS / "synchronize-payments-stack.json").returncode == 0
-    assert shell("destroy", EVENTS / "remove-payments-stack.json").returncode == 0
+    assert shell("destroy", EVENTS / "remove-payments-stack.json", "--yes").returncode == 0
     assert shell.client().list_gateways()["items"] == []
 
 
 def test_a_removal_of_a_stack_that_is_not_known_is_said_so(shell):
     """A mistyped name, or another ledger, is no stack that was removed."""
-    done = shell("destroy", EVENTS / "remove-payments-stack.json")
+    done = shell("destroy", EVENTS / "remove-payments-stack.json", "--yes")
     assert done.returncode == 2
     assert "unknown-stack" in done.stdout + done.stderr
 
@@ -63,8 +63,10 @@ def test_a_plan_has_the_leave_of_its_event(shell):
     write("one", "other")
     assert shell("apply", event).returncode == 0
     write("one", allow=["gateways.other"])
-    assert shell.json("plan", event)["resources"]["gateways.other"]["action"] == "DELETE"
+    shown = shell.json("plan", event)["resources"]["gateways.other"]
+    assert (shown["action"], shown["needsApproval"]) == ("DELETE", False)
     write("one", allow=["gateways.nobody"])
     planned = shell.json("plan", event)
-    assert planned["resources"]["gateways.other"]["action"] == "KEEP"
+    shown = planned["resources"]["gateways.other"]
+    assert (shown["action"], shown["needsApproval"]) == ("DELETE", True)
     assert [one["path"] for one in planned["warnings"] if one["rule"] == "allow"] == ["gateways.nobody"]

@@ -64,7 +64,7 @@ def test_apply_plan_change_destroy(shell, tmp_path):
     journal = shell.control("journal")
     assert journal["mutating"] == journal["calls"]["UpdateGatewayTarget"] == 1
 
-    assert shell("destroy", changed).returncode == 0
+    assert shell("destroy", changed, "--yes").returncode == 0
     assert client.list_gateways()["items"] == []
     assert client.list_oauth2_credential_providers()["credentialProviders"] == []
 
@@ -181,7 +181,7 @@ def test_every_kind_through_the_terminal(shell, sandbox_client):
     applied = shell("apply", document)
     assert applied.returncode == 0
     assert shell("plan", document, "--exit-code").returncode == 0
-    assert shell("destroy", document).returncode == 0
+    assert shell("destroy", document, "--yes").returncode == 0
     left = {gateway["name"] for gateway in sandbox_client.list_gateways()["items"]}
     assert left == {"foreign", "kept"}
     targets = sandbox_client.list_gateway_targets(gatewayIdentifier=foreign["gatewayId"])["items"]
@@ -208,7 +208,7 @@ def test_adopt_through_the_terminal(shell, sandbox_client):
     assert "description: Mine" in written.stdout
     assert shell("plan", document, "--exit-code").returncode == 0
     assert shell("apply", document).returncode == 0
-    assert shell("destroy", document).returncode == 0
+    assert shell("destroy", document, "--yes").returncode == 0
     assert sandbox_client.list_gateways()["items"] == []
 
 
@@ -297,12 +297,21 @@ def test_what_is_rolled_back_says_why(shell):
     assert "UPDATE_UNSUCCESSFUL" in shell("history", "one").stdout
 
 
-def test_a_plan_that_would_fail_is_no_plan_to_apply(shell):
+def test_a_plan_that_would_fail_is_no_plan_to_apply(shell, sandbox_client):
     assert shell("apply", gateways(shell)).returncode == 0
     done = shell("plan", "--exit-code", gateways(shell, authorizerType="NONE"))
-    assert done.returncode == 1
-    assert "0 to create, 0 to change, 0 to replace, 0 to delete, 1 would fail" in done.stdout
+    assert done.returncode == 3
+    assert "+ 0 to create, ~ 0 to change, -/+ 1 to replace, - 0 to delete" in done.stdout
     assert "--allow gateways.one" in done.stdout
+    sandbox_client.create_gateway(name="two", roleArn="arn:aws:iam::123456789012:role/theirs", authorizerType="AWS_IAM")
+    document = yaml.safe_load(gateways(shell).read_text())
+    document["gateways"]["two"] = document["gateways"]["one"]
+    path = shell.folder / "two.yaml"
+    path.write_text(yaml.safe_dump(document))
+    for more in ((), ("--exit-code",)):
+        done = shell("plan", path, *more)
+        assert done.returncode == 1
+        assert "+ 0 to create, ~ 0 to change, -/+ 0 to replace, - 0 to delete, ! 1 would fail" in done.stdout
 
 
 def test_an_adoption_can_be_taken_back(shell, sandbox_client):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.documents import mcp_target
 from tests.terminal.test_terminal import SAMPLE
 
 pytestmark = pytest.mark.real_time
@@ -25,16 +26,16 @@ def test_destroy_calls_nothing_gone_that_its_ledger_does_not_know(shell, tmp_pat
     document = written(tmp_path, STACK)
     assert shell("apply", document).returncode == 0
     other = f"sqlite:{tmp_path}/another"
-    refused = shell("destroy", document, "--ledger", other)
+    refused = shell("destroy", document, "--yes", "--ledger", other)
     assert refused.returncode == 2
     assert "DELETED" not in refused.stdout + refused.stderr
     assert "this ledger knows no stack named payments.tools in account 123456789012" in refused.stderr
     assert len(shell.client().list_gateways()["items"]) == 1
     # What bears the stack's tag is taken over by an apply, and removed then.
     assert shell("apply", document, "--ledger", other).returncode == 0
-    assert shell("destroy", document, "--ledger", other).returncode == 0
+    assert shell("destroy", document, "--yes", "--ledger", other).returncode == 0
     assert shell.client().list_gateways()["items"] == []
-    assert "DELETED" in shell("destroy", document, "--ledger", other).stdout
+    assert "DELETED" in shell("destroy", document, "--yes", "--ledger", other).stdout
 
 
 def test_a_plan_shows_the_leaf_uncut_and_counts_in_its_last_line(shell, tmp_path):
@@ -42,7 +43,7 @@ def test_a_plan_shows_the_leaf_uncut_and_counts_in_its_last_line(shell, tmp_path
     long = "Rates of today, in every currency that anybody has ever asked for, and then those of tomorrow as well"
     created = shell("plan", written(tmp_path, document)).stdout.splitlines()[-1]
     resources = 2 + len(document["gateways"]["payments"]["targets"])
-    assert created.startswith(f"payments.tools: {resources} to create, 0 to change, 0 to replace, 0 to delete (")
+    assert created == f"payments.tools: + {resources} to create, ~ 0 to change, -/+ 0 to replace, - 0 to delete"
     assert shell("apply", written(tmp_path, document)).returncode == 0
     payments = document["gateways"]["payments"]
     payments["targets"]["rates"]["description"] = long
@@ -50,9 +51,10 @@ def test_a_plan_shows_the_leaf_uncut_and_counts_in_its_last_line(shell, tmp_path
     payments["targets"]["one-more"] = payments["targets"]["ledger"]
     del payments["targets"][next(name for name in payments["targets"] if name not in ("rates", "ledger", "one-more"))]
     planned = shell("plan", written(tmp_path, document)).stdout
-    assert f'-> "{long}"\n' in planned
+    assert f'+ "{long}"\n' in planned
     assert 'tags.cost-center: (nothing) -> "4711"\n' in planned
-    assert planned.splitlines()[-1].startswith("payments.tools: 1 to create, 2 to change, 0 to replace, 1 to delete (")
+    last = planned.splitlines()[-1]
+    assert last == "payments.tools: + 1 to create, ~ 2 to change, -/+ 0 to replace, - 1 to delete"
 
 
 COMMANDS = ["plan", "apply", "sync", "destroy"]
@@ -80,10 +82,15 @@ REFUSED = {"operation": "GetGateway", "effect": "REFUSE", "times": 2, "code": "E
 
 
 def test_credentials_that_expire_end_a_command_at_once(shell):
-    """In progress, exit 5, with advice; nothing is rolled back, and the same command goes on."""
+    """With advice; nothing is rolled back, and the same command goes on."""
     assert shell("apply", SAMPLE).returncode == 0
     shell.control("faults", "POST", REFUSED)
     done = shell("apply", SAMPLE)
+    assert done.returncode == 1
+    assert "Renew or change the AWS credentials" in done.stderr
+    assert shell("apply", SAMPLE).returncode == 0
+    shell.control("faults", "POST", REFUSED)
+    done = shell("apply", SAMPLE, "--yes")
     assert done.returncode == 1
     assert "Renew or change the AWS credentials" in done.stdout
     assert shell("apply", SAMPLE).returncode == 0
@@ -132,10 +139,7 @@ def test_a_plan_counts_what_is_blocked(shell, tmp_path):
     """A new target of a gateway that would fail is not made."""
     document = copy.deepcopy(STACK)
     assert shell("apply", written(tmp_path, document)).returncode == 0
-    payments = document["gateways"]["payments"]
-    payments["authorizerType"] = "AWS_IAM"
-    del payments["authorizerConfiguration"]
-    payments["targets"]["one-more"] = payments["targets"]["ledger"]
+    shell.client().create_gateway(name="theirs", roleArn="arn:aws:iam::123456789012:role/x", authorizerType="AWS_IAM")
+    document["gateways"]["theirs"] = {**document["gateways"]["payments"], "targets": {"one": mcp_target()}}
     last = shell("plan", written(tmp_path, document)).stdout.splitlines()[-1]
-    assert "0 to create, 0 to change, 0 to replace, 0 to delete, 1 would fail, " in last
-    assert " blocked (" in last
+    assert "+ 0 to create, ~ 0 to change, -/+ 0 to replace, - 0 to delete, ! 1 would fail, ! 1 blocked" in last

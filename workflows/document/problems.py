@@ -32,6 +32,7 @@ WORDS: Mapping[str, str] = {
     "secret-reference": "a reference to a secret in a member that holds no secret",
     "shown-otherwise": "warns: the service shows a declared value in another form (case, order, default, mask, ARN)",
     "tags-unread": "warns: tags cannot be read, so a resource to delete is identified by its recorded id alone",
+    "secret-unread": "warns: whether a secret that a creation will read exists cannot be looked up",
     "credentials": "warns: the caller's credentials or clock are refused; the request goes on once they are right",
     "network": "warns: the caller's endpoint, Region or network leads to no service; the request goes on once it does",
     "size": "it is too large",

@@ -56,7 +56,7 @@ from workflows.planner.decision import (
     Row,
     State,
 )
-from workflows.planner.settled import cannot_tell, free, holds_others, replaced, settled
+from workflows.planner.settled import cannot_tell, free, holds_others, is_covered, replaced, settled
 from workflows.planner.unattended import restrained
 from workflows.records.request_state import Mode
 from workflows.records.resource import ResourceRecord
@@ -132,7 +132,8 @@ def _recover(state: State) -> Decision:
         return _given_up(desired, observed, tries)
     reason = f"{observed.status}: {observed.reasons or 'no reason given'}"
     repeats = remedy in (Remedy.UPDATE_AGAIN, Remedy.SYNCHRONIZE_AGAIN)
-    if not (repeats or free(desired, record) or _is_failed_creation(observed, record)):
+    young = _is_failed_creation(observed, record) and is_covered(desired, record)
+    if not (repeats or young or free(desired, record)):
         failure = failures.not_ours_to_delete(
             desired.address, desired.kind.noun, str(observed.status), observed.reasons
         )

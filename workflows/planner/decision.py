@@ -47,6 +47,10 @@ CHANGES = frozenset({
 })  # fmt: skip
 
 
+#: The changes that delete a resource.
+DESTRUCTIVE = frozenset({Action.REPLACE, Action.DELETE})
+
+
 class Provenance(StrEnum):
     """When a resource was created, relative to the generations of a rollback."""
 
@@ -81,6 +85,10 @@ class DesiredState:
     #: Whether deletion after removal from the document needs an approval, and whether the request gives the approval.
     needs_allow: bool = False
     allowed: bool = False
+    #: Whether the request deletes and replaces only what it approves: what a person was shown, and has agreed to.
+    only_approved: bool = False
+    #: The generation to which a creation belongs.
+    generation: int = 0
     #: In a rollback: when the resource was created.
     provenance: Provenance | None = None
     #: How often this resource was synchronized for this request already.

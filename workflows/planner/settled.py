@@ -141,7 +141,12 @@ def replaced(desired: DesiredState, fixed: tuple[str, ...], record: ResourceReco
 def free(desired: DesiredState, record: ResourceRecord) -> bool:
     """Return whether a resource may be replaced: by approval, or as a replaceable kind that this stack worked on."""
     ours = record.incarnation > 0 or record.ever_ready
-    return desired.allowed or (desired.kind.replaceable and ours)
+    return desired.allowed or (desired.kind.replaceable and ours and is_covered(desired, record))
+
+
+def is_covered(desired: DesiredState, record: ResourceRecord) -> bool:
+    """Return whether a request may replace without an approval of its own: what it created, or if it needs none."""
+    return not desired.only_approved or record.created_generation(ours=True) == desired.generation
 
 
 def holds_others(desired: DesiredState) -> Decision:

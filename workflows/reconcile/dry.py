@@ -17,18 +17,21 @@ Invariants:
 - A refused call is a planned failure of the resource. Refused credentials or a lack of time end the whole plan.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from infra.errors import CALLER_ERRORS, CallFailed, OutOfTime
-from workflows.planner.decision import CHANGES, VISIBLE_WITHIN, Action, Decision, DesiredState, State
-from workflows.planner.differences import Change, carried_by, changes
+from workflows.planner.decide import decide
+from workflows.planner.decision import CHANGES, DESTRUCTIVE, VISIBLE_WITHIN, Action, Decision, DesiredState, State
+from workflows.planner.differences import Change, carried_by, changes, created_by
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.planner.projection import project
 from workflows.reconcile.executor import Executor
 from workflows.reconcile.graph import Node
 from workflows.reconcile.results import result_of
 from workflows.reconcile.run import Run
-from workflows.reconcile.session import StackSession
+from workflows.reconcile.session import StackEvent, StackSession
 from workflows.reconcile.waiting import look
 from workflows.records.resource import ResourceRecord
 
@@ -39,6 +42,10 @@ class UnwrittenRecords(StackSession):
     async def store(self, record: ResourceRecord) -> None:
         """Store a record in memory, and write nothing."""
         self.records[record.address] = record
+
+    async def change(self, event: StackEvent) -> None:
+        """Apply an event to the record of the stack in memory."""
+        self.stack = event(self.stack)
 
 
 @dataclass
@@ -54,13 +61,21 @@ class Steps:
     calls: list[str] = field(default_factory=list)
     #: Paths of members that the update repeats as the service shows them.
     carried: tuple[str, ...] = ()
+    #: The declaration that a creation sends, with its secrets masked.
+    values: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether a run does this only if the request approves the address.
+    needs_approval: bool = False
+    #: The id of the resource that the decision is about; None where none exists.
+    id: str | None = None
 
 
 class DryExecutor(Executor):
     """Projects the steps of a run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, approved: Container[str] = frozenset()) -> None:
+        """`approved` are the addresses that the request approves; `run.allow` may have more, which only a plan does."""
         super().__init__(run)
+        self.approved = approved
         self.steps: dict[str, Steps] = {}
 
     def decided(self, node: Node, state: State, decision: Decision) -> None:
@@ -69,8 +84,17 @@ class DryExecutor(Executor):
         if steps is None or (steps.shown.action not in CHANGES and decision.action in CHANGES):
             changed = changes(state.desired, state.observed, state.record, decision.paths)
             first, calls = (decision, []) if steps is None else (steps.first, steps.calls)
-            carried = carried_by(state, decision)
-            self.steps[node.address] = Steps(first, decision, changed, calls, carried)
+            carried, values = carried_by(state, decision), created_by(state, decision)
+            identity = state.observed.id if state.observed is not None else None
+            needs, known = self._needs_approval(node, state, decision), identity or state.record.id
+            self.steps[node.address] = Steps(first, decision, changed, calls, carried, values, needs, known)
+
+    def _needs_approval(self, node: Node, state: State, decision: Decision) -> bool:
+        """Return whether the planner decides otherwise without an approval, and the request does not approve it."""
+        if decision.action not in DESTRUCTIVE or node.address in self.approved or node.parent in self.approved:
+            return False
+        without = decide(replace(state.desired, allowed=False), state.observed, state.record)
+        return without.action is not decision.action
 
     async def know_references(self, node: Node) -> None:
         """Read resources that a list showed in part; a reference to a missing resource stays as written."""

@@ -203,17 +203,31 @@ def warn_of_elsewhere(run: Run, stack: Stack | None) -> None:
 
 
 def _secrets_to_compare(run: Run) -> set[SecretReference]:
-    """Return the secrets of managed resources that exist, even if no read shows them yet."""
+    """Return the secrets of managed resources that exist, even if no read shows them yet; if it looks ahead, of all."""
     if run.mode is not Mode.PROVISION:
         return set()
     mine = [node for node in run.nodes.values() if node.wanted and not node.options.existing]
-    there = [one for one in mine if run.observed.get(one.address) is not None or run.record(one.address).exists]
+    there = [one for one in mine if run.looks_ahead or _is_there(run, one)]
     return {reference for node in there for reference in run.secrets_of(node.resource).values()}
 
 
+def _is_there(run: Run, node: Node) -> bool:
+    return run.observed.get(node.address) is not None or run.record(node.address).exists
+
+
 async def _secret_version(run: Run, reference: SecretReference) -> None:
+    """Read the version of a secret; a failure stops the resources that use it.
+
+    A creation reads the secret itself, which other permissions let it do. For such a resource, only that there is no
+    such secret is a failure.
+    """
+    users = [node for node in run.nodes.values() if reference in run.secrets_of(node.resource).values()]
     try:
-        run.secret_versions[reference] = await version_of(run.calls, reference)
+        run.secret_versions[reference] = await version_of(run.calls, reference, required=run.looks_ahead)
     except (CallFailed, OutOfTime) as failed:
-        users = (node for node in run.nodes.values() if reference in run.secrets_of(node.resource).values())
-        run.observation_errors |= {node.address: failed for node in users}
+        gone = isinstance(failed, CallFailed) and failed.error_class is ErrorClass.GONE
+        stopped = [node for node in users if gone or _is_there(run, node)]
+        run.observation_errors |= {node.address: failed for node in stopped}
+        for node in users:
+            if node not in stopped:
+                run.warn(node.address, "secret-unread", f"whether the secret can be read is not known: {failed}")

@@ -44,12 +44,16 @@ class Run:
     account: str
     request_id: str = ""
     allow: frozenset[str] = frozenset()
+    #: Whether only what is approved is deleted or replaced (DesiredState.only_approved).
+    only_approved: bool = False
     #: In a rollback: the generation to restore.
     rollback_generation: int | None = None
     #: The section to work on; empty: the whole document.
     stage: str = ""
     #: Whether a resource without record is adopted because of its owner tag.
     adopts_by_tag: bool = True
+    #: Whether the secrets of resources that do not exist yet are looked up too: a plan says that one is missing.
+    looks_ahead: bool = False
     #: Whether a schedule or an event began the run, and not a new request.
     unattended: bool = False
     #: In a removal: section and id of the resources that other stacks of this ledger have.
@@ -204,8 +208,10 @@ class Run:
             mode=self.mode,
             retry_scope=self.retry_scope,
             stack=self.stack,
-            needs_allow=node.parent is None or not self.nodes[node.parent].wanted,
+            needs_allow=self.only_approved or node.parent is None or not self.nodes[node.parent].wanted,
             allowed=bool(self.allow & {address, node.parent}) or provenance in ROLLBACK_DELETABLE,
+            only_approved=self.only_approved,
+            generation=self.target_generation,
             provenance=provenance,
             synchronizations=record.synchronizations(self.retry_scope, self.synchronized_since),
             secret_versions=self.versions_of(node.resource),

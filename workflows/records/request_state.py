@@ -100,6 +100,8 @@ class RequestState:
     submitter: Mapping[str, Any] | None = None
     #: Addresses of which the request approves deletion and replacement.
     allow: tuple[str, ...] = ()
+    #: Whether nothing is deleted or replaced beyond these.
+    only_approved: bool = False
     accepted_at: float = 0.0
     #: Whether a run has published that the request was accepted.
     announced: bool = False
@@ -122,12 +124,12 @@ class RequestState:
     @property
     def ended(self) -> "RequestState":
         """The request without the members that matter only while the request is in force."""
-        return replace(self, allow=(), outcome=None, stall=None, consent=None, no_calls_until=0.0)
+        return replace(self, allow=(), only_approved=False, outcome=None, stall=None, consent=None, no_calls_until=0.0)
 
     @property
     def beside(self) -> "RequestState":
         """The request after another request for the same generation: it still approves, should it be continued."""
-        return replace(self.ended, allow=self.allow)
+        return replace(self.ended, allow=self.allow, only_approved=self.only_approved)
 
     @classmethod
     def read(cls, key: str, item: Mapping[str, Any]) -> "RequestState":
@@ -140,6 +142,7 @@ class RequestState:
             item.get("generation"),
             item.get("submitter"),
             tuple(item.get("allow", ())),
+            bool(item.get("only_approved")),
             float(item.get("accepted_at", 0.0)),
             bool(item.get("announced")),
             item.get("status", ""),
@@ -158,6 +161,7 @@ class RequestState:
             "generation": self.generation,
             "submitter": self.submitter,
             "allow": list(self.allow),
+            "only_approved": self.only_approved,
             "accepted_at": self.accepted_at,
             "announced": self.announced,
             "status": self.status,

@@ -125,6 +125,11 @@ class StackRecord:
         counts = found is not None and (request_id == self.request_id or found.generation == self.generation)
         return frozenset(found.allow) if found is not None and counts else frozenset()
 
+    def is_bound(self, request_id: str) -> bool:
+        """Return whether a request deletes and replaces only what it approves."""
+        found = self.requests.get(request_id)
+        return found is not None and found.only_approved
+
     def rolls_back(self, generation: int, request_id: str) -> bool:
         """Return whether this request is being rolled back; any different request goes forward."""
         found = self.rollback

@@ -59,6 +59,7 @@ def decide_acceptance(old: StackRecord, request: Request, digest: str, now: floa
         generation,
         submitter=request.submitter.shown() if request.submitter else None,
         allow=tuple(sorted(request.allow)),
+        only_approved=request.only_approved,
         accepted_at=now,
     )
     return old.accepted(

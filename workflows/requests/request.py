@@ -57,6 +57,8 @@ class Request(BaseModel):
     document: dict[str, Any] | None = None
     generation: int | None = None
     allow: frozenset[str] = frozenset()
+    #: Whether nothing is deleted or replaced beyond `allow`, apart from what this request created.
+    only_approved: bool = False
     #: The submitter, identified by the transport; None at a terminal.
     submitter: Submitter | None = None
     #: The location of the document, which is fetched before acceptance, and the parameters to fill in then.
@@ -81,6 +83,7 @@ class _Detail(BaseModel):
     stack: dict[str, Any] | str | None = None
     stack_uri: str = Field(default="", alias="stackUri", max_length=2048, pattern=r"^(s3://[^/]+/.+|)$")
     allow: list[str] = Field(default_factory=list, max_length=1000)
+    only_approved: bool = Field(default=False, alias="onlyApproved")
     parameters: dict[str, Any] = Field(default_factory=dict, max_length=1000)
     dry_run: bool = Field(default=False, alias="dryRun")
 
@@ -101,8 +104,8 @@ def read_request(
         raise Invalid(from_pydantic(error, ())) from None
     if problem := _misnamed(mode, read):
         raise Invalid([problem])
-    if read.dry_run and mode is not Mode.PROVISION:
-        raise Invalid([Problem("dryRun", "type", "only a request to provision can be planned")])
+    if read.dry_run and mode is Mode.SYNCHRONIZE:
+        raise Invalid([Problem("dryRun", "type", "a synchronization is not planned: it changes no resource")])
     document = fill(read.stack, read.parameters) if isinstance(read.stack, dict) else None
     name = read.stack if document is None else document.get("stack")
     return Request(
@@ -113,6 +116,7 @@ def read_request(
         document=document,
         generation=read.generation,
         allow=frozenset(read.allow),
+        only_approved=read.only_approved,
         submitter=submitter,
         uri=read.stack_uri,
         parameters=read.parameters if read.stack_uri else {},
