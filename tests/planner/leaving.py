@@ -33,6 +33,9 @@ PENDING = "CREATE_PENDING_AUTH"
 ABSENT = (
     Row("the last read did not show it", goes(), None, knows(), Action.LOOK, "read by id"),
     Row("reads by its id say that it is gone", goes(gone=True), None, knows(), Action.GONE, "it does not exist"),
+    Row("it is not declared any more, and nobody has approved a deletion",
+        goes(TARGET, PROVISION, only_approved=True, needs_allow=True), shows(kind=TARGET), knows(TARGET), Action.KEEP,
+        "deleted only when the request allows its address"),
     Row("it never was there", goes(), None, nothing(), Action.GONE, "it does not exist"),
     Row("its creation was answered 89 s ago, and reads do not show it", goes(), None, knows(created_at=NOW - 89),
         Action.WAIT, "reads do not show it yet"),

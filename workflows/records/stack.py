@@ -182,7 +182,10 @@ class StackRecord:
             # A request for the same generation continues the wait for consent of the present request.
             accepted = replace(accepted, consent=current.consent)
         if current is not None and again:
-            accepted = replace(accepted, stall=current.stall, no_calls_until=current.no_calls_until)
+            bound = request.only_approved or current.only_approved
+            accepted = replace(
+                accepted, stall=current.stall, no_calls_until=current.no_calls_until, only_approved=bound
+            )
         requests = {key: one for key, one in self.requests.items() if key != request.key}
         if current is not None and current.key in requests:
             requests[current.key] = current.beside if same else current.ended
