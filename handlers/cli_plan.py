@@ -94,6 +94,7 @@ def _lines(one: Planned, pending: AbstractSet[str], indent: int, *, full: bool) 
 def _notes(one: Planned, pending: AbstractSet[str]) -> Iterator[str]:
     if one.carried:
         yield f"carried over as the service shows it: {', '.join(one.carried)}"
+    yield from one.notes
     if one.advice:
         yield one.advice
     waits = [address for address in one.waits_on if address in pending]

@@ -1,7 +1,7 @@
 """Planning: the decisions of a run, made without a lease, an intent or a change."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,6 +48,8 @@ class Planned:
     needs_approval: bool = False
     #: The id of the resource that exists.
     id: str | None = None
+    #: What else is to be known: what callers notice, what happens in which order, and what could be declared instead.
+    notes: tuple[str, ...] = ()
 
     @property
     def deletes(self) -> bool:
@@ -74,6 +76,7 @@ class Planned:
             "waitsOn": list(self.waits_on),
             "calls": list(self.calls),
             "advice": self.advice,
+            "notes": list(self.notes),
         }
 
 
@@ -171,7 +174,41 @@ async def plan_of(
     warn_of_elsewhere(run, stack)
     warn_of_strangers(run, allow)
     run.warnings[:0] = stack.warnings
-    return _plan(run, tuple(_planned(executor, node) for node in run.nodes.values()), is_known=is_known)
+    planned = [_planned(executor, node) for node in run.nodes.values()]
+    return _plan(run, tuple(replace(one, notes=tuple(_notes(run, one, planned))) for one in planned), is_known=is_known)
+
+
+def _notes(run: Run, one: Planned, planned: Sequence[Planned]) -> Iterator[str]:
+    """Yield the notes on a resource that is created or replaced."""
+    node = run.nodes[one.address]
+    if one.action == Action.REPLACE:
+        yield node.kind.successor_note
+    if one.action != Action.CREATE:
+        return
+    if before := node.predecessor:
+        yield f"{before} is deleted once this is READY; {node.kind.successor_note}"
+        yield f"should a quota refuse this, {before} is deleted first, if the request approves that: --allow {before}"
+    elif likely := _renamed(run, one, planned):
+        option = f"`gatewright: {{replaces: {run.nodes[likely].name}}}`"
+        yield f"if this is {likely} under a new name, declare {option}, which keeps that in service until this is READY"
+        yield node.kind.successor_note
+
+
+def _renamed(run: Run, one: Planned, planned: Sequence[Planned]) -> str:
+    """Return the address of the resource whose new name this one is likely to be; empty if there is none.
+
+    That is the only one of its kind beside it that leaves the document, while it is the only one that comes.
+    """
+    node = run.nodes[one.address]
+    leaving, coming = (
+        [other.address for other in planned if other.action == action and _are_beside(run, other.address, node)]
+        for action in (Action.DELETE, Action.CREATE)
+    )
+    return leaving[0] if len(leaving) == len(coming) == 1 else ""
+
+
+def _are_beside(run: Run, address: str, node: Node) -> bool:
+    return (run.nodes[address].kind, run.nodes[address].parent) == (node.kind, node.parent)
 
 
 def _plan(run: Run, planned: tuple[Planned, ...], *, is_known: bool) -> Plan:
@@ -188,10 +225,6 @@ def _plan(run: Run, planned: tuple[Planned, ...], *, is_known: bool) -> Plan:
         generation=run.session.generation,
         secret_versions={address: found for address, found in versions.items() if found},
     )
-
-
-def _advice(result: Result) -> str:
-    return result.failure.advice if result.failure is not None else ""
 
 
 async def plan_removal(context: Context, name: str, document: Mapping[str, Any] | None, deadline: Deadline) -> Plan:
@@ -231,6 +264,10 @@ async def _run(context: Context, stack: str, mode: Mode, deadline: Deadline, all
     quiet = replace(context, progress=_unseen)
     run = Run(quiet, calls, session, mode, stack, account, "plan", allow)
     return run, known is not None or bool(records)
+
+
+def _advice(result: Result) -> str:
+    return result.failure.advice if result.failure is not None else ""
 
 
 def _planned(executor: DryExecutor, node: Node) -> Planned:

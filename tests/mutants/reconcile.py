@@ -14,6 +14,7 @@ _PROJECTION = "workflows/planner/projection.py"
 _DOUBTS = "tests/crash/test_doubts_kept.py"
 _BESIDE = "tests/concurrency/test_beside.py"
 _OWNERSHIP = "tests/adoption/test_ownership.py"
+_REPLACING = "tests/provisioning/test_replacing.py"
 
 MUTANTS = (
     Mutant("stages-believe-lists", "what a list lacks is gone for the other stages", "workflows/reconcile/stages.py",
@@ -98,8 +99,19 @@ MUTANTS = (
            "if stack is not None and stack.goes_back else set()", "if stack is None else set()",
            ("tests/everything/test_leave.py::test_a_stack_that_may_go_back_removes_last",), goal="R13"),
     Mutant("parent-first", "what a resource needs is removed before it", _GRAPH,
-           "users.get(node.address, frozenset()) | last", "frozenset() | last",
+           "users.get(node.address, frozenset()) | first", "frozenset() | first",
            ("tests/provisioning/test_convergence.py::test_an_allowed_removal_goes_targets_first",)),
+    Mutant("predecessor-at-once", "what is replaced goes before what replaces it is READY", _GRAPH,
+           "        first = last | successors.get(node.address, frozenset())\n", "        first = last\n",
+           (_REPLACING,)),
+    Mutant("predecessor-alone", "a replaced gateway keeps its targets no longer than any other", _GRAPH,
+           "        found |= {one.address: new for one in _with_children(nodes, before)}\n",
+           "        found |= {before.address: new}\n", (_REPLACING,)),
+    Mutant("room-unapproved", "a full gateway costs the old target without an approval", "workflows/reconcile/walk.py",
+           "    if before is None or before.address not in run.allow:\n", "    if before is None:\n", (_REPLACING,)),
+    Mutant("outdated-unseen", "a plan file is applied whatever would happen by now", "workflows/plan_file.py",
+           "            elif before != after:\n", "            elif not before:\n",
+           ("tests/planner/test_plan_file.py",)),
     Mutant("lists-kept", "lists are not read again after something was made", _OBSERVE,
            "        self._ids.clear()\n", "        del self\n",
            (_DOUBTS,)),

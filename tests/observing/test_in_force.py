@@ -290,3 +290,23 @@ async def consented(world: TwistedWorld, stack: dict, request: str) -> None:
     world.plane.targets.consent.give(outcome.shown()["consents"][0]["authorizationUrl"].rpartition("%3A")[2])
     await anyio.sleep(30)
     assert (await world.apply(stack, request)).status is Status.READY
+
+
+async def test_a_member_that_left_is_cleared_again_where_the_update_was_undone(world):
+    """The service accepts the update, and goes back to the configuration before, with the time of its last change."""
+    stack = changed(small_stack(1), {"gateways.payments.description": "first"})
+    await world.apply(stack)
+    without = without_effect(world, "UpdateGateway")
+    before = world.live["gateway payments"].updated
+
+    def undone(answer: Answer, params: Any) -> Answer:
+        found = without.change(answer, params)
+        world.live["gateway payments"].updated = before
+        return {name: value for name, value in found.items() if name != "description"}
+
+    world.twists.append(Twist("UpdateGateway", undone, times=1, instead=True))
+    await anyio.sleep(120)
+    world.sent()
+    outcome = await world.apply(small_stack(1), "two")
+    assert (outcome.status, world.sent()) == (Status.READY, ["UpdateGateway"])
+    assert "description" not in world.live["gateway payments"].request

@@ -1,12 +1,13 @@
 """What a plan shows of a difference: the innermost paths, whole values, and nothing that is masked."""
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.documents import ROLE
-from tests.planner.states import GATEWAY, GATEWAY_TARGET, HARNESS, knows, shows, wants
-from workflows.planner.differences import changes
+from tests.planner.states import API_KEY_CREDENTIAL_PROVIDER, GATEWAY, GATEWAY_TARGET, HARNESS, knows, shows, wants
+from workflows.planner.differences import Cause, changes
 
 PAYLOAD = "targetConfiguration.mcp.openApiSchema.inlinePayload"
 LONG = "x" * 500
@@ -55,3 +56,45 @@ def test_a_path_below_a_plain_value_has_no_value_there():
     desired, observed = wants(GATEWAY_TARGET, new), shows(kind=GATEWAY_TARGET, body={"targetConfiguration": "odd"})
     (change,) = changes(desired, observed, knows(GATEWAY_TARGET), ["targetConfiguration.mcp.mcpServer.endpoint"])
     assert (change.old, change.new) == (None, "https://example.com")
+
+
+@pytest.mark.parametrize(
+    ("applied", "shown", "declared", "cause"),
+    [
+        ("one", "one", "two", Cause.DOCUMENT),
+        ("one", "three", "two", Cause.DOCUMENT),
+        ("one", "three", "one", Cause.DRIFT),
+        (None, "three", "one", Cause.DOCUMENT),
+    ],
+)
+def test_a_difference_is_of_the_document_or_was_made_outside(applied, shown, declared, cause):
+    """By what was applied last: the same as is declared now, or not."""
+    before = {"description": applied} if applied is not None else {}
+    desired, observed = wants(GATEWAY, {"description": declared}), shows(body={"description": shown})
+    (change,) = changes(desired, observed, knows(applied=before), ["description"])
+    assert (change.cause, change.shown("gateways.one")["cause"]) == (cause, str(cause))
+
+
+def test_a_payload_that_is_recorded_by_digest_was_changed_outside_as_a_whole():
+    """One leaf of a long text: the digest says that the document declares what it did."""
+    long = {"a": LONG, "b": 1}
+    desired = wants(GATEWAY_TARGET, target(json.dumps(long)))
+    observed = shows(kind=GATEWAY_TARGET, body=target(json.dumps({**long, "b": 2})))
+    (change,) = changes(desired, observed, knows(GATEWAY_TARGET, target(json.dumps(long))), [PAYLOAD])
+    assert (change.path, change.cause) == (f"{PAYLOAD}.b", Cause.DRIFT)
+    (change,) = changes(desired, observed, knows(GATEWAY_TARGET, target(json.dumps({**long, "b": 2}))), [PAYLOAD])
+    assert change.cause is Cause.DOCUMENT
+
+
+def test_another_version_of_the_same_secret_is_a_rotation():
+    desired = wants(API_KEY_CREDENTIAL_PROVIDER, {"apiKey": "{{resolve:secretsmanager:key}}"})
+    record = knows(API_KEY_CREDENTIAL_PROVIDER, {"apiKey": "{{resolve:secretsmanager:key}}"})
+    (change,) = changes(desired, shows(None, API_KEY_CREDENTIAL_PROVIDER), record, ["apiKey"])
+    assert (change.cause, change.new) == (Cause.ROTATION, "(secret)")
+    (change,) = changes(
+        desired,
+        shows(None, API_KEY_CREDENTIAL_PROVIDER),
+        knows(API_KEY_CREDENTIAL_PROVIDER, {"apiKey": "other"}),
+        ["apiKey"],
+    )
+    assert change.cause is Cause.DOCUMENT

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from workflows.planner.leaves import leaves
 
 #: None stands for a value that is not there.
-PLAIN = st.booleans() | st.integers(-3, 3) | st.text("abc", max_size=3)
+PLAIN = st.booleans() | st.integers(2, 6) | st.text("abc", max_size=3)
 VALUES = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("xyz"), inner, max_size=3),
     max_leaves=12,

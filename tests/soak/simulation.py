@@ -112,6 +112,9 @@ class Simulation:
             failed_update_keeps_old=pick((True, False)),
             lists_whole_seconds=pick((True, False)),
             consent_seconds=pick((60.0, 600.0)),
+            # A creation may arrive a second time after a deletion. What follows from a service that forgets tokens
+            # with what they made, nobody can mend.
+            tokens_outlive=True,
         )
 
     async def _some_request(self) -> None:

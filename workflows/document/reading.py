@@ -190,10 +190,27 @@ def _dependencies(resource: Resource, resources: Mapping[str, Resource]) -> Iter
     for number in sorted(set(resource.options.waive) - waivable):
         path = (*_path(resource), RESERVED, "waive", number)
         yield Problem(path_text(path), "option", "no rule of this number refuses that could be waived (docs/rules.md)")
+    yield from _predecessors(resource, resources)
     for index, address in enumerate(resource.options.depends_on):
         if address not in resources:
             path = (*_path(resource), RESERVED, "dependsOn", index)
             yield Problem(path_text(path), "reference", f"nothing is declared at {address}")
+
+
+def _predecessors(resource: Resource, resources: Mapping[str, Resource]) -> Iterator[Problem]:
+    """Yield the problem with the predecessor that a resource names."""
+    address = resource.predecessor
+    if not address:
+        return
+    path, names = path_text((*_path(resource), RESERVED, "replaces")), references.parts(address) or ()
+    others = sorted(one.address for one in resources.values() if one.predecessor == address and one is not resource)
+    section = names[0] if len(names) == 2 else names[2] if len(names) == 4 else ""
+    if section != resource.kind.section:
+        yield Problem(path, "option", f"{address} is not the address of a {resource.kind.noun}")
+    elif address in resources:
+        yield Problem(path, "option", f"{address} is declared, too; take the resource that is replaced out")
+    elif others:
+        yield Problem(path, "option", f"{others[0]} replaces {address}, too")
 
 
 def _wrong(reference: Reference, resources: Mapping[str, Resource]) -> str:

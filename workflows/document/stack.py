@@ -17,7 +17,7 @@ from workflows.document import references
 from workflows.document.fingerprint import digest
 from workflows.document.problems import Problem, path_text
 from workflows.document.references import Reference
-from workflows.kinds import Kind, children
+from workflows.kinds import Kind, children, top_level
 
 #: The member of a resource that holds Gatewright's options and is never sent to AWS.
 RESERVED = "gatewright"
@@ -52,6 +52,8 @@ class Options(BaseModel):
     delete_endpoints: bool = Field(default=False, alias="deleteEndpoints")
     #: Addresses of dependencies, in addition to those that references imply.
     depends_on: tuple[str, ...] = Field(default=(), alias="dependsOn", strict=False)
+    #: The predecessor of the resource, by the name beside it or by address: removed once the resource is READY.
+    replaces: str = Field(default="", max_length=300)
     #: Rules that do not refuse this resource, by number, each with the author's reason: AWS may have moved on.
     waive: Mapping[str, Annotated[str, Field(min_length=1, max_length=500)]] = Field(default_factory=dict)
 
@@ -74,6 +76,15 @@ class Resource:
         named = {one.address for one in self.references if one.address != references.AWS}
         named |= set(self.options.depends_on)
         return frozenset(named | ({self.parent} if self.parent else set()))
+
+    @cached_property
+    def predecessor(self) -> str:
+        """The address of the resource that this one replaces; empty if there is none."""
+        named = self.options.replaces
+        names = references.parts(named) or ()
+        if len(names) > 1 and top_level(names[0]) is not None:
+            return path_text(names)
+        return path_text((*(references.parts(self.address) or ())[:-1], named)) if named else ""
 
 
 @dataclass(frozen=True)

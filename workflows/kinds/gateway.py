@@ -34,6 +34,7 @@ GATEWAY = Kind(
     list_items="items",
     created_member="createdAt",
     updated_member="updatedAt",
+    successor_note="it gets another URL, id and ARN: whoever calls the gateway must be told",
     token=True,
     tagged=True,
     properties={"instructions": Property.PAYLOAD, "privateEndpointOverrides": Property.NOT_RETURNED},

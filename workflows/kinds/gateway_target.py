@@ -108,6 +108,7 @@ GATEWAY_TARGET = Kind(
         "UPDATE_PENDING_AUTH": AWAITING_CONSENT,
         "SYNCHRONIZE_PENDING_AUTH": AWAITING_CONSENT,
     },
+    successor_note="the name of a target is part of the names of its tools: whoever calls them by name must be told",
     reason_members=("statusReasons",),
     outputs=("targetId", "gatewayArn", "privateEndpointManagedResources"),
     list_items="items",

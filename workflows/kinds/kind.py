@@ -203,6 +203,8 @@ class Kind:
     as_declared: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
     #: Operations that a run calls in addition to those that `actions` derives from the other fields.
     more_actions: frozenset[str] = frozenset()
+    #: What callers of a resource notice when another one takes its place, under another name or another id.
+    successor_note: str = "it gets another id and ARN"
     #: Advice for a stack's author if the service refuses all operations of this kind.
     advice: str = ""
 

@@ -12,7 +12,7 @@ from workflows.document.problems import parse_path, path_text
 from workflows.kinds import Kind
 from workflows.kinds.forms import DEFAULTS, guarded
 from workflows.kinds.kind import at
-from workflows.kinds.observed import ObservedState
+from workflows.kinds.observed import ObservedState, earlier
 from workflows.records.resource import ResourceRecord
 
 
@@ -36,7 +36,7 @@ def standing(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, r
 
     Once the service has accepted an update with exactly this declaration, members that reads cannot show count as
     declared. A value that reads still show of a cleared member is a default of the service, unless the member is
-    guarded and shows the same value as before the update.
+    guarded and shows the same value as before the update, or the resource shows that no update has changed it since.
     """
     if not accepted(declared, record):
         return Standing(frozenset(differences(kind, declared, observed, record)))
@@ -44,7 +44,9 @@ def standing(kind: Kind, declared: Mapping[str, Any], observed: ObservedState, r
     late = differing(kind, declared, observed.body, record.lingering) if record.lingering is not None else ()
     cleared = {path for path in (*map(parse_path, _shown_before(record)), *late) if value_at(declared, path) is None}
     shown = {path for path in cleared if not is_empty(shown_at(kind, observed.body, path))}
-    kept = {path for path in shown if _kept(kind, observed, record, path)}
+    # A resource that was changed last before the update shows nothing that the update led to.
+    unchanged = earlier(observed.updated, record.changed)
+    kept = {path for path in shown if unchanged or _kept(kind, observed, record, path)}
     return Standing(frozenset(otherwise | kept), frozenset(shown - kept))
 
 

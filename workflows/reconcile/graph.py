@@ -41,6 +41,8 @@ class Node:
     unanswered: int = 0
     #: Siblings whose deletion the resource waits for after a quota refusal.
     blocked_by: frozenset[str] = frozenset()
+    #: The address of the resource that this one replaces, if that exists.
+    predecessor: str = ""
     #: Whether a read that showed an unrecognized value was repeated.
     asked_again: bool = False
     #: Whether a resource whose creation has no answer was looked for a second time.
@@ -75,8 +77,10 @@ def nodes_of(stack: Stack | None, records: Mapping[str, ResourceRecord], mode: M
     users, known = _users(stack, records, nodes), set(nodes)
     # A stack that may roll back deletes nothing before every declared resource is READY.
     last = {a for a, node in nodes.items() if node.wanted} if stack is not None and stack.goes_back else set()
+    successors = _successors(nodes)
     for node in nodes.values():
-        needs = node.resource.waits_on if node.resource is not None else users.get(node.address, frozenset()) | last
+        first = last | successors.get(node.address, frozenset())
+        needs = node.resource.waits_on if node.resource is not None else users.get(node.address, frozenset()) | first
         node.after = frozenset(needs) & known - {node.address}
     _break_cycles(nodes)
     return nodes
@@ -99,6 +103,26 @@ def _remembered(records: Mapping[str, ResourceRecord], declared: Mapping[str, No
             name = (references.parts(parent) or ("",))[-1]
             found[parent] = Node(parent, _KIND_OF[node.kind.parent], name, None, Options(existing=True), None)
     return found
+
+
+def _successors(nodes: Mapping[str, Node]) -> dict[str, frozenset[str]]:
+    """Return by address what must be READY before a replaced resource, or a child of one, is deleted.
+
+    That is its successor with all of its children, so that what the predecessor serves is served without a gap.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for node in nodes.values():
+        before = nodes.get(node.resource.predecessor) if node.resource is not None else None
+        if before is None or before.wanted:
+            continue
+        new = frozenset(one.address for one in _with_children(nodes, node) if one.wanted)
+        found |= {one.address: new for one in _with_children(nodes, before)}
+        node.predecessor = before.address
+    return found
+
+
+def _with_children(nodes: Mapping[str, Node], node: Node) -> list[Node]:
+    return [one for one in nodes.values() if node.address in (one.address, one.parent)]
 
 
 def _break_cycles(nodes: Mapping[str, Node]) -> None:

@@ -53,7 +53,9 @@ async def _task(executor: Executor, address: str) -> None:
     """Drive a resource after the dependencies are done; set `done` in any case, so that no dependent waits forever."""
     run, node = executor.run, executor.run.nodes[address]
     try:
-        node.result = await _after_others(run, node)
+        found = await _after_others(run, node)
+        # The task of a successor may have deleted the resource meanwhile.
+        node.result = node.result or found
         if node.result is None:
             node.result = await _drive_with_room(executor, node)
     except (CallFailed, OutOfTime) as error:
@@ -66,13 +68,15 @@ async def _task(executor: Executor, address: str) -> None:
 
 
 async def _drive_with_room(executor: Executor, node: Node) -> Result:
-    """Drive a resource; after a quota refusal, wait for deletions of siblings, and try once more if any succeeded."""
+    """Drive a resource; after a quota refusal, once more if a deletion of siblings or the predecessor makes room."""
     run, node.began = executor.run, node.began or anyio.current_time()
     try:
         async with node.lock:
             return await drive(executor, node)
     except CallFailed as failed:
-        leaving = _leaving_beside(run, node) if failed.error_class is ErrorClass.QUOTA else []
+        if failed.error_class is not ErrorClass.QUOTA:
+            raise
+        leaving = _leaving_beside(run, node)
         node.blocked_by = frozenset(one.address for one in leaving)
         for one in leaving:
             await one.done.wait()
@@ -81,10 +85,30 @@ async def _drive_with_room(executor: Executor, node: Node) -> Result:
             if end.status is ResourceStatus.IN_PROGRESS:
                 reason = f"waits for {address} to be deleted, which frees the quota"
                 return result_of(run, node, ResourceStatus.IN_PROGRESS, reason, retry_after=end.retry_after)
-        if not any(end.status is ResourceStatus.DELETED for end in ends.values()):
+        freed = any(end.status is ResourceStatus.DELETED for end in ends.values())
+        if not freed and not await _predecessor_deleted(executor, node):
             raise
     async with node.lock:
         return await drive(executor, node)
+
+
+async def _predecessor_deleted(executor: Executor, node: Node) -> bool:
+    """Delete the predecessor of a resource, with its children, if the request approves that; return whether it did.
+
+    Nothing serves in its place until the resource is READY, which is why replacing alone approves nothing.
+    """
+    run = executor.run
+    before = run.nodes.get(node.predecessor)
+    if before is None or before.address not in run.allow:
+        return False
+    run.tell(node.address, "WAIT", f"a quota refuses it, so {before.address} is deleted first")
+    inside = [one for one in run.nodes.values() if one.parent == before.address]
+    for one in (*inside, before):
+        async with one.lock:
+            one.result = await drive(executor, one)
+        if one.result.status is not ResourceStatus.DELETED:
+            return False
+    return True
 
 
 def _leaving_beside(run: Run, node: Node) -> list[Node]:
