@@ -75,6 +75,15 @@ def test_a_difference_is_of_the_document_or_was_made_outside(applied, shown, dec
     assert (change.cause, change.shown("gateways.one")["cause"]) == (cause, str(cause))
 
 
+def test_each_of_two_differences_has_its_own_cause():
+    """Somebody has changed the description, and the document has changed another member."""
+    declared = {"description": "one", "kmsKeyArn": "arn:new"}
+    desired, observed = wants(GATEWAY, declared), shows(body={"description": "by hand", "kmsKeyArn": "arn:old"})
+    record = knows(applied={"description": "one", "kmsKeyArn": "arn:old"})
+    found = changes(desired, observed, record, ["description", "kmsKeyArn"])
+    assert [change.cause for change in found] == [Cause.DRIFT, Cause.DOCUMENT]
+
+
 def test_a_payload_that_is_recorded_by_digest_was_changed_outside_as_a_whole():
     """One leaf of a long text: the digest says that the document declares what it did."""
     long = {"a": LONG, "b": 1}

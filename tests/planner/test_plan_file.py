@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import anyio
 import pytest
 
 from infra.deadline import Deadline
@@ -55,6 +56,16 @@ async def test_a_resource_that_went_or_came_makes_it_outdated(ready):
     )
     (line,) = file.outdated(await planned(ready, other))
     assert line == "gateways.payments.targets.more: not in the plan; now CREATE"
+
+
+async def test_a_resource_that_somebody_deleted_makes_it_outdated(ready):
+    file = PlanFile.of(await planned(ready), DOCUMENT, "file")
+    target = ready.live["target target-1"]
+    gateway = ready.live["gateway payments"].id
+    await ready.client().delete_gateway_target(gatewayIdentifier=gateway, targetId=target.id)
+    await anyio.sleep(300)
+    (line,) = file.outdated(await planned(ready))
+    assert line == f"gateways.payments.targets.target-1: DELETE ({target.id}); now there is nothing to do"
 
 
 async def test_a_rotated_secret_makes_it_outdated(ready):

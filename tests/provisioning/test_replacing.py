@@ -86,6 +86,17 @@ async def test_a_replaced_gateway_goes_with_its_targets_after_the_new_one_with_i
     assert "gateway second" in world.live
 
 
+async def test_the_targets_of_a_replaced_gateway_stay_until_the_new_ones_are_ready(world):
+    """What clients call by either URL is there all the time."""
+    await world.apply(small_stack(1))
+    document = small_stack(1)
+    document["gateways"]["second"] = {**document["gateways"].pop("payments"), "gatewright": {"replaces": "payments"}}
+    world.sent()
+    await world.run(provision(document, "two", allow=frozenset({"gateways.payments"})))
+    sent = [one for one in world.sent() if "Gateway" in one]
+    assert sent == ["CreateGateway", "CreateGatewayTarget", "DeleteGatewayTarget", "DeleteGateway"]
+
+
 @pytest.mark.parametrize("approved", [False, True])
 async def test_where_a_quota_refuses_the_successor_the_predecessor_goes_first_if_that_is_approved(world, approved):
     """A gateway that is full: without an approval the old target stays in service."""
