@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, IncompleteReadError
 
 from infra.aws import Aws
-from infra.errors import CallFailed
+from infra.errors import CallFailed, ErrorClass
+from infra.ledger import ConditionFailed, Key, Put
 from tests.authority.desk import FILE, Shelf
 from tests.worlds import REGION
 from workflows.requests.authority import Grants
@@ -258,3 +259,65 @@ async def test_a_bucket_without_versions_keeps_the_last_valid_content(process, b
     bucket.versions.append("version: [")
     assert await process().current() == valid
     assert len(told) == 1
+
+
+async def test_a_rejection_that_cannot_be_announced_is_announced_later(world, bucket, told):
+    """The grants of the artifact are in force meanwhile."""
+    bucket.versions.append("version: [")
+    broken = [True, True]
+
+    async def client(service: str) -> Any:
+        del service
+        return bucket
+
+    async def announce(detail_type: str, detail: Any) -> None:
+        if broken:
+            broken.pop()
+            raise CallFailed("PutEvents", ErrorClass.THROTTLED, "Throttling", "slow down")
+        told.append((detail_type, detail))
+
+    source = GrantsSource(Aws(client, REGION), world.ledger, URI, DEFAULT, announce)
+    for _ in range(4):
+        assert await source.current() is DEFAULT
+        await anyio.sleep(61)
+    assert len(told) == 1
+
+
+async def test_a_version_that_this_release_refuses_leaves_the_artifact_s_grants(process, bucket, world):
+    """An earlier release has kept it."""
+    await world.ledger.write(Put(Key("grants", "valid"), {"version": "0", "modified": "", "content": "version: 7"}))
+    bucket.versions.append("version: [")
+    assert await process().current() is DEFAULT
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["a new process", "one that knows the grants"])
+async def test_a_ledger_that_cannot_be_read_beside_an_invalid_version(process, bucket, world, monkeypatch, warm):
+    """What is known stays in force; a process that knows nothing requests nothing."""
+    bucket.versions.append(VALID)
+    source = process()
+    valid = await source.current()
+    bucket.versions.append("version: [")
+    await anyio.sleep(61)
+    monkeypatch.setattr(world.ledger, "get", _unwritable)
+    if warm:
+        assert await source.current() == valid
+    else:
+        with pytest.raises(OSError, match="throttled"):
+            await process().current()
+
+
+async def test_of_two_processes_that_keep_a_version_at_once_one_does(process, bucket, world, monkeypatch):
+    """The other one has the grants in force, and sees at its next read that they are kept."""
+    bucket.versions.append(VALID)
+
+    async def taken(*changes: Any) -> None:
+        raise ConditionFailed(changes[0].key)
+
+    source = process()
+    with monkeypatch.context() as racing:
+        racing.setattr(world.ledger, "write", taken)
+        assert (await source.current()).grants[0].stacks == ["a.*"]
+    await anyio.sleep(61)
+    await source.current()
+    bucket.versions.append("version: [")
+    assert (await process().current()).grants[0].stacks == ["a.*"]

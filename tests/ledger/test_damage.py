@@ -296,7 +296,13 @@ async def test_a_newer_item_of_one_stack_hides_no_other(world: SandboxWorld):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", '{"status": 5}', '{"finishedAt": "t", "requestId": "", "status": "READY", "reason": "", "calls": []}']
+    "text",
+    [
+        "{",
+        '{"status": 5}',
+        '{"status": "READY"}',
+        '{"finishedAt": "t", "requestId": "", "status": "READY", "reason": "", "calls": []}',
+    ],
 )
 async def test_a_damaged_outcome_hides_no_other(world: SandboxWorld, text: str):
     for request_id in ("one", "two"):

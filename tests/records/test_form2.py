@@ -16,7 +16,7 @@ from workflows.records.operation import LATEST_ARRIVAL, OpState, Verb
 from workflows.records.request_state import ConsentWait, Mode, Stall
 from workflows.records.resource_items import item_of, read_record
 from workflows.records.stack import StackRecord
-from workflows.records.stack_items import read_stack_record
+from workflows.records.stack_items import read_stack_record, stack_item_of
 
 GOLDEN = Path(__file__).parents[1] / "ledger" / "golden"
 NOW = 1_000_000.0
@@ -127,9 +127,9 @@ def test_waits_of_another_request_of_form_2_and_waits_without_times_are_none():
 
 def test_a_synchronization_of_form_2_waits_for_as_long_as_it_did():
     members = {
-        "synchronizations": ["s", "t"],
+        "synchronizations": ["s", "t", "u"],
         "synchronizations:standing": {"s": {"requestId": "s", "since": 5, "where": "x"}},
-        "synchronizations:consentWaits": {"s": {"generation": 1, "since": {"a": 7.0}}},
+        "synchronizations:consentWaits": {one: {"generation": 1, "since": {"a": 7.0}} for one in ("s", "u")},
     }
     record = stack_of_form_2(**members)
     waiting, other = record.state_of("s", Mode.SYNCHRONIZE), record.state_of("t", Mode.SYNCHRONIZE)
@@ -137,6 +137,16 @@ def test_a_synchronization_of_form_2_waits_for_as_long_as_it_did():
     assert other is not None
     assert (waiting.stall, waiting.consent) == (Stall(5.0, "x"), ConsentWait({"a": 7.0}))
     assert (other.stall, other.consent) == (None, None)
+    asking = record.state_of("u", Mode.SYNCHRONIZE)
+    assert asking is not None
+    assert (asking.stall, asking.consent) == (None, ConsentWait({"a": 7.0}))
+
+
+def test_what_an_older_worker_wrote_of_a_request_that_is_not_known_is_dropped():
+    """Its last write names the waits of a request that an item of form 3 does not have any more."""
+    item = stack_item_of(StackRecord.new("id"))
+    read = read_stack_record({**item, "request_id": "other", "standing": {"requestId": "other", "since": 5}})
+    assert read.requests == {}
 
 
 def test_a_stack_of_form_2_without_a_request_has_none():
