@@ -18,8 +18,17 @@ from handlers import cli_show as show
 from handlers.cli_check import add_checks
 from handlers.cli_doctor import add_doctor
 from handlers.cli_files import read_source
-from handlers.cli_operate import add_commands, add_parameters, settings_of, with_environment
-from handlers.cli_work import DONE, FAILED, INVALID, UNFINISHED, Refused, add_work
+from handlers.cli_operate import (
+    DONE,
+    FAILED,
+    INVALID,
+    UNFINISHED,
+    add_commands,
+    add_parameters,
+    settings_of,
+    with_environment,
+)
+from handlers.cli_work import Refused, add_work
 from infra import models
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline

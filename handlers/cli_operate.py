@@ -33,11 +33,16 @@ from workflows.requests.context import Context
 from workflows.requests.request import DETAIL_TYPES
 from workflows.status import stacks
 
-DONE, FAILED, CONSENT, UNFINISHED, INVALID = 0, 1, 4, 5, 2
+#: Exit codes; see the README.
+DONE, FAILED, INVALID, CHANGES, CONSENT, UNFINISHED = range(6)
 #: The event source of requests that are submitted from a terminal.
 TERMINAL = "gatewright.terminal"
 _POLL_SECONDS = 2.0
-_EXIT = {"READY": DONE, "DELETED": DONE, "PLANNED": DONE, "AWAITING_CONSENT": CONSENT, "REJECTED": INVALID}
+#: The exit code of each status; any other status is FAILED.
+EXIT = {
+    "READY": DONE, "DELETED": DONE, "PLANNED": DONE, "AWAITING_CONSENT": CONSENT, "IN_PROGRESS": UNFINISHED,
+    "REJECTED": INVALID,
+}  # fmt: skip
 Command = Callable[..., Any]
 
 
@@ -78,6 +83,11 @@ def add_parameters(sub: Any) -> None:
         metavar="NAME=VALUE",
         help="the value of ${parameters.NAME} in the document",
     )
+
+
+def new_id() -> str:
+    """Return the id of a request of a terminal: always new."""
+    return f"terminal-{secrets.token_hex(6)}"
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -171,7 +181,7 @@ def _forget(options: argparse.Namespace) -> int:
 
 def _submit(options: argparse.Namespace) -> int:
     detail_type, detail = read_request_file(options.file, options.ask)
-    detail["requestId"] = detail.get("requestId") or f"terminal-{secrets.token_hex(6)}"
+    detail["requestId"] = detail.get("requestId") or new_id()
     if options.allow:
         allowed = detail.get("allow") or []
         if not isinstance(allowed, list) or not all(isinstance(one, str) for one in allowed):
@@ -200,7 +210,7 @@ def _submit(options: argparse.Namespace) -> int:
         show.value(options, shown, lambda: show.say(f"{shown['requestId']}: {shown['status']}"))
         return UNFINISHED if options.wait else DONE
     show.value(options, answer, lambda: show.answer(answer))
-    return _EXIT.get(answer["status"], FAILED)
+    return EXIT.get(answer["status"], FAILED)
 
 
 def _check(detail_type: str, detail: dict[str, Any], parameters: dict[str, str]) -> None:

@@ -7,44 +7,39 @@ needs `--allow`.
 
 import argparse
 import os
-import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from handlers import cli_show as show
 from handlers.cli_files import read_named, read_source
-from handlers.cli_operate import looking, settings_of, with_environment
+from handlers.cli_operate import (
+    CHANGES,
+    CONSENT,
+    DONE,
+    EXIT,
+    FAILED,
+    INVALID,
+    looking,
+    new_id,
+    settings_of,
+    with_environment,
+)
 from handlers.cli_plan import plan as show_plan
 from handlers.cli_plan import summary
 from infra.deadline import Deadline
 from infra.documents import Unreadable
-from workflows.document.problems import Invalid
 from workflows.document.reading import read_stack
-from workflows.document.stack import from_pydantic
-from workflows.plan_file import PlanFile
+from workflows.plan_file import PlanFile, outdated, read_plan
 from workflows.planner.decision import Action
 from workflows.planner.outcome import Outcome, Status
 from workflows.planning import Plan, plan, plan_removal
-from workflows.records.items import partition_of
 from workflows.records.request_state import Mode
 from workflows.requests.context import Context
 from workflows.requests.request import Request
-from workflows.requests.stacks import stack_record
 from workflows.service import handle
 
-#: Exit codes; see the README.
-DONE, FAILED, INVALID, CHANGES, CONSENT, UNFINISHED = range(6)
-_EXIT = {
-    Status.READY: DONE,
-    Status.DELETED: DONE,
-    Status.AWAITING_CONSENT: CONSENT,
-    Status.IN_PROGRESS: UNFINISHED,
-    Status.REJECTED: INVALID,
-}
 #: Seconds of a single run. A short run keeps the lease short, so the lease of a killed terminal expires soon.
 _SLICE = 120.0
 Working = Callable[..., Any]
@@ -93,7 +88,7 @@ def _plan(options: argparse.Namespace) -> int:
 
     planned: Plan = with_environment(looking(settings_of(options)), job)
     if options.out is not None:
-        _write(options.out, PlanFile.of(planned, document, _new_id()))
+        _write(options.out, PlanFile.of(planned, document, new_id()))
     show.value(options, planned.shown(), lambda: show_plan(planned, full=options.full))
     if planned.failing:
         return FAILED
@@ -118,7 +113,7 @@ def _apply(options: argparse.Namespace) -> int:
         raise Unreadable(f"{options.file}: the event asks for a plan only (dryRun); use gatewright plan")
     stack, allow = read_stack(source.document), frozenset(options.allow) | source.allow
     request = Request(
-        mode=Mode.PROVISION, request_id=_new_id(), stack=stack.name, document=dict(stack.document), allow=allow
+        mode=Mode.PROVISION, request_id=new_id(), stack=stack.name, document=dict(stack.document), allow=allow
     )
 
     async def job(context: Context) -> Outcome:
@@ -135,7 +130,7 @@ def _apply(options: argparse.Namespace) -> int:
 
 def _destroy(options: argparse.Namespace) -> int:
     name, document = _stack(options)
-    request = Request(mode=Mode.REMOVE, request_id=_new_id(), stack=name, document=document)
+    request = Request(mode=Mode.REMOVE, request_id=new_id(), stack=name, document=document)
 
     async def job(context: Context) -> Outcome:
         found = await plan_removal(context, name, document, Deadline.within(options.timeout))
@@ -149,7 +144,7 @@ def _destroy(options: argparse.Namespace) -> int:
 
 
 def _sync(options: argparse.Namespace) -> int:
-    request = Request(mode=Mode.SYNCHRONIZE, request_id=_new_id(), stack=_stack(options)[0])
+    request = Request(mode=Mode.SYNCHRONIZE, request_id=new_id(), stack=_stack(options)[0])
     return _finish(options, lambda context: _until_settled(options, context, request))
 
 
@@ -163,35 +158,18 @@ def _stack(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
 
 
 def _plan_file(path: Path) -> PlanFile | None:
-    """Return the plan that a file holds; None where it holds something else. Raises Invalid for a damaged plan."""
-    try:
-        text = path.read_bytes()
-    except OSError:
-        return None  # said by whoever reads it as a document
-    if b'"gatewright": "plan"' not in text[:200]:
-        return None
-    try:
-        return PlanFile.model_validate_json(text)
-    except ValidationError as error:
-        raise Invalid(from_pydantic(error, ())) from None
+    """Return the plan that a file holds; None where it holds something else. Raises Invalid for a damaged plan.
+
+    A pipe is never a plan: it can be read only once, by whoever reads it as a document.
+    """
+    return read_plan(path.read_bytes()) if path.is_file() else None
 
 
 async def _by_file(options: argparse.Namespace, context: Context, file: PlanFile) -> Outcome:
     """Apply a plan file, unless it is outdated. Raises Refused."""
-    account, region = await context.aws.within(Deadline.within(options.timeout)).account(), context.aws.region
-    if (account, region) != (file.account, file.region):
-        where = f"account {file.account}, Region {file.region}"
-        raise Refused(f"this plan was made for {where}; these are account {account}, Region {region}")
-    record = await stack_record(context.ledger, partition_of(account, region, file.stack))
-    if record is None or record.state_of(file.request_id, file.mode) is None:
-        deadline = Deadline.within(options.timeout)
-        if file.mode is Mode.REMOVE:
-            now = await plan_removal(context, file.stack, file.document, deadline)
-        else:
-            now = await plan(context, file.document or {}, deadline, assume=True)
-        if outdated := file.outdated(now):
-            lines = "\n  ".join(outdated)
-            raise Refused(f"this plan is outdated; make a new one, which shows what would happen now\n  {lines}")
+    if lines := await outdated(context, file, Deadline.within(options.timeout)):
+        differs = "\n  ".join(lines)
+        raise Refused(f"this plan is outdated; make a new one, which shows what would happen now\n  {differs}")
     return await _until_settled(options, context, file.request)
 
 
@@ -236,9 +214,4 @@ def _finish(options: argparse.Namespace, job: Callable[[Context], Any]) -> int:
     show.value(options, outcome.shown(), lambda: show.outcome(outcome))
     # The user's own credentials or network failed: the same command would not continue by itself.
     stopped = outcome.without_calls and outcome.status is Status.IN_PROGRESS
-    return FAILED if stopped else _EXIT.get(outcome.status, FAILED)
-
-
-def _new_id() -> str:
-    """Return the id of a request of a terminal: always new."""
-    return f"terminal-{secrets.token_hex(6)}"
+    return FAILED if stopped else EXIT.get(outcome.status, FAILED)

@@ -3,11 +3,6 @@
 from typing import Any
 
 
-def operation_of(method: str) -> str:
-    """Return the operation of a client's method."""
-    return "".join(word.capitalize() for word in method.split("_"))
-
-
 class ClientAround:
     """A client that passes calls on to another, whose service model it has."""
 

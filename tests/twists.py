@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.sandbox.client import operation_of
 from tests.clients import ClientAround
 from tests.worlds import SandboxWorld
 from workflows.requests.context import Context
@@ -57,7 +58,7 @@ class _TwistedClient(ClientAround):
         self._twists = twists
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Answer]]:
-        operation = "".join(word.capitalize() for word in method.split("_"))
+        operation = operation_of(method)
 
         async def call(**params: Any) -> Answer:
             twist = next((one for one in self._twists if one.meets(operation)), None)

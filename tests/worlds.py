@@ -19,7 +19,7 @@ from infra.ledger.sqlite import SqliteLedger
 from infra.pace import Pace
 from infra.redaction import Redaction
 from infra.sandbox.behaviour import Behaviour
-from infra.sandbox.client import InProcessClient
+from infra.sandbox.client import InProcessClient, operation_of
 from infra.sandbox.plane import Plane
 from infra.sandbox.seed import sow
 from infra.service_model import CONTROL_PLANE
@@ -145,7 +145,7 @@ class _Recorded(InProcessClient):
         self._hanging = world.hanging
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        operation = "".join(word.capitalize() for word in method.split("_"))
+        operation = operation_of(method)
         note("worker", self._service, operation)
         return _never if operation in self._hanging else super().__getattr__(method)
 

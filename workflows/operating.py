@@ -4,7 +4,7 @@ from datetime import datetime
 from secrets import token_hex
 
 from infra.deadline import Deadline
-from infra.ledger import Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Ledger, Put, StoreDamaged
+from infra.ledger import Check, ConditionFailed, Delete, Item, ItemDamaged, Key, Ledger, Put
 from workflows.planner.outcome import Outcome, Status
 from workflows.reconcile.lease import EXPIRED_SECONDS, Holder, LeaseHeld, LeaseLost, lease_key
 from workflows.reconcile.session import StackSession
@@ -13,7 +13,7 @@ from workflows.records.resource import ResourceRecord
 from workflows.records.stack import StackRecord
 from workflows.requests.acceptance import finished
 from workflows.requests.answers import kept
-from workflows.requests.resources import readable_records
+from workflows.requests.resources import readable_items, readable_records
 from workflows.requests.stacks import put_of, stack_record
 from workflows.status import partitions_of
 
@@ -31,17 +31,17 @@ async def history(ledger: Ledger, name: str) -> dict[str, list[Item]]:
     """
     found = {}
     for partition in await partitions_of(ledger, name):
-        keys = [Key(partition, sort) for sort in await ledger.keys(partition) if sort.startswith(RUN)]
-        runs = [await _run(ledger, key) for key in sorted(keys, reverse=True)]
-        found[partition] = [run for run in runs if run is not None]
+        items, damaged = await readable_items(ledger, partition, RUN)
+        runs = {sort: _run(Key(partition, sort), item) for sort, item in items.items()}
+        runs |= {sort: {"damaged": reason} for sort, reason in damaged.items()}
+        found[partition] = [run for _, run in sorted(runs.items(), reverse=True)]
     return found
 
 
-async def _run(ledger: Ledger, key: Key) -> Item | None:
+def _run(key: Key, item: Item) -> Item:
     try:
-        item = await ledger.get(key)
-        return outcome_of_run(key, item) if item is not None else None
-    except StoreDamaged as damaged:
+        return outcome_of_run(key, item)
+    except ItemDamaged as damaged:
         return {"damaged": str(damaged)}
 
 
@@ -100,7 +100,7 @@ def _forgotten(records: list[ResourceRecord], damaged: list[str]) -> str:
     alive = [record for record in records if record.exists]
     names = ", ".join(f"{record.address} ({record.id})" if record.id else record.address for record in alive)
     said = f"; these go on to exist, and no stack manages them: {names}" if alive else ""
-    unread = f"; what these say could not be read: {'; '.join(damaged)}" if damaged else ""
+    unread = f"; there may be more: {'; '.join(damaged)}" if damaged else ""
     return f"{FORGOTTEN}{said}{unread}"
 
 

@@ -13,7 +13,7 @@ from workflows.planner.decision import CHANGES, DESTRUCTIVE, Action
 from workflows.planner.differences import Change
 from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile.dry import DryExecutor, UnwrittenRecords
-from workflows.reconcile.graph import Node, nodes_of
+from workflows.reconcile.graph import Node, nodes_of, predecessor_of
 from workflows.reconcile.left_behind import left_behind
 from workflows.reconcile.observation import observe_all, warn_of_elsewhere, warn_of_strangers, warn_of_unsent
 from workflows.reconcile.run import Run
@@ -163,7 +163,7 @@ async def plan_of(
     assume: bool = False,
 ) -> Plan:
     """Return the plan for applying a stack. Raises OutOfTime, and CallFailed when AWS cannot be called."""
-    run, is_known = await _run(context, stack.name, Mode.PROVISION, deadline, allow)
+    run, is_known = await _run(context, stack.name, Mode.PROVISION, deadline)
     run.adopts_by_tag, run.looks_ahead = adopts_by_tag, True
     run.nodes = nodes_of(stack, run.session.records, Mode.PROVISION)
     run.allow = frozenset(run.nodes) if assume else allow
@@ -185,9 +185,10 @@ def _notes(run: Run, one: Planned, planned: Sequence[Planned]) -> Iterator[str]:
         yield node.kind.successor_note
     if one.action != Action.CREATE:
         return
-    if before := node.predecessor:
-        yield f"{before} is deleted once this is READY; {node.kind.successor_note}"
-        yield f"should a quota refuse this, {before} is deleted first, if the request approves that: --allow {before}"
+    if (before := predecessor_of(run.nodes, node)) is not None:
+        old = before.address
+        yield f"{old} is deleted once this is READY; {node.kind.successor_note}"
+        yield f"should a quota refuse this, {old} is deleted first, if the request approves that: --allow {old}"
     elif likely := _renamed(run, one, planned):
         option = f"`gatewright: {{replaces: {run.nodes[likely].name}}}`"
         yield f"if this is {likely} under a new name, declare {option}, which keeps that in service until this is READY"
@@ -234,7 +235,7 @@ async def plan_removal(context: Context, name: str, document: Mapping[str, Any] 
     CallFailed when AWS cannot be called.
     """
     stack = read_stack(document) if document is not None else None
-    run, is_known = await _run(context, name, Mode.REMOVE, deadline, frozenset())
+    run, is_known = await _run(context, name, Mode.REMOVE, deadline)
     run.nodes = nodes_of(stack, run.session.records, Mode.REMOVE)
     await observe_all(run)
     there = {address: observed.id for address, observed in run.observed.items() if observed is not None}
@@ -245,13 +246,13 @@ async def plan_removal(context: Context, name: str, document: Mapping[str, Any] 
     left = await left_behind(run, [node.result for node in run.nodes.values() if node.result is not None])
     if not is_known:
         bearing = [one.address for one in left if one.failure is not None]
-        raise Invalid([await unknown_stack(context.ledger, run.account, context.aws.region, name, bearing)])
+        raise Invalid([await _unknown(context, run, bearing)])
     planned = [_planned(executor, node) for node in run.nodes.values()]
     planned += [Planned(one.address, Action.FAIL, one.reason, advice=_advice(one), id=one.id) for one in left]
     return _plan(run, tuple(planned), is_known=True)
 
 
-async def _run(context: Context, stack: str, mode: Mode, deadline: Deadline, allow: frozenset[str]) -> tuple[Run, bool]:
+async def _run(context: Context, stack: str, mode: Mode, deadline: Deadline) -> tuple[Run, bool]:
     """Return a run that writes nothing, and whether the ledger knows the stack."""
     calls = context.aws.within(deadline)
     account = await calls.account()
@@ -262,8 +263,19 @@ async def _run(context: Context, stack: str, mode: Mode, deadline: Deadline, all
     records = await records_of(context.ledger, partition)
     session = UnwrittenRecords(context.ledger, partition, "plan", generation, records, known or StackRecord())
     quiet = replace(context, progress=_unseen)
-    run = Run(quiet, calls, session, mode, stack, account, "plan", allow)
+    run = Run(quiet, calls, session, mode, stack, account, "plan")
     return run, known is not None or bool(records)
+
+
+async def _unknown(context: Context, run: Run, bearing: Sequence[str]) -> Problem:
+    """Return the problem with a stack that the ledger does not know.
+
+    Only people at a terminal, who read the ledger with their own rights, are told which other stacks there are: in a
+    deployment these are the stacks of other teams.
+    """
+    if context.grants is not None:
+        return Problem("stack", "unknown-stack", f"this ledger knows no stack named {run.stack}")
+    return await unknown_stack(context.ledger, run.account, context.aws.region, run.stack, bearing)
 
 
 def _advice(result: Result) -> str:

@@ -12,6 +12,11 @@ from infra.sandbox.plane import Plane
 from infra.sandbox.refusals import Refusal
 
 
+def operation_of(method: str) -> str:
+    """Return the operation of a client's method: CreateGateway for create_gateway."""
+    return "".join(word.capitalize() for word in method.split("_"))
+
+
 class InProcessClient:
     """Implements `client.create_gateway(...)` and every other method of a service on top of a plane."""
 
@@ -25,7 +30,7 @@ class InProcessClient:
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         """Return the coroutine function of an operation; the call itself checks the name."""
-        operation = "".join(word.capitalize() for word in method.split("_"))
+        operation = operation_of(method)
 
         async def call(**params: Any) -> dict[str, Any]:
             await anyio.sleep(self._round_trip)

@@ -17,7 +17,9 @@ from tests.goals import tried
 from tests.localcloud.translate import translate
 from tests.permissions.policies import EVERYTHING, TEMPLATE
 from tests.worlds import provision
+from workflows.document.problems import Invalid
 from workflows.planner.outcome import Status
+from workflows.planning import plan_removal
 from workflows.records.request_state import Mode
 from workflows.requests.answers import answer_to
 from workflows.requests.authority import Submitter
@@ -343,3 +345,24 @@ async def test_grants_may_forbid_adoption_by_tag(world, by_tag):
     taken["gateways"]["payments"]["gatewright"] = {"adopt": True}
     outcome = await handle(context, provision(taken, "two", submitter=PAYMENTS), Deadline.within(3000))
     assert outcome.status is Status.READY
+
+
+async def test_a_plan_to_remove_an_unknown_stack_names_no_other_team_s(world):
+    """Names like it, and accounts that know it, are for people who read the ledger with their own rights."""
+    await applied(world, small_stack(1))
+    for stack in ("payments.tool", "payments.tools2"):
+        request = Request(mode=Mode.REMOVE, request_id=stack, stack=stack, submitter=PAYMENTS, dry_run=True)
+        outcome = await handle(deployed(world, grants()), request, Deadline.within(300))
+        assert [one.message for one in outcome.problems] == [f"this ledger knows no stack named {stack}"]
+    with pytest.raises(Invalid) as invalid:
+        await plan_removal(world.context(), "payments.tool", None, Deadline.within(300))
+    assert "Did you mean payments.tools?" in invalid.value.problems[0].message
+
+
+async def test_a_removal_is_planned_without_removing_anything(world):
+    context = await applied(world, small_stack(1))
+    before = set(world.live)
+    request = Request(mode=Mode.REMOVE, request_id="two", stack="payments.tools", submitter=PAYMENTS, dry_run=True)
+    outcome = await handle(context, request, Deadline.within(300))
+    assert outcome.plan is not None
+    assert (outcome.status, outcome.plan["deleting"], set(world.live)) == (Status.PLANNED, len(before), before)

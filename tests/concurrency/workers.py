@@ -16,6 +16,7 @@ import anyio
 from infra.deadline import Deadline
 from infra.errors import OutOfTime
 from infra.ledger import Change, Item, Key, Ledger, Put
+from infra.sandbox.client import operation_of
 from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.crash.harness import Crash
@@ -224,7 +225,7 @@ class _Client:
         self._client = worker.world.client(service)
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
-        operation = "".join(word.capitalize() for word in method.split("_"))
+        operation = operation_of(method)
 
         async def send(params: Mapping[str, Any]) -> dict[str, Any]:
             try:

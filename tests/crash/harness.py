@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from infra.deadline import Deadline
 from infra.ledger import Change, Item, Key, Ledger
+from infra.sandbox.client import operation_of
 from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.clients import ClientAround
@@ -127,7 +128,7 @@ class Process:
         if history.strikes(At.EFFECT_LOST, index):
             raise ReadTimeoutError(endpoint_url="https://lost")
         if history.strikes(At.LATE, index):
-            if is_mutating("".join(word.capitalize() for word in operation.split("_"))):
+            if is_mutating(operation_of(operation)):
                 history.arrives_late(method)
             raise ReadTimeoutError(endpoint_url="https://lost")
         refusal: ClientError | None = None

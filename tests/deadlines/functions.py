@@ -11,6 +11,7 @@ from handlers.environment import MARGIN, deadline_of
 from infra.aws import CALL_SECONDS
 from infra.deadline import Deadline
 from infra.ledger import Change
+from infra.sandbox.client import operation_of
 from infra.service_model import is_mutating
 from infra.tasks import first_of
 from tests.crash.harness import Crash, FaultyClient, FaultyLedger, Process, context_of
@@ -84,7 +85,7 @@ class _Timed(FaultyClient):
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         send = super().__getattr__(method)
-        if not is_mutating("".join(word.capitalize() for word in method.split("_"))):
+        if not is_mutating(operation_of(method)):
             return send
 
         async def change(**params: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import anyio
 
 from infra.deadline import Deadline
 from infra.ledger import Change, Delete, Key, Ledger, Put
+from infra.sandbox.client import operation_of
 from infra.sandbox.world import Failure
 from infra.service_model import is_mutating
 from infra.settings import Settings
@@ -105,7 +106,7 @@ class _Filmed(FaultyClient):
         self._camera, self._service = camera, service
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
-        send, operation = super().__getattr__(method), "".join(word.capitalize() for word in method.split("_"))
+        send, operation = super().__getattr__(method), operation_of(method)
 
         async def call(**params: Any) -> dict[str, Any]:
             answer = await send(**params)

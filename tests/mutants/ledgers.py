@@ -18,7 +18,7 @@ MUTANTS = (
            '        raise ItemDamaged(key, "its text is no JSON object")\n', "        return {}\n",
            ("tests/ledger/test_damage.py",)),
     Mutant("damaged-outcome-unseen", "an outcome of another form is shown as if it were whole",
-           "workflows/operating.py", "outcome_of_run(key, item) if item is not None else None", "item",
+           "workflows/operating.py", "        return outcome_of_run(key, item)\n", "        return item\n",
            ("tests/ledger/test_damage.py",)),
     Mutant("damaged-last-outcome", "an outcome of another form in a stack record is believed",
            "workflows/records/stack_items.py", "        require_outcome(record.outcome)\n", "        pass\n",

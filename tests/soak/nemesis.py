@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import anyio
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from infra.sandbox.client import operation_of
 from infra.sandbox.records import GONE, TRANSITIONAL, Record
 from infra.sandbox.refusals import Refusal
 from infra.sandbox.world import Failure
-from tests.clients import operation_of
 from tests.crash.harness import CALLS, WRITES, At, History, Process
 from tests.documents import mcp_target
 from tests.soak.documents import SHARED

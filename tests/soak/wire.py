@@ -20,6 +20,7 @@ from yarl import URL
 
 from infra import models
 from infra.aws import CLIENT_CONFIG, PACED
+from infra.sandbox.client import operation_of
 from infra.service_model import AGENT_REGISTRY, CONTROL_PLANE
 from infra.unmodeled import preserve
 from tests.worlds import REGION
@@ -115,7 +116,7 @@ class WireClient:
         return _CLIENTS[self._service].meta
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[dict[str, Any]]]:
-        operation = "".join(word.capitalize() for word in method.split("_"))
+        operation = operation_of(method)
 
         async def call(**params: Any) -> dict[str, Any]:
             mark = _CALL.set(_Call(self._service, operation, self._carry))

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from infra.deadline import BRIEF_SECONDS, Deadline
 from infra.errors import ErrorClass
 from infra.retry import BUDGETS
+from infra.sandbox.client import operation_of
 from infra.settings import Settings
-from tests.clients import operation_of
 from tests.crash.harness import History, Process, context_of
 from tests.documents import gateway, mcp_target
 from tests.machine import LONGEST, TURN

@@ -2,31 +2,26 @@
 
 import copy
 import json
-from pathlib import Path
+import os
+import threading
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.terminal.person import Shown, at_a_terminal
-from tests.terminal.test_terminal import ROOT, SAMPLE
+from tests.terminal.test_terminal import ROOT
+from tests.terminal.test_where_and_what import STACK, written
 
 pytestmark = pytest.mark.real_time
 
-STACK: dict[str, Any] = json.loads(SAMPLE.read_text())["detail"]["stack"]
 SEED: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "sandbox" / "seed.yaml").read_text())
 ASKED = "Type yes to"
 
 
-def written(folder: Path, document: dict[str, Any], name: str = "stack.yaml") -> Path:
-    path = folder / name
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
 def without(*targets: str) -> dict[str, Any]:
     """Return the sample stack without some targets."""
-    made = copy.deepcopy(STACK)
+    made: dict[str, Any] = copy.deepcopy(STACK)
     for target in targets:
         del made["gateways"]["payments"]["targets"][target]
     return made
@@ -220,3 +215,13 @@ def test_a_damaged_plan_file_is_refused_with_all_its_problems(shell, tmp_path, t
     refused = shell("apply", file)
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
+
+
+def test_a_document_may_come_through_a_pipe(shell, tmp_path):
+    """It can be read only once: nobody looks into it for a plan first."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(yaml.safe_dump(STACK),))
+    writer.start()
+    assert shell("apply", pipe).returncode == 0
+    writer.join(timeout=10)

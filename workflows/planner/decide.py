@@ -23,7 +23,8 @@ The rules are rows of two tables; the first row that applies decides. For a decl
 5. `existing`: NONE. Such a resource is never changed.
 6. Mode SYNCHRONIZE: SYNCHRONIZE, NONE or FAIL, and never any other change.
 7. Failed status (`_recover`): the remedy of that status, TRIES times for a request. UPDATE and SYNCHRONIZE repair in
-   place; REPLACE deletes, and so needs an approval, a replaceable kind, or a failed creation that was never READY.
+   place; REPLACE deletes, and so needs an approval, a replaceable kind, or a failed creation that was never READY. With
+   `only_approved`, a replaceable kind or a failed creation suffices for resources of the present generation alone.
 8. At rest: compared with the declaration (`settled`).
 
 For a resource that shall not exist (`UNDECLARED`), absence is proven first (WAIT while a creation may still become

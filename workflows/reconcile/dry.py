@@ -73,7 +73,7 @@ class DryExecutor(Executor):
     """Projects the steps of a run."""
 
     def __init__(self, run: Run, approved: Container[str] = frozenset()) -> None:
-        """`approved` are the addresses that the request approves; `run.allow` may have more, which only a plan does."""
+        """`approved`: what the request approves. `run.allow` has more where a plan assumes approvals."""
         super().__init__(run)
         self.approved = approved
         self.steps: dict[str, Steps] = {}

@@ -41,8 +41,6 @@ class Node:
     unanswered: int = 0
     #: Siblings whose deletion the resource waits for after a quota refusal.
     blocked_by: frozenset[str] = frozenset()
-    #: The address of the resource that this one replaces, if that exists.
-    predecessor: str = ""
     #: Whether a read that showed an unrecognized value was repeated.
     asked_again: bool = False
     #: Whether a resource whose creation has no answer was looked for a second time.
@@ -105,6 +103,12 @@ def _remembered(records: Mapping[str, ResourceRecord], declared: Mapping[str, No
     return found
 
 
+def predecessor_of(nodes: Mapping[str, Node], node: Node) -> Node | None:
+    """Return the node of the resource that a declared resource replaces; None if it replaces none that exists."""
+    before = nodes.get(node.resource.predecessor) if node.resource is not None else None
+    return before if before is not None and not before.wanted else None
+
+
 def _successors(nodes: Mapping[str, Node]) -> dict[str, frozenset[str]]:
     """Return by address what must be READY before a replaced resource, or a child of one, is deleted.
 
@@ -112,12 +116,11 @@ def _successors(nodes: Mapping[str, Node]) -> dict[str, frozenset[str]]:
     """
     found: dict[str, frozenset[str]] = {}
     for node in nodes.values():
-        before = nodes.get(node.resource.predecessor) if node.resource is not None else None
-        if before is None or before.wanted:
+        before = predecessor_of(nodes, node)
+        if before is None:
             continue
         new = frozenset(one.address for one in _with_children(nodes, node) if one.wanted)
         found |= {one.address: new for one in _with_children(nodes, before)}
-        node.predecessor = before.address
     return found
 
 

@@ -15,7 +15,7 @@ from workflows.planner.outcome import ResourceStatus, Result
 from workflows.reconcile import recording
 from workflows.reconcile.drive import drive
 from workflows.reconcile.executor import Executor
-from workflows.reconcile.graph import Node
+from workflows.reconcile.graph import Node, predecessor_of
 from workflows.reconcile.results import result_of
 from workflows.reconcile.run import Run
 from workflows.reconcile.stages import in_scope, skip_out_of_scope
@@ -98,7 +98,7 @@ async def _predecessor_deleted(executor: Executor, node: Node) -> bool:
     Nothing serves in its place until the resource is READY, which is why replacing alone approves nothing.
     """
     run = executor.run
-    before = run.nodes.get(node.predecessor)
+    before = predecessor_of(run.nodes, node)
     if before is None or before.address not in run.allow:
         return False
     run.tell(node.address, "WAIT", f"a quota refuses it, so {before.address} is deleted first")

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from infra.ledger import Key, Ledger, StoreDamaged
+from infra.ledger import Item, Key, Ledger, StoreDamaged
 from workflows.records.items import RESOURCE, LedgerTooNew, reading
 from workflows.records.resource import ResourceRecord
 from workflows.records.resource_items import read_record
@@ -22,13 +22,35 @@ async def records_of(ledger: Ledger, partition: str) -> dict[str, ResourceRecord
 
 async def readable_records(ledger: Ledger, partition: str) -> tuple[list[ResourceRecord], list[str]]:
     """Return the records of a stack that this version can read, and for each other record why it cannot be read."""
-    keys, damaged = await readable(ledger.keys(partition))
-    found = []
-    for key in [Key(partition, sort) for sort in keys or () if sort.startswith(RESOURCE)]:
-        record, unreadable = await readable(_record(ledger, key))
-        found += [record] if record is not None else []
-        damaged += unreadable
-    return found, damaged
+    items, damaged = await readable_items(ledger, partition, RESOURCE)
+    found, reasons = [], list(damaged.values())
+    for sort, item in items.items():
+        try:
+            with reading(Key(partition, sort)):
+                found.append(read_record(item))
+        except (StoreDamaged, LedgerTooNew) as error:
+            reasons.append(str(error))
+    return found, reasons
+
+
+async def readable_items(ledger: Ledger, partition: str, prefix: str) -> tuple[dict[str, Item], dict[str, str]]:
+    """Return by sort key the items that can be read, and for each other item the reason.
+
+    A sound partition takes one query; only where that meets damage are the items read one by one.
+    """
+    try:
+        return await ledger.query(partition, prefix), {}
+    except StoreDamaged:
+        keys, unreadable = await readable(ledger.keys(partition))
+    items: dict[str, Item] = {}
+    damaged = {prefix: unreadable[0]} if unreadable else {}
+    for sort in [sort for sort in keys or () if sort.startswith(prefix)]:
+        item, reasons = await readable(ledger.get(Key(partition, sort)))
+        if item is not None:
+            items[sort] = item
+        if reasons:
+            damaged[sort] = reasons[0]
+    return items, damaged
 
 
 async def readable(reads: Awaitable[T]) -> tuple[T | None, list[str]]:
@@ -37,9 +59,3 @@ async def readable(reads: Awaitable[T]) -> tuple[T | None, list[str]]:
         return await reads, []
     except (StoreDamaged, LedgerTooNew) as error:
         return None, [str(error)]
-
-
-async def _record(ledger: Ledger, key: Key) -> ResourceRecord | None:
-    item = await ledger.get(key)
-    with reading(key):
-        return read_record(item) if item is not None else None
